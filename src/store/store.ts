@@ -1,0 +1,78 @@
+import type { Sql } from './sql.ts';
+
+/**
+ * What a relational store can do. Code asks for a flag, never for a database's name; each flag is a promise that the
+ * conformance suite holds the driver to, and an absent flag is a refusal that it holds it to as well.
+ */
+export interface Capabilities {
+  /** Several transactions at the same time. Where false, `transaction` queues, and work inside one must use only its handle. */
+  readonly concurrentSessions: boolean;
+  /** `SET LOCAL ROLE` limits what a statement can reach, because the session's user is not all-powerful or cannot be regained by a checked statement. */
+  readonly restrictedRole: boolean;
+  /** Other processes may have the same store open: locks and fences must be visible to them. */
+  readonly sharedByProcesses: boolean;
+  /** The server can end a statement from outside (`statement_timeout`, cancel). */
+  readonly cancelStatement: boolean;
+}
+
+/** One result row by column name; each value is decoded by `decode.ts` alike on every driver. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What can run statements. */
+export interface Queryable {
+  /**
+   * Runs one statement and returns its rows.
+   *
+   * Values arrive the same from every driver: boolean, number (int2, int4, oid, float4, float8), bigint (int8), string
+   * (text, numeric, uuid, dates and times as ISO 8601 text in UTC with microseconds, and every other type's text),
+   * Uint8Array (bytea), parsed JSON (json, jsonb), arrays of these.
+   *
+   * Errors: throws `StoreError`; never with the database's own message or DETAIL, which quote values.
+   */
+  readonly query: <R extends Row = Row>(statement: Sql) => Promise<readonly R[]>;
+  /** Runs one statement and returns how many rows it touched. */
+  readonly execute: (statement: Sql) => Promise<number>;
+  /** Runs a script of several statements without parameters, such as a file of `sql/`. */
+  readonly script: (text: string) => Promise<void>;
+}
+
+/** An open transaction. Its handle dies with it. */
+export interface Transaction extends Queryable {
+  /** Runs work that can fail alone: its effects are taken back when it throws, and the transaction goes on. */
+  readonly savepoint: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/** How a transaction begins. */
+export interface TransactionOptions {
+  /** Default `read committed`. */
+  readonly isolation?: 'read committed' | 'repeatable read' | 'serializable';
+  readonly readOnly?: boolean;
+  /** Milliseconds a statement may wait for a lock. Default 0: without end. */
+  readonly lockTimeoutMs?: number;
+  /** Milliseconds a statement may run. Default 0: without end. */
+  readonly statementTimeoutMs?: number;
+}
+
+/** A session-level lock by name; it ends with `[Symbol.asyncDispose]` or with its session, never by a timer. */
+export interface StoreLock extends AsyncDisposable {
+  readonly name: string;
+}
+
+/**
+ * A relational store: PostgreSQL behind a server, or embedded.
+ *
+ * Every session speaks UTC, ISO dates, shortest round-trip floats, hex bytea and standard strings, so that a value's
+ * text, and with it every digest made in the database, is the same everywhere.
+ */
+export interface Store extends Queryable, AsyncDisposable {
+  readonly capabilities: Capabilities;
+  /** Where it is, without credentials: for messages and receipts. */
+  readonly location: string;
+  /** Runs work in one transaction: committed when it returns, aborted when it throws. */
+  readonly transaction: <T>(
+    options: TransactionOptions,
+    work: (transaction: Transaction) => Promise<T>,
+  ) => Promise<T>;
+  /** Tries once for a lock that other sessions of this store see; undefined when someone else has it. */
+  readonly tryLock: (name: string) => Promise<StoreLock | undefined>;
+}
