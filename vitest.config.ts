@@ -1,18 +1,20 @@
 import { globSync } from 'node:fs';
 import { defaultServerConditions } from 'vite';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
-import { opensDatabase } from './scripts/opens-database.ts';
+import { isSystemTest } from './scripts/system-test.ts';
 
 const conditions = ['@varve/source', ...defaultServerConditions];
 const exclude = ['**/node_modules/**', '**/dist/**', '**/.cache/**'];
 
-const unitTests = globSync('src/**/*.test.ts').filter((filePath) => !opensDatabase(filePath));
+const unitTests = globSync(['src/**/*.test.ts', 'test/**/*.test.ts']).filter(
+  (filePath) => !isSystemTest(filePath),
+);
 const TIMED = ['src/**/*.timed.test.ts', 'test/**/*.timed.test.ts'];
 
 /**
  * Three groups, one after the other, so that no test starves on a machine with two cores: first what opens no
- * database (`npm run check` runs this group alone), then what does, at most two files at once, and last, one at a
- * time, what measures time (`x.timed.test.ts`).
+ * database and starts no process (`npm run check` runs this group alone), then what does, at most two files at once,
+ * and last, one at a time, what measures time (`x.timed.test.ts`).
  */
 const config: ViteUserConfig = defineConfig({
   resolve: { conditions },
