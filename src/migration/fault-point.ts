@@ -2,7 +2,7 @@
  * The numbered points of a run at which its state on disk or in the database has just changed, or is about to. Crash
  * tests kill the process at each of them, in a loop, and see it settle in one of the two good states with one receipt.
  *
- * The points of a step are hit once per step. Points F20 and later lie on the way of a run that is undone.
+ * The points of a step are hit once per step. F20 and later lie on the way of a run that is undone.
  */
 export const FAULT_POINTS = [
   'F01_locked',
@@ -21,9 +21,9 @@ export const FAULT_POINTS = [
   'F14_verified',
   'F15_receipt_announced',
   'F16_receipt_stored',
-  'F17_products_written',
-  'F18_ledger_file',
-  'F19_ledger_closed',
+  'F17_ledger_closed',
+  'F18_products_written',
+  'F19_ledger_file',
   'F20_undo_announced',
   'F21_undo_row',
   'F22_undone',
