@@ -1,6 +1,6 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   resolve: { conditions: ['@varve/source'] },
   ssr: { resolve: { conditions: ['@varve/source'] } },
   test: {
@@ -10,3 +10,5 @@ export default defineConfig({
     testTimeout: 20_000,
   },
 });
+
+export default config;

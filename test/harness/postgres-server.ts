@@ -43,7 +43,10 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--locale=C', '--encoding=UTF8'],
     postgresFlags: [
-      ...['-c', 'max_connections=200', '-c', `unix_socket_directories=${folder}`],
+      '-c',
+      'max_connections=200',
+      '-c',
+      `unix_socket_directories=${folder}`,
       ...(options.durable === true ? [] : ['-c', 'fsync=off', '-c', 'full_page_writes=off']),
     ],
     onLog: () => undefined,
