@@ -11,7 +11,9 @@ export interface ErrorCodeEntry {
 
 // code: [exit status, HTTP status, summary, 'retryable' where the same call may succeed later]; in alphabetical order.
 const TABLE = {
+  capability_missing: [3, 501, 'this store cannot do that'],
   catalog_mismatch: [3, 409, "varve's own catalog in this database does not match this release"],
+  commit_unknown: [5, 500, 'the connection broke during the commit'],
   config_invalid: [3, 422, 'the project configuration is not usable'],
   config_missing: [3, 404, 'no project found here'],
   constraint_violated: [3, 409, 'the database refused a row'],
@@ -25,6 +27,7 @@ const TABLE = {
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
   permission_denied: [3, 403, 'the database user lacks a right'],
   sql_invalid: [3, 422, 'the database does not accept this SQL'],
+  statement_cancelled: [4, 504, 'the database stopped a statement', 'retryable'],
   store_corrupt: [3, 500, 'the embedded database folder cannot be opened'],
   store_locked: [3, 423, 'the embedded database folder is in use', 'retryable'],
   transaction_conflict: [3, 409, 'concurrent work got in the way', 'retryable'],
