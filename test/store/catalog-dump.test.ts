@@ -29,6 +29,8 @@ withStores('catalog dump', (given) => {
       create function ${at}.stamp() returns trigger language plpgsql as 'begin return new; end'`);
     await given.store.execute(sql`
       create trigger stamped before insert on ${at}.mouse for each row execute function ${at}.stamp()`);
-    await expect((await dumpSchema(given.store, schema)).replaceAll(schema, 's')).toMatchFileSnapshot('catalog-dump.expected.sql');
+    await expect((await dumpSchema(given.store, schema)).replaceAll(schema, 's')).toMatchFileSnapshot(
+      'catalog-dump.expected.sql',
+    );
   });
 });
