@@ -1,0 +1,2 @@
+export { embeddedStore, type EmbeddedOptions } from './embedded.ts';
+export { postgresStore, type PostgresOptions } from './server.ts';
