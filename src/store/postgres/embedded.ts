@@ -77,8 +77,7 @@ function createStore(opened: OpenDatabase, session: Session): Store {
       if (closed !== undefined) throw closedStore(location);
       return locks.has(name) ? undefined : holdLock(locks, name);
     },
-    // Behind the gate: a transaction that runs is let to its end.
-    [Symbol.asyncDispose]: () => (closed ??= gate.run(() => opened.close())),
+    [Symbol.asyncDispose]: () => (closed ??= gate.shut().then(opened.close)),
   };
 }
 

@@ -61,6 +61,13 @@ function createStore(pool: Pool, poolSize: number, location: string, newClient: 
     return await gate.run(() => withSession(pool, location, work));
   };
 
+  const close = async (): Promise<void> => {
+    // The pool itself would drop a caller who still waits for a session.
+    await gate.shut();
+    await Promise.all([...locks].map((lock) => lock[Symbol.asyncDispose]()));
+    await pool.end();
+  };
+
   return {
     ...queryableOf(reach),
     capabilities: {
@@ -75,8 +82,7 @@ function createStore(pool: Pool, poolSize: number, location: string, newClient: 
       if (closed !== undefined) throw closedStore(location);
       return await tryLock(newClient(), name, location, locks);
     },
-    [Symbol.asyncDispose]: () =>
-      (closed ??= Promise.all([...locks].map((lock) => lock[Symbol.asyncDispose]())).then(() => pool.end())),
+    [Symbol.asyncDispose]: () => (closed ??= close()),
   };
 }
 
