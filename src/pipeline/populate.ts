@@ -212,6 +212,9 @@ async function computeMissing(
   }
 }
 
+/** Batches under way at once where the store has several sessions: one is read and computed while another is written. */
+const LANES = 2;
+
 async function computeKeys(
   state: PopulateState,
   context: BatchContext,
@@ -219,14 +222,22 @@ async function computeKeys(
   { keys, mode }: Batch,
 ): Promise<void> {
   const size = state.options.batchSize ?? 5000;
-  for (let start = 0; start < keys.length && state.left > 0; ) {
-    if (state.options.signal?.aborted === true) return;
-    const batch = keys.slice(start, start + Math.min(size, state.left));
-    const done = await computeBatch(context, { keys: batch, mode });
-    start += batch.length;
-    state.left -= done.computed;
-    tally.add(done);
-  }
+  let start = 0;
+  const lane = async (): Promise<void> => {
+    while (start < keys.length && state.left > 0 && state.options.signal?.aborted !== true) {
+      const batch = keys.slice(start, start + Math.min(size, state.left));
+      start += batch.length;
+      // Reserved before the work and given back after it, so that two lanes never pass `max`.
+      state.left -= batch.length;
+      const done = await computeBatch(context, { keys: batch, mode });
+      state.left += batch.length - done.computed;
+      tally.add(done);
+    }
+  };
+  const lanes = state.store.capabilities.concurrentSessions ? LANES : 1;
+  const ends = await Promise.allSettled(Array.from({ length: lanes }, lane));
+  const failed = ends.filter((end) => end.status === 'rejected');
+  if (failed[0] !== undefined) throw failed[0].reason;
 }
 
 /** Counts, and what failed by code. */
