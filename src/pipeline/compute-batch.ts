@@ -9,7 +9,7 @@
  *
  * Where the database refuses a batch for the sake of one row, the batch is halved until that row stands alone.
  */
-import { VarveError, type ErrorCode } from '../base/index.ts';
+import { isVarveError, VarveError, type ErrorCode } from '../base/index.ts';
 import type { Run } from '../run/index.ts';
 import { isStoreError, sql, type Store, type Transaction } from '../store/index.ts';
 import type { CodeIdentity } from './code-digest.ts';
@@ -22,7 +22,7 @@ import { seededRandom } from './random.ts';
 import { keyText, readInputs, type IncompleteKey, type KeyInputs } from './read-inputs.ts';
 import type { Relation, Relations } from './relation.ts';
 import { runMakes, type MakeCall, type MakeFailure, type MakeOutcome } from './run-make.ts';
-import { openStrictReads, type StrictReads } from './strict/index.ts';
+import { openStrictReads, type StrictReads } from './strict/open-strict-reads.ts';
 import type { AnyTable } from './table.ts';
 import {
   insertComputed,
@@ -269,9 +269,10 @@ function isRowFault(error: unknown): boolean {
   return isStoreError(error) && (error.fields.sqlstate.startsWith('23') || error.fields.sqlstate.startsWith('22'));
 }
 
+/** Derived from fields, so it holds no row's values; a hint belongs to it, for that is all that its reader has. */
 function rowFault(error: unknown): MakeFailure {
   const fault = error as VarveError;
-  return { status: 'failed', code: fault.code, message: fault.message, stack: null };
+  return { status: 'failed', code: fault.code, message: `${fault.message}. ${fault.hint}`, stack: null };
 }
 
 /** A worker with old definitions stops at once instead of trying each key in vain. */
@@ -356,16 +357,21 @@ async function computeOne(
     return { computed: ordinals.size, skipped: 1 - ordinals.size, failures: [] };
   } catch (error) {
     if (error instanceof FailedMake) return failed(context, key, error.failure);
-    if (isRowFault(error)) return failed(context, key, rowFault(error));
+    if (isRowFault(error) || isReadFault(error)) return failed(context, key, rowFault(error));
     throw error;
   }
 }
 
+/** What a make's own statements are refused with. */
+function isReadFault(error: unknown): boolean {
+  return (['undeclared_read', 'statement_refused', 'sql_invalid'] as const).some((code) => isVarveError(error, code));
+}
+
 /** Carries a failure out of a transaction, which it ends. */
-class FailedMake extends Error {
+class FailedMake extends VarveError {
   readonly failure: MakeFailure;
   constructor(failure: MakeFailure) {
-    super(failure.code);
+    super(failure.code, { hint: 'See the job of this key.' });
     this.failure = failure;
   }
 }
@@ -395,6 +401,6 @@ async function makeWith(
     key,
     inputs: null,
     made,
-    reads: [...reads, ...observed.map(({ digest, ...read }) => ({ ...read, digestHex: digest }))],
+    reads: [...reads, ...observed.map(({ digest, ...read }) => ({ ...read, digestHex: digest.slice('sha256:'.length) }))],
   };
 }
