@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { nearestName, refusal, type Finding, type Json, type JsonObject } from '../base/index.ts';
 import { manifestDigest, manifestEntry, PRODUCT_PATHS, type ManifestEntry } from '../evidence/index.ts';
 import { readDeclaration, type Declaration } from './declaration.ts';
-import { hasCode, makeFolder, writeDurable } from './durable.ts';
+import { hasCode, isTemporary, makeFolder, writeDurable } from './durable.ts';
 import { KIND_PREFIXES, nextMigrationId, parseMigrationId } from './migration-id.ts';
 import type { KindName } from './kind.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -194,8 +194,7 @@ async function listBundle(
       paths.push(...(nested?.paths ?? []));
       findings.push(...(nested?.findings ?? []));
     } else if (!entry.isFile()) findings.push(invalid(path, 'no_regular_file'));
-    // What a kill left of a product that was being written: never read, and named again by the next writer.
-    else if (!/(?:^|\/)\.[0-9a-f-]{36}\.tmp$/u.test(path)) paths.push(path);
+    else if (!isTemporary(entry.name)) paths.push(path);
   }
   return { paths, findings };
 }

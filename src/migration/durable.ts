@@ -45,6 +45,11 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** Whether a file's name is that of a write that a kill cut off: nothing reads it, and nothing depends on it. */
+export function isTemporary(name: string): boolean {
+  return /^\.[0-9a-f-]{36}\.tmp$/u.test(name);
+}
+
 /** Whether a caught value is a system error with this code. */
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));

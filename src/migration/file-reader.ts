@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileReader } from '../evidence/index.ts';
-import { hasCode } from './durable.ts';
+import { hasCode, isTemporary } from './durable.ts';
 import { readIfThere } from './evidence-store.ts';
 
 /** Reads the files under a `migrations` folder, for offline verification. Links are no files. */
@@ -18,7 +18,7 @@ async function listFiles(root: string, folder: string): Promise<string[]> {
   const nested = entries.map(async (entry) => {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
     if (entry.isDirectory()) return listFiles(root, path);
-    return entry.isFile() ? [path] : [];
+    return entry.isFile() && !isTemporary(entry.name) ? [path] : [];
   });
   return (await Promise.all(nested)).flat();
 }
