@@ -17,12 +17,17 @@ export interface Sql {
 }
 
 type SqlPart =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'value'; readonly value: SqlValue };
+  { readonly kind: 'text'; readonly text: string } | { readonly kind: 'value'; readonly value: SqlValue };
 
 /** What a parameter may be. A JSON document is passed as its text; an absent value as null, never undefined. */
 export type SqlValue =
-  string | number | bigint | boolean | null | Uint8Array | readonly (string | number | bigint | boolean | null)[];
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | Uint8Array
+  | readonly (string | number | bigint | boolean | null)[];
 
 /** What a driver sends. */
 export interface CompiledSql {
@@ -70,7 +75,9 @@ export function quoteIdentifier(name: string): string {
 
 /** A string constant; for places where a parameter is impossible, such as a comment or a function body. */
 export function quoteLiteral(text: string): string {
-  return text.includes('\\') ? `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'` : `'${text.replaceAll("'", "''")}'`;
+  return text.includes('\\')
+    ? `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+    : `'${text.replaceAll("'", "''")}'`;
 }
 
 /** The statement's text with `$1 ...` and its values in order. */

@@ -1,0 +1,219 @@
+/**
+ * From the options of a definition to its normal form: which columns a table has, which foreign keys, and what each
+ * declared read means.
+ *
+ * A column that several foreign keys bring under one name stands once, and only when it is the same attribute: both
+ * lead to one column of one table at the end of their foreign keys. Two unrelated columns of one name are a mistake that
+ * is refused, never a join.
+ */
+import { nearestName } from '../base/index.ts';
+import type { Column, Columns } from './column.ts';
+import { definitionError } from './definition-error.ts';
+import { asReference } from './reference.ts';
+import { resolveReads } from './resolve-reads.ts';
+import type { ColumnSpec, ForeignKeySpec, TableSpec, Tier } from './spec.ts';
+import type { Parent, ReadSource, AnyReference, AnyTable } from './table.ts';
+
+/** The options of any table, without their types. */
+export interface AnyOptions {
+  readonly parents?: readonly Parent[];
+  readonly key?: Columns;
+  readonly references?: Readonly<Record<string, Parent>>;
+  readonly columns?: Columns;
+  readonly uniques?: readonly (readonly string[])[];
+  readonly comment?: string;
+  readonly reads?: Readonly<Record<string, ReadSource>>;
+}
+
+/** A foreign key with the object that declared it, by which reads find it. */
+export interface DeclaredKey {
+  readonly spec: ForeignKeySpec;
+  readonly declared: Parent;
+  readonly reference: AnyReference;
+}
+
+/** What building gives: the normal form without its making, and the columns with their types. */
+export interface Built {
+  readonly spec: TableSpec;
+  readonly columns: Columns;
+}
+
+/** Builds the normal form of one table; `owner` is the master or enclosing part of a part. */
+export function buildSpec(name: string, tier: Tier, options: AnyOptions, owner?: AnyTable): Built {
+  const parents = (options.parents ?? []).map((parent) => declaredKey(name, parent, 'primary'));
+  const owners = owner === undefined ? [] : [declaredKey(name, owner, 'part')];
+  const references = Object.entries(options.references ?? {}).map(([label, parent]) =>
+    declaredKey(name, parent, 'secondary', label),
+  );
+  const keyed = [...owners, ...parents];
+  const keyColumns = mergeColumns(name, keyed, {}, options.key ?? {});
+  const columns = mergeColumns(name, references, keyColumns, options.columns ?? {});
+  const sourceKey = Object.keys(mergeColumns(name, keyed, {}, {}));
+  const { reads, fills } = resolveReads(name, sourceKey, [...keyed, ...references], options.reads ?? {});
+  const spec: TableSpec = {
+    name,
+    tier,
+    ...(options.comment === undefined ? {} : { comment: options.comment }),
+    columns: Object.entries(columns).map(([column, type]) => columnSpec(column, type)),
+    primaryKey: Object.keys(keyColumns),
+    sourceKey,
+    foreignKeys: [...keyed, ...references].map((key) => withFills(key.spec, fills[key.spec.name])),
+    unique: (options.uniques ?? []).map((names) => knownColumns(name, names, columns)),
+    parts: {},
+    reads,
+  };
+  if (spec.primaryKey.length === 0) {
+    throw definitionError(name, 'it has no primary key', 'Give it a key, or a parent whose key it takes.');
+  }
+  return { spec, columns };
+}
+
+function declaredKey(
+  table: string,
+  declared: Parent,
+  kind: ForeignKeySpec['kind'],
+  label?: string,
+): DeclaredKey {
+  const reference = asReference(declared);
+  const parent = reference.table;
+  if (kind !== 'secondary' && reference.isOptional) {
+    throw definitionError(
+      table,
+      `the parent ${parent.spec.name} is optional, but a primary key is never empty`,
+      'Move it to `references`.',
+    );
+  }
+  const columns = Object.fromEntries(
+    parent.spec.primaryKey.map((column) => [reference.names[column] ?? column, column]),
+  );
+  const name = label ?? [parent.spec.name, ...Object.values(reference.names)].join(' ');
+  return {
+    declared,
+    reference,
+    spec: {
+      name,
+      to: parent.spec.name,
+      columns,
+      kind,
+      optional: reference.isOptional,
+      unique: reference.isUnique,
+    },
+  };
+}
+
+function withFills(key: ForeignKeySpec, fills: ForeignKeySpec['fills']): ForeignKeySpec {
+  return fills === undefined ? key : { ...key, fills };
+}
+
+function mergeColumns(
+  table: string,
+  keys: readonly DeclaredKey[],
+  before: Columns,
+  own: Columns,
+): Record<string, Column> {
+  const merged: Record<string, Column> = { ...before };
+  const origins = new Map<string, string>();
+  for (const { spec, reference } of keys) {
+    for (const [child, parentColumn] of Object.entries(spec.columns)) {
+      const origin = originOf(reference.table, parentColumn);
+      assertSameAttribute(table, child, origin, origins, before);
+      origins.set(child, origin);
+      const column = reference.table.definition.columns[parentColumn];
+      if (column === undefined || child in before) continue;
+      merged[child] = foreignColumn(column, spec.optional);
+    }
+  }
+  for (const [name, column] of Object.entries(own)) {
+    if (name in merged) {
+      throw definitionError(
+        `${table}.${name}`,
+        'a foreign key brings a column of this name',
+        `Rename one of them: \`.as({ ... })\` on the foreign key, or another name for the column.`,
+      );
+    }
+    assertColumnName(table, name);
+    merged[name] = column;
+  }
+  return merged;
+}
+
+/** A column of a foreign key: the parent's type, but uniqueness, default and check stay with the parent. */
+function foreignColumn(column: Column, optional: boolean): Column {
+  return {
+    kind: 'column',
+    type: column.type,
+    isNullable: optional,
+    isUnique: false,
+    check: undefined,
+    defaultValue: undefined,
+    comment: undefined,
+  };
+}
+
+function assertSameAttribute(
+  table: string,
+  child: string,
+  origin: string,
+  origins: ReadonlyMap<string, string>,
+  before: Columns,
+): void {
+  const other = origins.get(child);
+  if ((other === undefined || other === origin) && !(child in before)) return;
+  if (other === origin) return;
+  throw definitionError(
+    `${table}.${child}`,
+    `two foreign keys bring a column of this name: ${[other ?? 'the primary key', origin].join(' and ')}`,
+    `Rename one: \`.as({ ${origin.slice(origin.lastIndexOf('.') + 1)}: '...' })\`.`,
+  );
+}
+
+/** The column at the end of the foreign keys: what this column means. */
+function originOf(table: AnyTable, column: string): string {
+  const key = table.spec.foreignKeys.find(({ kind, columns }) => kind !== 'secondary' && column in columns);
+  if (key === undefined) return `${table.spec.name}.${column}`;
+  const parent = [...ancestorsByName(table)].find(({ spec }) => spec.name === key.to);
+  const parentColumn = key.columns[column];
+  return parent === undefined || parentColumn === undefined
+    ? `${table.spec.name}.${column}`
+    : originOf(parent, parentColumn);
+}
+
+/** The tables that a table's foreign keys name directly. */
+function ancestorsByName(table: AnyTable): readonly AnyTable[] {
+  return table.definition.parents;
+}
+
+function columnSpec(name: string, column: Column): ColumnSpec {
+  return {
+    name,
+    type: column.type.sqlType,
+    nullable: column.isNullable,
+    ...(column.defaultValue === undefined ? {} : { default: column.defaultValue }),
+    ...(column.check === undefined ? {} : { check: column.check }),
+    ...(column.type.members === undefined ? {} : { members: column.type.members }),
+    ...(column.isUnique ? { unique: true as const } : {}),
+    ...(column.comment === undefined ? {} : { comment: column.comment }),
+  };
+}
+
+function knownColumns(table: string, names: readonly string[], columns: Columns): readonly string[] {
+  for (const name of names) {
+    if (name in columns) continue;
+    const nearest = nearestName(name, Object.keys(columns));
+    throw definitionError(
+      `${table}.${name}`,
+      'no such column',
+      nearest === undefined ? 'Name a column of this table.' : `Did you mean "${nearest}"?`,
+    );
+  }
+  return names;
+}
+
+function assertColumnName(table: string, name: string): void {
+  if (name === 'parts') {
+    throw definitionError(`${table}.parts`, 'this name is reserved for part rows', 'Choose another name.');
+  }
+  if (name === '' || new TextEncoder().encode(name).length > 63) {
+    throw definitionError(`${table}.${name}`, 'a name has 1 to 63 bytes', 'Choose another name.');
+  }
+}

@@ -1,0 +1,292 @@
+import type { Kysely } from 'kysely';
+import type { Column, Columns, RowOf } from './column.ts';
+import type { ContextFiles } from './make-context.ts';
+import type { Sql } from '../store/index.ts';
+import type { Strictness, TableSpec, Tier } from './spec.ts';
+
+/** Any defined table, without its types. */
+export interface AnyTable extends Readable<unknown>, Keyed<unknown> {
+  readonly kind: 'table';
+  readonly spec: TableSpec;
+  readonly definition: TableDefinition;
+}
+
+/**
+ * A defined table: what a definition gives back, and what later definitions name as parent, reference or read.
+ *
+ * `K` is its primary key, `R` a whole row, `P` its part tables. The phantom members exist for the compiler only.
+ */
+export interface Table<K, R, P> extends AnyTable {
+  readonly keyType?: K;
+  readonly readType?: R;
+  /** Its part tables, for reads, parents and queries. */
+  readonly parts: P;
+  /** A foreign key to it whose columns are named otherwise here: `{ parent column: column here }`. */
+  readonly as: <const M extends Partial<Record<keyof K & string, string>>>(
+    names: M,
+  ) => Reference<Renamed<K, M>, R>;
+  /** A foreign key that may be empty. */
+  readonly optional: () => Reference<Nullable<K>, R | null>;
+  /** A foreign key of which no two rows hold the same value. */
+  readonly unique: () => Reference<K, R>;
+  /** Fills the columns of a secondary foreign key from declared reads: `{ parent column: Other.column('x') }`. */
+  readonly from: (sources: Fills<K>) => Reference<K, R, true>;
+  /** One column, as a source for `from` and `matching`. */
+  readonly column: <N extends keyof R & string>(name: N) => ColumnReference<R[N]>;
+  /** A read of these columns only: a change of any other column reaches no result. */
+  readonly columns: <const N extends readonly (keyof R & string)[]>(...names: N) => ColumnsRead<R, Pick<R, N[number]>>;
+  /** A read of the whole table: a change of any of its rows reaches every result that read it. */
+  readonly all: () => Read<readonly R[]>;
+  /** A read of the rows whose columns equal these columns of the key or of other reads. */
+  readonly matching: (match: Matching<R>) => Read<readonly R[]>;
+}
+
+/** A read of some columns; of the row that the key leads to, unless it says otherwise. */
+export interface ColumnsRead<R, V> extends Read<V> {
+  readonly all: () => Read<readonly V[]>;
+  readonly matching: (match: Matching<R>) => Read<readonly V[]>;
+}
+
+/** The columns of a match: `{ column: 'column of the key' }` or `{ column: Other.column('x') }`. */
+export type Matching<R> = { readonly [N in keyof R]?: string | ColumnReference };
+
+/** Where the columns of a filled foreign key come from. */
+export type Fills<K> = { readonly [N in keyof K]: ColumnReference };
+
+/** One column of one table. */
+export interface ColumnReference<T = unknown> {
+  readonly kind: 'column-reference';
+  readonly table: string;
+  readonly column: string;
+  readonly valueType?: T;
+}
+
+/** Any foreign key in the making, without its types. */
+export interface AnyReference extends Readable<unknown>, Keyed<unknown> {
+  readonly kind: 'reference';
+  readonly table: AnyTable;
+  /** Parent column to child column, for those that differ. */
+  readonly names: Readonly<Record<string, string>>;
+  readonly isOptional: boolean;
+  readonly isUnique: boolean;
+  readonly fills: Readonly<Record<string, ColumnReference>> | undefined;
+  readonly filledType?: boolean;
+}
+
+/** A foreign key in the making: to which table, under which column names, how. */
+export interface Reference<K, R, F extends boolean = false> extends AnyReference {
+  readonly keyType?: K;
+  readonly readType?: R;
+  readonly filledType?: F;
+  readonly as: <const M extends Partial<Record<keyof K & string, string>>>(
+    names: M,
+  ) => Reference<Renamed<K, M>, R, F>;
+  readonly optional: () => Reference<Nullable<K>, R | null, F>;
+  readonly unique: () => Reference<K, R, F>;
+  readonly from: (sources: Readonly<Record<string, ColumnReference>>) => Reference<K, R, true>;
+}
+
+/** A declared read other than a plain table or reference. */
+export interface Read<V = unknown> extends Readable<V> {
+  readonly kind: 'read';
+  readonly table: AnyTable;
+  /** Undefined: all columns. */
+  readonly names: readonly string[] | undefined;
+  /** Undefined: the row that the key leads to. */
+  readonly match: Readonly<Record<string, string | ColumnReference>> | undefined;
+}
+
+/** Carries the type of a read's value. */
+export interface Readable<V> {
+  readonly readType?: V;
+}
+
+/** Carries the type of a key. */
+export interface Keyed<K> {
+  readonly keyType?: K;
+}
+
+/** What may stand under `parents`. */
+export type Parent = AnyTable | AnyReference;
+/** What may stand under `reads`. */
+export type ReadSource = AnyTable | AnyReference | Read;
+
+export type Renamed<K, M> = {
+  readonly [N in keyof K as N extends keyof M ? (M[N] extends string ? M[N] : N) : N]: K[N];
+};
+export type Nullable<K> = { readonly [N in keyof K]: K[N] | null };
+/** Flattens an intersection, so that editors show members. */
+export type Plain<T> = { readonly [N in keyof T]: T[N] };
+
+type Union<T> = (T extends unknown ? (value: T) => void : never) extends (value: infer I) => void ? I : never;
+export type KeyOf<P> = P extends { readonly keyType?: infer K } ? Exclude<K, undefined> : never;
+export type ReadOf<R> = R extends { readonly readType?: infer V } ? Exclude<V, undefined> : never;
+/** The key that parents bring. */
+export type ParentKey<Ps extends readonly unknown[]> = Ps extends readonly [] ? object : Plain<Union<KeyOf<Ps[number]>>>;
+/** The columns that references bring. */
+export type ReferenceRow<Refs> = keyof Refs extends never ? object : Plain<Union<KeyOf<Refs[keyof Refs]>>>;
+/** The reference columns that make returns itself. */
+export type UnfilledRow<Refs> = ReferenceRow<{
+  readonly [N in keyof Refs as Refs[N] extends { readonly filledType?: infer F }
+    ? true extends F
+      ? never
+      : N
+    : N]: Refs[N];
+}>;
+/** What `make` is given. */
+export type Inputs<Reads> = { readonly [N in keyof Reads]: ReadOf<Reads[N]> };
+/** The columns that may be left out are those that may be null. */
+export type Writable<R> = Plain<
+  { readonly [N in keyof R as null extends R[N] ? never : N]: R[N] } & {
+    readonly [N in keyof R as null extends R[N] ? N : never]?: R[N];
+  }
+>;
+
+/** The options of every table. */
+export interface TableOptions<
+  Ps extends readonly Parent[],
+  Refs extends Readonly<Record<string, Parent>>,
+  Key extends Columns,
+  Cols extends Columns,
+> {
+  /** Foreign keys whose columns are part of the primary key. */
+  readonly parents?: Ps;
+  /** Columns of the primary key that no parent brings. */
+  readonly key?: Key;
+  /** Foreign keys outside the primary key. */
+  readonly references?: Refs;
+  readonly columns?: Cols;
+  /** Sets of columns of which no two rows hold the same values. */
+  readonly uniques?: readonly (readonly string[])[];
+  readonly comment?: string;
+}
+
+/** The options of a part, inside those of its master. */
+export interface PartOptions<
+  Ps extends readonly Parent[],
+  Refs extends Readonly<Record<string, Parent>>,
+  Key extends Columns,
+  Cols extends Columns,
+> extends TableOptions<Ps, Refs, Key, Cols> {
+  /** The sibling part whose rows these belong to: a part of a part. Its whole key becomes part of this one's. */
+  readonly within?: string;
+}
+
+/** A part as its master declares it. */
+export interface Part<K = unknown, R = unknown> {
+  readonly kind: 'part';
+  readonly options: PartOptions<readonly Parent[], Readonly<Record<string, Parent>>, Columns, Columns>;
+  readonly keyType?: K;
+  readonly rowType?: R;
+}
+export type Parts = Readonly<Record<string, Part>>;
+type PartKey<P> = P extends { readonly keyType?: infer K } ? Exclude<K, undefined> : never;
+type PartRow<P> = P extends { readonly rowType?: infer R } ? Exclude<R, undefined> : never;
+/** The part tables of a master with this key. */
+export type PartTables<MasterKey, Pts> = {
+  readonly [N in keyof Pts]: Table<Plain<MasterKey & PartKey<Pts[N]>>, Plain<MasterKey & PartRow<Pts[N]>>, object>;
+};
+
+/** One row as make returns it; the key may be left out where the parents' key is the whole key. */
+export type MadeRow<K, Row, Pts> = Plain<
+  Writable<Row> &
+    Partial<K> & (keyof Pts extends never ? object : { readonly parts?: MadeParts<Pts> })
+>;
+/** The part rows of one result. The master's key may be left out. */
+export type MadeParts<Pts> = { readonly [N in keyof Pts]?: Iterable<Writable<PartRow<Pts[N]>>> };
+/** A generator may give the row first and part rows in pieces after it. */
+export type MadePiece<K, Row, Pts> = MadeRow<K, Row, Pts> | { readonly parts: MadeParts<Pts> };
+/** What a make may return: the row of its key, or, where the key has columns of its own, any number of rows. */
+export type Made<K, Row, Pts> =
+  | MadeRow<K, Row, Pts>
+  | Promise<MadeRow<K, Row, Pts> | readonly MadeRow<K, Row, Pts>[]>
+  | Iterable<MadePiece<K, Row, Pts>>
+  | AsyncIterable<MadePiece<K, Row, Pts>>;
+
+/** What a make knows beside its inputs; nothing else may influence its result. */
+export interface MakeContext<K = unknown> {
+  readonly key: K;
+  /** Aborted when the run stops or the key's time is over. */
+  readonly signal: AbortSignal;
+  /** The time of the run, the same for all its keys: ISO 8601 UTC. */
+  readonly now: string;
+  /** Random numbers in [0, 1) from a seed that the key gives. */
+  readonly random: () => number;
+  /** Files below the project folder; what is read of them is recorded by content digest. */
+  readonly files: ContextFiles;
+  readonly log: (message: string) => void;
+}
+
+/** The ways to compute a table; exactly one of them. */
+export type Making<K, Reads, Row, Pts> =
+  | {
+      /** A pure function from the declared reads to the row of one key. */
+      readonly make: (inputs: Inputs<Reads>, context: MakeContext<K>) => Made<K, Row, Pts>;
+      readonly makeWith?: never;
+      readonly query?: never;
+    }
+  | {
+      /** Reads through a typed Kysely over the declared reads, by their names; for what is too large or odd to declare. */
+      readonly makeWith: (db: Kysely<Database<Reads>>, context: MakeContext<K>) => Made<K, Row, Pts>;
+      readonly make?: never;
+      readonly query?: never;
+    }
+  | {
+      /** One SELECT keyed like the table, over the declared reads by their names. */
+      readonly query: Sql;
+      readonly make?: never;
+      readonly makeWith?: never;
+    };
+
+/** The tables that `makeWith` sees: each declared read under its own name. */
+export type Database<Reads> = { readonly [N in keyof Reads]: Element<ReadOf<Reads[N]>> };
+type Element<V> = V extends readonly (infer E)[] ? E : Exclude<V, null>;
+
+/** The options of a table that is computed or imported. */
+export type MadeOptions<
+  Ps extends readonly Parent[],
+  Refs extends Readonly<Record<string, Parent>>,
+  Key extends Columns,
+  Cols extends Columns,
+  Pts extends Parts,
+  Reads extends Readonly<Record<string, ReadSource>>,
+> = TableOptions<Ps, Refs, Key, Cols> & {
+  readonly parents: Ps;
+  readonly parts?: Pts;
+  readonly reads: Reads;
+  /** Default `enforce`. `observe` lets undeclared reads of a `makeWith` through and records them. */
+  readonly strict?: Strictness;
+  /** Output column to the `read.column` names it depends on. */
+  readonly derives?: Readonly<Record<string, readonly string[]>>;
+  /** Seconds that one key may take. Default 600. */
+  readonly timeoutSeconds?: number;
+} & Making<ParentKey<Ps>, Reads, RowOf<Key> & RowOf<Cols> & UnfilledRow<Refs>, Pts>;
+
+/** The options of a lookup. */
+export type LookupOptions<
+  Ps extends readonly Parent[],
+  Refs extends Readonly<Record<string, Parent>>,
+  Key extends Columns,
+  Cols extends Columns,
+> = TableOptions<Ps, Refs, Key, Cols> & {
+  readonly contents: readonly Writable<ParentKey<Ps> & RowOf<Key> & RowOf<Cols> & ReferenceRow<Refs>>[];
+};
+
+/** A make without its types, as populate calls it. */
+export type AnyMake = (inputs: never, context: never) => unknown;
+
+/** What a table is at run time: its normal form, its functions, where it was written. */
+export interface TableDefinition {
+  readonly spec: TableSpec;
+  readonly tier: Tier;
+  readonly columns: Readonly<Record<string, Column>>;
+  readonly make: AnyMake | undefined;
+  readonly makeWith: AnyMake | undefined;
+  readonly timeoutSeconds: number;
+  /** The file that holds the definition, as a file URL or path; undefined where the engine does not tell. */
+  readonly file: string | undefined;
+  /** The tables that its foreign keys name. */
+  readonly parents: readonly AnyTable[];
+  /** The parts, in the order of declaration. */
+  readonly parts: readonly AnyTable[];
+}
