@@ -45,6 +45,7 @@ const TABLE = {
   plan_missing: [3, 404, 'this migration has no plan'],
   receipt_invalid: [3, 422, 'a receipt does not hold'],
   rollback_blocked: [3, 409, 'a later migration stands on this one'],
+  rows_ambiguous: [3, 409, 'what becomes of some rows is not decided'],
   run_fenced: [4, 409, 'the run was settled by another process'],
   run_in_progress: [3, 423, 'another migration is running on this store', 'retryable'],
   run_unfinished: [3, 409, 'an earlier run is unfinished'],
