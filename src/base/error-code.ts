@@ -32,6 +32,7 @@ const TABLE = {
   evidence_changed: [3, 409, 'a file of the evidence is not what was written'],
   evidence_missing: [3, 404, 'a file of the evidence is not there'],
   evidence_not_written: [5, 507, 'the evidence of a run could not be written'],
+  evidence_unwritable: [3, 507, 'the folder of the evidence cannot be written'],
   internal: [1, 500, 'a fault in varve'],
   interrupted: [3, 499, 'stopped on request', 'retryable'],
   kind_unavailable: [3, 501, 'this kind of migration cannot be run here'],

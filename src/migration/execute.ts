@@ -44,7 +44,7 @@ async function takeBaseline(run: Run): Promise<Baseline> {
   );
   const digest = await storeEvidence(options.root, canonicalBytes(pre));
   await hit(run, 'F04_pre_stored');
-  await run.intents.announce('baselined', { digest });
+  await run.intents.announce('baselined', { pre: digest });
   await options.store.transaction({}, (transaction) =>
     appendLedger(transaction, { subject, phase: 'baselined', body: { baseline: pre } }, options.clock),
   );

@@ -7,6 +7,7 @@ import type { RunnerOptions } from './environment.ts';
 import { readIfThere, storeEvidence } from './evidence-store.ts';
 import { ambiguityFindings, judgeLimits, limitFindings, scopeFindings, unknownLimits } from './judge.ts';
 import type { CommittedRun, Direction, KindPlan, MigrationKind } from './kind.ts';
+import type { Refused } from './refused.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** `plan.json`: `bound` is digested and held to, `shown` is told (M70). */
@@ -76,22 +77,22 @@ export async function writePlan(root: string, bundle: Bundle, plan: PlanFile): P
 }
 
 /** The plan of a bundle, held to its own digest and to the bundle's; or why there is none to apply. */
-export async function readPlan(bundle: Bundle): Promise<PlanFile | Finding> {
+export async function readPlan(bundle: Bundle): Promise<{ readonly plan: PlanFile } | Refused> {
   const bytes = await readIfThere(join(bundle.folder, 'plan.json'));
   if (bytes === undefined) {
-    return refusal('plan_missing', bundle.id, { hint: `Run \`varve plan ${bundle.id}\` and look at what it says.` });
+    const hint = `Run \`varve plan ${bundle.id}\` and look at what it says.`;
+    return refused(refusal('plan_missing', bundle.id, { hint }));
   }
   const parsed = parseStrictJson(new TextDecoder().decode(bytes));
   const faults = 'reason' in parsed ? 1 : (await validateSchema('plan.v1', parsed.value)).length;
-  if ('reason' in parsed || faults > 0) return planChanged(bundle.id, { reason: 'not_a_plan' });
+  if ('reason' in parsed || faults > 0) return refused(planChanged(bundle.id, { reason: 'not_a_plan' }));
   const plan = parsed.value as unknown as PlanFile;
-  if (digestOf(plan.bound) !== plan.plan_digest) return planChanged(bundle.id, { reason: 'edited' });
-  if (plan.migration_id !== bundle.id) return planChanged(bundle.id, { reason: 'of_another_migration' });
-  if (plan.bundle_digest === bundle.digest && plan.bound.bundle_digest === bundle.digest) return plan;
-  return refusal('bundle_changed', bundle.id, {
-    detail: { planned: plan.bundle_digest, found: bundle.digest },
-    hint: 'An authored file changed after the plan: take it back, or plan again.',
-  });
+  if (digestOf(plan.bound) !== plan.plan_digest) return refused(planChanged(bundle.id, { reason: 'edited' }));
+  if (plan.migration_id !== bundle.id) return refused(planChanged(bundle.id, { reason: 'of_another_migration' }));
+  if (plan.bundle_digest === bundle.digest && plan.bound.bundle_digest === bundle.digest) return { plan };
+  const detail = { planned: plan.bundle_digest, found: bundle.digest };
+  const hint = 'An authored file changed after the plan: take it back, or plan again.';
+  return refused(refusal('bundle_changed', bundle.id, { detail, hint }));
 }
 
 /** What moved between a plan and the same plan made now; none when both bind the same. */
@@ -99,6 +100,10 @@ export function planMoved(planned: PlanFile, now: PlanFile): readonly Finding[] 
   if (planned.plan_digest === now.plan_digest) return [];
   const parts = differingParts('', planned.bound, now.bound);
   return [planChanged(planned.migration_id, { reason: 'moved', parts: parts.slice(0, 20), partCount: parts.length })];
+}
+
+function refused(finding: Finding): Refused {
+  return { status: 'refused', findings: [finding] };
 }
 
 function planFile(bound: PlanBound, shown: JsonObject): PlanFile {

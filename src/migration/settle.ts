@@ -63,7 +63,7 @@ export async function settleRun(options: RunnerOptions, settling: Settling): Pro
   const { findings } = await syncLedgerFile(options.root, options.environment, entries);
   await hit({ options }, 'F19_ledger_file');
   await releaseRoom(options.root, settling.runId);
-  if (intents.lines().at(-1)?.['state'] !== 'closed') await intents.announce('closed', { digest });
+  if (intents.lines().at(-1)?.['state'] !== 'closed') await intents.announce('closed', { receipt: digest });
   const path = `${bundlePath(known.subject.migrationId)}/receipts/run_receipt.json`;
   return { ref: { path, digest, receipt }, findings };
 }
@@ -116,7 +116,7 @@ async function decidedOf(options: RunnerOptions, known: LedgerRun): Promise<Deci
 /** A receipt that an earlier try had announced and stored. */
 async function announced(options: RunnerOptions, intents: IntentLog): Promise<Receipt | undefined> {
   const line = intents.lines().findLast(({ state }) => state === 'receipted');
-  const bytes = line === undefined ? undefined : await readEvidence(options.root, String(line['digest']));
+  const bytes = line === undefined ? undefined : await readEvidence(options.root, String(line['receipt']));
   return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as Receipt);
 }
 
@@ -138,7 +138,7 @@ async function newReceipt(
     chain: { seq, prev, digest },
     resolvedFrom,
   });
-  await intents.announce('receipted', { digest: sha256(canonicalBytes(receipt)) });
+  await intents.announce('receipted', { receipt: sha256(canonicalBytes(receipt)) });
   await hit({ options }, 'F15_receipt_announced');
   return receipt;
 }
