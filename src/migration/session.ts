@@ -43,7 +43,8 @@ export async function withSession<T>(
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   await enterAnnounced(options, signal);
   await settleDecided(options);
-  return work({ runs: ledgerRuns(await readLedger(options.store)), signal });
+  // Awaited here: the lock is let go when this function returns, settled or not.
+  return await work({ runs: ledgerRuns(await readLedger(options.store)), signal });
 }
 
 /** Settles every run that the database has decided and that is not closed, here or in the database. */
