@@ -45,13 +45,14 @@ withStores('lifecycle', (given) => {
 
   it('takes a migration back to its baseline, with a receipt of its own, and applies it again', async () => {
     await using s = await scene();
+    expect(await rollbackMigration(s.options, s.id)).toMatchObject({ status: 'refused', findings: [{ code: 'not_applied' }] });
     const forward = await applyMigration(s.options, s.id);
     const back = await rollbackMigration(s.options, s.id);
     expect(back).toMatchObject({ status: 'applied', direction: 'rollback', receipt: { receipt: { proof: { status: 'equal' } } } });
     expect(back).toMatchObject({ receipt: { receipt: { rolls_back: 'runId' in forward ? forward.runId : '' } } });
     expect(await columnsOf(given.store, s.table)).toEqual(['id', 'value']);
     expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
-    expect(await rollbackMigration(s.options, s.id)).toMatchObject({ status: 'refused', findings: [{ code: 'not_applied' }] });
+    expect(await rollbackMigration(s.options, s.id)).toMatchObject({ status: 'applied', direction: 'rollback', already: true });
     expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied', already: false });
     expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
   });

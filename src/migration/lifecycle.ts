@@ -99,7 +99,7 @@ async function applyLocked(
   const ran = lastForward(session.runs, bundle.id);
   if (ran !== undefined && ran.subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, ran));
   const applied = appliedRuns(session.runs).find(({ subject }) => subject.migrationId === bundle.id);
-  if (applied !== undefined) return alreadyApplied(options, kind, applied);
+  if (applied !== undefined) return done(options, kind, applied);
   const planned = await readPlan(bundle);
   if ('status' in planned) return planned;
   const now = await makePlan(options, kind, { bundle, direction: 'forward', forward: undefined });
@@ -117,7 +117,7 @@ async function rollbackLocked(
   if (open !== undefined) return resume(options, open, { bundle, kind, direction: 'rollback', session });
   const applied = appliedRuns(session.runs);
   const ran = applied.find(({ subject }) => subject.migrationId === bundle.id);
-  if (ran === undefined) return refused(notApplied(bundle.id));
+  if (ran === undefined) return nothingToTakeBack(options, kind, bundle.id, session.runs);
   if (ran.subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, ran));
   const forward = await loadForward(options, ran.subject.runId);
   const blocked = await blockingRuns(options, applied, ran, forward);
@@ -214,7 +214,8 @@ function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], caus
   return { status, runId, receipt: ref, findings: all, ...(cause === undefined ? {} : { cause }) };
 }
 
-async function alreadyApplied(options: RunnerOptions, kind: MigrationKind, ran: LedgerRun): Promise<RunOutcome> {
+/** What an earlier run had done. */
+async function done(options: RunnerOptions, kind: MigrationKind, ran: LedgerRun): Promise<RunOutcome> {
   const { subject, entries } = ran;
   const receipt = (await readBody(options.store, subject.runId, 'closed')) as unknown as ReceiptRef['receipt'];
   const body = (await readBody(options.store, subject.runId, 'opened')) as { readonly plan: PlanFile } | undefined;
@@ -222,7 +223,7 @@ async function alreadyApplied(options: RunnerOptions, kind: MigrationKind, ran: 
     status: 'applied',
     runId: subject.runId,
     migrationId: subject.migrationId,
-    direction: 'forward',
+    direction: subject.direction,
     already: true,
     receipt: {
       path: `${bundlePath(subject.migrationId)}/receipts/run_receipt.json`,
@@ -242,6 +243,18 @@ async function guardFiles(options: RunnerOptions, work: () => Promise<RunOutcome
   } catch (error) {
     return unwritable(error, options.root);
   }
+}
+
+/** A rollback that is asked for again, as after a kill behind its commit, changes nothing and says so. */
+async function nothingToTakeBack(
+  options: RunnerOptions,
+  kind: MigrationKind,
+  migrationId: string,
+  runs: readonly LedgerRun[],
+): Promise<RunOutcome> {
+  const committed = runs.filter(({ subject, entries }) => subject.migrationId === migrationId && entries.committed !== undefined);
+  const last = committed.at(-1);
+  return last === undefined ? refused(notApplied(migrationId)) : done(options, kind, last);
 }
 
 function lastForward(runs: readonly LedgerRun[], migrationId: string): LedgerRun | undefined {
