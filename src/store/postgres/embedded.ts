@@ -7,6 +7,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { PGlite } from '@electric-sql/pglite';
 import { systemClock, VarveError, type Clock } from '../../base/index.ts';
+import { StoreError } from '../store-error.ts';
 import type { Store, StoreLock, TransactionOptions } from '../store.ts';
 import { openDatabase, type OpenDatabase } from './embedded-open.ts';
 import { toStoreError } from './error.ts';
@@ -77,7 +78,7 @@ function createStore(opened: OpenDatabase, session: Session): Store {
       if (closed !== undefined) throw closedStore(location);
       return locks.has(name) ? undefined : holdLock(locks, name);
     },
-    [Symbol.asyncDispose]: () => (closed ??= gate.shut().then(opened.close)),
+    [Symbol.asyncDispose]: () => (closed ??= gate.shut().then(() => opened.close(session.isAlive()))),
   };
 }
 
@@ -108,12 +109,16 @@ type Message = Awaited<ReturnType<PGlite['execProtocolStream']>>[number];
 function sessionOf(database: PGlite, serialize: Serialize, location: string): Session {
   // PGlite keeps the answer of the running message in one place, so messages must not overlap.
   const turn = createGate(1);
+  let fault: VarveError | undefined;
   const exchange = (message: Uint8Array): Promise<readonly Message[]> =>
     turn.run(async () => {
+      if (fault !== undefined) throw fault;
       try {
         return await database.execProtocolStream(message, {});
       } catch (error) {
-        throw toStoreError(error, location);
+        if (!endsEngine(error)) throw toStoreError(error, location);
+        fault = engineFault(error, location);
+        throw fault;
       }
     });
   return {
@@ -130,7 +135,25 @@ function sessionOf(database: PGlite, serialize: Serialize, location: string): Se
     script: async (text) => {
       await exchange(serialize.query(text));
     },
+    isAlive: () => fault === undefined,
   };
+}
+
+/** After these a server would start its process anew; PGlite cannot, and would run in circles for ever if asked again. */
+function endsEngine(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null || !('severity' in error)) return true;
+  return error.severity === 'PANIC' || error.severity === 'FATAL';
+}
+
+function engineFault(error: unknown, location: string): VarveError {
+  const hint = 'Close the store and open it again: what was committed is kept.';
+  const known = typeof error === 'object' && error !== null && 'severity' in error;
+  if (!known) {
+    const system = error instanceof Error ? error.name : typeof error;
+    return new StoreError('database_error', { sqlstate: 'XX000', system, location }, hint);
+  }
+  const { code, fields } = toStoreError(error, location) as StoreError;
+  return new StoreError(code, fields, code === 'database_full' ? `Make room on its disk. ${hint}` : hint);
 }
 
 function rawResult(messages: readonly Message[]): RawResult {
