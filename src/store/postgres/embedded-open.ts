@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile, realpath, rename, rm, statfs } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
+import { mkdir, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
 import { isVarveError, VarveError, type Clock } from '../../base/index.ts';
@@ -12,6 +13,8 @@ import { SESSION_SETTINGS } from './session.ts';
 export interface OpenDatabase {
   readonly database: PGlite;
   readonly location: string;
+  /** Whether its disk has room to commit with. */
+  readonly hasRoom: () => boolean;
   /** An engine that failed is only let go: asked to end in order, it would not come back. */
   readonly close: (isAlive: boolean) => Promise<void>;
 }
@@ -27,6 +30,7 @@ export async function openDatabase(
     return {
       database,
       location: 'embedded:memory',
+      hasRoom: () => true,
       close: async (isAlive) => {
         if (isAlive) await database.close();
       },
@@ -40,6 +44,7 @@ export async function openDatabase(
     return {
       database,
       location,
+      hasRoom: () => !isNearlyFull(location),
       close: async (isAlive) => {
         try {
           if (isAlive) await database.close();
@@ -85,6 +90,7 @@ async function prepareFolder(location: string): Promise<void> {
     throw error;
   });
   if (names.length === 0) {
+    if (isNearlyFull(dirname(location))) throw toStoreError({ code: 'ENOSPC' }, location);
     await initialise(draftFolder);
     await rename(draftFolder, location);
     return;
@@ -128,16 +134,19 @@ async function openingError(error: unknown, location: string): Promise<VarveErro
   const wrapped = toStoreError(error, location);
   if (wrapped.code === 'database_full' || wrapped.code === 'permission_denied') return wrapped;
   // The engine hides why it could not write. Healthy files on a full disk must not be called corrupt.
-  if (await isNearlyFull(dirname(location))) return toStoreError({ code: 'ENOSPC' }, location);
+  if (isNearlyFull(dirname(location))) return toStoreError({ code: 'ENOSPC' }, location);
   return corrupt(location, {});
 }
 
-/** One segment of the write-ahead log, which the engine wants to be able to make. */
-const SEGMENT_BYTES = 16 * 1024 * 1024;
+/**
+ * Two segments of the write-ahead log. A commit that finds no room for the next segment makes the engine run in circles
+ * for ever, so that much is kept free; a commit writes less than one, since the log's buffer holds 4 MiB.
+ */
+const RESERVE_BYTES = 2 * 16 * 1024 * 1024;
 
-async function isNearlyFull(folder: string): Promise<boolean> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize < SEGMENT_BYTES;
+function isNearlyFull(folder: string): boolean {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize < RESERVE_BYTES;
 }
 
 function corrupt(location: string, detail: { readonly [name: string]: string }): VarveError {
