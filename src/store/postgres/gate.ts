@@ -1,6 +1,8 @@
 /** Lets at most so many in at a time, the others in the order they came. With a capacity of 1 it is a mutex. */
 export interface Gate {
   readonly run: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Waits for all that came before and lets nobody in any more. */
+  readonly shut: () => Promise<void>;
 }
 
 /** A gate with this many places. */
@@ -28,6 +30,9 @@ export function createGate(capacity: number): Gate {
       } finally {
         leave();
       }
+    },
+    shut: async () => {
+      for (let place = 0; place < capacity; place += 1) await enter();
     },
   };
 }
