@@ -25,6 +25,7 @@ const TABLE = {
   internal: [1, 500, 'a fault in varve'],
   interrupted: [3, 499, 'stopped on request', 'retryable'],
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
+  part_without_master: [3, 409, 'rows of a part would go and their master stay'],
   permission_denied: [3, 403, 'the database user lacks a right'],
   sql_invalid: [3, 422, 'the database does not accept this SQL'],
   statement_cancelled: [4, 504, 'the database stopped a statement', 'retryable'],
@@ -33,7 +34,9 @@ const TABLE = {
   transaction_conflict: [3, 409, 'concurrent work got in the way', 'retryable'],
   unknown_column: [3, 404, 'no such column'],
   unknown_table: [3, 404, 'no such table'],
+  unrelated_table: [3, 422, 'no edge leads to this table'],
   usage: [2, 400, 'the call is not understood'],
+  where_invalid: [3, 422, 'this is not a condition on the table'],
 } as const;
 
 /** A stable, snake_case name of a failure or finding. */
