@@ -17,4 +17,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'the graph of tables and foreign keys',
     load: () => import('./command/graph.ts'),
   },
+  {
+    name: 'populate',
+    summary: 'compute what is missing or stale',
+    load: () => import('./command/populate.ts'),
+  },
+  {
+    name: 'jobs',
+    summary: 'keys that stand aside: list, retry, ignore or clear them',
+    load: () => import('./command/jobs.ts'),
+  },
 ];

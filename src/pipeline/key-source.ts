@@ -137,8 +137,8 @@ export async function staleKeys(
   const rows = await store.query<StaleRow>(sql`
     select ${sql.join(key)}, jsonb_build_object('code', k.code <> ${code.digest}, 'reads', k.reads <> ${readsText(spec)}::jsonb,
       'moved', array[${sql.join([...moved, sql`null`])}]::boolean[]) as stale_
-    from (${recordedKeys(relation)}) k ${plan.joins}
-    where ${restricted(restriction)} and ${withoutJob(relation, sql`k`)}
+    from (${recordedKeys(relation, restriction)}) k ${plan.joins}
+    where ${withoutJob(relation, sql`k`)}
       and (k.code <> ${code.digest} or k.reads <> ${readsText(spec)}::jsonb or ${movedAny})
     order by ${sql.join(key)}`);
   return rows.map(({ stale_: facts, ...rest }) => ({ key: rest, reasons: reasonsOf(spec, facts) }));
@@ -158,14 +158,17 @@ function reasonsOf(spec: TableSpec, facts: StaleRow['stale_']): readonly StaleRe
   ];
 }
 
-/** The keys that have a computation, with what is recorded of it. */
-export function recordedKeys(relation: Relation): Sql {
+/**
+ * The keys that have a computation, with what is recorded of it. A condition is put where the key's columns are the only
+ * ones in sight: beside the tables that are read, a column of theirs with the same name would make it ambiguous.
+ */
+export function recordedKeys(relation: Relation, restriction: KeyRestriction = { condition: undefined }): Sql {
   const { spec } = relation;
   const columns = sql.join(spec.sourceKey.map((column) => sql`t.${sql.id(column)}`));
   const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;
   return sql`
     select t.*, c.inputs, c.output, c.spec, d.digest as code, s.reads
-    from (select ${distinct} ${columns} from ${tableId(relation.placement)} t) t
+    from (select * from (select ${distinct} ${columns} from ${tableId(relation.placement)} t) t where ${restricted(restriction)}) t
     join varve.computation c on c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`t`, spec.sourceKey)}
     join varve.computation_spec s on s.id = c.spec
     join varve.code d on d.id = s.code`;
