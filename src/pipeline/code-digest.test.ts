@@ -238,6 +238,24 @@ describe('a code digest', () => {
     ).toEqual({ verdict: true, size: false });
   });
 
+  test('finds what a package depends on beside where its link leads', async () => {
+    rmSync(path.join(project.folder, 'package-lock.json'));
+    rmSync(path.join(project.folder, 'node_modules/scrub'), { recursive: true });
+    project.write({
+      'node_modules/.store/scrub/node_modules/scrub/package.json': JSON.stringify({
+        name: 'scrub',
+        version: '1.0.0',
+        type: 'module',
+        exports: './index.js',
+        dependencies: { soap: '^2.0.0' },
+      }),
+      'node_modules/.store/scrub/node_modules/scrub/index.js': 'export const clean = (text) => text;',
+      'node_modules/.store/scrub/node_modules/soap/package.json': '{ "name": "soap", "version": "2.7.0" }',
+    });
+    symlinkSync('.store/scrub/node_modules/scrub', path.join(project.folder, 'node_modules/scrub'));
+    expect((await identityOf('audit.verdict')).packages).toEqual({ scrub: '1.0.0', soap: '2.7.0' });
+  });
+
   test('is the same in another folder and holds no absolute path', async () => {
     const before = await digest();
     const moved = `${mkdtempSync(`${project.folder}-`)}/elsewhere`;
@@ -437,6 +455,26 @@ describe('what counts as reached', () => {
     expect((await grades(text)).digest).toBe(before.digest);
   });
 
+  test('the order of imports that do something', async () => {
+    project.write({ 'src/one.ts': 'globalThis.low = 1;', 'src/two.ts': 'globalThis.low = 2;' });
+    const making = 'make: ({ mouse }) => ({ heavy: mouse.weight > globalThis.low }),';
+    const before = await grades(grade(making, 'import "./one.ts";\nimport "./two.ts";'));
+    const after = await grades(grade(making, 'import "./two.ts";\nimport "./one.ts";'));
+    expect(after.digest).not.toBe(before.digest);
+  });
+
+  test('a function that writes while the module loads', async () => {
+    const making = 'make: ({ mouse }) => ({ heavy: mouse.weight > config.low }),';
+    for (const call of ['(() => { config.low = 5; })()', '[5].map((low) => { config.low = 5; })']) {
+      const before = await grades(grade(making, `const config = { low: 3 };\nconst done = ${call};`));
+      const after = await grades(
+        grade(making, `const config = { low: 3 };\nconst done = ${call.replace('= 5', '= 6')};`),
+      );
+      expect(before.basis).toBe('bundle');
+      expect(after.digest).not.toBe(before.digest);
+    }
+  });
+
   test('not a name that a parameter hides', async () => {
     const making = 'make: ({ mouse }) => { const limit = 3; return { heavy: mouse.weight > limit }; },';
     const before = await grades(grade(making, 'const limit = 1;'));
@@ -492,6 +530,27 @@ export const Grade = define(lab, Mouse, 3);
       expect((await grades(text)).digest).not.toBe(before.digest);
     },
   );
+
+  test('a package that is nowhere takes every file of the project, since a loader may know it', async () => {
+    project.write({
+      'node_modules/late/package.json':
+        '{ "name": "late", "version": "1.0.0", "type": "module", "exports": "./index.js" }',
+      'node_modules/late/index.js': 'export const low = 3;',
+    });
+    const text = grade(
+      'make: ({ mouse }) => ({ heavy: mouse.weight > low }),',
+      'import { low } from "late";',
+    );
+    project.write({ 'src/lab.ts': text });
+    const tables = await project.tables('src/lab.ts');
+    const options = { projectFolder: project.folder, cacheFolder: null };
+    expect((await digestCode(tables, options)).get('lab.grade')?.basis).toBe('bundle');
+    rmSync(path.join(project.folder, 'node_modules/late'), { recursive: true });
+    const before = (await digestCode(tables, options)).get('lab.grade');
+    expect(before).toMatchObject({ basis: 'module', packages: { late: 'not installed' } });
+    edit('src/list.ts', "'BUSL'", "'SSPL'");
+    expect((await digestCode(tables, options)).get('lab.grade')?.digest).not.toBe(before?.digest);
+  });
 
   test('one name in two schemas of a file is told apart by the pipeline', async () => {
     const two = (limit: number) => `${grade('make: ({ mouse }) => ({ heavy: mouse.weight > 3 }),')}
