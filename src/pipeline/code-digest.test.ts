@@ -444,6 +444,23 @@ describe('what counts as reached', () => {
     expect(after.digest).not.toBe(before.digest);
   });
 
+  test('files that import each other', async () => {
+    const even = (n: number) => `import { odd } from './odd.ts';
+export const even = (n) => n === 0 || odd(n - ${n});`;
+    project.write({
+      'src/even.ts': even(1),
+      'src/odd.ts': "import { even } from './even.ts';\nexport const odd = (n) => n !== 0 && even(n - 1);",
+    });
+    const text = grade(
+      'make: ({ mouse }) => ({ heavy: odd(mouse.weight) }),',
+      'import { odd } from "./odd.ts";',
+    );
+    const before = await grades(text);
+    expect(before.basis).toBe('bundle');
+    project.write({ 'src/even.ts': even(3) });
+    expect((await grades(text)).digest).not.toBe(before.digest);
+  });
+
   test('only the used names of a whole module', async () => {
     project.write({ 'src/late.ts': 'export const low = 3;\nexport const high = 5;' });
     const text = grade(
@@ -520,16 +537,19 @@ export const Grade = define(lab, Mouse, 3);
     expect((await grades(text.replace('Mouse, 3', 'Mouse, 4'))).digest).not.toBe(before.digest);
   });
 
-  test.each(['import(mouse.name)', 'eval("1")', 'new Function("return 1")()', 'import.meta.dirname'])(
-    'code by way of %s takes every file of the project',
-    async (expression) => {
-      const text = grade(`make: async ({ mouse }) => ({ heavy: Boolean(await ${expression}) }),`);
-      const before = await grades(text);
-      expect(before.basis).toBe('module');
-      edit('src/list.ts', "'BUSL'", "'SSPL'");
-      expect((await grades(text)).digest).not.toBe(before.digest);
-    },
-  );
+  test.each([
+    'import(mouse.name)',
+    'eval("1")',
+    'new Function("return 1")()',
+    'import.meta.dirname',
+    '(await import("node:worker_threads")).threadId',
+  ])('code by way of %s takes every file of the project', async (expression) => {
+    const text = grade(`make: async ({ mouse }) => ({ heavy: Boolean(await ${expression}) }),`);
+    const before = await grades(text);
+    expect(before.basis).toBe('module');
+    edit('src/list.ts', "'BUSL'", "'SSPL'");
+    expect((await grades(text)).digest).not.toBe(before.digest);
+  });
 
   test('a package that is nowhere takes every file of the project, since a loader may know it', async () => {
     project.write({
@@ -610,6 +630,15 @@ export const Piece = Cut.parts.piece;
     expect(identities.get('lab.cut__piece')).toEqual(identities.get('lab.cut'));
     expect([...identities.keys()].toSorted()).toEqual(['lab.cut', 'lab.cut__piece', 'lab.grade']);
   });
+});
+
+test('a project that is reached by a symbolic link has the digests of its folder', async () => {
+  const before = await digest();
+  const link = `${project.folder}-link`;
+  symlinkSync(project.folder, link);
+  const tables = await project.tables('src/audit.ts');
+  expect([...(await digestCode(tables, { projectFolder: link, cacheFolder: null }))]).toEqual([...before]);
+  rmSync(link);
 });
 
 describe('the cache', () => {

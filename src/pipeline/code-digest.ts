@@ -110,7 +110,10 @@ async function digestOpen(
   cache: DigestCache,
   identityByTable: Map<string, CodeIdentity>,
 ): Promise<void> {
+  // esbuild is a process of its own, which starts while the compiler is loaded.
+  const started = normalForm('', '.js');
   const ts = await loadTypeScript();
+  await started;
   const files = [...new Set(questions.flatMap(({ file }) => (file === undefined ? [] : [file])))];
   const graph = await loadModules(ts, files, projectFolder);
   const reader: Reader = {

@@ -31,7 +31,7 @@ const RANDOM_PACKAGES = words('nanoid ulid cuid @paralleldrive/cuid2');
 
 const CLOCK = words(
   `Date.now performance.now performance.timeOrigin process.hrtime process.hrtime.bigint process.uptime
-  Temporal.Now console.time`,
+  Temporal.Now`,
 );
 const RANDOM = words(
   `Math.random crypto.randomUUID crypto.getRandomValues crypto.randomBytes crypto.randomInt crypto.randomFill

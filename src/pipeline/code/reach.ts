@@ -156,9 +156,16 @@ function reachSpecifier(state: State, module: CodeModule, specifier: string, nam
   }
 }
 
-/** Parts of Node that load code by name. */
+const RUNS_OTHER_CODE: ReadonlySet<string> = new Set([
+  'node:vm',
+  'node:child_process',
+  'node:worker_threads',
+  'node:cluster',
+]);
+
+/** Parts of Node that run code which is named by a path or a text. */
 function isOpenBuiltin(builtin: string, name: string | undefined): boolean {
-  if (builtin === 'node:vm') return true;
+  if (RUNS_OTHER_CODE.has(builtin)) return true;
   return builtin === 'node:module' && (name === 'createRequire' || name === 'register' || name === 'default');
 }
 
