@@ -21,6 +21,7 @@ const config: ViteUserConfig = defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     pool: 'forks',
+    globalSetup: ['test/harness/global-setup.ts'],
     maxWorkers: 2,
     hookTimeout: 60_000,
     testTimeout: 60_000,

@@ -1,11 +1,13 @@
 // Runs what the documentation shows.
 //
-// | fence                              | what happens                                                                     |
-// | ---------------------------------- | -------------------------------------------------------------------------------- |
-// | ts                                 | a program of its own: type-checked, then run; it imports `varve/...` as a user does |
-// | sh                                 | all of a page in order, as one script, in an empty folder with `varve` installed |
-// | text, json, sql, yaml, mermaid, diff | shown, not run                                                                 |
-// | anything else, or no word          | refused: `bash` for `sh` would be a way never to be run                          |
+// | fence                     | what happens                                                               |
+// | ------------------------- | -------------------------------------------------------------------------- |
+// | ts                        | a program of its own, type-checked and run; it imports `varve/...` as a     |
+// |                           | user does, and in a comment it also sees what its own file exports          |
+// | sh                        | all of a page in order, one script, in an empty folder with `varve` installed |
+// | text, json, sql, yaml,    | shown, not run                                                             |
+// | mermaid, diff             |                                                                            |
+// | anything else, or no word | refused: `bash` for `sh` would be a way never to be run                     |
 //
 // Links to files have to reach one, and a page that names `npm run x` has to name a script that exists.
 import { spawn } from 'node:child_process';
@@ -19,7 +21,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, relative, resolve } from 'node:path';
 import { allFences, markdownPages, type Fence } from './fence.ts';
 
 interface Program {
@@ -83,9 +85,23 @@ function typescriptPrograms(all: readonly Fence[]): readonly Program[] {
     .map((fence) => {
       const filePath = join(OUT, `${slug(fence.filePath)}-${fence.line}.ts`);
       // An empty export makes a module of a fence without imports, so that names of two fences never meet.
-      writeFileSync(filePath, `${fence.body}export {};\n`);
+      writeFileSync(filePath, `${ownExports(fence)}${fence.body}export {};\n`);
       return { origin: originOf(fence), command: ['node', '--conditions=@varve/source', filePath] };
     });
+}
+
+/** A comment's fence sees what its own file exports; on the first line, so that line numbers hold. */
+function ownExports({ filePath, body }: Fence): string {
+  if (!filePath.endsWith('.ts')) return '';
+  const exported = readFileSync(filePath, 'utf8').matchAll(
+    /^export (?:async )?(?:function|const|class) (\w+)/gm,
+  );
+  const wanted = [...exported]
+    .map(([, name = '']) => name)
+    .filter((name) => new RegExp(`\\b${name}\\b`).test(body))
+    .filter((name) => !new RegExp(`^import [^;]*\\b${name}\\b`, 'm').test(body));
+  if (wanted.length === 0) return '';
+  return `import { ${wanted.join(', ')} } from '${relative(OUT, resolve(filePath))}'; `;
 }
 
 function shellPrograms(all: readonly Fence[]): readonly Program[] {

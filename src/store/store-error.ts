@@ -10,6 +10,10 @@ export interface StoreErrorFields {
   readonly dataType?: string;
   /** 1-based offset into the statement's text. */
   readonly position?: number;
+  /** The operating system's or the runtime's name of the fault, such as `ECONNREFUSED`. */
+  readonly system?: string;
+  /** Where the store is, without credentials; on errors of reaching it. */
+  readonly location?: string;
 }
 
 /** A database error, wrapped once in the driver. Callers branch on `sqlstate`. */
@@ -17,8 +21,9 @@ export class StoreError extends VarveError {
   override readonly name = 'StoreError';
   readonly fields: StoreErrorFields;
 
-  constructor(code: ErrorCode, fields: StoreErrorFields, hint: string) {
-    super(code, { detail: { ...fields }, hint });
+  /** `cause` is for a failure during a failure; never the driver's own error, whose text quotes values. */
+  constructor(code: ErrorCode, fields: StoreErrorFields, hint: string, cause?: AggregateError) {
+    super(code, { detail: { ...fields }, hint, cause });
     this.fields = fields;
   }
 }

@@ -24,8 +24,8 @@ export interface Queryable {
    * Runs one statement and returns its rows.
    *
    * Values arrive the same from every driver: boolean, number (int2, int4, oid, float4, float8), bigint (int8), string
-   * (text, numeric, uuid, dates and times as ISO 8601 text in UTC with microseconds, and every other type's text),
-   * Uint8Array (bytea), parsed JSON (json, jsonb), arrays of these.
+   * (text, numeric, uuid, dates and times as ISO 8601 text in UTC with six digits of microseconds, and every other
+   * type's text), Uint8Array (bytea), parsed JSON (json, jsonb), arrays of these. An array of a user's own type is text.
    *
    * Errors: throws `StoreError`; never with the database's own message or DETAIL, which quote values.
    */
@@ -49,13 +49,15 @@ export interface TransactionOptions {
   readonly readOnly?: boolean;
   /** Milliseconds a statement may wait for a lock. Default 0: without end. */
   readonly lockTimeoutMs?: number;
-  /** Milliseconds a statement may run. Default 0: without end. */
+  /** Milliseconds a statement may run. Default 0: without end. Refused with `capability_missing` without `cancelStatement`. */
   readonly statementTimeoutMs?: number;
 }
 
 /** A session-level lock by name; it ends with `[Symbol.asyncDispose]` or with its session, never by a timer. */
 export interface StoreLock extends AsyncDisposable {
   readonly name: string;
+  /** Aborted when its session ended before it was let go: someone else may have the lock by now. */
+  readonly lost: AbortSignal;
 }
 
 /**

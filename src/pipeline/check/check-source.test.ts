@@ -226,6 +226,12 @@ export const judge = (size: number): boolean => [size].map((n) => stamp() + n).l
       'new Dice().roll()',
     ],
     [
+      'what creating an object runs',
+      {},
+      'class Dice { static seed = 1; n = Math.random(); roll() { return this.n; } }\nconst dice = new Dice();',
+      'dice.roll()',
+    ],
+    [
       'what a promise holds',
       {},
       'class Dice { roll() { return Math.random(); } }\nasync function dice() { return new Dice(); }',
@@ -374,6 +380,18 @@ const helper = async (handle: any) => handle.selectFrom('package').execute();`;
       'undeclared_client pg.Pool',
       'undeclared_read audit.license_policy',
     ]);
+  });
+
+  test.each([
+    ['a spread', 'audit.computed("verdict", { ...common, MAKE } as never)'],
+    ['brackets', 'audit["computed"]("verdict", { ...common, MAKE })'],
+    ['another name', 'define("verdict", { ...common, MAKE })'],
+    ['a loop', '[1].map(() => "verdict").map((name) => audit.computed(name, { ...common, MAKE }))[0]'],
+  ])('are found in a definition by way of %s', async (_what, call) => {
+    const text = `${HEAD}const common = { parents: [Package], columns: { a: t.boolean() }, reads: {} } as const;
+const define = audit.computed;
+export const Verdict: any = ${call.replace('MAKE', 'make: () => ({ a: Date.now() > 0 })')};`;
+    expect(await told(text)).toEqual(['undeclared_clock Date.now']);
   });
 
   test('a table whose definition cannot be found is told as unchecked', async () => {

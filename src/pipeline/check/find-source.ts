@@ -13,18 +13,21 @@ export function findMakeSources(
   if (sourceFile === undefined) return [];
   const { ts } = program;
   const name = splitName(table);
-  return factoryCalls(ts, sourceFile)
-    .filter(({ call, method }) => {
+  return callsBelow(ts, sourceFile)
+    .filter((call) => {
       const [first] = call.arguments;
       const isNamed = first !== undefined && ts.isStringLiteralLike(first);
-      const schema = schemaOf(program, (call.expression as typescript.PropertyAccessExpression).expression);
-      return (
-        (method === 'computed' || method === 'imported') &&
-        (!isNamed || first.text === name.table) &&
-        (schema === undefined || schema === name.schema)
-      );
+      const method = factoryMethod(ts, call);
+      const schema = ts.isPropertyAccessExpression(call.expression)
+        ? schemaOf(program, call.expression.expression)
+        : undefined;
+      // However the factory is called: a call with this name and these options is near enough to be read.
+      const isCandidate = isNamed
+        ? first.text === name.table
+        : method === 'computed' || method === 'imported';
+      return call.arguments.length === 2 && isCandidate && (schema === undefined || schema === name.schema);
     })
-    .flatMap(({ call }) => makeOf(ts, call, form));
+    .flatMap((call) => makeOf(ts, call, form));
 }
 
 /** Exported constants by the short name of the table that they hold, where one constant alone does. */
@@ -32,7 +35,8 @@ export function constantNames(program: SourceProgram): ReadonlyMap<string, strin
   const { ts } = program;
   const names = new Map<string, Set<string>>();
   for (const sourceFile of program.sourceFiles) {
-    for (const { call } of factoryCalls(ts, sourceFile)) {
+    for (const call of callsBelow(ts, sourceFile)) {
+      if (!isFactory(ts, call)) continue;
       const [first] = call.arguments;
       const { parent } = call;
       if (first === undefined || !ts.isStringLiteralLike(first)) continue;
@@ -52,16 +56,10 @@ export function isFactory(ts: SourceProgram['ts'], node: typescript.Node): boole
   return factoryMethod(ts, node) !== undefined;
 }
 
-interface FactoryCall {
-  readonly call: typescript.CallExpression;
-  readonly method: string;
-}
-
-function factoryCalls(ts: SourceProgram['ts'], root: typescript.Node): readonly FactoryCall[] {
-  const calls: FactoryCall[] = [];
+function callsBelow(ts: SourceProgram['ts'], root: typescript.Node): readonly typescript.CallExpression[] {
+  const calls: typescript.CallExpression[] = [];
   const visit = (node: typescript.Node): void => {
-    const method = factoryMethod(ts, node);
-    if (method !== undefined) calls.push({ call: node as typescript.CallExpression, method });
+    if (ts.isCallExpression(node)) calls.push(node);
     ts.forEachChild(node, visit);
   };
   visit(root);
@@ -98,7 +96,8 @@ function makeOf(
   call: typescript.CallExpression,
   form: string,
 ): readonly typescript.Node[] {
-  const options = call.arguments[1];
+  let options = call.arguments[1];
+  while (options !== undefined && isWrapper(ts, options)) options = options.expression;
   if (options === undefined || !ts.isObjectLiteralExpression(options)) return [];
   return options.properties.filter(
     (property) =>
@@ -107,4 +106,11 @@ function makeOf(
         (ts.isIdentifier(property.name) || ts.isStringLiteralLike(property.name)) &&
         property.name.text === form),
   );
+}
+
+function isWrapper(
+  ts: SourceProgram['ts'],
+  node: typescript.Node,
+): node is typescript.ParenthesizedExpression | typescript.AsExpression | typescript.SatisfiesExpression {
+  return ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isSatisfiesExpression(node);
 }

@@ -77,9 +77,18 @@ function visitAccess(walk: Walk, node: typescript.PropertyAccessExpression, via:
   const member = resolved(walk.program, checker.getSymbolAtLocation(node.name));
   const declarations = (member?.declarations ?? []).filter((declaration) => isOwn(declaration));
   declarations.forEach((declaration) => follow(walk, declaration, via));
-  // The other members of an object or of a module are not used by naming it.
-  if (declarations.length > 0 && walk.program.ts.isIdentifier(node.expression)) return;
+  if (declarations.length > 0 && isBundleOfMembers(walk.program, node.expression)) return;
   visit(walk, node.expression, via);
+}
+
+/** An object or a module, whose other members are not used by naming one; a class's instance has run its constructor. */
+function isBundleOfMembers(program: SourceProgram, node: typescript.Expression): boolean {
+  const { ts, checker } = program;
+  if (!ts.isIdentifier(node)) return false;
+  const declaration = resolved(program, checker.getSymbolAtLocation(node))?.declarations?.[0];
+  if (declaration === undefined || ts.isSourceFile(declaration)) return true;
+  const initializer = ts.isVariableDeclaration(declaration) ? declaration.initializer : undefined;
+  return initializer !== undefined && ts.isObjectLiteralExpression(initializer);
 }
 
 /** A constant that stands for something outside still has code of its own: `const db = new Pool()`. */

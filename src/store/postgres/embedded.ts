@@ -1,0 +1,228 @@
+/**
+ * PostgreSQL in this process, by PGlite: one session, so transactions queue.
+ *
+ * A statement goes to PGlite as two protocol messages (parse, bind, describe, execute; sync): its own `query` sends five
+ * and takes two and a half times as long. The commit of a statement by itself happens at the sync, so that between the
+ * two the disk can still be asked for room.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { PGlite } from '@electric-sql/pglite';
+import { isVarveError, systemClock, VarveError, type Clock } from '../../base/index.ts';
+import { StoreError } from '../store-error.ts';
+import type { Store, StoreLock, TransactionOptions } from '../store.ts';
+import { openDatabase, type OpenDatabase } from './embedded-open.ts';
+import { toStoreError } from './error.ts';
+import { createGate } from './gate.ts';
+import { queryableOf, type RawResult, type Session } from './session.ts';
+import { runTransaction } from './transaction.ts';
+
+/** Where the embedded database keeps its files, and with which extensions it is opened. */
+export interface EmbeddedOptions {
+  /** Undefined: in memory, gone when closed. */
+  readonly folder: string | undefined;
+  /** Names as in `create extension`, such as `pg_trgm`; a package that brings one must be installed. */
+  readonly extensions?: readonly string[];
+  /** For the age of a lock. Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+/**
+ * Opens an embedded store, making its folder when there is none.
+ *
+ * Errors: throws `store_locked`, `store_corrupt`, `database_full`, `permission_denied`, `config_invalid` (an unknown
+ * extension).
+ */
+export async function embeddedStore(options: EmbeddedOptions): Promise<Store> {
+  const { folder, extensions = [], clock = systemClock } = options;
+  const { protocol } = await import('@electric-sql/pglite');
+  const opened = await openDatabase(folder, extensions, clock);
+  return createStore(opened, sessionOf(opened, protocol.serialize));
+}
+
+function createStore(opened: OpenDatabase, session: Session): Store {
+  const { location } = opened;
+  const gate = createGate(1);
+  const locks = new Map<string, StoreLock>();
+  // What runs inside a transaction's work sees that transaction here.
+  const surrounding = new AsyncLocalStorage<{ open: boolean }>();
+  let closed: Promise<void> | undefined;
+
+  const reach = async <T>(work: (session: Session) => Promise<T>): Promise<T> => {
+    if (surrounding.getStore()?.open === true) throw nestedUse();
+    if (closed !== undefined) throw closedStore(location);
+    return await gate.run(() => work(session));
+  };
+
+  return {
+    ...queryableOf(reach),
+    capabilities: {
+      concurrentSessions: false,
+      restrictedRole: false,
+      sharedByProcesses: false,
+      cancelStatement: false,
+    },
+    location,
+    transaction: async (options, work) => {
+      assertNoTimeout(options);
+      return await reach(async () => {
+        const mark = { open: true };
+        try {
+          return await runTransaction(session, options, (transaction) =>
+            surrounding.run(mark, () => work(transaction)),
+          );
+        } finally {
+          mark.open = false;
+        }
+      });
+    },
+    tryLock: async (name) => {
+      if (closed !== undefined) throw closedStore(location);
+      return locks.has(name) ? undefined : holdLock(locks, name);
+    },
+    [Symbol.asyncDispose]: () => (closed ??= gate.shut().then(() => opened.close(session.isAlive()))),
+  };
+}
+
+function assertNoTimeout({ statementTimeoutMs = 0 }: TransactionOptions): void {
+  if (statementTimeoutMs === 0) return;
+  throw new VarveError('capability_missing', {
+    detail: { capability: 'cancelStatement' },
+    hint: 'Leave out statementTimeoutMs here, or use a PostgreSQL server: an embedded statement cannot be stopped.',
+  });
+}
+
+/** The folder's lock keeps other processes out, so that names within this one are enough. */
+function holdLock(locks: Map<string, StoreLock>, name: string): StoreLock {
+  const lock: StoreLock = {
+    name,
+    lost: new AbortController().signal, // its session ends with the process
+    [Symbol.asyncDispose]: async () => {
+      if (locks.get(name) === lock) locks.delete(name);
+    },
+  };
+  locks.set(name, lock);
+  return lock;
+}
+
+type Serialize = (typeof import('@electric-sql/pglite'))['protocol']['serialize'];
+type Message = Awaited<ReturnType<PGlite['execProtocolStream']>>[number];
+
+function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Serialize): Session {
+  // PGlite keeps the answer of the running message in one place, so messages must not overlap.
+  const turn = createGate(1);
+  let fault: VarveError | undefined;
+  const guard = <T>(work: () => Promise<T>): Promise<T> =>
+    turn.run(async () => {
+      if (fault !== undefined) throw fault;
+      try {
+        return await work();
+      } catch (error) {
+        if (!endsEngine(error)) throw toStoreError(error, location);
+        fault = engineFault(error, location);
+        throw fault;
+      }
+    });
+  const exchange = (message: Uint8Array): Promise<readonly Message[]> =>
+    database.execProtocolStream(message, {});
+  const noRoom = (): VarveError => toStoreError({ code: 'ENOSPC' }, location);
+
+  const runStatement = async (steps: Uint8Array): Promise<RawResult> => {
+    if (!hasRoom()) throw noRoom();
+    let result: RawResult;
+    try {
+      result = rawResult(await exchange(steps));
+    } catch (error) {
+      if (!endsEngine(error)) await exchange(serialize.sync());
+      throw error;
+    }
+    // An explicit COMMIT is done by now, and must not be reported as anything else.
+    if (result.command === 'COMMIT' || hasRoom()) await exchange(serialize.sync());
+    else {
+      // What the parser refuses turns the commit at the sync into its opposite.
+      const refused = Buffer.concat([serialize.parse({ text: 'no room' }), serialize.sync()]);
+      await database.execProtocolStream(refused, { throwOnError: false });
+      throw noRoom();
+    }
+    return result;
+  };
+
+  return {
+    run: (text, values) => {
+      const steps = [
+        serialize.parse({ text }),
+        serialize.bind({ values: [...values] }),
+        serialize.describe({ type: 'P' }),
+        serialize.execute(),
+      ];
+      return guard(() => runStatement(Buffer.concat(steps)));
+    },
+    script: (text) =>
+      guard(async () => {
+        // A rollback needs no room, and may be what makes some.
+        if (!text.startsWith('rollback') && !hasRoom()) throw noRoom();
+        await exchange(serialize.query(text));
+      }),
+    isAlive: () => fault === undefined,
+  };
+}
+
+/** After these a server would start its process anew; PGlite cannot, and would run in circles for ever if asked again. */
+function endsEngine(error: unknown): boolean {
+  if (isVarveError(error)) return false;
+  if (typeof error !== 'object' || error === null || !('severity' in error)) return true;
+  return error.severity === 'PANIC' || error.severity === 'FATAL';
+}
+
+function engineFault(error: unknown, location: string): VarveError {
+  const hint = 'Close the store and open it again: what was committed is kept.';
+  const known = typeof error === 'object' && error !== null && 'severity' in error;
+  if (!known) {
+    const system = error instanceof Error ? error.name : typeof error;
+    return new StoreError('database_error', { sqlstate: 'XX000', system, location }, hint);
+  }
+  const { code, fields } = toStoreError(error, location) as StoreError;
+  return new StoreError(code, fields, code === 'database_full' ? `Make room on its disk. ${hint}` : hint);
+}
+
+function rawResult(messages: readonly Message[]): RawResult {
+  let columns: RawResult['columns'] = [];
+  let tag = '';
+  const rows: (string | null)[][] = [];
+  for (const message of messages) {
+    if (isRow(message)) rows.push(message.fields);
+    else if (isDescription(message)) {
+      columns = message.fields.map((field) => ({ name: field.name, typeOid: field.dataTypeID }));
+    } else if (isComplete(message)) tag = message.text;
+  }
+  const words = tag.split(' ');
+  const count = Number(words.at(-1));
+  return { columns, rows, rowCount: Number.isInteger(count) ? count : 0, command: words[0] ?? '' };
+}
+
+type MessageModule = (typeof import('@electric-sql/pglite'))['messages'];
+
+function isRow(message: Message): message is InstanceType<MessageModule['DataRowMessage']> {
+  return message.name === 'dataRow';
+}
+
+function isDescription(message: Message): message is InstanceType<MessageModule['RowDescriptionMessage']> {
+  return message.name === 'rowDescription';
+}
+
+function isComplete(message: Message): message is InstanceType<MessageModule['CommandCompleteMessage']> {
+  return message.name === 'commandComplete';
+}
+
+function nestedUse(): VarveError {
+  return new VarveError('internal', {
+    detail: { used: 'the store inside a transaction of its only session' },
+    hint: 'Use the handle that the transaction hands to its work: the store would wait for itself.',
+  });
+}
+
+function closedStore(location: string): VarveError {
+  return new VarveError('internal', {
+    detail: { used: 'a store after its end', location },
+    hint: 'Keep the store open for as long as something uses it.',
+  });
+}

@@ -1,0 +1,60 @@
+import { compileSql, type Sql } from '../sql.ts';
+import type { Queryable, Row } from '../store.ts';
+import { decodeRows, type RawRow, type ResultColumn } from './decode.ts';
+import { encodeValue } from './encode.ts';
+
+/** What one statement gave back, undecoded. */
+export interface RawResult {
+  readonly columns: readonly ResultColumn[];
+  readonly rows: readonly RawRow[];
+  /** Rows returned or touched; 0 for a statement that counts none. */
+  readonly rowCount: number;
+  /** First word of the command tag, such as `SELECT` or `ROLLBACK`. */
+  readonly command: string;
+}
+
+/** One session of a database: what the two drivers have to bring. Its errors are `StoreError`s. */
+export interface Session {
+  /** One statement by the extended protocol, values as text. */
+  readonly run: (text: string, values: readonly (string | null)[]) => Promise<RawResult>;
+  /** Statements without parameters by the simple protocol. */
+  readonly script: (text: string) => Promise<void>;
+  /** False once it is lost: whatever it is asked then fails, and its transaction is over. */
+  readonly isAlive: () => boolean;
+}
+
+/**
+ * Settings of every session; they stand in its startup, so `RESET` and `DISCARD ALL` lead back to them.
+ *
+ * `jit` is off because varve runs many small statements, where compiling costs more than it gives: PostgreSQL's cost
+ * estimate alone starts it, and estimates of fresh tables are wild.
+ */
+export const SESSION_SETTINGS: Readonly<Record<string, string>> = {
+  TimeZone: 'UTC',
+  DateStyle: 'ISO,YMD',
+  IntervalStyle: 'iso_8601',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  standard_conforming_strings: 'on',
+  client_encoding: 'UTF8',
+  jit: 'off',
+};
+
+/** The three verbs of the port over a way to reach a session. */
+export function queryableOf(reach: <T>(work: (session: Session) => Promise<T>) => Promise<T>): Queryable {
+  return {
+    query: async <R extends Row = Row>(statement: Sql) => {
+      const { columns, rows } = await reach((session) => send(session, statement));
+      // The caller names the shape of its own statement's rows; nothing here could check it.
+      return decodeRows(columns, rows) as unknown as readonly R[];
+    },
+    execute: async (statement) => (await reach((session) => send(session, statement))).rowCount,
+    script: (text) => reach((session) => session.script(text)),
+  };
+}
+
+// Async, so that a value that cannot be encoded rejects instead of throwing past the caller's `catch`.
+async function send(session: Session, statement: Sql): Promise<RawResult> {
+  const { text, values } = compileSql(statement);
+  return await session.run(text, values.map(encodeValue));
+}
