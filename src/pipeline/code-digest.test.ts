@@ -238,6 +238,24 @@ describe('a code digest', () => {
     ).toEqual({ verdict: true, size: false });
   });
 
+  test('finds what a package depends on beside where its link leads', async () => {
+    rmSync(path.join(project.folder, 'package-lock.json'));
+    rmSync(path.join(project.folder, 'node_modules/scrub'), { recursive: true });
+    project.write({
+      'node_modules/.store/scrub/node_modules/scrub/package.json': JSON.stringify({
+        name: 'scrub',
+        version: '1.0.0',
+        type: 'module',
+        exports: './index.js',
+        dependencies: { soap: '^2.0.0' },
+      }),
+      'node_modules/.store/scrub/node_modules/scrub/index.js': 'export const clean = (text) => text;',
+      'node_modules/.store/scrub/node_modules/soap/package.json': '{ "name": "soap", "version": "2.7.0" }',
+    });
+    symlinkSync('.store/scrub/node_modules/scrub', path.join(project.folder, 'node_modules/scrub'));
+    expect((await identityOf('audit.verdict')).packages).toEqual({ scrub: '1.0.0', soap: '2.7.0' });
+  });
+
   test('is the same in another folder and holds no absolute path', async () => {
     const before = await digest();
     const moved = `${mkdtempSync(`${project.folder}-`)}/elsewhere`;
@@ -426,6 +444,23 @@ describe('what counts as reached', () => {
     expect(after.digest).not.toBe(before.digest);
   });
 
+  test('files that import each other', async () => {
+    const even = (n: number) => `import { odd } from './odd.ts';
+export const even = (n) => n === 0 || odd(n - ${n});`;
+    project.write({
+      'src/even.ts': even(1),
+      'src/odd.ts': "import { even } from './even.ts';\nexport const odd = (n) => n !== 0 && even(n - 1);",
+    });
+    const text = grade(
+      'make: ({ mouse }) => ({ heavy: odd(mouse.weight) }),',
+      'import { odd } from "./odd.ts";',
+    );
+    const before = await grades(text);
+    expect(before.basis).toBe('bundle');
+    project.write({ 'src/even.ts': even(3) });
+    expect((await grades(text)).digest).not.toBe(before.digest);
+  });
+
   test('only the used names of a whole module', async () => {
     project.write({ 'src/late.ts': 'export const low = 3;\nexport const high = 5;' });
     const text = grade(
@@ -435,6 +470,26 @@ describe('what counts as reached', () => {
     const before = await grades(text);
     project.write({ 'src/late.ts': 'export const low = 3;\nexport const high = 6;' });
     expect((await grades(text)).digest).toBe(before.digest);
+  });
+
+  test('the order of imports that do something', async () => {
+    project.write({ 'src/one.ts': 'globalThis.low = 1;', 'src/two.ts': 'globalThis.low = 2;' });
+    const making = 'make: ({ mouse }) => ({ heavy: mouse.weight > globalThis.low }),';
+    const before = await grades(grade(making, 'import "./one.ts";\nimport "./two.ts";'));
+    const after = await grades(grade(making, 'import "./two.ts";\nimport "./one.ts";'));
+    expect(after.digest).not.toBe(before.digest);
+  });
+
+  test('a function that writes while the module loads', async () => {
+    const making = 'make: ({ mouse }) => ({ heavy: mouse.weight > config.low }),';
+    for (const call of ['(() => { config.low = 5; })()', '[5].map((low) => { config.low = 5; })']) {
+      const before = await grades(grade(making, `const config = { low: 3 };\nconst done = ${call};`));
+      const after = await grades(
+        grade(making, `const config = { low: 3 };\nconst done = ${call.replace('= 5', '= 6')};`),
+      );
+      expect(before.basis).toBe('bundle');
+      expect(after.digest).not.toBe(before.digest);
+    }
   });
 
   test('not a name that a parameter hides', async () => {
@@ -482,16 +537,40 @@ export const Grade = define(lab, Mouse, 3);
     expect((await grades(text.replace('Mouse, 3', 'Mouse, 4'))).digest).not.toBe(before.digest);
   });
 
-  test.each(['import(mouse.name)', 'eval("1")', 'new Function("return 1")()', 'import.meta.dirname'])(
-    'code by way of %s takes every file of the project',
-    async (expression) => {
-      const text = grade(`make: async ({ mouse }) => ({ heavy: Boolean(await ${expression}) }),`);
-      const before = await grades(text);
-      expect(before.basis).toBe('module');
-      edit('src/list.ts', "'BUSL'", "'SSPL'");
-      expect((await grades(text)).digest).not.toBe(before.digest);
-    },
-  );
+  test.each([
+    'import(mouse.name)',
+    'eval("1")',
+    'new Function("return 1")()',
+    'import.meta.dirname',
+    '(await import("node:worker_threads")).threadId',
+  ])('code by way of %s takes every file of the project', async (expression) => {
+    const text = grade(`make: async ({ mouse }) => ({ heavy: Boolean(await ${expression}) }),`);
+    const before = await grades(text);
+    expect(before.basis).toBe('module');
+    edit('src/list.ts', "'BUSL'", "'SSPL'");
+    expect((await grades(text)).digest).not.toBe(before.digest);
+  });
+
+  test('a package that is nowhere takes every file of the project, since a loader may know it', async () => {
+    project.write({
+      'node_modules/late/package.json':
+        '{ "name": "late", "version": "1.0.0", "type": "module", "exports": "./index.js" }',
+      'node_modules/late/index.js': 'export const low = 3;',
+    });
+    const text = grade(
+      'make: ({ mouse }) => ({ heavy: mouse.weight > low }),',
+      'import { low } from "late";',
+    );
+    project.write({ 'src/lab.ts': text });
+    const tables = await project.tables('src/lab.ts');
+    const options = { projectFolder: project.folder, cacheFolder: null };
+    expect((await digestCode(tables, options)).get('lab.grade')?.basis).toBe('bundle');
+    rmSync(path.join(project.folder, 'node_modules/late'), { recursive: true });
+    const before = (await digestCode(tables, options)).get('lab.grade');
+    expect(before).toMatchObject({ basis: 'module', packages: { late: 'not installed' } });
+    edit('src/list.ts', "'BUSL'", "'SSPL'");
+    expect((await digestCode(tables, options)).get('lab.grade')?.digest).not.toBe(before?.digest);
+  });
 
   test('one name in two schemas of a file is told apart by the pipeline', async () => {
     const two = (limit: number) => `${grade('make: ({ mouse }) => ({ heavy: mouse.weight > 3 }),')}
@@ -551,6 +630,15 @@ export const Piece = Cut.parts.piece;
     expect(identities.get('lab.cut__piece')).toEqual(identities.get('lab.cut'));
     expect([...identities.keys()].toSorted()).toEqual(['lab.cut', 'lab.cut__piece', 'lab.grade']);
   });
+});
+
+test('a project that is reached by a symbolic link has the digests of its folder', async () => {
+  const before = await digest();
+  const link = `${project.folder}-link`;
+  symlinkSync(project.folder, link);
+  const tables = await project.tables('src/audit.ts');
+  expect([...(await digestCode(tables, { projectFolder: link, cacheFolder: null }))]).toEqual([...before]);
+  rmSync(link);
 });
 
 describe('the cache', () => {
