@@ -1,7 +1,7 @@
 import { chmod, cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plannedDouble, runnerOptions } from '../../test/migration/fixture.ts';
 import { applyMigration, folderReader, rollbackMigration } from '../migration/index.ts';

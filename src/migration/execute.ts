@@ -266,8 +266,8 @@ const SILENCE_MS = 30_000;
 
 /** A connection lost during COMMIT is not guessed: the ledger row says whether it was committed (M67). */
 async function askLedger(run: Run, error: unknown): Promise<Decision> {
-  const { store, clock } = run.options;
-  const endsAtMs = clock.monotonicMs() + SILENCE_MS;
+  const { store, clock, deadlineMs = SILENCE_MS } = run.options;
+  const endsAtMs = clock.monotonicMs() + Math.min(SILENCE_MS, deadlineMs);
   for (;;) {
     try {
       const body = await readDecision(run);
