@@ -11,15 +11,15 @@ import { sql, type Store } from '../store/index.ts';
 import { installCatalog, postgresStore, readCatalogFiles } from '../store/postgres/index.ts';
 import { applyMigration, folderReader, readStatus, recoverRuns, type RunnerOptions } from './index.ts';
 
+function shell(command: string): number | null {
+  return spawnSync('sh', ['-c', command]).status;
+}
+
 /** Mounting a small file system needs a right that not every machine gives. */
 const canMount = ((): boolean => {
-  const probe = spawnSync('sh', [
-    '-c',
-    'd=$(mktemp -d) && mount -t tmpfs -o size=64k none "$d" && umount "$d" && rmdir "$d"',
-  ]);
-  if (probe.status !== 0)
-    console.warn('full disks are not tested here: no right to mount a small file system');
-  return probe.status === 0;
+  const status = shell('d=$(mktemp -d) && mount -t tmpfs -o size=64k none "$d" && umount "$d" && rmdir "$d"');
+  if (status !== 0) console.warn('full disks are not tested here: no right to mount a small file system');
+  return status === 0;
 })();
 
 describe('when something outside fails', () => {
@@ -189,7 +189,7 @@ describe('when something outside fails', () => {
       AsyncDisposable & { readonly place: string; readonly fill: () => Promise<void> }
     > {
       const place = await mkdtemp(join(tmpdir(), 'varve-disk-'));
-      spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'none', place]);
+      shell(`mount -t tmpfs -o size=3m none ${place}`);
       return {
         place,
         fill: async () => {
@@ -197,7 +197,7 @@ describe('when something outside fails', () => {
           await writeFile(join(place, 'filler'), new Uint8Array(bavail * bsize));
         },
         [Symbol.asyncDispose]: async () => {
-          spawnSync('umount', [place]);
+          shell(`umount ${place}`);
           await rm(place, { recursive: true, force: true });
         },
       };
