@@ -11,7 +11,6 @@ export type {
   DecideStep,
   Direction,
   Enforcement,
-  KindName,
   KindPlan,
   MigrationKind,
   NewWrites,
@@ -22,6 +21,7 @@ export type {
   StepProgress,
   StepResult,
 } from './kind.ts';
+export type { KindName } from './migration-id.ts';
 export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';

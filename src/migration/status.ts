@@ -35,9 +35,14 @@ export interface UnfinishedRun {
 }
 
 /** Reads the status; writes nothing, and needs no lock. */
-export async function readStatus(options: Pick<RunnerOptions, 'store' | 'root' | 'environment'>): Promise<MigrationStatus> {
+export async function readStatus(
+  options: Pick<RunnerOptions, 'store' | 'root' | 'environment'>,
+): Promise<MigrationStatus> {
   const runs = ledgerRuns(await readLedger(options.store));
-  const ids = new Set([...(await listBundles(options.root)), ...runs.map(({ subject }) => subject.migrationId)]);
+  const ids = new Set([
+    ...(await listBundles(options.root)),
+    ...runs.map(({ subject }) => subject.migrationId),
+  ]);
   const sorted = [...ids].sort(compareMigrationIds);
   return {
     environment: options.environment,
@@ -46,11 +51,17 @@ export async function readStatus(options: Pick<RunnerOptions, 'store' | 'root' |
   };
 }
 
-async function stateOf(root: string, migrationId: string, runs: readonly LedgerRun[]): Promise<MigrationState> {
+async function stateOf(
+  root: string,
+  migrationId: string,
+  runs: readonly LedgerRun[],
+): Promise<MigrationState> {
   const reading = await readBundle(root, migrationId);
   const last = runs.findLast(({ subject }) => subject.migrationId === migrationId);
   const applied = appliedRuns(runs).some(({ subject }) => subject.migrationId === migrationId);
-  const committed = runs.some(({ subject, entries }) => subject.migrationId === migrationId && entries.committed !== undefined);
+  const committed = runs.some(
+    ({ subject, entries }) => subject.migrationId === migrationId && entries.committed !== undefined,
+  );
   const findings = reading.status === 'refused' ? reading.findings : [];
   const isMissing = findings.some(({ code }) => code === 'bundle_missing');
   const digest = reading.status === 'ok' ? reading.bundle.digest : undefined;
@@ -67,7 +78,8 @@ async function stateOf(root: string, migrationId: string, runs: readonly LedgerR
 
 function unfinishedRun(run: LedgerRun): UnfinishedRun {
   const { subject, entries } = run;
-  const phase = (['undone', 'committed', 'baselined'] as const).find((name) => entries[name] !== undefined) ?? 'opened';
+  const phase =
+    (['undone', 'committed', 'baselined'] as const).find((name) => entries[name] !== undefined) ?? 'opened';
   const { runId, migrationId, direction } = subject;
   return { runId, migrationId, direction, phase, since: entries.opened?.at ?? '' };
 }
