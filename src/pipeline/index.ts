@@ -1,3 +1,5 @@
+export { checkRecordedReads } from './check/recorded-reads.ts';
+export { checkSource, type CheckSourceOptions } from './check/check-source.ts';
 export { digestCode, type CodeDigestOptions, type CodeIdentity } from './code-digest.ts';
 export { t, type Column, type ColumnBuilder, type Columns, type RowOf } from './column.ts';
 export { createIndexes, createTable, columnDdl, names, referencesDdl } from './ddl.ts';
@@ -24,7 +26,13 @@ export {
 } from './key-source.ts';
 export type { ContextFiles, ListedFile, MakeContext } from './make-context.ts';
 export { part, pipeline, type Pipeline } from './pipeline.ts';
-export { populate, type PopulatedTable, type PopulateOptions, type PopulateProgress, type PopulateResult } from './populate.ts';
+export {
+  populate,
+  type PopulatedTable,
+  type PopulateOptions,
+  type PopulateProgress,
+  type PopulateResult,
+} from './populate.ts';
 export { defineConfig, type ProjectConfig, type StoreConfig } from './project.ts';
 export { keyHash, readPlan, rowDigest, rowsDigest, type ReadPlan } from './read-plan.ts';
 export {

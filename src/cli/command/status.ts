@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import type { MigrationState, MigrationStatus } from '../../migration/index.ts';
+import { withExamples, type Act } from '../command.ts';
+import type { Context } from '../context.ts';
+import { tableText, type CommandResult, type Style } from '../output.ts';
+import { storeToRead } from '../project-world.ts';
+import { migrationsRoot } from '../runner.ts';
+
+/** `varve status` */
+export function register(command: Command, act: Act): void {
+  withExamples(command, ['varve status', 'varve status --env stage --json']).action(act(run));
+}
+
+async function run(context: Context): Promise<CommandResult> {
+  const { dir } = await context.project();
+  const store = await storeToRead(context);
+  const { readStatus } = await import('../../migration/index.ts');
+  const status = await readStatus({ store, root: migrationsRoot(dir), environment: context.options.env });
+  return {
+    status: 'ok',
+    findings: status.migrations.flatMap(({ migrationId, findings }) =>
+      findings.map((finding) => ({
+        ...finding,
+        severity: 'warning' as const,
+        subject: subjectIn(migrationId, finding.subject),
+      })),
+    ),
+    fields: {
+      environment: status.environment,
+      migrations: status.migrations.map(({ migrationId, status: state, runId, at, drifted }) => ({
+        migrationId,
+        status: state,
+        runId: runId ?? null,
+        at: at ?? null,
+        drifted,
+      })),
+      unfinished: status.unfinished,
+    },
+    text: (style) => statusText(style, status),
+  };
+}
+
+function subjectIn(migrationId: string, subject: string): string {
+  return subject === migrationId ? subject : `${migrationId}/${subject}`;
+}
+
+function statusText(style: Style, { environment, migrations, unfinished }: MigrationStatus): string {
+  if (migrations.length === 0) return `${environment}: there are no migrations.`;
+  const heads = [{ head: 'migration' }, { head: environment }, { head: 'since' }, { head: '' }];
+  const table = tableText(
+    style,
+    heads,
+    migrations.map((state) => [
+      state.migrationId,
+      stateText(style, state),
+      state.at ?? '',
+      state.drifted ? style('red', 'files changed since') : '',
+    ]),
+  );
+  const open = unfinished.map(
+    ({ migrationId, direction, phase, since }) =>
+      `${style('yellow', 'unfinished')}  ${migrationId} ${direction}, ${phase} since ${since}: run varve apply ${migrationId} to go on, varve recover to undo`,
+  );
+  return [table, ...open].join('\n');
+}
+
+const COLOURS = {
+  pending: 'yellow',
+  applied: 'green',
+  rolled_back: 'cyan',
+  missing: 'red',
+  invalid: 'red',
+} as const satisfies Record<MigrationState['status'], string>;
+
+function stateText(style: Style, { status }: MigrationState): string {
+  return style(COLOURS[status], status.replace('_', ' '));
+}
