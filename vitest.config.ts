@@ -1,13 +1,56 @@
+import { globSync } from 'node:fs';
+import { defaultServerConditions } from 'vite';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { isSystemTest } from './scripts/system-test.ts';
 
+const conditions = ['@varve/source', ...defaultServerConditions];
+const exclude = ['**/node_modules/**', '**/dist/**', '**/.cache/**'];
+
+const unitTests = globSync(['src/**/*.test.ts', 'test/**/*.test.ts']).filter(
+  (filePath) => !isSystemTest(filePath),
+);
+const TIMED = ['src/**/*.timed.test.ts', 'test/**/*.timed.test.ts'];
+
+/**
+ * Three groups, one after the other, so that no test starves on a machine with two cores: first what opens no
+ * database and starts no process (`npm run check` runs this group alone), then what does, at most two files at once,
+ * and last, one at a time, what measures time (`x.timed.test.ts`).
+ */
 const config: ViteUserConfig = defineConfig({
-  resolve: { conditions: ['@varve/source'] },
-  ssr: { resolve: { conditions: ['@varve/source'] } },
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
     globalSetup: ['test/harness/global-setup.ts'],
+    maxWorkers: 2,
     hookTimeout: 60_000,
-    testTimeout: 20_000,
+    testTimeout: 60_000,
+    reporters: ['default', ['json', { outputFile: '.cache/vitest.json' }]],
+    coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['**/*.test.ts'] },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: unitTests,
+          exclude: [...exclude, ...TIMED],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'system',
+          include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+          exclude: [...exclude, ...unitTests, ...TIMED],
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'timed', include: TIMED, exclude, fileParallelism: false, sequence: { groupOrder: 2 } },
+      },
+    ],
   },
 });
 

@@ -1,0 +1,7 @@
+// Runs the command line: in a checkout its source, which Node reads as it is, in an installed package what was built.
+import { enableCompileCache } from 'node:module';
+import { inCheckout } from './resolve-self.js';
+
+enableCompileCache();
+const { main } = await import(inCheckout ? '../src/cli/main.ts' : '../dist/cli/main.js');
+process.exitCode = await main(process.argv.slice(2));

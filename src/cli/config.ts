@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { ProjectConfig } from '../pipeline/index.ts';
+import { nearestName, refusal, VarveError, type Finding } from '../base/index.ts';
+
+/** A configuration that was found and checked. */
+export interface Project {
+  readonly dir: string;
+  readonly filePath: string;
+  readonly config: ProjectConfig;
+}
+
+export const CONFIG_FILE = 'varve.config.ts';
+
+/** The nearest folder upward that has a configuration, or undefined. */
+export function findProject(startDir: string): string | undefined {
+  for (let dir = resolve(startDir); ; dir = dirname(dir)) {
+    if (existsSync(join(dir, CONFIG_FILE))) return dir;
+    if (dirname(dir) === dir) return undefined;
+  }
+}
+
+/**
+ * Reads and checks the configuration of a folder, or of the nearest folder above it that has one.
+ *
+ * Errors: throws `config_missing` when there is none, `config_invalid` with what is wrong in it.
+ */
+export async function loadConfig(startDir: string): Promise<Project> {
+  const dir = findProject(startDir);
+  if (dir === undefined) {
+    throw new VarveError('config_missing', {
+      detail: { subject: startDir, file: CONFIG_FILE },
+      hint: 'Run varve init, go to a project, name one with --project DIR, or a database with --db URL.',
+    });
+  }
+  const filePath = join(dir, CONFIG_FILE);
+  const config = await importConfig(filePath);
+  const [finding] = checkConfig(config, filePath);
+  if (finding !== undefined) {
+    throw new VarveError('config_invalid', {
+      detail: { subject: finding.subject, ...finding.detail },
+      hint: finding.hint,
+    });
+  }
+  return { dir, filePath, config: config as ProjectConfig };
+}
+
+async function importConfig(filePath: string): Promise<unknown> {
+  try {
+    const module = (await import(pathToFileURL(filePath).href)) as { readonly default?: unknown };
+    return module.default;
+  } catch (cause) {
+    throw new VarveError('config_invalid', {
+      detail: { subject: filePath, reason: cause instanceof Error ? cause.message : String(cause) },
+      hint: 'Correct the file so that it can be imported.',
+      cause,
+    });
+  }
+}
+
+/** What is wrong in a configuration; nothing when it is usable. */
+export function checkConfig(config: unknown, filePath: string): readonly Finding[] {
+  if (!isObject(config)) {
+    const hint = 'Write: export default defineConfig({ stores: { main: { embedded: ".varve/db" } } }).';
+    return [invalid(filePath, 'it has no default export that is an object', hint)];
+  }
+  const { stores, defaultStore, pipelines } = config;
+  const unknown = Object.keys(config).filter((name) => !KNOWN_MEMBERS.includes(name));
+  return [
+    ...unknown.map((name) => unknownMember(filePath, name)),
+    ...checkStores(stores, filePath),
+    ...checkDefaultStore(defaultStore, isObject(stores) ? Object.keys(stores) : [], filePath),
+    ...(pipelines === undefined || Array.isArray(pipelines)
+      ? []
+      : [invalid(filePath, 'pipelines is no list', 'Write pipelines: [yourPipeline].')]),
+  ];
+}
+
+const KNOWN_MEMBERS: readonly string[] = ['stores', 'defaultStore', 'pipelines'];
+
+function unknownMember(filePath: string, name: string): Finding {
+  const nearest = nearestName(name, KNOWN_MEMBERS);
+  const hint = nearest === undefined ? `Remove ${name}.` : `Write ${nearest}.`;
+  return invalid(filePath, `${name} is not a member of a configuration`, hint);
+}
+
+function checkStores(stores: unknown, filePath: string): readonly Finding[] {
+  if (!isObject(stores) || Object.keys(stores).length === 0) {
+    return [invalid(filePath, 'stores names no store', 'Write stores: { main: { embedded: ".varve/db" } }.')];
+  }
+  return Object.entries(stores).flatMap(([name, store]) => checkStore(name, store, filePath));
+}
+
+function checkStore(name: string, store: unknown, filePath: string): readonly Finding[] {
+  const hint = 'Write { embedded: ".varve/db" } or { postgres: { urlFrom: "DATABASE_URL" } }.';
+  if (!isObject(store) || Object.keys(store).length !== 1) {
+    return [invalid(filePath, `store ${name} is neither embedded nor postgres`, hint)];
+  }
+  const { embedded, postgres } = store;
+  if (typeof embedded === 'string' && embedded !== '') return [];
+  if (isObject(postgres) && 'url' in postgres) {
+    const remedy =
+      'Put the address into an environment variable and write { postgres: { urlFrom: "ITS_NAME" } }.';
+    return [invalid(filePath, `store ${name} holds an address, which may hold a password`, remedy)];
+  }
+  const named = isObject(postgres) ? postgres['urlFrom'] : undefined;
+  if (typeof named === 'string' && /^[A-Za-z_][A-Za-z0-9_]*$/u.test(named)) return [];
+  return [invalid(filePath, `store ${name} is neither embedded nor postgres`, hint)];
+}
+
+function checkDefaultStore(name: unknown, stores: readonly string[], filePath: string): readonly Finding[] {
+  if (name === undefined || (typeof name === 'string' && stores.includes(name))) return [];
+  const hint = `Name one of: ${stores.join(', ')}.`;
+  return [invalid(filePath, 'defaultStore names no store of this configuration', hint)];
+}
+
+function invalid(filePath: string, reason: string, hint: string): Finding {
+  return refusal('config_invalid', filePath, { detail: { reason }, hint });
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

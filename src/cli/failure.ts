@@ -1,0 +1,86 @@
+import { CommanderError } from 'commander';
+import {
+  ERROR_CODES,
+  isVarveError,
+  messageOf,
+  refusal,
+  type ErrorCode,
+  type Finding,
+} from '../base/index.ts';
+import type { CommandResult, Status, Style } from './output.ts';
+
+const STATUS_BY_EXIT: Readonly<Record<1 | 2 | 3 | 4 | 5, Status>> = {
+  1: 'failed',
+  2: 'refused',
+  3: 'refused',
+  4: 'rolled_back',
+  5: 'indeterminate',
+};
+
+/**
+ * What a caught value means to the outside: a result with one finding, like that of any other refusal.
+ * An exception that nobody foresaw is `internal` and shows its text alone, for its fields are not known to be harmless.
+ */
+export function failureResult(thrown: unknown): CommandResult {
+  if (thrown instanceof CommanderError) return usageResult(thrown);
+  if (isVarveError(thrown)) {
+    const finding = refusal(thrown.code, subjectOf(thrown.detail), {
+      detail: thrown.detail,
+      hint: thrown.hint,
+    });
+    return { status: STATUS_BY_EXIT[ERROR_CODES[thrown.code].exit], findings: [finding] };
+  }
+  const reason = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  const hint = 'Set VARVE_DEBUG=1 to see the stack, and report it.';
+  return { status: 'failed', findings: [refusal('internal', 'varve', { detail: { reason }, hint })] };
+}
+
+function subjectOf(detail: Readonly<Record<string, unknown>>): string {
+  const named = detail['subject'] ?? detail['location'] ?? detail['table'];
+  return typeof named === 'string' ? named : 'varve';
+}
+
+function usageResult(thrown: CommanderError): CommandResult {
+  if (thrown.code === 'commander.help')
+    return { status: 'refused', findings: [usageFinding('no command given')] };
+  const reason = thrown.message.replace(/^error: /u, '').replace(/\s*\n\s*/gu, ' ');
+  return { status: 'refused', findings: [usageFinding(reason)] };
+}
+
+/** A call that is not understood. */
+export function usageFinding(reason: string, hint = 'Ask with --help for what is understood.'): Finding {
+  return refusal('usage', 'command line', { detail: { reason }, hint });
+}
+
+/** Whether commander stopped only because it has printed what was asked for: help or version. */
+export function isHelp(thrown: unknown): boolean {
+  return thrown instanceof CommanderError && thrown.exitCode === 0;
+}
+
+/** The exit status of a result: its first refusing finding decides, then its status. */
+export function exitStatus({ status, findings = [] }: CommandResult): number {
+  if (status === 'ok') return 0;
+  if (status === 'rolled_back') return 4;
+  if (status === 'indeterminate') return 5;
+  const decisive = findings.find(({ severity }) => severity === 'error');
+  if (decisive !== undefined) return ERROR_CODES[decisive.code].exit;
+  return status === 'refused' ? 3 : 4;
+}
+
+/** Findings for people: code, subject, what and, on a line of its own, what to do next. */
+export function findingsText(style: Style, findings: readonly Finding[]): string {
+  return findings.map((finding) => findingText(style, finding)).join('');
+}
+
+const COLOUR_BY_SEVERITY = { error: 'red', review: 'yellow', warning: 'yellow', info: 'cyan' } as const;
+
+function findingText(style: Style, { severity, code, subject, detail, hint }: Finding): string {
+  const head = style(COLOUR_BY_SEVERITY[severity], `${severity}: ${code}`);
+  return `${head}  ${style('bold', subject)}  ${describe(code, detail)}\n  ${hint}\n`;
+}
+
+function describe(code: ErrorCode, detail: Finding['detail']): string {
+  const { reason, ...rest } = detail;
+  if (typeof reason !== 'string') return messageOf(code, detail);
+  return Object.keys(rest).length === 0 ? reason : `${reason} (${messageOf(code, rest)})`;
+}

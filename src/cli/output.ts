@@ -1,0 +1,81 @@
+import stringWidth from 'string-width';
+import { styleText } from 'node:util';
+import type { Finding } from '../base/index.ts';
+import type { Io } from './io.ts';
+
+/** How a command ended; the `status` of its JSON. */
+export type Status = 'ok' | 'refused' | 'failed' | 'rolled_back' | 'indeterminate';
+
+/** What a command hands back to be printed; it prints nothing itself. */
+export interface CommandResult {
+  readonly status: Status;
+  /** Reasons of a refusal, warnings of a success; default none. */
+  readonly findings?: readonly Finding[];
+  /** The members of the JSON object beside status and findings, in camelCase; a bigint becomes a number. */
+  readonly fields?: Readonly<Record<string, unknown>>;
+  /** The same for people: complete text, without a line feed at its end. */
+  readonly text?: (style: Style) => string;
+}
+
+type StyleName = 'bold' | 'dim' | 'red' | 'yellow' | 'green' | 'cyan';
+
+/** Puts a text in a style where colour is wanted, and leaves it alone elsewhere. */
+export type Style = (name: StyleName, text: string) => string;
+
+/** The style of one stream: coloured on a terminal, unless NO_COLOR is set or the terminal is dumb. */
+export function streamStyle(io: Io, stream: 'stdout' | 'stderr'): Style {
+  const coloured = io.isTerminal[stream] && !io.env['NO_COLOR'] && io.env['TERM'] !== 'dumb';
+  return coloured ? (name, text) => styleText(name, text, { validateStream: false }) : (_, text) => text;
+}
+
+/** A column of a printed table. */
+export interface Column {
+  readonly head: string;
+  /** Numbers stand right. Default left. */
+  readonly align?: 'left' | 'right';
+}
+
+/**
+ * Rows under heads in aligned columns, by display width, so that wide characters and colours do not shift a column.
+ *
+ * Example:
+ * ```ts
+ * console.log(tableText((_, text) => text, [{ head: 'table' }, { head: 'rows', align: 'right' }], [['lab.mouse', '2']]));
+ * ```
+ */
+export function tableText(
+  style: Style,
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+): string {
+  const heads = columns.map(({ head }) => head);
+  const widths = columns.map((_, at) =>
+    Math.max(...[heads, ...rows].map((cells) => stringWidth(cells[at] ?? ''))),
+  );
+  const line = (cells: readonly string[]): string =>
+    columns
+      .map(({ align }, at) => pad(cells[at] ?? '', widths[at] ?? 0, align ?? 'left'))
+      .join('  ')
+      .trimEnd();
+  return [style('bold', line(heads)), ...rows.map(line)].join('\n');
+}
+
+function pad(text: string, width: number, align: 'left' | 'right'): string {
+  const space = ' '.repeat(Math.max(0, width - stringWidth(text)));
+  return align === 'left' ? text + space : space + text;
+}
+
+/** A count for people: `1,234,567`. */
+export function countText(count: number | bigint): string {
+  return count.toLocaleString('en-US');
+}
+
+/** The one JSON object of `--json`. */
+export function resultJson(result: CommandResult): string {
+  const object = { status: result.status, findings: result.findings ?? [], ...result.fields };
+  return JSON.stringify(
+    object,
+    (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value),
+    2,
+  );
+}

@@ -1,0 +1,102 @@
+import type { Finding, JsonObject } from '../base/index.ts';
+import type { Digest } from './digest.ts';
+
+/** What became of a run (M37): `failed_before_commit` means that no statement of it ran, `rolled_back` that its work was aborted or undone and the baseline is proved. */
+export type Outcome = 'committed' | 'rolled_back' | 'failed_before_commit' | 'indeterminate';
+
+/** A named check that ran, or ought to have run. Nothing inherits a pass (M40). */
+export interface Check extends JsonObject {
+  readonly name: string;
+  readonly status: 'pass' | 'fail' | 'error' | 'not_run';
+}
+
+/** A file that the run read or wrote. */
+export interface Artifact extends JsonObject {
+  readonly path: string;
+  readonly digest: Digest;
+}
+
+/** How the state at the end of a way back compares with the baseline it leads to. */
+export interface EqualityProof extends JsonObject {
+  readonly status: 'equal' | 'equal_except_new_writes' | 'not_equal';
+  /** Digests of the two baselines compared. */
+  readonly expected: Digest;
+  readonly found: Digest;
+  /** Rows that others wrote and that were kept, exact, per table. */
+  readonly new_writes: readonly { readonly table: string; readonly rows: number }[];
+}
+
+/** Everything of a receipt that is known when the deciding transaction commits; kept in the ledger row's body. */
+export interface ReceiptBody extends JsonObject {
+  readonly run_receipt_version: 'v1';
+  readonly run_id: string;
+  readonly run_type: 'migration';
+  readonly direction: 'forward' | 'rollback';
+  readonly migration_id: string;
+  readonly outcome: Outcome;
+  readonly actor: { readonly principal: string; readonly role: string };
+  readonly started_at: string;
+  readonly finished_at: string;
+  readonly environment: {
+    readonly name: string;
+    readonly git_commit: string | null;
+    readonly params_digest: Digest | null;
+    readonly host: string;
+  };
+  readonly inputs: readonly Artifact[];
+  readonly outputs: readonly Artifact[];
+  readonly bundle_digest: Digest;
+  readonly plan_digest: Digest;
+  readonly approvals: readonly Digest[];
+  readonly enforcement: { readonly level: string; readonly layers: readonly string[]; readonly role: string };
+  readonly validation: {
+    readonly status: 'pass' | 'fail';
+    readonly checks: readonly Check[];
+    readonly findings: readonly (Finding & JsonObject)[];
+  };
+  /** `rung` is null while no rehearsal and no earlier rollback stands behind the class. */
+  readonly rollback: { readonly class: string; readonly rung: string | null };
+  /** The run that this one takes back. */
+  readonly rolls_back?: string;
+  /** On the way back: how the end compares with the baseline. */
+  readonly proof?: EqualityProof;
+}
+
+/** The record of one run, checked offline. */
+export interface Receipt extends ReceiptBody {
+  /** Where the deciding ledger entry stands. */
+  readonly chain: { readonly seq: number; readonly prev: Digest; readonly digest: Digest };
+  /** The state at which recovery found the run; absent where the run ended by itself. */
+  readonly resolved_from?: string;
+}
+
+/** What is added to a body once its ledger entry is durable. */
+export interface ReceiptEnd {
+  readonly chain: Receipt['chain'];
+  /** Checks that ran after the commit. */
+  readonly checks: readonly Check[];
+  readonly findings: readonly (Finding & JsonObject)[];
+  readonly resolvedFrom: string | undefined;
+}
+
+/** The receipt of a body that was kept in the ledger, whoever builds it and whenever. */
+export function buildReceipt(body: ReceiptBody, end: ReceiptEnd): Receipt {
+  const checks = [...body.validation.checks, ...end.checks];
+  return {
+    ...body,
+    validation: {
+      status: validationStatus(body.outcome, checks),
+      checks,
+      findings: [...body.validation.findings, ...end.findings],
+    },
+    chain: end.chain,
+    ...(end.resolvedFrom === undefined ? {} : { resolved_from: end.resolvedFrom }),
+  };
+}
+
+/** A receipt passes only when the run was committed and every check that is required of it ran and passed. */
+export function validationStatus(outcome: Outcome, checks: readonly Check[]): 'pass' | 'fail' {
+  return outcome === 'committed' && checks.length > 0 && checks.every(({ status }) => status === 'pass')
+    ? 'pass'
+    : 'fail';
+}

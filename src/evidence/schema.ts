@@ -1,0 +1,213 @@
+import type { JsonObject } from '../base/index.ts';
+
+/**
+ * The JSON Schemas (2020-12) of the artifacts, by name and version. A published one never changes; `v2` stands beside
+ * it (M29). Objects are closed where varve alone writes them; a receipt keeps unknown members (M39).
+ */
+const TEXT = { type: 'string', minLength: 1 } as const;
+const DIGEST = { type: 'string', pattern: '^sha256:[0-9a-f]{64}$' } as const;
+const TIME = { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$' } as const;
+const COUNT = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
+const MIGRATION_ID = {
+  type: 'string',
+  pattern: '^(PG|SEARCH|GRAPH|PIPE|DOC|REPLICA|OTHER)-MIG-\\d{4}-\\d{2}-\\d{2}-\\d{2}$',
+} as const;
+const KIND = { enum: ['postgis', 'search', 'graph', 'pipeline', 'document', 'replica', 'other'] } as const;
+const ENVIRONMENT = { enum: ['dev', 'stage', 'prod'] } as const;
+const DIRECTION = { enum: ['forward', 'rollback'] } as const;
+const ANY_OBJECT = { type: 'object' } as const;
+
+function list(items: JsonObject, minItems = 0): JsonObject {
+  return { type: 'array', items, minItems };
+}
+
+function closed(
+  required: Readonly<Record<string, JsonObject>>,
+  optional: Readonly<Record<string, JsonObject>> = {},
+): JsonObject {
+  return { ...open(required, optional), additionalProperties: false };
+}
+
+function open(
+  required: Readonly<Record<string, JsonObject>>,
+  optional: Readonly<Record<string, JsonObject>> = {},
+): JsonObject {
+  return { type: 'object', required: Object.keys(required), properties: { ...required, ...optional } };
+}
+
+function document(name: string, schema: JsonObject): JsonObject {
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $id: `varve:schema/${name}.schema.json`,
+    ...schema,
+  };
+}
+
+const NAMES = { type: 'array', items: TEXT, uniqueItems: true } as const;
+const PATHS = { type: 'array', items: TEXT, uniqueItems: true, minItems: 1 } as const;
+
+const DECLARATION = closed(
+  {
+    migration_id: MIGRATION_ID,
+    type: KIND,
+    intent: { type: 'string', minLength: 1, maxLength: 500 },
+    scope: {
+      type: 'object',
+      patternProperties: { '^(allowed|forbidden)_[a-z_]+$': NAMES },
+      additionalProperties: false,
+    },
+    limits: { type: 'object', patternProperties: { '^max_[a-z_]+$': COUNT }, additionalProperties: false },
+    requires_rollback: { type: 'boolean' },
+    artifacts: closed({ forward: PATHS, rollback: PATHS }, { attachments: PATHS }),
+  },
+  { store: TEXT, after: list(MIGRATION_ID), supersedes: list(MIGRATION_ID) },
+);
+
+const TABLE_COUNTS = closed({
+  table: TEXT,
+  keep: COUNT,
+  rekey: COUNT,
+  backfill: COUNT,
+  recompute: COUNT,
+  retire: COUNT,
+  ambiguous: COUNT,
+  carried: COUNT,
+});
+
+const PLAN = closed({
+  plan_version: { const: 'v1' },
+  migration_id: MIGRATION_ID,
+  bundle_digest: DIGEST,
+  plan_digest: DIGEST,
+  bound: closed({
+    kind: KIND,
+    direction: DIRECTION,
+    migration_id: MIGRATION_ID,
+    bundle_digest: DIGEST,
+    scope: ANY_OBJECT,
+    limits: ANY_OBJECT,
+    rollback_class: { enum: ['lossless', 'lossy_on_new_writes', 'restore_from_capture'] },
+    tables: list(TABLE_COUNTS),
+    objects: list(TEXT),
+    work: ANY_OBJECT,
+  }),
+  shown: ANY_OBJECT,
+});
+
+const BASELINE = closed({
+  baseline_version: { const: 'v1' },
+  algorithm: TEXT,
+  server_version: TEXT,
+  object_counts: { type: 'object', additionalProperties: COUNT },
+  schema_fingerprint: closed({ strict: DIGEST, logical: DIGEST }),
+  tables: list(closed({ table: TEXT, rows: COUNT, digest: DIGEST })),
+});
+
+const DIFF_SUMMARY = closed({
+  diff_version: { const: 'v1' },
+  declared: closed({ scope: ANY_OBJECT, limits: ANY_OBJECT }),
+  derived: closed({
+    pre: DIGEST,
+    post: DIGEST,
+    schema_changed: { type: 'boolean' },
+    object_counts: list(closed({ kind: TEXT, before: COUNT, after: COUNT })),
+    tables: list(
+      closed({
+        table: TEXT,
+        change: { enum: ['added', 'removed', 'changed', 'same'] },
+        rows_before: { anyOf: [COUNT, { type: 'null' }] },
+        rows_after: { anyOf: [COUNT, { type: 'null' }] },
+      }),
+    ),
+  }),
+  witnessed: closed({ layers: list(TEXT), objects: list(TEXT), tables: list(TABLE_COUNTS) }),
+  verdicts: list(
+    closed({ limit: TEXT, declared: COUNT, observed: COUNT, status: { enum: ['pass', 'fail'] } }),
+  ),
+});
+
+const FINDING = open({
+  code: TEXT,
+  severity: { enum: ['error', 'review', 'warning', 'info'] },
+  subject: { type: 'string' },
+  detail: ANY_OBJECT,
+  hint: { type: 'string' },
+});
+const CHECK = open({ name: TEXT, status: { enum: ['pass', 'fail', 'error', 'not_run'] } });
+const ARTIFACT = open({ path: TEXT, digest: DIGEST });
+
+const RUN_RECEIPT = open(
+  {
+    run_receipt_version: { const: 'v1' },
+    run_id: { type: 'string', pattern: '^varve://run/.+' },
+    run_type: { const: 'migration' },
+    direction: DIRECTION,
+    migration_id: MIGRATION_ID,
+    outcome: { enum: ['committed', 'rolled_back', 'failed_before_commit', 'indeterminate'] },
+    actor: open({ principal: TEXT, role: TEXT }),
+    started_at: TIME,
+    finished_at: TIME,
+    environment: open({
+      name: ENVIRONMENT,
+      git_commit: { type: ['string', 'null'] },
+      params_digest: { anyOf: [DIGEST, { type: 'null' }] },
+      host: TEXT,
+    }),
+    inputs: list(ARTIFACT, 1),
+    outputs: list(ARTIFACT),
+    bundle_digest: DIGEST,
+    plan_digest: DIGEST,
+    approvals: list(DIGEST),
+    enforcement: open({ level: TEXT, layers: list(TEXT), role: TEXT }),
+    validation: open({ status: { enum: ['pass', 'fail'] }, checks: list(CHECK), findings: list(FINDING) }),
+    rollback: open({ class: TEXT, rung: { type: ['string', 'null'] } }),
+    chain: open({ seq: { ...COUNT, minimum: 1 }, prev: DIGEST, digest: DIGEST }),
+  },
+  {
+    rolls_back: TEXT,
+    resolved_from: TEXT,
+    proof: open({
+      status: { enum: ['equal', 'equal_except_new_writes', 'not_equal'] },
+      expected: DIGEST,
+      found: DIGEST,
+      new_writes: list(open({ table: TEXT, rows: COUNT })),
+    }),
+  },
+);
+
+const LEDGER_ENTRY = closed({
+  ledger_version: { const: 'v1' },
+  seq: { ...COUNT, minimum: 1 },
+  prev: DIGEST,
+  digest: DIGEST,
+  run_id: TEXT,
+  migration_id: MIGRATION_ID,
+  phase: { enum: ['opened', 'baselined', 'committed', 'undone', 'closed'] },
+  environment: ENVIRONMENT,
+  direction: DIRECTION,
+  attempt: { ...COUNT, minimum: 1 },
+  bundle_digest: DIGEST,
+  plan_digest: DIGEST,
+  body_digest: DIGEST,
+  receipt_digest: { anyOf: [DIGEST, { type: 'null' }] },
+  at: TIME,
+});
+
+/** Every schema by its name with its version. */
+export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
+  'migration_declaration.v1': document('migration_declaration.v1', DECLARATION),
+  'plan.v1': document('plan.v1', PLAN),
+  'baseline.v1': document('baseline.v1', BASELINE),
+  'diff_summary.v1': document('diff_summary.v1', DIFF_SUMMARY),
+  'run_receipt.v1': document('run_receipt.v1', RUN_RECEIPT),
+  'ledger_entry.v1': document('ledger_entry.v1', LEDGER_ENTRY),
+};
+
+/** The name of a schema. */
+export type SchemaName =
+  | 'migration_declaration.v1'
+  | 'plan.v1'
+  | 'baseline.v1'
+  | 'diff_summary.v1'
+  | 'run_receipt.v1'
+  | 'ledger_entry.v1';

@@ -1,0 +1,184 @@
+import type { Finding, JsonObject } from '../base/index.ts';
+import type { Baseline, Check, TableCounts } from '../evidence/index.ts';
+import type { Store, Transaction } from '../store/index.ts';
+import type { Bundle } from './bundle.ts';
+import type { FaultHook } from './fault-point.ts';
+
+/** The kinds of a migration: what its folder, its prefix and its declaration's keys follow from. */
+export type KindName = 'postgis' | 'search' | 'graph' | 'pipeline' | 'document' | 'replica' | 'other';
+
+/** `rollback` is the way back of a run that was committed; the undoing of one that was not is no direction of its own. */
+export type Direction = 'forward' | 'rollback';
+
+/**
+ * What differs between kinds of migration: `plan` only reads, `apply` and `rollback` name the steps there and back,
+ * `observe` says what a run touched. None of them makes the deciding commit, writes evidence or judges: the lifecycle
+ * does, alike for every kind.
+ *
+ * | when | called | inside |
+ * |---|---|---|
+ * | `varve plan`, and again at the start of a run | `plan` | a read-only repeatable-read transaction |
+ * | before the first write, and as the last read before the commit | `baseline` | one snapshot; the deciding transaction |
+ * | before the decision, again from the first on after a kill | steps of mode `beside` | transactions of their own |
+ * | the decision | steps of mode `decide`, then `observe`, then `baseline` | the deciding transaction, which also takes the ledger row |
+ * | a run that will not be decided | `undo`, then `baseline` | one transaction |
+ *
+ * Invariant: no member keeps state between calls; a run that was killed goes on in another process.
+ */
+export interface MigrationKind {
+  readonly name: KindName;
+  readonly prefix: string;
+  /** The limits that a declaration of this kind may hold; an absent one is 0 (M22). */
+  readonly limits: readonly string[];
+  /** Fault points of the kind's own, hit by its steps through `RunContext.fault`; crash tests go through them too. */
+  readonly faultPoints: readonly string[];
+  readonly enforcement: Enforcement;
+
+  /** What a run would do. Throws only for infrastructure: what cannot be planned is a finding. */
+  readonly plan: (context: PlanContext) => Promise<KindPlan>;
+  /** The steps forward, in order. A pure function of the plan's `bound`. */
+  readonly apply: (bound: JsonObject) => readonly Step[];
+  /** The steps back from a committed forward run, in order. A pure function of the rollback plan's `bound`. */
+  readonly rollback: (bound: JsonObject) => readonly Step[];
+  /** What this run touched, asked after the last deciding step and before the commit. */
+  readonly observe: (context: RunContext, transaction: Transaction) => Promise<Observation>;
+  /**
+   * Takes away whatever the `beside` steps of this run left, all of it, however far they came (also not at all).
+   * Returns the rows that others wrote since the baseline, table by table, as far as the kind knows.
+   */
+  readonly undo: (context: RunContext, transaction: Transaction) => Promise<readonly NewWrites[]>;
+  /** The measured state of everything the bundle may touch. Equal state gives an equal value (M33): no time, oid or run id. */
+  readonly baseline: (context: BaselineContext, transaction: Transaction) => Promise<Baseline>;
+}
+
+/** What the receipt says about how far the kind can see and hold its effects; only what is in force is claimed. */
+export interface Enforcement extends JsonObject {
+  readonly level: 'checked' | 'observed';
+  readonly layers: readonly string[];
+  readonly role: string;
+}
+
+/** What a kind may look at while it plans. */
+export interface PlanContext {
+  readonly bundle: Bundle;
+  readonly direction: Direction;
+  readonly environment: string;
+  /** Read-only, one snapshot. */
+  readonly transaction: Transaction;
+  /** The committed run that a rollback takes back; undefined in the direction forward. */
+  readonly forward: CommittedRun | undefined;
+}
+
+/** A run as the ledger tells it. */
+export interface CommittedRun {
+  readonly runId: string;
+  readonly committedAt: string;
+  /** `bound` of the kind's plan of that run. */
+  readonly bound: JsonObject;
+}
+
+/** What `plan` found. */
+export interface KindPlan {
+  /**
+   * What apply may do and nothing else: operations, objects, catalog fingerprint in scope. Digested, and computed again
+   * before a run; equal state must give an equal value.
+   */
+  readonly bound: JsonObject;
+  /** Every affected table with the number of its rows in each class; part of what is digested (M70). */
+  readonly tables: readonly TableCounts[];
+  /** Every table that will be touched, `schema.table`: in shape or in any row. Scope and limits are judged on these. */
+  readonly objects: readonly string[];
+  /** What is shown but not held to: times, sizes, samples. */
+  readonly shown: JsonObject;
+  /** What the way back can promise (M108). */
+  readonly rollbackClass: 'lossless' | 'lossy_on_new_writes' | 'restore_from_capture';
+  /** Refusals block apply. */
+  readonly findings: readonly Finding[];
+}
+
+/** One named piece of a run. */
+export type Step = BesideStep | DecideStep;
+
+/**
+ * Builds beside what readers see, in transactions of its own, before the decision. Idempotent: it is run again from the
+ * start when a run resumes, and finds by its own marks in the database what is done already.
+ */
+export interface BesideStep {
+  readonly mode: 'beside';
+  readonly name: string;
+  /** Run once more before each try of the deciding transaction, such as a catch-up that keeps the last one short. */
+  readonly beforeEachTry?: boolean;
+  readonly run: (context: RunContext) => Promise<StepResult>;
+}
+
+/** Runs inside the one deciding transaction; several are run in order. The transaction may be tried again from its start. */
+export interface DecideStep {
+  readonly mode: 'decide';
+  readonly name: string;
+  readonly run: (context: RunContext, transaction: Transaction) => Promise<StepResult>;
+}
+
+/** What a step has to say. A finding of severity `error` or `review` ends the run: it is undone, or its transaction aborted. */
+export interface StepResult {
+  readonly findings: readonly Finding[];
+}
+
+/** What a step may use. */
+export interface RunContext {
+  readonly store: Store;
+  readonly bundle: Bundle;
+  readonly direction: Direction;
+  readonly environment: string;
+  readonly runId: string;
+  /** `bound` of the kind's plan of this run. */
+  readonly bound: JsonObject;
+  readonly tables: readonly TableCounts[];
+  /** The run taken back; undefined in the direction forward. */
+  readonly forward: CommittedRun | undefined;
+  /** Aborted on Ctrl-C: stop at the next safe point by throwing what `signal.throwIfAborted` throws; the run stays resumable. */
+  readonly signal: AbortSignal;
+  /**
+   * To be called first in every transaction of a `beside` step. Errors: throws `run_fenced` when the run was settled by
+   * another process meanwhile; until the transaction ends, nobody can settle it.
+   */
+  readonly fence: (transaction: Transaction) => Promise<void>;
+  /** Marks a point at which crash tests kill the process. */
+  readonly fault: FaultHook;
+  /** Rows or batches done so far, for a progress bar. */
+  readonly progress: (progress: StepProgress) => void;
+}
+
+/** How far a step is; `total` where it is known. */
+export interface StepProgress {
+  readonly step: string;
+  readonly done: number;
+  readonly total: number | undefined;
+}
+
+/** What a baseline may depend on: the state that the plan names, never the run. */
+export interface BaselineContext {
+  readonly bundle: Bundle;
+  /** `bound` of the forward plan, in a rollback run too: both directions measure the same objects. */
+  readonly bound: JsonObject;
+}
+
+/** What a run did, by the kind's own records and by the store's, while it can still be aborted. */
+export interface Observation {
+  /** Per table and class, as in the plan; `carried` counts what others wrote since the plan's snapshot and was taken along. */
+  readonly tables: readonly TableCounts[];
+  /** Every table touched, `schema.table`, sorted; scope is judged on these. */
+  readonly objects: readonly string[];
+  /** Which layers saw it, such as `provenance_rows` or `row_counts`. */
+  readonly witnesses: readonly string[];
+  /** Rows that others wrote since the forward run and that a rollback kept, exact, per table; empty in the direction forward. */
+  readonly newWrites: readonly NewWrites[];
+  /** The kind's own named checks, such as `foreign_keys_valid`; each that ran is in the receipt. */
+  readonly checks: readonly Check[];
+  readonly findings: readonly Finding[];
+}
+
+/** Rows inserted, changed or deleted by others in one table. */
+export interface NewWrites extends JsonObject {
+  readonly table: string;
+  readonly rows: number;
+}
