@@ -55,6 +55,7 @@ const TABLE = {
   not_applied: [3, 409, 'there is no applied run to take back'],
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
   not_deployed: [3, 409, 'this table is not in the database as defined'],
+  part_without_master: [3, 409, 'rows of a part would go and their master stay'],
   permission_denied: [3, 403, 'the database user lacks a right'],
   plan_changed: [3, 409, 'the plan no longer fits'],
   plan_missing: [3, 404, 'this migration has no plan'],
@@ -78,7 +79,9 @@ const TABLE = {
   undeclared_read: [3, 422, 'a make read what it does not declare'],
   unknown_column: [3, 404, 'no such column'],
   unknown_table: [3, 404, 'no such table'],
+  unrelated_table: [3, 422, 'no edge leads to this table'],
   usage: [2, 400, 'the call is not understood'],
+  where_invalid: [3, 422, 'this is not a condition on the table'],
 } as const;
 
 /** A stable, snake_case name of a failure or finding. */

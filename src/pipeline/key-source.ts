@@ -8,7 +8,8 @@
 import { sql, type Queryable, type Row, type Sql } from '../store/index.ts';
 import { keyHash, readPlan } from './read-plan.ts';
 import { relationOf, tableId, type Relation, type Relations } from './relation.ts';
-import type { ForeignKeySpec, TableSpec } from './spec.ts';
+import { sameJson } from './same-json.ts';
+import type { ForeignKeySpec, ReadSpec, TableSpec } from './spec.ts';
 
 /** A key as the store decoded it, by column. */
 export type Key = Row;
@@ -117,8 +118,11 @@ export interface PresentCode {
 }
 
 /**
- * The stale keys in key order, with the reasons. One statement: the present digest of every recorded key's inputs beside
- * the recorded one; cost is that of reading the inputs once.
+ * The stale keys with the reasons: the present digest of every recorded key's inputs beside the recorded one; cost is
+ * that of reading the inputs once.
+ *
+ * A computation is compared under the reads it was recorded with. Where the definition reads more columns by now (a
+ * table above got one) and the code is the same, it cannot have used them, so they make nothing stale.
  */
 export async function staleKeys(
   store: Queryable,
@@ -127,33 +131,77 @@ export async function staleKeys(
   code: PresentCode,
   restriction: KeyRestriction,
 ): Promise<readonly StaleKey[]> {
-  const { spec } = relation;
+  const recorded = await store.query<{ reads: readonly ReadSpec[] }>(sql`
+    select distinct s.reads from varve.computation_spec s
+    where s.id in (select spec from varve.computation where relation = ${relation.id})`);
+  const stale: StaleKey[] = [];
+  for (const { reads } of recorded) {
+    const query = { relation, relations, code, restriction, reads };
+    stale.push(...(await (coversReads(relation.spec.reads, reads) ? staleOfReads(store, query) : movedReads(store, query))));
+  }
+  return stale;
+}
+
+interface StaleQuery {
+  readonly relation: Relation;
+  readonly relations: Relations;
+  readonly code: PresentCode;
+  readonly restriction: KeyRestriction;
+  readonly reads: readonly ReadSpec[];
+}
+
+/** Whether the present reads are the recorded ones, with more columns at most. */
+function coversReads(present: readonly ReadSpec[], recorded: readonly ReadSpec[]): boolean {
+  return (
+    present.length === recorded.length &&
+    recorded.every((read, index) => {
+      const now = present[index];
+      return (
+        now !== undefined &&
+        read.columns.every((column) => now.columns.includes(column)) &&
+        sameJson({ ...read, columns: [] }, { ...now, columns: [] })
+      );
+    })
+  );
+}
+
+async function staleOfReads(store: Queryable, query: StaleQuery): Promise<readonly StaleKey[]> {
+  const { relation, relations, code, restriction, reads } = query;
+  const spec = { ...relation.spec, reads };
   const plan = readPlan(spec, relations);
   const key = spec.sourceKey.map((column) => sql`k.${sql.id(column)}`);
   const moved = plan.digests.map(
     (digest, index) => sql`(${digest}) is distinct from substr(k.inputs, ${1 + 32 * index}, 32)`,
   );
-  const movedAny = moved.length === 0 ? sql`false` : sql.join(moved, sql` or `);
   const rows = await store.query<StaleRow>(sql`
-    select ${sql.join(key)}, jsonb_build_object('code', k.code <> ${code.digest}, 'reads', k.reads <> ${readsText(spec)}::jsonb,
+    select ${sql.join(key)}, jsonb_build_object('code', k.code <> ${code.digest},
       'moved', array[${sql.join([...moved, sql`null`])}]::boolean[]) as stale_
     from (${recordedKeys(relation)}) k ${plan.joins}
-    where ${restricted(restriction)} and ${withoutJob(relation, sql`k`)}
-      and (k.code <> ${code.digest} or k.reads <> ${readsText(spec)}::jsonb or ${movedAny})
+    where ${restricted(restriction)} and ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
+      and (${sql.join([sql`k.code <> ${code.digest}`, ...moved], sql` or `)})
     order by ${sql.join(key)}`);
-  return rows.map(({ stale_: facts, ...rest }) => ({ key: rest, reasons: reasonsOf(spec, facts) }));
+  return rows.map(({ stale_: facts, ...rest }) => ({ key: rest, reasons: reasonsOf(reads, facts) }));
+}
+
+/** The keys whose computation was recorded with reads that the definition no longer has. */
+async function movedReads(store: Queryable, query: StaleQuery): Promise<readonly StaleKey[]> {
+  const { relation, restriction, reads } = query;
+  const key = sql.join(relation.spec.sourceKey.map((column) => sql`k.${sql.id(column)}`));
+  const rows = await store.query(sql`
+    select ${key} from (${recordedKeys(relation)}) k
+    where ${restricted(restriction)} and ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
+    order by ${key}`);
+  return rows.map((row) => ({ key: row, reasons: [{ kind: 'reads' }] }));
 }
 
 interface StaleRow extends Row {
-  readonly stale_: { readonly code: boolean; readonly reads: boolean; readonly moved: readonly (boolean | null)[] };
+  readonly stale_: { readonly code: boolean; readonly moved: readonly (boolean | null)[] };
 }
 
-function reasonsOf(spec: TableSpec, facts: StaleRow['stale_']): readonly StaleReason[] {
-  // With other reads the recorded digests stand for something else, so comparing them one by one would mislead.
-  if (facts.reads) return [{ kind: 'reads' }];
-  const reads = spec.reads.filter((_, index) => facts.moved[index] === true).map(({ name }) => name);
+function reasonsOf(reads: readonly ReadSpec[], facts: StaleRow['stale_']): readonly StaleReason[] {
+  const moved = reads.filter((_, index) => facts.moved[index] === true).map(({ name }) => name);
   return [
-    ...(reads.length === 0 ? [] : [{ kind: 'inputs' as const, reads }]),
+    ...(moved.length === 0 ? [] : [{ kind: 'inputs' as const, reads: moved }]),
     ...(facts.code ? [{ kind: 'code' as const }] : []),
   ];
 }

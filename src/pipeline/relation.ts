@@ -6,6 +6,7 @@
 import { refusal, VarveError, type Finding } from '../base/index.ts';
 import { sql, type Queryable, type Sql } from '../store/index.ts';
 import type { DefinitionSet } from './definition-set.ts';
+import { sameJson } from './same-json.ts';
 import { splitName, type TableSpec } from './spec.ts';
 
 /** Where rows stand. */
@@ -115,7 +116,7 @@ export async function deployedSet(
 export function mismatches(relations: Relations, specs: readonly TableSpec[]): readonly Finding[] {
   return specs.flatMap((spec) => {
     const relation = relations.get(spec.name);
-    if (relation !== undefined && JSON.stringify(sortKeys(relation.spec)) === JSON.stringify(sortKeys(spec))) return [];
+    if (relation !== undefined && sameJson(relation.spec, spec)) return [];
     return [
       refusal('not_deployed', spec.name, {
         detail: { found: relation === undefined ? 'no such table yet' : 'another definition is deployed' },
@@ -123,15 +124,4 @@ export function mismatches(relations: Relations, specs: readonly TableSpec[]): r
       }),
     ];
   });
-}
-
-/** jsonb does not keep the order of members, so specs are compared with their members sorted. */
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .toSorted(([left], [right]) => (left < right ? -1 : 1))
-      .map(([name, member]) => [name, sortKeys(member)]),
-  );
 }
