@@ -17,4 +17,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'the graph of tables and foreign keys',
     load: () => import('./command/graph.ts'),
   },
+  {
+    name: 'status',
+    summary: 'what is applied, pending, drifted and unfinished',
+    load: () => import('./command/status.ts'),
+  },
+  {
+    name: 'receipts',
+    summary: 'the records of runs: list, show, and verify offline',
+    load: () => import('./command/receipts.ts'),
+  },
 ];

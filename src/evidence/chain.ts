@@ -24,7 +24,8 @@ export const EMPTY_CHAIN: ChainHead = { seq: 0, digest: `sha256:${'0'.repeat(64)
 /** The next line of a chain. The three names of the chain are its own: a body that has one of them is a bug. */
 export function chainLine<T extends JsonObject>(head: ChainHead, body: T): T & ChainLine {
   const taken = ['seq', 'prev', 'digest'].filter((name) => name in body);
-  if (taken.length > 0) throw new VarveError('internal', { detail: { taken }, hint: 'Rename these members.' });
+  if (taken.length > 0)
+    throw new VarveError('internal', { detail: { taken }, hint: 'Rename these members.' });
   const line = { ...body, seq: head.seq + 1, prev: head.digest };
   return { ...line, digest: digestOf(line) };
 }

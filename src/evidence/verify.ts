@@ -154,7 +154,7 @@ async function verifyStoredReceipts(reader: FileReader, ledger: Ledgers): Promis
     const digest = line['receipt_digest'];
     if (!isDigest(digest)) continue;
     const path = storePath(digest);
-    if ((await reader.read(path)) === undefined) findings.push(missing(path, String(line['run_id'])));
+    if ((await reader.read(path)) === undefined) findings.push(missing(path, line['run_id'] ?? null));
     else findings.push(...(await verifyOneStored(reader, path, ledger)).findings);
   }
   return findings;
@@ -242,7 +242,7 @@ function verified(path: string, read: ReadReceipt, findings: readonly Finding[])
 function lostReceipt(folder: string, ledger: Ledgers): readonly Finding[] {
   const id = folder.split('/')[1];
   const line = ledger.lines.find((entry) => entry['migration_id'] === id && entry['phase'] === 'closed');
-  return line === undefined ? [] : [missing(`${folder}/receipts/run_receipt.json`, String(line['run_id']))];
+  return line === undefined ? [] : [missing(`${folder}/receipts/run_receipt.json`, line['run_id'] ?? null)];
 }
 
 async function manifestOf(
@@ -440,7 +440,7 @@ function changed(path: string, reason: string): Finding {
   return refusal('evidence_changed', path, { detail: { reason }, hint });
 }
 
-function missing(path: string, neededBy: string): Finding {
+function missing(path: string, neededBy: Json): Finding {
   return refusal('evidence_missing', path, {
     detail: { neededBy },
     hint: 'Take this file back from version control or a backup.',

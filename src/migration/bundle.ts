@@ -4,8 +4,7 @@ import { nearestName, refusal, type Finding, type Json, type JsonObject } from '
 import { manifestDigest, manifestEntry, PRODUCT_PATHS, type ManifestEntry } from '../evidence/index.ts';
 import { readDeclaration, type Declaration } from './declaration.ts';
 import { hasCode, isTemporary, makeFolder, writeDurable } from './durable.ts';
-import { KIND_PREFIXES, nextMigrationId, parseMigrationId } from './migration-id.ts';
-import type { KindName } from './kind.ts';
+import { KIND_PREFIXES, nextMigrationId, parseMigrationId, type KindName } from './migration-id.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** An authored file of a bundle, as read. */
@@ -124,7 +123,7 @@ async function readFiles(
     else files.push(file);
     if ('code' in file || !path.endsWith('.json')) continue;
     const document = parseDocument(file);
-    if ('code' in document) findings.push(document as Finding);
+    if ('code' in document) findings.push(document);
     else documents[path] = document.value;
   }
   if (findings.length > 0) return refused(findings);
@@ -222,13 +221,15 @@ function refused(findings: readonly Finding[]): BundleReading {
 }
 
 function wrongId(id: string): Finding {
-  const hint = 'Write PIPE-MIG-YYYY-MM-DD-NN (or PG, SEARCH, GRAPH, DOC, REPLICA, OTHER) with a real day and 01 to 99.';
+  const hint =
+    'Write PIPE-MIG-YYYY-MM-DD-NN (or PG, SEARCH, GRAPH, DOC, REPLICA, OTHER) with a real day and 01 to 99.';
   return refusal('bundle_invalid', id, { detail: { reason: 'id' }, hint });
 }
 
 async function missingBundle(root: string, id: string): Promise<Finding> {
   const nearest = nearestName(id, await listBundles(root));
-  const hint = nearest === undefined ? 'Run `varve plan` or `varve new` to write one.' : `Ask for ${nearest}.`;
+  const hint =
+    nearest === undefined ? 'Run `varve plan` or `varve new` to write one.' : `Ask for ${nearest}.`;
   return refusal('bundle_missing', id, { detail: nearest === undefined ? {} : { nearest }, hint });
 }
 
@@ -242,6 +243,7 @@ const HINTS: Readonly<Record<string, string>> = {
 };
 
 function invalid(path: string, reason: string): Finding {
-  const hint = HINTS[reason] ?? 'Save this file as UTF-8 without byte order mark, JSON with each member once.';
+  const hint =
+    HINTS[reason] ?? 'Save this file as UTF-8 without byte order mark, JSON with each member once.';
   return refusal('bundle_invalid', path, { detail: { reason }, hint });
 }

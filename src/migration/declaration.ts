@@ -1,6 +1,6 @@
 import { refusal, type Finding, type Json } from '../base/index.ts';
 import { validateSchema } from '../evidence/index.ts';
-import type { KindName } from './kind.ts';
+import type { KindName } from './migration-id.ts';
 import { parseStrictYaml, type StrictYaml } from './strict-yaml.ts';
 
 /** Which objects may be touched; forbidden wins (M15, M16). Each `allowed_x` has a `forbidden_x`. */
@@ -42,18 +42,23 @@ export async function readDeclaration(
 ): Promise<DeclarationReading> {
   const yaml = parseStrictYaml(text);
   if ('faults' in yaml) {
-    const findings = yaml.faults.map(({ line, column, reason }) => fault({ line, column }, { reason }, YAML_HINT));
+    const findings = yaml.faults.map(({ line, column, reason }) =>
+      fault({ line, column }, { reason }, YAML_HINT),
+    );
     return { status: 'refused', findings };
   }
   const faults = await validateSchema('migration_declaration.v1', yaml.value);
-  const findings = faults.map(({ pointer, rule }) => fault(yaml.placeOf(pointer), { pointer, rule }, SCHEMA_HINT));
+  const findings = faults.map(({ pointer, rule }) =>
+    fault(yaml.placeOf(pointer), { pointer, rule }, SCHEMA_HINT),
+  );
   if (findings.length > 0) return { status: 'refused', findings };
   const declaration = yaml.value as unknown as Declaration;
   findings.push(...nameFindings(declaration, expected, yaml), ...scopeFindings(declaration, yaml));
   return findings.length > 0 ? { status: 'refused', findings } : { status: 'ok', declaration };
 }
 
-const YAML_HINT = 'Write plain YAML: texts, whole numbers, lists and maps, each key once, no aliases, tags or merges.';
+const YAML_HINT =
+  'Write plain YAML: texts, whole numbers, lists and maps, each key once, no aliases, tags or merges.';
 const SCHEMA_HINT = 'See docs/reference for the fields of migration.yml.';
 
 type Place = ReturnType<StrictYaml['placeOf']>;
@@ -85,14 +90,21 @@ function scopeFindings({ scope, type }: Declaration, yaml: StrictYaml): readonly
     findings.push(fault(yaml.placeOf(pointer), detail, hint));
   };
   for (const key of REQUIRED_SCOPE[type] ?? []) {
-    if (scope[key] === undefined) add('/scope', { reason: 'scope_incomplete', key }, `Write scope.${key}, even when it is empty.`);
+    if (scope[key] === undefined)
+      add('/scope', { reason: 'scope_incomplete', key }, `Write scope.${key}, even when it is empty.`);
   }
   for (const [key, names] of Object.entries(scope)) {
     names.forEach((name, index) => {
       const pointer = `/scope/${key}/${index}`;
-      if (/[*%?]/u.test(name)) add(pointer, { reason: 'wildcard', key }, 'Name each object: a wildcard allows what nobody has seen.');
+      if (/[*%?]/u.test(name))
+        add(
+          pointer,
+          { reason: 'wildcard', key },
+          'Name each object: a wildcard allows what nobody has seen.',
+        );
       if (!key.startsWith('allowed_')) return;
-      if (name === 'varve' || name.startsWith('varve.')) add(pointer, { reason: 'own_catalog' }, 'No scope can allow schema varve.');
+      if (name === 'varve' || name.startsWith('varve.'))
+        add(pointer, { reason: 'own_catalog' }, 'No scope can allow schema varve.');
       if (scope[key.replace('allowed_', 'forbidden_')]?.includes(name) === true) {
         add(pointer, { reason: 'allowed_and_forbidden', name }, 'Take the name out of one of the two lists.');
       }
@@ -103,4 +115,7 @@ function scopeFindings({ scope, type }: Declaration, yaml: StrictYaml): readonly
 
 const TABLES = ['allowed_schemas', 'allowed_tables', 'forbidden_schemas', 'forbidden_tables'];
 /** The lists that have to be written, empty or not (M14). */
-const REQUIRED_SCOPE: Readonly<Partial<Record<KindName, readonly string[]>>> = { postgis: TABLES, pipeline: TABLES };
+const REQUIRED_SCOPE: Readonly<Partial<Record<KindName, readonly string[]>>> = {
+  postgis: TABLES,
+  pipeline: TABLES,
+};

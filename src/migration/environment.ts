@@ -44,7 +44,12 @@ export async function readGitCommit(project: string): Promise<string | null> {
     if (commit !== null) return commit;
   }
   const packed = await readText(join(common, 'packed-refs'));
-  return commitOrNull(packed?.split('\n').find((line) => line.endsWith(` ${ref}`))?.split(' ')[0]);
+  return commitOrNull(
+    packed
+      ?.split('\n')
+      .find((line) => line.endsWith(` ${ref}`))
+      ?.split(' ')[0],
+  );
 }
 
 /** Digest of the project's package lock; null where it has none. */

@@ -58,7 +58,9 @@ function productsOf(run: Run, ending: Ending): Readonly<Record<string, JsonObjec
     ...(run.subject.direction === 'rollback' ? { 'rollback_plan.json': run.opened.plan } : {}),
     ...(pre === undefined ? {} : { 'baselines/pre.json': pre }),
     ...(post === undefined ? {} : { 'baselines/post.json': post }),
-    ...(pre === undefined || post === undefined ? {} : { 'diffs/summary.json': summaryOf(run, ending, pre, post) }),
+    ...(pre === undefined || post === undefined
+      ? {}
+      : { 'diffs/summary.json': summaryOf(run, ending, pre, post) }),
   };
 }
 

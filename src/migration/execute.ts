@@ -25,7 +25,10 @@ export type Decision =
 export async function executeRun(run: Run): Promise<Decision> {
   const pre = await takeBaseline(run);
   const { plan } = run.opened;
-  const steps = run.subject.direction === 'forward' ? run.kind.apply(plan.bound.work) : run.kind.rollback(plan.bound.work);
+  const steps =
+    run.subject.direction === 'forward'
+      ? run.kind.apply(plan.bound.work)
+      : run.kind.rollback(plan.bound.work);
   for (const step of steps) {
     const decision = step.mode === 'beside' ? await runBeside(run, step) : undefined;
     if (decision !== undefined) return decision;
@@ -39,8 +42,9 @@ async function takeBaseline(run: Run): Promise<Baseline> {
   const kept = await readBody(options.store, subject.runId, 'baselined');
   if (kept !== undefined) return kept['baseline'] as unknown as Baseline;
   await run.intents.announce('locked', { lock: RUN_LOCK });
-  const pre = await options.store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
-    kind.baseline(baselineContextOf(run), transaction),
+  const pre = await options.store.transaction(
+    { isolation: 'repeatable read', readOnly: true },
+    (transaction) => kind.baseline(baselineContextOf(run), transaction),
   );
   const digest = await storeEvidence(options.root, canonicalBytes(pre));
   await hit(run, 'F04_pre_stored');
@@ -74,12 +78,19 @@ async function runBeside(run: Run, step: Extract<Step, { mode: 'beside' }>): Pro
 function decisionOf(run: Run, error: unknown, subject: string): Decision {
   if (isVarveError(error, 'interrupted')) throw error;
   if (run.signal.aborted) throw interrupted(run.subject.runId);
-  if (isUnreachable(error)) return { status: 'unknown', findings: [errorFinding(error, subject)], cause: error };
+  if (isUnreachable(error))
+    return { status: 'unknown', findings: [errorFinding(error, subject)], cause: error };
   return failed({ findings: [errorFinding(error, subject)], cause: error });
 }
 
 function failed(failure: Partial<Failure>): Decision {
-  const empty: Failure = { findings: [], checks: [], witnessed: NOTHING_WITNESSED, verdicts: [], cause: undefined };
+  const empty: Failure = {
+    findings: [],
+    checks: [],
+    witnessed: NOTHING_WITNESSED,
+    verdicts: [],
+    cause: undefined,
+  };
   return { status: 'failed', failure: { ...empty, ...failure } };
 }
 
@@ -92,7 +103,9 @@ const DEFAULT_DEADLINE_MS = 300_000;
 async function decide(run: Run, steps: readonly Step[], pre: Baseline): Promise<Decision> {
   const { clock, deadlineMs = DEFAULT_DEADLINE_MS } = run.options;
   const endsAtMs = clock.monotonicMs() + deadlineMs;
-  const again = steps.filter((step) => step.mode === 'beside').filter(({ beforeEachTry }) => beforeEachTry === true);
+  const again = steps
+    .filter((step) => step.mode === 'beside')
+    .filter(({ beforeEachTry }) => beforeEachTry === true);
   for (let attempt = 1; ; attempt += 1) {
     for (const step of again) {
       const decision = await runBeside(run, step);
@@ -141,7 +154,10 @@ async function tryOnce(
 
 /** Thrown to make the store abort the transaction; what there is to say is in the failure. */
 function aborting(run: Run): VarveError {
-  return new VarveError('step_failed', { detail: { run: run.subject.runId }, hint: 'See the findings of the run.' });
+  return new VarveError('step_failed', {
+    detail: { run: run.subject.runId },
+    hint: 'See the findings of the run.',
+  });
 }
 
 /** Everything that happens before the commit, in this order: nothing that decides runs after it (M81). */
@@ -166,7 +182,8 @@ async function decideInside(
   const ending = judgeRun(run, pre, post, observation);
   if (isRefused(ending.findings)) return { ...ending, cause: undefined };
   const body = decidedBody(run, ending);
-  for (const product of Object.values(body.products)) await storeEvidence(options.root, canonicalBytes(product));
+  for (const product of Object.values(body.products))
+    await storeEvidence(options.root, canonicalBytes(product));
   await run.intents.announce('judged', { outputs: body.receipt['outputs'] ?? [], verdict: 'pass' });
   await hit(run, 'F11_judged');
   await appendLedger(transaction, { subject, phase: 'committed', body }, options.clock);
@@ -183,13 +200,17 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
   const { scope, limits } = run.bundle.declaration;
   const planned = run.opened.plan.bound;
   const verdicts = judgeLimits(run.kind.limits, limits, observation);
-  const proof = run.forward === undefined ? undefined : proveEqual(run.forward.pre, post, observation.newWrites);
+  const proof =
+    run.forward === undefined ? undefined : proveEqual(run.forward.pre, post, observation.newWrites);
   const groups: readonly (readonly [string, readonly Finding[]])[] = [
     ['scope', scopeFindings(scope, observation.objects)],
     ['limits', limitFindings(run.subject.migrationId, verdicts)],
     [
       'counts_as_planned',
-      [...countFindings(planned.tables, observation.tables), ...unplannedFindings(planned.objects, observation.objects)],
+      [
+        ...countFindings(planned.tables, observation.tables),
+        ...unplannedFindings(planned.objects, observation.objects),
+      ],
     ],
     ...(proof === undefined
       ? []
@@ -214,7 +235,11 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
 
 /** The checks that every run has passed before it was opened; without them it would have been refused. */
 export function checksBefore(run: Run): readonly Check[] {
-  const names = ['declaration', 'bundle_unchanged', ...(run.subject.direction === 'forward' ? ['plan_unchanged'] : [])];
+  const names = [
+    'declaration',
+    'bundle_unchanged',
+    ...(run.subject.direction === 'forward' ? ['plan_unchanged'] : []),
+  ];
   return names.map((name) => ({ name, status: 'pass' }));
 }
 
@@ -222,7 +247,10 @@ function failedChecks(checks: readonly Check[]): readonly Finding[] {
   return checks
     .filter(({ status }) => status !== 'pass')
     .map(({ name, status }) =>
-      refusal('step_failed', name, { detail: { status }, hint: 'See the findings of this check; nothing was changed.' }),
+      refusal('step_failed', name, {
+        detail: { status },
+        hint: 'See the findings of this check; nothing was changed.',
+      }),
     );
 }
 
@@ -238,8 +266,8 @@ const SILENCE_MS = 30_000;
 
 /** A connection lost during COMMIT is not guessed: the ledger row says whether it was committed (M67). */
 async function askLedger(run: Run, error: unknown): Promise<Decision> {
-  const { store, clock } = run.options;
-  const endsAtMs = clock.monotonicMs() + SILENCE_MS;
+  const { store, clock, deadlineMs = SILENCE_MS } = run.options;
+  const endsAtMs = clock.monotonicMs() + Math.min(SILENCE_MS, deadlineMs);
   for (;;) {
     try {
       const body = await readDecision(run);

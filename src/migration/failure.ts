@@ -47,5 +47,7 @@ export function interrupted(runId: string): VarveError {
 }
 
 function systemCode(error: unknown): { readonly reason?: string } {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? { reason: error.code } : {};
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? { reason: error.code }
+    : {};
 }

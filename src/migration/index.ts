@@ -11,7 +11,6 @@ export type {
   DecideStep,
   Direction,
   Enforcement,
-  KindName,
   KindPlan,
   MigrationKind,
   NewWrites,
@@ -22,9 +21,11 @@ export type {
   StepProgress,
   StepResult,
 } from './kind.ts';
+export type { KindName } from './migration-id.ts';
 export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
+export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
 export type { ReceiptRef } from './settle.ts';
 export { readStatus, type MigrationState, type MigrationStatus, type UnfinishedRun } from './status.ts';

@@ -31,7 +31,10 @@ export function limitFindings(subject: string, verdicts: readonly LimitVerdict[]
 }
 
 /** The limits that a declaration may not have, because its kind does not know them (M9). */
-export function unknownLimits(names: readonly string[], limits: Readonly<Record<string, number>>): readonly Finding[] {
+export function unknownLimits(
+  names: readonly string[],
+  limits: Readonly<Record<string, number>>,
+): readonly Finding[] {
   return Object.keys(limits)
     .filter((limit) => !names.includes(limit))
     .map((limit) =>
@@ -51,12 +54,17 @@ export function scopeFindings(scope: Scope, objects: readonly string[]): readonl
   return objects
     .filter((object) => !isInScope(scope, object))
     .map((object) =>
-      refusal('scope_violation', object, { hint: 'Declare this table under scope in a new bundle, or leave it alone.' }),
+      refusal('scope_violation', object, {
+        hint: 'Declare this table under scope in a new bundle, or leave it alone.',
+      }),
     );
 }
 
 /** Tables in which a run touched other rows than its plan says. Rows that others wrote meanwhile are counted apart. */
-export function countFindings(planned: readonly TableCounts[], observed: readonly TableCounts[]): readonly Finding[] {
+export function countFindings(
+  planned: readonly TableCounts[],
+  observed: readonly TableCounts[],
+): readonly Finding[] {
   const plannedByTable = new Map(planned.map((counts) => [counts.table, counts]));
   const observedByTable = new Map(observed.map((counts) => [counts.table, counts]));
   const tables = [...new Set([...plannedByTable.keys(), ...observedByTable.keys()])].sort();
@@ -73,11 +81,17 @@ export function countFindings(planned: readonly TableCounts[], observed: readonl
 }
 
 /** Touched tables that the plan does not name. */
-export function unplannedFindings(planned: readonly string[], observed: readonly string[]): readonly Finding[] {
+export function unplannedFindings(
+  planned: readonly string[],
+  observed: readonly string[],
+): readonly Finding[] {
   return observed
     .filter((object) => !planned.includes(object))
     .map((object) =>
-      refusal('counts_differ', object, { detail: { reason: 'not_planned' }, hint: 'Run `varve plan` again and apply that.' }),
+      refusal('counts_differ', object, {
+        detail: { reason: 'not_planned' },
+        hint: 'Run `varve plan` again and apply that.',
+      }),
     );
 }
 

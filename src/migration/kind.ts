@@ -3,9 +3,7 @@ import type { Baseline, Check, TableCounts } from '../evidence/index.ts';
 import type { Store, Transaction } from '../store/index.ts';
 import type { Bundle } from './bundle.ts';
 import type { FaultHook } from './fault-point.ts';
-
-/** The kinds of a migration: what its folder, its prefix and its declaration's keys follow from. */
-export type KindName = 'postgis' | 'search' | 'graph' | 'pipeline' | 'document' | 'replica' | 'other';
+import type { KindName } from './migration-id.ts';
 
 /** `rollback` is the way back of a run that was committed; the undoing of one that was not is no direction of its own. */
 export type Direction = 'forward' | 'rollback';

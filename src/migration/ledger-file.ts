@@ -25,7 +25,10 @@ export interface LedgerFileState {
 }
 
 /** Where the file's chain stands, for the first entry of a new database. Errors: throws `ledger_broken`. */
-export async function ledgerFileHead(root: string, environment: EnvironmentName): Promise<ChainHead | undefined> {
+export async function ledgerFileHead(
+  root: string,
+  environment: EnvironmentName,
+): Promise<ChainHead | undefined> {
   return (await readLedgerFile(root, ledgerPath(environment))).at(-1);
 }
 
@@ -82,9 +85,15 @@ function forkFinding(
   entries: readonly LedgerEntry[],
 ): Finding {
   const known = new Set(entries.map(({ digest }) => digest));
-  const first = lines.find(({ digest, seq }) => !known.has(digest) && seq >= (entries[0]?.seq ?? 0)) ?? lines.at(-1);
+  const first =
+    lines.find(({ digest, seq }) => !known.has(digest) && seq >= (entries[0]?.seq ?? 0)) ?? lines.at(-1);
   const found = refusal('ledger_fork', `${path}:${String(first?.seq ?? 0)}`, {
-    detail: { environment, seq: first?.seq ?? 0, fileHead: lines.at(-1)?.seq ?? 0, databaseHead: entries.at(-1)?.seq ?? 0 },
+    detail: {
+      environment,
+      seq: first?.seq ?? 0,
+      fileHead: lines.at(-1)?.seq ?? 0,
+      databaseHead: entries.at(-1)?.seq ?? 0,
+    },
     hint: 'The database is an old copy or another one. Restore the right one, or give this one an environment of its own.',
   });
   return environment === 'dev' ? { ...found, severity: 'warning' } : found;

@@ -1,5 +1,12 @@
 import { isoTime, type Clock, type JsonObject } from '../base/index.ts';
-import { chainLine, digestOf, EMPTY_CHAIN, type ChainHead, type ChainLine, type Digest } from '../evidence/index.ts';
+import {
+  chainLine,
+  digestOf,
+  EMPTY_CHAIN,
+  type ChainHead,
+  type ChainLine,
+  type Digest,
+} from '../evidence/index.ts';
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import type { EnvironmentName } from './environment.ts';
 import type { Direction } from './kind.ts';
@@ -55,7 +62,11 @@ export interface Appending {
  * Appends one entry inside a transaction. The table's lock is held to the transaction's end, so entries stand in commit
  * order, and who waits for that lock sees whether a commit that was under way came to be.
  */
-export async function appendLedger(transaction: Transaction, appending: Appending, clock: Clock): Promise<LedgerEntry> {
+export async function appendLedger(
+  transaction: Transaction,
+  appending: Appending,
+  clock: Clock,
+): Promise<LedgerEntry> {
   await transaction.execute(sql`lock table varve.ledger in exclusive mode`);
   const head = (await readHead(transaction)) ?? appending.headIfEmpty ?? EMPTY_CHAIN;
   const entry = entryOf(head, appending, clock);
@@ -70,7 +81,9 @@ export async function appendLedger(transaction: Transaction, appending: Appendin
 
 /** All entries in order, without their bodies. */
 export async function readLedger(queryable: Queryable): Promise<readonly LedgerEntry[]> {
-  const rows = await queryable.query<Omit<LedgerEntry, 'seq' | 'ledger_version'> & { readonly seq: bigint }>(sql`
+  const rows = await queryable.query<
+    Omit<LedgerEntry, 'seq' | 'ledger_version'> & { readonly seq: bigint }
+  >(sql`
     select seq, prev, digest, run_id, migration_id, phase, environment, direction, attempt,
       bundle_digest, plan_digest, body_digest, receipt_digest, at
     from varve.ledger order by seq`);
@@ -78,7 +91,11 @@ export async function readLedger(queryable: Queryable): Promise<readonly LedgerE
 }
 
 /** The body of one entry, undefined when there is none. */
-export async function readBody(queryable: Queryable, runId: string, phase: Phase): Promise<JsonObject | undefined> {
+export async function readBody(
+  queryable: Queryable,
+  runId: string,
+  phase: Phase,
+): Promise<JsonObject | undefined> {
   const rows = await queryable.query<{ readonly body: JsonObject }>(
     sql`select body from varve.ledger where run_id = ${runId} and phase = ${phase}`,
   );
@@ -100,7 +117,9 @@ export function ledgerRuns(entries: readonly LedgerEntry[]): readonly LedgerRun[
 export function appliedRuns(runs: readonly LedgerRun[]): readonly LedgerRun[] {
   const applied = new Map<string, LedgerRun>();
   const committed = runs.filter(({ entries }) => entries.committed !== undefined);
-  for (const run of committed.sort((a, b) => (a.entries.committed?.seq ?? 0) - (b.entries.committed?.seq ?? 0))) {
+  for (const run of committed.sort(
+    (a, b) => (a.entries.committed?.seq ?? 0) - (b.entries.committed?.seq ?? 0),
+  )) {
     applied.delete(run.subject.migrationId);
     if (run.subject.direction === 'forward') applied.set(run.subject.migrationId, run);
   }
@@ -120,7 +139,11 @@ async function readHead(transaction: Transaction): Promise<ChainHead | undefined
   return row === undefined ? undefined : { seq: Number(row.seq), digest: row.digest };
 }
 
-function entryOf(head: ChainHead, { subject, phase, body, receiptDigest }: Appending, clock: Clock): LedgerEntry {
+function entryOf(
+  head: ChainHead,
+  { subject, phase, body, receiptDigest }: Appending,
+  clock: Clock,
+): LedgerEntry {
   return chainLine(head, {
     ledger_version: 'v1',
     run_id: subject.runId,

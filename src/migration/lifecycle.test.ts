@@ -3,10 +3,17 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { withStores, type StoreUnderTest } from '../../test/harness/index.ts';
 import { columnsOf, migrationsFolder, plannedDouble, runnerOptions } from '../../test/migration/fixture.ts';
-import { verifyAll } from '../evidence/index.ts';
+import { verifyAll, type Receipt } from '../evidence/index.ts';
 import { sql } from '../store/index.ts';
 import { installCatalog, readCatalogFiles } from '../store/postgres/index.ts';
-import { applyMigration, folderReader, planMigration, readStatus, recoverRuns, rollbackMigration } from './index.ts';
+import {
+  applyMigration,
+  folderReader,
+  planMigration,
+  readStatus,
+  recoverRuns,
+  rollbackMigration,
+} from './index.ts';
 
 async function emptyLedger(given: StoreUnderTest): Promise<void> {
   // Each test has a migrations folder of its own, and so needs a chain of its own.
@@ -37,22 +44,40 @@ withStores('lifecycle', (given) => {
     const verification = await verifyAll(folderReader(s.root));
     expect(verification.findings).toEqual([]);
     expect(verification.receipts).toMatchObject([{ status: 'verified', outcome: 'committed' }]);
-    const receipt = JSON.parse(await readFile(join(s.root, 'pipeline', s.id, 'receipts/run_receipt.json'), 'utf8'));
-    expect(receipt.validation).toMatchObject({ status: 'pass', findings: [] });
+    const receipt = JSON.parse(
+      await readFile(join(s.root, 'pipeline', s.id, 'receipts/run_receipt.json'), 'utf8'),
+    );
+    expect((receipt as Receipt).validation).toMatchObject({ status: 'pass', findings: [] });
     expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied', already: true });
-    expect(await readStatus(s.options)).toMatchObject({ migrations: [{ status: 'applied', drifted: false }], unfinished: [] });
+    expect(await readStatus(s.options)).toMatchObject({
+      migrations: [{ status: 'applied', drifted: false }],
+      unfinished: [],
+    });
   });
 
   it('takes a migration back to its baseline, with a receipt of its own, and applies it again', async () => {
     await using s = await scene();
-    expect(await rollbackMigration(s.options, s.id)).toMatchObject({ status: 'refused', findings: [{ code: 'not_applied' }] });
+    expect(await rollbackMigration(s.options, s.id)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'not_applied' }],
+    });
     const forward = await applyMigration(s.options, s.id);
     const back = await rollbackMigration(s.options, s.id);
-    expect(back).toMatchObject({ status: 'applied', direction: 'rollback', receipt: { receipt: { proof: { status: 'equal' } } } });
-    expect(back).toMatchObject({ receipt: { receipt: { rolls_back: 'runId' in forward ? forward.runId : '' } } });
+    expect(back).toMatchObject({
+      status: 'applied',
+      direction: 'rollback',
+      receipt: { receipt: { proof: { status: 'equal' } } },
+    });
+    expect(back).toMatchObject({
+      receipt: { receipt: { rolls_back: 'runId' in forward ? forward.runId : '' } },
+    });
     expect(await columnsOf(given.store, s.table)).toEqual(['id', 'value']);
     expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
-    expect(await rollbackMigration(s.options, s.id)).toMatchObject({ status: 'applied', direction: 'rollback', already: true });
+    expect(await rollbackMigration(s.options, s.id)).toMatchObject({
+      status: 'applied',
+      direction: 'rollback',
+      already: true,
+    });
     expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied', already: false });
     expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
   });
@@ -64,7 +89,9 @@ withStores('lifecycle', (given) => {
     const back = await rollbackMigration(s.options, s.id);
     expect(back).toMatchObject({
       status: 'applied',
-      receipt: { receipt: { proof: { status: 'equal_except_new_writes', new_writes: [{ table: s.table, rows: 1 }] } } },
+      receipt: {
+        receipt: { proof: { status: 'equal_except_new_writes', new_writes: [{ table: s.table, rows: 1 }] } },
+      },
     });
     expect(await given.store.query(sql`select id from ${sql.id(s.schema, 'thing')}`)).toHaveLength(6);
   });
@@ -79,18 +106,26 @@ withStores('lifecycle', (given) => {
     expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
   });
 
-  it.each(['beside', 'decide'])('undoes a run whose %s step fails, and proves the baseline', async (failAt) => {
-    await using s = await scene({ failAt });
-    const outcome = await applyMigration(s.options, s.id);
-    expect(outcome).toMatchObject({
-      status: 'rolled_back',
-      receipt: { receipt: { outcome: 'rolled_back', validation: { status: 'fail' }, proof: { status: 'equal' } } },
-    });
-    expect(await columnsOf(given.store, s.table)).toEqual(['id', 'value']);
-    expect(await columnsOf(given.store, `${s.table}_next`)).toEqual([]);
-    expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
-    expect(await readStatus(s.options)).toMatchObject({ migrations: [{ status: 'pending' }], unfinished: [] });
-  });
+  it.each(['beside', 'decide'])(
+    'undoes a run whose %s step fails, and proves the baseline',
+    async (failAt) => {
+      await using s = await scene({ failAt });
+      const outcome = await applyMigration(s.options, s.id);
+      expect(outcome).toMatchObject({
+        status: 'rolled_back',
+        receipt: {
+          receipt: { outcome: 'rolled_back', validation: { status: 'fail' }, proof: { status: 'equal' } },
+        },
+      });
+      expect(await columnsOf(given.store, s.table)).toEqual(['id', 'value']);
+      expect(await columnsOf(given.store, `${s.table}_next`)).toEqual([]);
+      expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
+      expect(await readStatus(s.options)).toMatchObject({
+        migrations: [{ status: 'pending' }],
+        unfinished: [],
+      });
+    },
+  );
 
   it('refuses a plan that exceeds a limit, and one whose table moved on', async () => {
     await using s = await scene({ rows: 4 });
@@ -113,14 +148,18 @@ withStores('lifecycle', (given) => {
     const folder = join(s.root, 'pipeline', s.id);
     const plan = await readFile(join(folder, 'plan.json'), 'utf8');
     await writeFile(join(folder, 'plan.json'), plan.replace('"backfill":5', '"backfill":6'));
-    expect(await applyMigration(s.options, s.id)).toMatchObject({ findings: [{ code: 'plan_changed', detail: { reason: 'edited' } }] });
+    expect(await applyMigration(s.options, s.id)).toMatchObject({
+      findings: [{ code: 'plan_changed', detail: { reason: 'edited' } }],
+    });
     await writeFile(join(folder, 'plan.json'), plan);
     await writeFile(join(folder, 'notes.md'), '# Why\r\n\r\nFor a test.\r\n');
     expect(await applyMigration(s.options, s.id)).toMatchObject({ findings: [{ code: 'bundle_changed' }] });
     await writeFile(join(folder, 'notes.md'), '# Why\n\nFor a test.\n');
     expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied' });
     await writeFile(join(folder, 'notes.md'), '# Why\n\nFor another test.\n');
-    expect(await rollbackMigration(s.options, s.id)).toMatchObject({ findings: [{ code: 'bundle_changed' }] });
+    expect(await rollbackMigration(s.options, s.id)).toMatchObject({
+      findings: [{ code: 'bundle_changed' }],
+    });
     expect(await applyMigration(s.options, s.id)).toMatchObject({ findings: [{ code: 'bundle_changed' }] });
   });
 
@@ -133,7 +172,9 @@ withStores('lifecycle', (given) => {
     expect(await applyMigration({ ...s.options, fault }, s.id)).toMatchObject({ status: 'applied' });
     expect(second).toMatchObject({
       status: 'refused',
-      findings: [{ code: 'run_in_progress', subject: s.id, detail: { host: 'test-host', process: process.pid } }],
+      findings: [
+        { code: 'run_in_progress', subject: s.id, detail: { host: 'test-host', process: process.pid } },
+      ],
     });
   });
 
@@ -146,9 +187,14 @@ withStores('lifecycle', (given) => {
       run = (await readStatus(s.options)).unfinished[0]?.runId ?? '';
       stop.abort();
     };
-    await expect(applyMigration({ ...s.options, fault, signal: stop.signal }, s.id)).rejects.toMatchObject({ code: 'interrupted' });
+    await expect(applyMigration({ ...s.options, fault, signal: stop.signal }, s.id)).rejects.toMatchObject({
+      code: 'interrupted',
+    });
     const other = await plannedDouble(s.options, `${s.schema}_other`, { id: 'PIPE-MIG-2026-03-01-02' });
-    expect(await applyMigration(s.options, other.id)).toMatchObject({ status: 'refused', findings: [{ code: 'run_unfinished' }] });
+    expect(await applyMigration(s.options, other.id)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'run_unfinished' }],
+    });
     expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied', runId: run });
   });
 
@@ -156,8 +202,11 @@ withStores('lifecycle', (given) => {
     for (const end of [rollbackMigration, recoverRuns] as const) {
       await using s = await scene();
       const stop = new AbortController();
-      const fault = async (point: string): Promise<void> => (point === 'T01_batch' ? stop.abort() : undefined);
-      await expect(applyMigration({ ...s.options, fault, signal: stop.signal }, s.id)).rejects.toMatchObject({ code: 'interrupted' });
+      const fault = async (point: string): Promise<void> =>
+        point === 'T01_batch' ? stop.abort() : undefined;
+      await expect(applyMigration({ ...s.options, fault, signal: stop.signal }, s.id)).rejects.toMatchObject({
+        code: 'interrupted',
+      });
       await end(s.options, s.id);
       expect(await columnsOf(given.store, `${s.table}_next`)).toEqual([]);
       const verification = await verifyAll(folderReader(s.root));
@@ -180,7 +229,10 @@ withStores('lifecycle', (given) => {
     expect(await columnsOf(given.store, s.table)).toEqual(['double', 'id', 'value']);
     await rm(receipts);
     expect(await recoverRuns(s.options)).toMatchObject({ status: 'recovered' });
-    expect(await verifyAll(folderReader(s.root))).toMatchObject({ findings: [], receipts: [{ outcome: 'committed' }] });
+    expect(await verifyAll(folderReader(s.root))).toMatchObject({
+      findings: [],
+      receipts: [{ outcome: 'committed' }],
+    });
   });
 
   it('writes the evidence again from the database when the folder is lost', async () => {
@@ -191,7 +243,10 @@ withStores('lifecycle', (given) => {
     await rm(join(s.root, 'runs'), { recursive: true });
     await mkdir(join(s.root, 'runs'));
     await recoverRuns(s.options);
-    expect(await verifyAll(folderReader(s.root))).toMatchObject({ findings: [], receipts: [{ outcome: 'committed' }] });
+    expect(await verifyAll(folderReader(s.root))).toMatchObject({
+      findings: [],
+      receipts: [{ outcome: 'committed' }],
+    });
   });
 
   it('refuses to change or cut the ledger', async () => {

@@ -9,7 +9,7 @@ import type { Direction, Enforcement, MigrationKind } from './kind.ts';
 import { makePlan, planMoved, readPlan, type PlanFile } from './plan-file.ts';
 import { loadForward, loadRun, openRun, type DecidedBody, type ForwardRun, type Run } from './run.ts';
 import type { Refused } from './refused.ts';
-import { findRunnable, unwritable, withSession, type LockedSession , type Runnable } from './session.ts';
+import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
 import { bundlePath, settleRun, type ReceiptRef } from './settle.ts';
 import { NO_FAILURE, undoRun } from './undo.ts';
 
@@ -61,7 +61,9 @@ export type RunOutcome =
 export async function applyMigration(options: RunnerOptions, migrationId: string): Promise<RunOutcome> {
   const runnable = await findRunnable(options, migrationId);
   if ('status' in runnable) return runnable;
-  return guardFiles(options, () => withSession(options, (session) => applyLocked(options, runnable, session)));
+  return guardFiles(options, () =>
+    withSession(options, (session) => applyLocked(options, runnable, session)),
+  );
 }
 
 /**
@@ -73,7 +75,9 @@ export async function applyMigration(options: RunnerOptions, migrationId: string
 export async function rollbackMigration(options: RunnerOptions, migrationId: string): Promise<RunOutcome> {
   const runnable = await findRunnable(options, migrationId);
   if ('status' in runnable) return runnable;
-  return guardFiles(options, () => withSession(options, (session) => rollbackLocked(options, runnable, session)));
+  return guardFiles(options, () =>
+    withSession(options, (session) => rollbackLocked(options, runnable, session)),
+  );
 }
 
 /** Undoes a run that was never committed, and settles it. */
@@ -97,7 +101,8 @@ async function applyLocked(
   const open = unfinishedRuns(session.runs).at(-1);
   if (open !== undefined) return resume(options, open, { bundle, kind, direction: 'forward', session });
   const ran = lastForward(session.runs, bundle.id);
-  if (ran !== undefined && ran.subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, ran));
+  if (ran !== undefined && ran.subject.bundleDigest !== bundle.digest)
+    return refused(bundleChanged(bundle, ran));
   const applied = appliedRuns(session.runs).find(({ subject }) => subject.migrationId === bundle.id);
   if (applied !== undefined) return done(options, kind, applied);
   const planned = await readPlan(bundle);
@@ -105,7 +110,14 @@ async function applyLocked(
   const now = await makePlan(options, kind, { bundle, direction: 'forward', forward: undefined });
   const findings = [...planMoved(planned.plan, now.plan), ...now.findings];
   if (isRefused(findings)) return { status: 'refused', findings };
-  return openAndRun(options, { bundle, kind, direction: 'forward', session, plan: planned.plan, forward: undefined });
+  return openAndRun(options, {
+    bundle,
+    kind,
+    direction: 'forward',
+    session,
+    plan: planned.plan,
+    forward: undefined,
+  });
 }
 
 async function rollbackLocked(
@@ -151,7 +163,9 @@ async function openAndRun(
   const { bundle, direction, session } = about;
   const before = session.runs.filter(
     ({ subject }) =>
-      subject.migrationId === bundle.id && subject.direction === direction && subject.bundleDigest === bundle.digest,
+      subject.migrationId === bundle.id &&
+      subject.direction === direction &&
+      subject.bundleDigest === bundle.digest,
   );
   const attemptsBefore = Math.max(0, ...before.map(({ subject }) => subject.attempt));
   return goOn(await openRun(options, { ...about, signal: session.signal, attemptsBefore }));
@@ -188,7 +202,12 @@ async function settle(run: Run, failure: Failure, resolvedFrom?: string): Promis
       detail: { run: subject.runId, ...errorFinding(error, options.root).detail },
       hint: 'Make room or make the folder writable, then run `varve recover`: the ledger row holds all that is missing.',
     });
-    return { status: 'indeterminate', runId: subject.runId, findings: [...failure.findings, finding], cause: error };
+    return {
+      status: 'indeterminate',
+      runId: subject.runId,
+      findings: [...failure.findings, finding],
+      cause: error,
+    };
   }
 }
 
@@ -209,7 +228,10 @@ function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], caus
       findings,
     };
   }
-  const all = [...validation.findings, ...findings.filter(({ code }) => !validation.findings.some((one) => one.code === code))];
+  const all = [
+    ...validation.findings,
+    ...findings.filter(({ code }) => !validation.findings.some((one) => one.code === code)),
+  ];
   const status = outcome === 'indeterminate' ? 'indeterminate' : 'rolled_back';
   return { status, runId, receipt: ref, findings: all, ...(cause === undefined ? {} : { cause }) };
 }
@@ -217,8 +239,13 @@ function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], caus
 /** What an earlier run had done. */
 async function done(options: RunnerOptions, kind: MigrationKind, ran: LedgerRun): Promise<RunOutcome> {
   const { subject, entries } = ran;
-  const receipt = (await readBody(options.store, subject.runId, 'closed')) as unknown as ReceiptRef['receipt'];
-  const body = (await readBody(options.store, subject.runId, 'opened')) as { readonly plan: PlanFile } | undefined;
+  const receipt = (await readBody(
+    options.store,
+    subject.runId,
+    'closed',
+  )) as unknown as ReceiptRef['receipt'];
+  const body = (await readBody(options.store, subject.runId, 'opened')) as
+    { readonly plan: PlanFile } | undefined;
   return {
     status: 'applied',
     runId: subject.runId,
@@ -252,13 +279,17 @@ async function nothingToTakeBack(
   migrationId: string,
   runs: readonly LedgerRun[],
 ): Promise<RunOutcome> {
-  const committed = runs.filter(({ subject, entries }) => subject.migrationId === migrationId && entries.committed !== undefined);
+  const committed = runs.filter(
+    ({ subject, entries }) => subject.migrationId === migrationId && entries.committed !== undefined,
+  );
   const last = committed.at(-1);
   return last === undefined ? refused(notApplied(migrationId)) : done(options, kind, last);
 }
 
 function lastForward(runs: readonly LedgerRun[], migrationId: string): LedgerRun | undefined {
-  return runs.findLast(({ subject }) => subject.migrationId === migrationId && subject.direction === 'forward');
+  return runs.findLast(
+    ({ subject }) => subject.migrationId === migrationId && subject.direction === 'forward',
+  );
 }
 
 /** A rollback is refused while a later applied migration touches the same objects (M111). */
@@ -299,5 +330,7 @@ function unfinished(open: LedgerRun): Finding {
 }
 
 function notApplied(id: string): Finding {
-  return refusal('not_applied', id, { hint: 'Look at `varve status` for what is applied in this environment.' });
+  return refusal('not_applied', id, {
+    hint: 'Look at `varve status` for what is applied in this environment.',
+  });
 }

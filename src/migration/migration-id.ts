@@ -1,4 +1,5 @@
-import type { KindName } from './kind.ts';
+/** The kinds of a migration: what its folder, its prefix and its declaration's keys follow from. */
+export type KindName = 'postgis' | 'search' | 'graph' | 'pipeline' | 'document' | 'replica' | 'other';
 
 /** The prefix of each kind's migration ids (M2). */
 export const KIND_PREFIXES: Readonly<Record<KindName, string>> = {

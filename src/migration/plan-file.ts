@@ -1,6 +1,12 @@
 import { join } from 'node:path';
 import { refusal, type Finding, type Json, type JsonObject } from '../base/index.ts';
-import { canonicalBytes, digestOf, validateSchema, type Digest, type TableCounts } from '../evidence/index.ts';
+import {
+  canonicalBytes,
+  digestOf,
+  validateSchema,
+  type Digest,
+  type TableCounts,
+} from '../evidence/index.ts';
 import type { Bundle } from './bundle.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
@@ -46,12 +52,17 @@ export interface PlanResult {
 export async function makePlan(
   options: RunnerOptions,
   kind: MigrationKind,
-  about: { readonly bundle: Bundle; readonly direction: Direction; readonly forward: CommittedRun | undefined },
+  about: {
+    readonly bundle: Bundle;
+    readonly direction: Direction;
+    readonly forward: CommittedRun | undefined;
+  },
 ): Promise<PlanResult> {
   const { bundle, direction, forward } = about;
   const { environment } = options;
-  const planned = await options.store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
-    kind.plan({ bundle, direction, environment, transaction, forward }),
+  const planned = await options.store.transaction(
+    { isolation: 'repeatable read', readOnly: true },
+    (transaction) => kind.plan({ bundle, direction, environment, transaction, forward }),
   );
   const { scope, limits } = bundle.declaration;
   const bound: PlanBound = {
@@ -88,7 +99,8 @@ export async function readPlan(bundle: Bundle): Promise<{ readonly plan: PlanFil
   if ('reason' in parsed || faults > 0) return refused(planChanged(bundle.id, { reason: 'not_a_plan' }));
   const plan = parsed.value as unknown as PlanFile;
   if (digestOf(plan.bound) !== plan.plan_digest) return refused(planChanged(bundle.id, { reason: 'edited' }));
-  if (plan.migration_id !== bundle.id) return refused(planChanged(bundle.id, { reason: 'of_another_migration' }));
+  if (plan.migration_id !== bundle.id)
+    return refused(planChanged(bundle.id, { reason: 'of_another_migration' }));
   if (plan.bundle_digest === bundle.digest && plan.bound.bundle_digest === bundle.digest) return { plan };
   const detail = { planned: plan.bundle_digest, found: bundle.digest };
   const hint = 'An authored file changed after the plan: take it back, or plan again.';
@@ -99,7 +111,13 @@ export async function readPlan(bundle: Bundle): Promise<{ readonly plan: PlanFil
 export function planMoved(planned: PlanFile, now: PlanFile): readonly Finding[] {
   if (planned.plan_digest === now.plan_digest) return [];
   const parts = differingParts('', planned.bound, now.bound);
-  return [planChanged(planned.migration_id, { reason: 'moved', parts: parts.slice(0, 20), partCount: parts.length })];
+  return [
+    planChanged(planned.migration_id, {
+      reason: 'moved',
+      parts: parts.slice(0, 20),
+      partCount: parts.length,
+    }),
+  ];
 }
 
 function refused(finding: Finding): Refused {
@@ -129,7 +147,10 @@ function planFindings(kind: MigrationKind, bundle: Bundle, planned: KindPlan): r
 }
 
 function planChanged(id: string, detail: JsonObject): Finding {
-  return refusal('plan_changed', id, { detail, hint: `Run \`varve plan ${id}\` again, look at it, and apply that.` });
+  return refusal('plan_changed', id, {
+    detail,
+    hint: `Run \`varve plan ${id}\` again, look at it, and apply that.`,
+  });
 }
 
 /** Pointers of what differs, numbers and digests left to the reader of both files. */

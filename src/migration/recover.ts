@@ -45,7 +45,8 @@ async function recoverLocked(options: RunnerOptions, session: LockedSession): Pr
     try {
       const outcome = await recoverOne(options, open, session);
       runs.push(outcome);
-      if (outcome.status === 'indeterminate' || outcome.status === 'refused') findings.push(...outcome.findings);
+      if (outcome.status === 'indeterminate' || outcome.status === 'refused')
+        findings.push(...outcome.findings);
     } catch (error) {
       findings.push(errorFinding(error, open.subject.migrationId));
     }
@@ -53,7 +54,11 @@ async function recoverLocked(options: RunnerOptions, session: LockedSession): Pr
   return { status: findings.length === 0 ? 'recovered' : 'indeterminate', runs, findings };
 }
 
-async function recoverOne(options: RunnerOptions, open: LedgerRun, session: LockedSession): Promise<RunOutcome> {
+async function recoverOne(
+  options: RunnerOptions,
+  open: LedgerRun,
+  session: LockedSession,
+): Promise<RunOutcome> {
   const { subject, entries } = open;
   const runnable = await findRunnable(options, subject.migrationId);
   if ('status' in runnable) return runnable;

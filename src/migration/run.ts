@@ -1,7 +1,15 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isoTime, runId, VarveError, type Finding, type JsonObject } from '../base/index.ts';
-import { canonicalBytes, sha256, type Artifact, type Baseline, type Check, type Digest } from '../evidence/index.ts';
+import {
+  canonicalBytes,
+  sha256,
+  type Artifact,
+  type Baseline,
+  type Check,
+  type Digest,
+  type ReceiptBody,
+} from '../evidence/index.ts';
 import { sql, type Transaction } from '../store/index.ts';
 import type { Bundle } from './bundle.ts';
 import { makeFolder } from './durable.ts';
@@ -78,7 +86,12 @@ export interface NewRun {
 export async function openRun(options: RunnerOptions, about: NewRun): Promise<Run> {
   const startedAtMs = options.clock.nowMs();
   const subject: RunSubject = {
-    runId: runId({ startedAtMs, kind: 'migration', subject: about.bundle.id, randomBytes: options.randomBytes }),
+    runId: runId({
+      startedAtMs,
+      kind: 'migration',
+      subject: about.bundle.id,
+      randomBytes: options.randomBytes,
+    }),
     migrationId: about.bundle.id,
     environment: options.environment,
     direction: about.direction,
@@ -89,7 +102,11 @@ export async function openRun(options: RunnerOptions, about: NewRun): Promise<Ru
   const opened = openedBody(options, about, startedAtMs);
   await storeInputs(options.root, about);
   const intents = await openIntentLog(options.root, subject.runId, options.clock);
-  await intents.announce('opened', { subject: subjectJson(subject), body: opened, store: options.store.location });
+  await intents.announce('opened', {
+    subject: subjectJson(subject),
+    body: opened,
+    store: options.store.location,
+  });
   await reserveRoom(options.root, subject.runId);
   const run = { options, ...about, subject, opened, intents };
   await hit(run, 'F02_intent_opened');
@@ -123,7 +140,11 @@ export async function loadRun(
   const intents = await openIntentLog(options.root, subject.runId, options.clock);
   // On another machine the log begins here.
   if (intents.lines().length === 0) {
-    await intents.announce('opened', { subject: subjectJson(subject), body: opened, store: options.store.location });
+    await intents.announce('opened', {
+      subject: subjectJson(subject),
+      body: opened,
+      store: options.store.location,
+    });
   }
   return { options, ...about, subject, opened, forward, intents };
 }
@@ -140,7 +161,7 @@ export async function loadForward(options: RunnerOptions, id: string): Promise<F
   }
   return {
     runId: id,
-    committedAt: String(body.receipt['finished_at']),
+    committedAt: (body.receipt as unknown as ReceiptBody).finished_at,
     bound: body.bound,
     pre: pre as unknown as Baseline,
     objects: body.objects,
@@ -181,7 +202,9 @@ export async function hit(run: { readonly options: RunnerOptions }, point: Fault
  * lock alone, so that a runner which was thought dead writes nothing after its work was undone.
  */
 export async function fence(transaction: Transaction, id: string): Promise<void> {
-  await transaction.query(sql`select pg_advisory_xact_lock_shared(hashtextextended(${`varve:run:${id}`}, 0))::text`);
+  await transaction.query(
+    sql`select pg_advisory_xact_lock_shared(hashtextextended(${`varve:run:${id}`}, 0))::text`,
+  );
   if (!(await isDecided(transaction, id))) return;
   throw new VarveError('run_fenced', {
     detail: { run: id },

@@ -5,7 +5,14 @@ import { errorFinding, isFileFailure } from './failure.ts';
 import { RUN_LOCK } from './execute.ts';
 import { openIntentLog, openRunsOnDisk } from './intent-log.ts';
 import { syncLedgerFile } from './ledger-file.ts';
-import { ledgerRuns, readBody, readLedger, unfinishedRuns, type LedgerRun, type RunSubject } from './ledger.ts';
+import {
+  ledgerRuns,
+  readBody,
+  readLedger,
+  unfinishedRuns,
+  type LedgerRun,
+  type RunSubject,
+} from './ledger.ts';
 import type { MigrationKind } from './kind.ts';
 import type { Refused } from './refused.ts';
 import { enterOpened, hit, loadForward, type OpenedBody, type Run } from './run.ts';
@@ -37,7 +44,8 @@ export async function withSession<T>(
   await hit({ options }, 'F01_locked');
   const before = await readLedger(options.store);
   const stranger = before.find(({ environment }) => environment !== options.environment);
-  if (stranger !== undefined) return { status: 'refused', findings: [otherEnvironment(options, stranger.environment)] };
+  if (stranger !== undefined)
+    return { status: 'refused', findings: [otherEnvironment(options, stranger.environment)] };
   const { findings } = await syncLedgerFile(options.root, options.environment, before);
   if (findings.some(({ severity }) => severity === 'error')) return { status: 'refused', findings };
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
@@ -50,7 +58,7 @@ export async function withSession<T>(
 /** Settles every run that the database has decided and that is not closed, here or in the database. */
 export async function settleDecided(options: RunnerOptions): Promise<readonly Settled[]> {
   const runs = ledgerRuns(await readLedger(options.store));
-  const openHere = new Set((await openRunsOnDisk(options.root)).map((lines) => String(lines[0]?.['run_id'])));
+  const openHere = new Set((await openRunsOnDisk(options.root)).map((lines) => lines[0]?.['run_id']));
   const settled: Settled[] = [];
   for (const { subject, entries } of runs) {
     const isDecided = entries.committed !== undefined || entries.undone !== undefined;

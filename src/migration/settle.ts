@@ -3,6 +3,7 @@ import { VarveError, type Finding, type JsonObject } from '../base/index.ts';
 import {
   buildReceipt,
   canonicalBytes,
+  isDigest,
   sha256,
   type Baseline,
   type Check,
@@ -18,7 +19,14 @@ import { findingJson } from './evidence-body.ts';
 import { readEvidence, storeEvidence } from './evidence-store.ts';
 import { openIntentLog, type IntentLog } from './intent-log.ts';
 import { syncLedgerFile } from './ledger-file.ts';
-import { appendLedger, ledgerRuns, readBody, readLedger, type LedgerEntry, type LedgerRun } from './ledger.ts';
+import {
+  appendLedger,
+  ledgerRuns,
+  readBody,
+  readLedger,
+  type LedgerEntry,
+  type LedgerRun,
+} from './ledger.ts';
 import type { MigrationKind } from './kind.ts';
 import { parseMigrationId } from './migration-id.ts';
 import { hit, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
@@ -77,7 +85,10 @@ async function knownRun(options: RunnerOptions, runId: string): Promise<LedgerRu
   const runs = ledgerRuns(await readLedger(options.store));
   const known = runs.find(({ subject }) => subject.runId === runId);
   if (known !== undefined) return known;
-  throw new VarveError('internal', { detail: { run: runId }, hint: 'Report this: a run to settle is not in the ledger.' });
+  throw new VarveError('internal', {
+    detail: { run: runId },
+    hint: 'Report this: a run to settle is not in the ledger.',
+  });
 }
 
 /** The receipt of the run: the one that closed it, the one that was announced, or a new one. */
@@ -93,7 +104,8 @@ async function closedReceipt(
     await storeAll(options, known, body, closed as unknown as Receipt);
     return closed as unknown as Receipt;
   }
-  const receipt = (await announced(options, intents)) ?? (await newReceipt(options, known, body, intents, settling));
+  const receipt =
+    (await announced(options, intents)) ?? (await newReceipt(options, known, body, intents, settling));
   await releaseRoom(options.root, settling.runId);
   const digest = await storeAll(options, known, body, receipt);
   await hit({ options }, 'F16_receipt_stored');
@@ -115,8 +127,8 @@ async function decidedOf(options: RunnerOptions, known: LedgerRun): Promise<Deci
 
 /** A receipt that an earlier try had announced and stored. */
 async function announced(options: RunnerOptions, intents: IntentLog): Promise<Receipt | undefined> {
-  const line = intents.lines().findLast(({ state }) => state === 'receipted');
-  const bytes = line === undefined ? undefined : await readEvidence(options.root, String(line['receipt']));
+  const digest = intents.lines().findLast(({ state }) => state === 'receipted')?.['receipt'];
+  const bytes = isDigest(digest) ? await readEvidence(options.root, digest) : undefined;
   return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as Receipt);
 }
 
@@ -152,19 +164,27 @@ const NOT_NEEDED: ReadBack = { checks: [], findings: [] };
  * Reads the committed state back (M73). The shape must be the one that was judged; rows may have been written by
  * others since the commit, which is told and not blamed.
  */
-async function readCommitted(options: RunnerOptions, body: DecidedBody, settling: Settling): Promise<ReadBack> {
+async function readCommitted(
+  options: RunnerOptions,
+  body: DecidedBody,
+  settling: Settling,
+): Promise<ReadBack> {
   const { kind, bundle } = settling;
   const judged = body.products['baselines/post.json'] as unknown as Baseline | undefined;
   if (kind === undefined || bundle === undefined || judged === undefined) return readBackOf('not_run', []);
   const rollsBack = body.receipt['rolls_back'];
-  const forward = typeof rollsBack === 'string' ? await readBody(options.store, rollsBack, 'committed') : undefined;
+  const forward =
+    typeof rollsBack === 'string' ? await readBody(options.store, rollsBack, 'committed') : undefined;
   const bound = ((forward ?? body) as DecidedBody).bound;
-  const found = await options.store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
-    kind.baseline({ bundle, bound }, transaction),
+  const found = await options.store.transaction(
+    { isolation: 'repeatable read', readOnly: true },
+    (transaction) => kind.baseline({ bundle, bound }, transaction),
   );
   const sameShape = found.schema_fingerprint.logical === judged.schema_fingerprint.logical;
   const digests = new Map(judged.tables.map(({ table, digest }) => [table, digest]));
-  const moved = found.tables.filter(({ table, digest }) => digests.get(table) !== digest).map(({ table }) => table);
+  const moved = found.tables
+    .filter(({ table, digest }) => digests.get(table) !== digest)
+    .map(({ table }) => table);
   return readBackOf(sameShape ? 'pass' : 'fail', moved);
 }
 
@@ -185,7 +205,8 @@ async function storeAll(
 ): Promise<Digest> {
   const opened = (await readBody(options.store, known.subject.runId, 'opened')) as OpenedBody;
   await storeEvidence(options.root, canonicalBytes(opened.plan));
-  for (const product of Object.values(body.products)) await storeEvidence(options.root, canonicalBytes(product));
+  for (const product of Object.values(body.products))
+    await storeEvidence(options.root, canonicalBytes(product));
   return storeEvidence(options.root, canonicalBytes(receipt));
 }
 

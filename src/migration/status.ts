@@ -1,7 +1,15 @@
 import type { Finding } from '../base/index.ts';
+import { isStoreError, type Store } from '../store/index.ts';
 import { listBundles, readBundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
-import { appliedRuns, ledgerRuns, readLedger, unfinishedRuns, type LedgerRun } from './ledger.ts';
+import {
+  appliedRuns,
+  ledgerRuns,
+  readLedger,
+  unfinishedRuns,
+  type LedgerEntry,
+  type LedgerRun,
+} from './ledger.ts';
 import { compareMigrationIds } from './migration-id.ts';
 
 /** Where each migration of an environment stands, derived from the ledger and the folders alone (M48). */
@@ -35,9 +43,14 @@ export interface UnfinishedRun {
 }
 
 /** Reads the status; writes nothing, and needs no lock. */
-export async function readStatus(options: Pick<RunnerOptions, 'store' | 'root' | 'environment'>): Promise<MigrationStatus> {
-  const runs = ledgerRuns(await readLedger(options.store));
-  const ids = new Set([...(await listBundles(options.root)), ...runs.map(({ subject }) => subject.migrationId)]);
+export async function readStatus(
+  options: Pick<RunnerOptions, 'store' | 'root' | 'environment'>,
+): Promise<MigrationStatus> {
+  const runs = ledgerRuns(await ledgerIfThere(options.store));
+  const ids = new Set([
+    ...(await listBundles(options.root)),
+    ...runs.map(({ subject }) => subject.migrationId),
+  ]);
   const sorted = [...ids].sort(compareMigrationIds);
   return {
     environment: options.environment,
@@ -46,11 +59,27 @@ export async function readStatus(options: Pick<RunnerOptions, 'store' | 'root' |
   };
 }
 
-async function stateOf(root: string, migrationId: string, runs: readonly LedgerRun[]): Promise<MigrationState> {
+/** A database in which varve was never used has no ledger, and asking for the status does not give it one. */
+async function ledgerIfThere(store: Store): Promise<readonly LedgerEntry[]> {
+  try {
+    return await readLedger(store);
+  } catch (error) {
+    if (isStoreError(error, '42P01', '3F000')) return [];
+    throw error;
+  }
+}
+
+async function stateOf(
+  root: string,
+  migrationId: string,
+  runs: readonly LedgerRun[],
+): Promise<MigrationState> {
   const reading = await readBundle(root, migrationId);
   const last = runs.findLast(({ subject }) => subject.migrationId === migrationId);
   const applied = appliedRuns(runs).some(({ subject }) => subject.migrationId === migrationId);
-  const committed = runs.some(({ subject, entries }) => subject.migrationId === migrationId && entries.committed !== undefined);
+  const committed = runs.some(
+    ({ subject, entries }) => subject.migrationId === migrationId && entries.committed !== undefined,
+  );
   const findings = reading.status === 'refused' ? reading.findings : [];
   const isMissing = findings.some(({ code }) => code === 'bundle_missing');
   const digest = reading.status === 'ok' ? reading.bundle.digest : undefined;
@@ -67,7 +96,8 @@ async function stateOf(root: string, migrationId: string, runs: readonly LedgerR
 
 function unfinishedRun(run: LedgerRun): UnfinishedRun {
   const { subject, entries } = run;
-  const phase = (['undone', 'committed', 'baselined'] as const).find((name) => entries[name] !== undefined) ?? 'opened';
+  const phase =
+    (['undone', 'committed', 'baselined'] as const).find((name) => entries[name] !== undefined) ?? 'opened';
   const { runId, migrationId, direction } = subject;
   return { runId, migrationId, direction, phase, since: entries.opened?.at ?? '' };
 }

@@ -36,7 +36,10 @@ export function parseStrictYaml(text: string): StrictYaml | { readonly faults: r
   const faults = problems.map(({ pos, code }) => ({ ...place(pos[0]), reason: code.toLowerCase() }));
   if (faults.length === 0) faults.push(...hiddenMeanings(parsed, place));
   if (faults.length > 0) return { faults };
-  return { value: parsed.toJS({ maxAliasCount: 0 }) as Json, placeOf: (pointer) => place(offsetOf(parsed, pointer)) };
+  return {
+    value: parsed.toJS({ maxAliasCount: 0 }) as Json,
+    placeOf: (pointer) => place(offsetOf(parsed, pointer)),
+  };
 }
 
 type Place = (offset: number) => { readonly line: number; readonly column: number };
@@ -71,10 +74,15 @@ function hiddenMeanings(parsed: Document.Parsed, place: Place): YamlFault[] {
 }
 
 function offsetOf(parsed: Document.Parsed, pointer: string): number {
-  const names = pointer.split('/').slice(1).map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const names = pointer
+    .split('/')
+    .slice(1)
+    .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
   for (let depth = names.length; depth > 0; depth -= 1) {
     const above: unknown = parsed.getIn(names.slice(0, depth - 1), true);
-    const key = isMap(above) ? above.items.find((pair) => isScalar(pair.key) && pair.key.value === names[depth - 1])?.key : undefined;
+    const key = isMap(above)
+      ? above.items.find((pair) => isScalar(pair.key) && pair.key.value === names[depth - 1])?.key
+      : undefined;
     if (isScalar(key)) return key.range?.[0] ?? 0;
     const item = parsed.getIn(names.slice(0, depth), true) as Node | undefined;
     if (item?.range) return item.range[0];

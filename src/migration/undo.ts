@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { refusal, type Finding } from '../base/index.ts';
-import { canonicalBytes, diffBaselines, proveEqual, type Baseline, type Check, type EqualityProof } from '../evidence/index.ts';
+import {
+  canonicalBytes,
+  diffBaselines,
+  proveEqual,
+  type Baseline,
+  type Check,
+  type EqualityProof,
+} from '../evidence/index.ts';
 import type { Transaction } from '../store/index.ts';
 import { decidedBody, NOTHING_WITNESSED, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
@@ -10,7 +17,13 @@ import { appendLedger, readBody } from './ledger.ts';
 import { baselineContextOf, contextOf, fenceAlone, hit, releaseRoom, type Run } from './run.ts';
 
 /** What a run that is only being cleared up has to say. */
-export const NO_FAILURE: Failure = { findings: [], checks: [], witnessed: NOTHING_WITNESSED, verdicts: [], cause: undefined };
+export const NO_FAILURE: Failure = {
+  findings: [],
+  checks: [],
+  witnessed: NOTHING_WITNESSED,
+  verdicts: [],
+  cause: undefined,
+};
 
 const TRIES = 30;
 
@@ -25,7 +38,9 @@ export async function undoRun(run: Run, failure: Failure): Promise<void> {
   await hit(run, 'F20_undo_announced');
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await options.store.transaction({ lockTimeoutMs: 2_000 }, (transaction) => undoInside(run, transaction, failure));
+      await options.store.transaction({ lockTimeoutMs: 2_000 }, (transaction) =>
+        undoInside(run, transaction, failure),
+      );
       break;
     } catch (error) {
       if (!isTransient(error) || attempt === TRIES) throw error;
@@ -48,7 +63,8 @@ async function undoInside(run: Run, transaction: Transaction, failure: Failure):
       ? neverRan(failure)
       : await takeBack(run, transaction, kept['baseline'] as unknown as Baseline, failure);
   const body = decidedBody(run, ending);
-  for (const product of Object.values(body.products)) await storeEvidence(options.root, canonicalBytes(product));
+  for (const product of Object.values(body.products))
+    await storeEvidence(options.root, canonicalBytes(product));
   await appendLedger(transaction, { subject, phase: 'undone', body }, options.clock);
   await hit(run, 'F21_undo_row');
 }
@@ -57,7 +73,12 @@ function neverRan(failure: Failure): Ending {
   return { ...failure, outcome: 'failed_before_commit', pre: undefined, post: undefined, proof: undefined };
 }
 
-async function takeBack(run: Run, transaction: Transaction, pre: Baseline, failure: Failure): Promise<Ending> {
+async function takeBack(
+  run: Run,
+  transaction: Transaction,
+  pre: Baseline,
+  failure: Failure,
+): Promise<Ending> {
   const newWrites = await run.kind.undo(contextOf(run), transaction);
   const post = await run.kind.baseline(baselineContextOf(run), transaction);
   const proof = proveEqual(pre, post, newWrites);

@@ -7,7 +7,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyAll } from '../../src/evidence/index.ts';
 import { applyMigration, FAULT_POINTS, folderReader, readStatus } from '../../src/migration/index.ts';
 import { sql, type Store } from '../../src/store/index.ts';
-import { embeddedStore, installCatalog, postgresStore, readCatalogFiles } from '../../src/store/postgres/index.ts';
+import {
+  embeddedStore,
+  installCatalog,
+  postgresStore,
+  readCatalogFiles,
+} from '../../src/store/postgres/index.ts';
 import { postgresDatabase, type PostgresDatabase } from '../harness/index.ts';
 import { doubleKind } from './double-kind.ts';
 import { columnsOf, migrationsFolder, plannedDouble, runnerOptions } from './fixture.ts';
@@ -28,69 +33,83 @@ interface Ended {
   readonly stderr: string;
 }
 
-describe.skipIf((process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('postgres-18') === false)('killed on PostgreSQL', () => {
-  let database: PostgresDatabase;
-  beforeAll(async () => {
-    database = await postgresDatabase(18);
-    await using store = await postgresStore({ url: database.url });
-    await installCatalog(store, { files: await readCatalogFiles() });
-  }, 60_000);
-  afterAll(() => database[Symbol.asyncDispose]());
-  const where = (): Where => ({ address: database.url, open: () => postgresStore({ url: database.url }) });
+describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('postgres-18'))(
+  'killed on PostgreSQL',
+  () => {
+    let database: PostgresDatabase;
+    beforeAll(async () => {
+      database = await postgresDatabase(18);
+      await using store = await postgresStore({ url: database.url });
+      await installCatalog(store, { files: await readCatalogFiles() });
+    }, 60_000);
+    afterAll(() => database[Symbol.asyncDispose]());
+    const where = (): Where => ({ address: database.url, open: () => postgresStore({ url: database.url }) });
 
-  it.each(ALL_POINTS.flatMap((point) => (['apply', 'rollback', 'recover'] as const).map((way) => [point, way] as const)))(
-    'a forward run killed at %s and ended by %s is in one good state with one receipt',
-    async (point, way) => {
-      await killAndEnd(where(), { point, way, failAt: isOfUndo(point) ? 'decide' : undefined });
-    },
-    60_000,
-  );
+    it.each(
+      ALL_POINTS.flatMap((point) =>
+        (['apply', 'rollback', 'recover'] as const).map((way) => [point, way] as const),
+      ),
+    )(
+      'a forward run killed at %s and ended by %s is in one good state with one receipt',
+      async (point, way) => {
+        await killAndEnd(where(), { point, way, failAt: isOfUndo(point) ? 'decide' : undefined });
+      },
+      60_000,
+    );
 
-  it.each(ALL_POINTS.filter((point) => !isOfUndo(point) && !/^(T01|T02|F06|F07)_/u.test(point)))(
-    'a rollback killed at %s goes on when it is asked for again',
-    async (point) => {
-      await using s = await scene(where(), undefined);
-      expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied' });
-      expect((await child(where(), s.root, 'rollback', s.id, point)).signal).toBe('SIGKILL');
-      const ended = await child(where(), s.root, 'rollback', s.id);
-      expect(ended.outcome, ended.stderr).toMatchObject({ status: 'applied' });
-      expect(await columnsOf(s.store, s.table)).toEqual(['id', 'value']);
-      await expectSettled(s, 2);
-    },
-    60_000,
-  );
+    it.each(ALL_POINTS.filter((point) => !isOfUndo(point) && !/^(T01|T02|F06|F07)_/u.test(point)))(
+      'a rollback killed at %s goes on when it is asked for again',
+      async (point) => {
+        await using s = await scene(where(), undefined);
+        expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied' });
+        expect((await child(where(), s.root, 'rollback', s.id, point)).signal).toBe('SIGKILL');
+        const ended = await child(where(), s.root, 'rollback', s.id);
+        expect(ended.outcome, ended.stderr).toMatchObject({ status: 'applied' });
+        expect(await columnsOf(s.store, s.table)).toEqual(['id', 'value']);
+        await expectSettled(s, 2);
+      },
+      60_000,
+    );
 
-  it.each(ALL_POINTS.filter((point) => isOfUndo(point) || /^F(14|15|16|17|18|19)_/u.test(point)))(
-    'a recovery killed at %s is recovered',
-    async (point) => {
-      await using s = await scene(where(), undefined);
-      const first = isOfUndo(point) ? 'T01_batch' : 'F13_committed';
-      expect((await child(where(), s.root, 'apply', s.id, first)).signal).toBe('SIGKILL');
-      expect((await child(where(), s.root, 'recover', s.id, point)).signal).toBe('SIGKILL');
-      expect((await child(where(), s.root, 'recover', s.id)).outcome).toMatchObject({ status: 'recovered' });
-      expect(await columnsOf(s.store, s.table)).toEqual(isOfUndo(point) ? ['id', 'value'] : ['double', 'id', 'value']);
-      await expectSettled(s, 1);
-    },
-    60_000,
-  );
-});
+    it.each(ALL_POINTS.filter((point) => isOfUndo(point) || /^F(14|15|16|17|18|19)_/u.test(point)))(
+      'a recovery killed at %s is recovered',
+      async (point) => {
+        await using s = await scene(where(), undefined);
+        const first = isOfUndo(point) ? 'T01_batch' : 'F13_committed';
+        expect((await child(where(), s.root, 'apply', s.id, first)).signal).toBe('SIGKILL');
+        expect((await child(where(), s.root, 'recover', s.id, point)).signal).toBe('SIGKILL');
+        expect((await child(where(), s.root, 'recover', s.id)).outcome).toMatchObject({
+          status: 'recovered',
+        });
+        expect(await columnsOf(s.store, s.table)).toEqual(
+          isOfUndo(point) ? ['id', 'value'] : ['double', 'id', 'value'],
+        );
+        await expectSettled(s, 1);
+      },
+      60_000,
+    );
+  },
+);
 
-describe.skipIf((process.env['VARVE_TEST_STORES'] ?? 'embedded').includes('embedded') === false)('killed in an embedded store', () => {
-  it.each(ALL_POINTS)(
-    'a forward run killed at %s and applied again is in one good state with one receipt',
-    async (point) => {
-      const folder = await mkdtemp(join(tmpdir(), 'varve-crash-'));
-      try {
-        const data = join(folder, 'data');
-        const where = { address: data, open: () => embeddedStore({ folder: data }) };
-        await killAndEnd(where, { point, way: 'apply', failAt: isOfUndo(point) ? 'decide' : undefined });
-      } finally {
-        await rm(folder, { recursive: true, force: true });
-      }
-    },
-    60_000,
-  );
-});
+describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'embedded').includes('embedded'))(
+  'killed in an embedded store',
+  () => {
+    it.each(ALL_POINTS)(
+      'a forward run killed at %s and applied again is in one good state with one receipt',
+      async (point) => {
+        const folder = await mkdtemp(join(tmpdir(), 'varve-crash-'));
+        try {
+          const data = join(folder, 'data');
+          const where = { address: data, open: () => embeddedStore({ folder: data }) };
+          await killAndEnd(where, { point, way: 'apply', failAt: isOfUndo(point) ? 'decide' : undefined });
+        } finally {
+          await rm(folder, { recursive: true, force: true });
+        }
+      },
+      60_000,
+    );
+  },
+);
 
 async function killAndEnd(
   where: Where,
@@ -112,7 +131,9 @@ async function killAndEnd(
     if (about.way === 'apply' && about.failAt === undefined) expect(columns).toBe('double id value');
     if (about.way === 'rollback' || about.failAt !== undefined) expect(columns).toBe('id value');
     expect(await columnsOf(store, `${s.table}_next`)).toEqual([]);
-    const [count] = await store.query<{ readonly n: number }>(sql`select count(*)::int as n from ${sql.id(s.schema, 'thing')}`);
+    const [count] = await store.query<{ readonly n: number }>(
+      sql`select count(*)::int as n from ${sql.id(s.schema, 'thing')}`,
+    );
     expect(count?.n).toBe(5);
     await expectSettled(s, undefined);
   } finally {
@@ -147,10 +168,17 @@ async function scene(where: Where, failAt: string | undefined) {
 }
 
 /** Nothing is unfinished, every run has one receipt, and all of it verifies offline. */
-async function expectSettled(s: Omit<Scene, typeof Symbol.asyncDispose>, wantRuns: number | undefined): Promise<void> {
+async function expectSettled(
+  s: Omit<Scene, typeof Symbol.asyncDispose>,
+  wantRuns: number | undefined,
+): Promise<void> {
   expect((await readStatus(s.options)).unfinished).toEqual([]);
   expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
-  const [count] = await s.store.query<{ readonly runs: number; readonly closed: number; readonly decided: number }>(sql`
+  const [count] = await s.store.query<{
+    readonly runs: number;
+    readonly closed: number;
+    readonly decided: number;
+  }>(sql`
     select count(distinct run_id)::int as runs,
       (count(*) filter (where phase = 'closed'))::int as closed,
       (count(*) filter (where phase in ('committed', 'undone')))::int as decided
@@ -168,6 +196,8 @@ async function child(where: Where, root: string, verb: string, id: string, point
   let stderr = '';
   process_.stdout.on('data', (data) => (stdout += String(data)));
   process_.stderr.on('data', (data) => (stderr += String(data)));
-  const signal = await new Promise<string | null>((resolve) => process_.on('close', (_code, ended) => resolve(ended)));
+  const signal = await new Promise<string | null>((resolve) =>
+    process_.on('close', (_code, ended) => resolve(ended)),
+  );
   return { signal, outcome: stdout === '' ? undefined : JSON.parse(stdout), stderr };
 }

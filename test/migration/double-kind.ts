@@ -12,13 +12,19 @@ import { sql, type Sql, type Transaction } from '../../src/store/index.ts';
 export const doubleKind: MigrationKind = {
   name: 'pipeline',
   prefix: 'PIPE',
-  limits: ['max_table_count_touched', 'max_row_rekey', 'max_row_backfill', 'max_row_recompute', 'max_row_retire'],
+  limits: [
+    'max_table_count_touched',
+    'max_row_rekey',
+    'max_row_backfill',
+    'max_row_recompute',
+    'max_row_retire',
+  ],
   faultPoints: ['T01_batch', 'T02_renamed'],
   enforcement: { level: 'observed', layers: ['row_counts'], role: 'none' },
   plan: async ({ bundle, direction, transaction }) => {
     const table = tableOf(bundle.documents);
     const rows = await countRows(transaction, named(table));
-    const failAt = String(bundle.documents['forward.json']?.['failAt'] ?? '');
+    const failAt = bundle.documents['forward.json']?.['failAt'] ?? '';
     return {
       bound: { table, failAt, shape: direction },
       tables: [counts(table, rows)],
@@ -34,9 +40,11 @@ export const doubleKind: MigrationKind = {
     { mode: 'decide', name: 'swap', run: (context, transaction) => swap(context, transaction) },
     ...failing(bound),
   ],
-  rollback: () => [{ mode: 'decide', name: 'swap back', run: (context, transaction) => swapBack(context, transaction) }],
+  rollback: () => [
+    { mode: 'decide', name: 'swap back', run: (context, transaction) => swapBack(context, transaction) },
+  ],
   observe: async (context, transaction) => {
-    const table = String(context.bound['table']);
+    const table = tableIn(context.bound);
     const rows = await countRows(transaction, named(table));
     const planned = context.tables[0]?.keep ?? 0;
     const filled = context.tables[0]?.backfill ?? 0;
@@ -53,16 +61,22 @@ export const doubleKind: MigrationKind = {
   },
   undo: async (context, transaction) => {
     if (context.direction === 'forward') {
-      await transaction.execute(sql`drop table if exists ${named(`${String(context.bound['table'])}_next`)}`);
+      await transaction.execute(sql`drop table if exists ${named(`${tableIn(context.bound)}_next`)}`);
     }
     return [];
   },
-  baseline: async ({ bound }, transaction) => baselineOf(String(bound['table']), transaction),
+  baseline: async ({ bound }, transaction) => baselineOf(tableIn(bound), transaction),
 };
 
 /** The text of the authored files for a table. */
-export function doubleDraft(id: string, table: string, options: { rows?: number; failAt?: string } = {}): {
-  readonly declaration: Parameters<typeof import('../../src/migration/index.ts').writeBundle>[1]['declaration'];
+export function doubleDraft(
+  id: string,
+  table: string,
+  options: { rows?: number; failAt?: string } = {},
+): {
+  readonly declaration: Parameters<
+    typeof import('../../src/migration/index.ts').writeBundle
+  >[1]['declaration'];
   readonly files: Readonly<Record<string, string>>;
 } {
   const [schema = '', name = ''] = table.split('.');
@@ -71,13 +85,21 @@ export function doubleDraft(id: string, table: string, options: { rows?: number;
       migration_id: id,
       type: 'pipeline',
       intent: 'Every thing gets its double.',
-      scope: { allowed_schemas: [schema], allowed_tables: [name], forbidden_schemas: [], forbidden_tables: [] },
+      scope: {
+        allowed_schemas: [schema],
+        allowed_tables: [name],
+        forbidden_schemas: [],
+        forbidden_tables: [],
+      },
       limits: { max_table_count_touched: 1, max_row_backfill: options.rows ?? 100 },
       requires_rollback: true,
       artifacts: { forward: ['forward.json'], rollback: ['rollback.json'] },
     },
     files: {
-      'forward.json': JSON.stringify({ table, ...(options.failAt === undefined ? {} : { failAt: options.failAt }) }),
+      'forward.json': JSON.stringify({
+        table,
+        ...(options.failAt === undefined ? {} : { failAt: options.failAt }),
+      }),
       'rollback.json': JSON.stringify({ table }),
       'notes.md': '# Why\n\nFor a test.\n',
     },
@@ -85,7 +107,13 @@ export function doubleDraft(id: string, table: string, options: { rows?: number;
 }
 
 function tableOf(documents: Readonly<Record<string, JsonObject>>): string {
-  return String(documents['forward.json']?.['table']);
+  return tableIn(documents['forward.json'] ?? {});
+}
+
+function tableIn(values: JsonObject): string {
+  const { table } = values;
+  if (typeof table !== 'string') throw new TypeError('no table');
+  return table;
 }
 
 function named(table: string): Sql {
@@ -119,7 +147,7 @@ async function countRows(transaction: Transaction, table: Sql): Promise<number> 
 }
 
 async function expand(context: RunContext): Promise<{ findings: [] }> {
-  const table = String(context.bound['table']);
+  const table = tableIn(context.bound);
   await context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
     await transaction.execute(
@@ -130,8 +158,8 @@ async function expand(context: RunContext): Promise<{ findings: [] }> {
 }
 
 async function fill(context: RunContext): Promise<{ findings: [] }> {
-  const table = String(context.bound['table']);
-  for (let done = 0; ; ) {
+  const table = tableIn(context.bound);
+  for (let done = 0; ;) {
     const added = await context.store.transaction({}, async (transaction) => {
       await context.fence(transaction);
       return transaction.execute(sql`
@@ -146,7 +174,7 @@ async function fill(context: RunContext): Promise<{ findings: [] }> {
 }
 
 async function swap(context: RunContext, transaction: Transaction): Promise<{ findings: [] }> {
-  const table = String(context.bound['table']);
+  const table = tableIn(context.bound);
   const name = table.split('.')[1] ?? '';
   await transaction.execute(sql`lock table ${named(table)} in access exclusive mode`);
   await transaction.execute(sql`
@@ -159,7 +187,7 @@ async function swap(context: RunContext, transaction: Transaction): Promise<{ fi
 }
 
 async function swapBack(context: RunContext, transaction: Transaction): Promise<{ findings: [] }> {
-  const table = String(context.bound['table']);
+  const table = tableIn(context.bound);
   const name = table.split('.')[1] ?? '';
   await transaction.execute(sql`lock table ${named(table)} in access exclusive mode`);
   await transaction.execute(sql`
@@ -172,7 +200,7 @@ async function swapBack(context: RunContext, transaction: Transaction): Promise<
 
 /** How many rows the table has more than at the forward run's baseline. */
 async function writtenSince(context: RunContext, transaction: Transaction): Promise<readonly NewWrites[]> {
-  const table = String(context.bound['table']);
+  const table = tableIn(context.bound);
   const [row] = await transaction.query<{ readonly n: number }>(sql`
     select (body->'baseline'->'tables'->0->>'rows')::int as n from varve.ledger
     where run_id = ${context.forward?.runId ?? ''} and phase = 'baselined'`);
@@ -187,7 +215,9 @@ async function baselineOf(table: string, transaction: Transaction): Promise<Base
   const [rows] = await transaction.query<{ readonly n: bigint; readonly text: string | null }>(
     sql`select count(*) as n, string_agg(to_jsonb(t)::text, '|' order by t.id) as text from ${named(table)} t`,
   );
-  const [server] = await transaction.query<{ readonly version: string }>(sql`select current_setting('server_version') as version`);
+  const [server] = await transaction.query<{ readonly version: string }>(
+    sql`select current_setting('server_version') as version`,
+  );
   const shape = digestOf(columns.map(({ name, type }) => ({ name, type })));
   return {
     baseline_version: 'v1',

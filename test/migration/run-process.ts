@@ -7,7 +7,9 @@ import { embeddedStore, postgresStore } from '../../src/store/postgres/index.ts'
 import { runnerOptions } from './fixture.ts';
 
 const [where = '', root = '', verb = '', id = '', point] = process.argv.slice(2);
-const store = where.startsWith('postgres') ? await postgresStore({ url: where }) : await embeddedStore({ folder: where });
+const store = where.startsWith('postgres')
+  ? await postgresStore({ url: where })
+  : await embeddedStore({ folder: where });
 const options = {
   ...runnerOptions(store, root),
   fault: async (reached: string): Promise<void> => {

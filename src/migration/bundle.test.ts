@@ -1,0 +1,256 @@
+import { mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { doubleDraft } from '../../test/migration/double-kind.ts';
+import { migrationsFolder } from '../../test/migration/fixture.ts';
+import { freeMigrationId, listBundles, readBundle, writeBundle } from './index.ts';
+import { compareMigrationIds, parseMigrationId } from './migration-id.ts';
+
+const ID = 'PIPE-MIG-2026-03-01-01';
+
+async function scene() {
+  const folder = await migrationsFolder();
+  const written = await writeBundle(folder.root, doubleDraft(ID, 'lab.thing'));
+  if (written.status === 'refused') throw new Error(JSON.stringify(written.findings));
+  const path = (name: string): string => join(folder.root, 'pipeline', ID, name);
+  const yaml = await readFile(path('migration.yml'), 'utf8');
+  return { ...folder, path, yaml, bundle: written.bundle };
+}
+
+/** The findings as `place reason`, which say most of what a test wants to know. */
+async function reasons(root: string, id: string = ID): Promise<readonly string[]> {
+  const reading = await readBundle(root, id);
+  if (reading.status === 'ok') return [];
+  return reading.findings.map(({ subject, code, detail }) => {
+    const { reason, rule } = detail;
+    const said = typeof reason === 'string' ? reason : typeof rule === 'string' ? rule : code;
+    return `${subject} ${said}`;
+  });
+}
+
+describe('a bundle', () => {
+  it('is read as it was written, with a digest over exactly its authored files', async () => {
+    await using s = await scene();
+    expect(s.bundle).toMatchObject({
+      id: ID,
+      kind: 'pipeline',
+      documents: { 'forward.json': { table: 'lab.thing' } },
+      files: [
+        { path: 'forward.json' },
+        { path: 'migration.yml' },
+        { path: 'notes.md' },
+        { path: 'rollback.json' },
+      ],
+    });
+    await writeFile(s.path('plan.json'), '{}');
+    expect(await readBundle(s.root, ID)).toMatchObject({ bundle: { digest: s.bundle.digest } });
+    await writeFile(s.path('notes.md'), '# Why\r\n\r\nFor a test.\r\n');
+    const reading = await readBundle(s.root, ID);
+    expect(reading.status === 'ok' && reading.bundle.digest !== s.bundle.digest).toBe(true);
+  });
+
+  it('is never overwritten, and its id is not given again', async () => {
+    await using s = await scene();
+    expect(await writeBundle(s.root, doubleDraft(ID, 'lab.other'))).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'bundle_invalid', detail: { reason: 'exists' } }],
+    });
+    const nowMs = Date.parse('2026-03-01T12:00:00Z');
+    expect(await freeMigrationId(s.root, 'pipeline', { nowMs })).toBe('PIPE-MIG-2026-03-01-02');
+    expect(await freeMigrationId(s.root, 'postgis', { nowMs })).toBe('PG-MIG-2026-03-01-01');
+    const taken = ['PIPE-MIG-2026-03-01-98'];
+    expect(await freeMigrationId(s.root, 'pipeline', { nowMs, taken })).toBe('PIPE-MIG-2026-03-01-99');
+    expect(
+      await freeMigrationId(s.root, 'pipeline', { nowMs, taken: ['PIPE-MIG-2026-03-01-99'] }),
+    ).toBeUndefined();
+    expect(await listBundles(s.root)).toEqual([ID]);
+  });
+
+  it.each([
+    'PIPE-MIG-2026-02-30-01',
+    'PIPE-MIG-2026-03-01-00',
+    'PIPE-MIG-2026-3-1-01',
+    'X-MIG-2026-03-01-01',
+    '../PIPE-MIG-2026-03-01-01',
+  ])('has no id %s', async (id) => {
+    await using s = await scene();
+    expect(await reasons(s.root, id)).toEqual([`${id} id`]);
+  });
+
+  it('that is not there is refused with the nearest one', async () => {
+    await using s = await scene();
+    expect(await readBundle(s.root, 'PIPE-MIG-2026-03-01-02')).toMatchObject({
+      findings: [{ code: 'bundle_missing', detail: { nearest: ID } }],
+    });
+  });
+
+  it.each([
+    ['../outside.json', 'path_leaves_bundle'],
+    ['/etc/hostname', 'path_leaves_bundle'],
+    ['a/../forward.json', 'path_leaves_bundle'],
+    ['./forward.json', 'path_leaves_bundle'],
+    ['a\\b.json', 'path_leaves_bundle'],
+    ['plan.json', 'path_of_product'],
+  ])('cannot name %s as an artifact', async (path, reason) => {
+    await using s = await scene();
+    await writeFile(s.path('migration.yml'), s.yaml.replace('- forward.json', `- ${JSON.stringify(path)}`));
+    expect(await reasons(s.root)).toContain(`${path} ${reason}`);
+  });
+
+  it('holds regular UTF-8 files only, none of them a stranger', async () => {
+    const cases: readonly (readonly [string, (path: string) => Promise<void>, string])[] = [
+      ['forward.json', (path) => rm(path).then(() => symlink('/etc/hostname', path)), 'no_regular_file'],
+      ['sub', (path) => symlink('/etc', path), 'no_regular_file'],
+      [
+        'forward.json',
+        (path) => writeFile(path, Buffer.from([0xef, 0xbb, 0xbf, 0x7b, 0x7d])),
+        'byte_order_mark',
+      ],
+      ['forward.json', (path) => writeFile(path, Buffer.from([0x7b, 0xff, 0x7d])), 'not_utf8'],
+      ['forward.json', (path) => truncate(path, 16 * 1024 * 1024 + 1), 'too_large'],
+      ['forward.json', (path) => writeFile(path, '{"a":1,"\\u0061":2}'), 'duplicate_member'],
+      ['forward.json', (path) => writeFile(path, '[1]'), 'no_object'],
+      ['forward.json', (path) => writeFile(path, '{a:1}'), 'not_json'],
+      ['rollback.json', (path) => rm(path), 'missing'],
+      ['extra.sql', (path) => writeFile(path, 'select 1'), 'unknown_file'],
+      [
+        'deep/er/extra',
+        (path) => mkdir(dirname(path), { recursive: true }).then(() => writeFile(path, '')),
+        'unknown_file',
+      ],
+    ];
+    for (const [name, spoil, reason] of cases) {
+      await using spoilt = await scene();
+      await spoil(spoilt.path(name));
+      expect(await reasons(spoilt.root)).toEqual([`${name} ${reason}`]);
+    }
+  });
+});
+
+describe('migration.yml', () => {
+  it.each([
+    [
+      'a key it does not know',
+      (yaml: string) => `${yaml}colour: red\n`,
+      /^migration\.yml:\d+:1 must NOT have additional properties$/u,
+    ],
+    [
+      'an unknown key deep inside',
+      (yaml: string) => yaml.replace('artifacts:\n', 'artifacts:\n  forwards: [x]\n'),
+      /:\d+:3 must NOT/u,
+    ],
+    ['a key twice', (yaml: string) => `${yaml}intent: again\n`, /:\d+:1 duplicate_key$/u],
+    [
+      'an alias',
+      (yaml: string) => yaml.replace('intent: Every', 'store: &a x\nafter: [*a]\nintent: Every'),
+      /anchor|alias/u,
+    ],
+    ['a merge key', (yaml: string) => `${yaml}<<: { store: x }\n`, /merge_key/u],
+    ['a tag', (yaml: string) => yaml.replace('intent: Every', 'intent: !!str Every'), /tag/u],
+    ['an unknown tag', (yaml: string) => yaml.replace('intent: Every', 'intent: !secret Every'), /tag/u],
+    ['a second document', (yaml: string) => `${yaml}---\na: 1\n`, /multiple_docs/u],
+    [
+      'a limit below 0',
+      (yaml: string) => yaml.replace('backfill: 100', 'backfill: -1'),
+      /:\d+:\d+ number_not_plain$/u,
+    ],
+    [
+      'a limit with an exponent',
+      (yaml: string) => yaml.replace('backfill: 100', 'backfill: 1e2'),
+      /number_not_plain/u,
+    ],
+    [
+      'a limit without end',
+      (yaml: string) => yaml.replace('backfill: 100', 'backfill: 1e999'),
+      /number_not_plain/u,
+    ],
+    [
+      'a limit as hex',
+      (yaml: string) => yaml.replace('backfill: 100', 'backfill: 0x10'),
+      /number_not_plain/u,
+    ],
+    [
+      'a limit with a fraction',
+      (yaml: string) => yaml.replace('backfill: 100', 'backfill: 1.0'),
+      /number_not_plain/u,
+    ],
+    ['a limit as text', (yaml: string) => yaml.replace('backfill: 100', 'backfill: "5"'), /must be integer/u],
+    ['a limit null', (yaml: string) => yaml.replace('backfill: 100', 'backfill: null'), /must be integer/u],
+    [
+      'a limit too large',
+      (yaml: string) => yaml.replace('backfill: 100', 'backfill: 9007199254740993'),
+      /must be <= 9007199254740991/u,
+    ],
+    [
+      '`no` for a truth value',
+      (yaml: string) => yaml.replace('requires_rollback: true', 'requires_rollback: no'),
+      /must be boolean/u,
+    ],
+    ['a date for a text list', (yaml: string) => `${yaml}after: [2026-01-01]\n`, /must match pattern/u],
+    [
+      'another id',
+      (yaml: string) => yaml.replace(ID, 'PIPE-MIG-2026-03-01-02'),
+      /:1:\d+ id_differs_from_folder/u,
+    ],
+    [
+      'another type',
+      (yaml: string) => yaml.replace('type: pipeline', 'type: graph'),
+      /:2:\d+ type_differs_from_prefix/u,
+    ],
+    ['a wildcard', (yaml: string) => yaml.replace('- thing', '- "*"'), /wildcard/u],
+    [
+      'a name on both lists',
+      (yaml: string) => yaml.replace('forbidden_tables: []', 'forbidden_tables: [thing]'),
+      /allowed_and_forbidden/u,
+    ],
+    ["varve's own schema", (yaml: string) => yaml.replace('- lab', '- varve'), /own_catalog/u],
+    [
+      'a scope list left out',
+      (yaml: string) => yaml.replace('  forbidden_schemas: []\n', ''),
+      /scope_incomplete/u,
+    ],
+  ])('is refused with %s, at its line and column', async (_what, spoil, want) => {
+    await using s = await scene();
+    const spoilt = spoil(s.yaml);
+    expect(spoilt).not.toBe(s.yaml);
+    await writeFile(s.path('migration.yml'), spoilt);
+    const found = await reasons(s.root);
+    expect(
+      found.some((one) => want.test(one)),
+      found.join('\n'),
+    ).toBe(true);
+  });
+
+  it('is refused, quickly, when aliases multiply', async () => {
+    await using s = await scene();
+    const bomb = [
+      'a: &a [x, x]',
+      ...'bcdefghijklmnopqrstuvwxyz'.split('').map((name, index) => {
+        const above = 'abcdefghijklmnopqrstuvwxyz'[index] ?? 'a';
+        return `${name}: &${name} [*${above}, *${above}, *${above}, *${above}]`;
+      }),
+    ].join('\n');
+    await writeFile(s.path('migration.yml'), bomb);
+    const begin = performance.now();
+    expect((await reasons(s.root)).length).toBeGreaterThan(0);
+    expect(performance.now() - begin).toBeLessThan(1_000);
+  });
+});
+
+describe('migration ids', () => {
+  it('run by date, then number, then prefix', () => {
+    const ids = [
+      'PG-MIG-2026-03-02-01',
+      'PIPE-MIG-2026-03-01-02',
+      'PIPE-MIG-2026-03-01-01',
+      'DOC-MIG-2026-03-01-01',
+    ];
+    expect([...ids].sort(compareMigrationIds)).toEqual([ids[3], ids[2], ids[1], ids[0]]);
+    expect(parseMigrationId('DOC-MIG-2024-02-29-07')).toEqual({
+      kind: 'document',
+      date: '2024-02-29',
+      number: 7,
+    });
+    expect(parseMigrationId('DOC-MIG-2025-02-29-07')).toBeUndefined();
+  });
+});
