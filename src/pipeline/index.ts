@@ -11,7 +11,7 @@ export {
   type DefinitionsResult,
 } from './definition-set.ts';
 export { createTables } from './deploy.ts';
-export { insertComputationSpec, type ComputationSpec, type EnforcementLevel } from './computation-spec.ts';
+export { ensureCode, insertComputationSpec, type ComputationSpec, type EnforcementLevel } from './computation-spec.ts';
 export { clearJobs, ignoreJobs, listJobs, retryJobs, type Job } from './job.ts';
 export {
   keySource,
@@ -40,6 +40,7 @@ export {
   type Relation,
   type Relations,
 } from './relation.ts';
+export { sameJson } from './same-json.ts';
 export {
   dependenciesOf,
   splitName,
@@ -55,3 +56,4 @@ export {
 export type { AnyTable, Reference, Table } from './table.ts';
 export { unknownTable } from './unknown-table.ts';
 export { outputOf } from './write-rows.ts';
+export { READ_SCHEMA_PREFIX } from './strict/read-view.ts';

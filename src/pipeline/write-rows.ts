@@ -22,6 +22,7 @@
  */
 import type { Json } from '../base/index.ts';
 import { sql, type Queryable, type Sql } from '../store/index.ts';
+import { compareText } from './definition-set.ts';
 import { keyHash, readPlan, rowDigest, type ReadPlan } from './read-plan.ts';
 import { relationOf, tableId, type Relation, type Relations } from './relation.ts';
 import { madeColumns, type MadeRows } from './run-make.ts';
@@ -378,8 +379,18 @@ interface PartRelation {
   readonly relation: Relation;
 }
 
+/** The parts, each after the part that it lies within. */
 function partsOf(relation: Relation, relations: Relations): readonly PartRelation[] {
-  return Object.entries(relation.spec.parts).map(([label, name]) => ({ label, relation: relationOf(relations, name) }));
+  const parts = Object.entries(relation.spec.parts).map(([label, name]) => ({
+    label,
+    relation: relationOf(relations, name),
+  }));
+  const depth = ({ relation: part }: PartRelation): number => {
+    const owner = part.spec.foreignKeys.find(({ kind }) => kind === 'part')?.to;
+    const outer = parts.find((each) => each.relation.name === owner);
+    return outer === undefined ? 0 : 1 + depth(outer);
+  };
+  return parts.toSorted((left, right) => depth(left) - depth(right) || compareText(left.label, right.label));
 }
 
 /** The table and its parts, masters before the parts that lie within them. */

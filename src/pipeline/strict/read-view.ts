@@ -36,7 +36,8 @@ export interface ReadViews {
   readonly views: readonly { readonly read: ReadSpec; readonly statement: Sql }[];
 }
 
-const PREFIX = 'varve_read_';
+/** How the schemas begin through which makes read. */
+export const READ_SCHEMA_PREFIX = 'varve_read_';
 
 /** Where the table's rows stand: at its own name unless the map says otherwise. */
 export function placementOf(placementByTable: ReadonlyMap<string, Placement>, name: string): Placement {
@@ -89,7 +90,7 @@ export async function ensureReadViews(
 export async function dropReadViews(store: Queryable): Promise<void> {
   const schemas = await store.query<{ name: string }>(sql`
     select nspname::text as name from pg_namespace
-    where starts_with(nspname::text, ${PREFIX}) and starts_with(obj_description(oid, 'pg_namespace'), 'varve reads ')
+    where starts_with(nspname::text, ${READ_SCHEMA_PREFIX}) and starts_with(obj_description(oid, 'pg_namespace'), 'varve reads ')
     order by nspname`);
   for (const { name } of schemas) await store.execute(sql`drop schema ${sql.id(name)} cascade`);
 }
@@ -120,7 +121,7 @@ function schemaName(table: string, placed: readonly Placement[]): string {
     .replace(/[^A-Za-z0-9]+/g, '_')
     .toLowerCase()
     .slice(0, 35);
-  return `${PREFIX}${readable}_${sha256(identity).slice(0, 16)}`;
+  return `${READ_SCHEMA_PREFIX}${readable}_${sha256(identity).slice(0, 16)}`;
 }
 
 /** Each read after the reads that its match takes values from. */
