@@ -17,4 +17,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'the graph of tables and foreign keys',
     load: () => import('./command/graph.ts'),
   },
+  {
+    name: 'fingerprint',
+    summary: 'a digest of the catalog, by schema and kind of object',
+    load: () => import('./command/fingerprint.ts'),
+  },
 ];
