@@ -83,6 +83,7 @@ const REASONS: Readonly<Partial<Record<string, string>>> = {
   '22012': 'division by zero',
   '22P02': 'a constant does not fit the type it is compared with',
   '22007': 'a constant is no date or time',
+  '25001': 'it would change the transaction it runs in',
   '25006': 'it would write, and a walk only reads',
   '42501': 'the database user may not read what it names',
   '42703': 'no such column',
@@ -95,15 +96,18 @@ const REASONS: Readonly<Partial<Record<string, string>>> = {
 function hintFor(table: GraphTable, text: string, { sqlstate }: StoreErrorFields, at: number): string {
   if (sqlstate === '25006') return 'Leave out what writes.';
   if (sqlstate !== '42703') return 'Correct the condition.';
-  const name = /^"?(?<name>[\p{L}_][\p{L}\p{N}_$]*)/u.exec([...text].slice(Math.max(0, at - 1)).join(''))
-    ?.groups?.['name'];
+  const name = /^"?(?<name>[\p{L}_][\p{L}\p{N}_$]*)/u.exec(
+    Array.from(text)
+      .slice(Math.max(0, at - 1))
+      .join(''),
+  )?.groups?.['name'];
   const nearest = name === undefined ? undefined : nearestName(name, table.columns);
   return nearest === undefined ? `The columns are: ${table.columns.join(', ')}.` : `Write ${nearest}.`;
 }
 
 /** PostgreSQL counts characters, JavaScript halves of some. */
 function characters(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }
 
 function invalid(table: GraphTable, detail: Finding['detail'], hint: string): Finding {

@@ -1,5 +1,5 @@
 import { refusal, type Finding, type Json } from '../base/index.ts';
-import { compileSql, isStoreError, type Queryable, type Sql, type Store } from '../store/index.ts';
+import { compileSql, isStoreError, sql, type Queryable, type Sql, type Store } from '../store/index.ts';
 import { conditionFault, readCondition } from './condition.ts';
 import { findTable, type EdgeKind, type GraphEdge, type GraphTable, type TableGraph } from './graph.ts';
 import { planWalk, type Seed, type Walk, type WalkDirection } from './walk.ts';
@@ -191,7 +191,7 @@ async function queryOnce(
     return row ?? { counts: [], hits: [], strays: [] };
   } catch (error) {
     const [asked] = wheres;
-    if (asked === undefined || !isStoreError(error) || !/^(22|25006|42)/u.test(error.fields.sqlstate))
+    if (asked === undefined || !isStoreError(error) || !/^(22|25|42)/u.test(error.fields.sqlstate))
       throw error;
     const table = walk.graph.tables.get(asked.table);
     if (table === undefined || starts.length > 1) throw error;
@@ -204,9 +204,28 @@ async function inReadOnly<T>(
   statementTimeoutMs: number,
   work: (reader: Queryable) => Promise<T>,
 ): Promise<T> {
-  if (!('transaction' in database)) return await work(database);
-  return await database.transaction({ readOnly: true, statementTimeoutMs }, work);
+  if (!('transaction' in database)) return await planned(database, work);
+  return await database.transaction({ readOnly: true, statementTimeoutMs }, (reader) =>
+    planned(reader, work),
+  );
 }
+
+/** With the planner settings a walk is written for; see `walk-sql.ts`. They end with the transaction at the latest. */
+async function planned<T>(reader: Queryable, work: (reader: Queryable) => Promise<T>): Promise<T> {
+  const [before] = await reader.query<{ readonly nestloop: string; readonly memory: string }>(
+    sql`select current_setting('enable_nestloop') as nestloop, current_setting('work_mem') as memory,
+      set_config('enable_nestloop', 'off', true),
+      set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), ${WORK_MEMORY_BYTES}::int8) / 1024 || 'kB', true)`,
+  );
+  const result = await work(reader);
+  await reader.query(
+    sql`select set_config('enable_nestloop', ${before?.nestloop ?? 'on'}, true), set_config('work_mem', ${before?.memory ?? '4MB'}, true)`,
+  );
+  return result;
+}
+
+/** A hash of a million keys fits; a larger one goes to disk, as ever. */
+const WORK_MEMORY_BYTES = 64 * 1_024 * 1_024;
 
 function strayFinding({ from, to }: GraphEdge, rows: number, keys: Json): readonly Finding[] {
   if (rows === 0) return [];
