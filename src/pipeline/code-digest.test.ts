@@ -238,6 +238,24 @@ describe('a code digest', () => {
     ).toEqual({ verdict: true, size: false });
   });
 
+  test('finds what a package depends on beside where its link leads', async () => {
+    rmSync(path.join(project.folder, 'package-lock.json'));
+    rmSync(path.join(project.folder, 'node_modules/scrub'), { recursive: true });
+    project.write({
+      'node_modules/.store/scrub/node_modules/scrub/package.json': JSON.stringify({
+        name: 'scrub',
+        version: '1.0.0',
+        type: 'module',
+        exports: './index.js',
+        dependencies: { soap: '^2.0.0' },
+      }),
+      'node_modules/.store/scrub/node_modules/scrub/index.js': 'export const clean = (text) => text;',
+      'node_modules/.store/scrub/node_modules/soap/package.json': '{ "name": "soap", "version": "2.7.0" }',
+    });
+    symlinkSync('.store/scrub/node_modules/scrub', path.join(project.folder, 'node_modules/scrub'));
+    expect((await identityOf('audit.verdict')).packages).toEqual({ scrub: '1.0.0', soap: '2.7.0' });
+  });
+
   test('is the same in another folder and holds no absolute path', async () => {
     const before = await digest();
     const moved = `${mkdtempSync(`${project.folder}-`)}/elsewhere`;
@@ -426,6 +444,23 @@ describe('what counts as reached', () => {
     expect(after.digest).not.toBe(before.digest);
   });
 
+  test('files that import each other', async () => {
+    const even = (n: number) => `import { odd } from './odd.ts';
+export const even = (n) => n === 0 || odd(n - ${n});`;
+    project.write({
+      'src/even.ts': even(1),
+      'src/odd.ts': "import { even } from './even.ts';\nexport const odd = (n) => n !== 0 && even(n - 1);",
+    });
+    const text = grade(
+      'make: ({ mouse }) => ({ heavy: odd(mouse.weight) }),',
+      'import { odd } from "./odd.ts";',
+    );
+    const before = await grades(text);
+    expect(before.basis).toBe('bundle');
+    project.write({ 'src/even.ts': even(3) });
+    expect((await grades(text)).digest).not.toBe(before.digest);
+  });
+
   test('only the used names of a whole module', async () => {
     project.write({ 'src/late.ts': 'export const low = 3;\nexport const high = 5;' });
     const text = grade(
@@ -435,6 +470,26 @@ describe('what counts as reached', () => {
     const before = await grades(text);
     project.write({ 'src/late.ts': 'export const low = 3;\nexport const high = 6;' });
     expect((await grades(text)).digest).toBe(before.digest);
+  });
+
+  test('the order of imports that do something', async () => {
+    project.write({ 'src/one.ts': 'globalThis.low = 1;', 'src/two.ts': 'globalThis.low = 2;' });
+    const making = 'make: ({ mouse }) => ({ heavy: mouse.weight > globalThis.low }),';
+    const before = await grades(grade(making, 'import "./one.ts";\nimport "./two.ts";'));
+    const after = await grades(grade(making, 'import "./two.ts";\nimport "./one.ts";'));
+    expect(after.digest).not.toBe(before.digest);
+  });
+
+  test('a function that writes while the module loads', async () => {
+    const making = 'make: ({ mouse }) => ({ heavy: mouse.weight > config.low }),';
+    for (const call of ['(() => { config.low = 5; })()', '[5].map((low) => { config.low = 5; })']) {
+      const before = await grades(grade(making, `const config = { low: 3 };\nconst done = ${call};`));
+      const after = await grades(
+        grade(making, `const config = { low: 3 };\nconst done = ${call.replace('= 5', '= 6')};`),
+      );
+      expect(before.basis).toBe('bundle');
+      expect(after.digest).not.toBe(before.digest);
+    }
   });
 
   test('not a name that a parameter hides', async () => {
@@ -482,16 +537,40 @@ export const Grade = define(lab, Mouse, 3);
     expect((await grades(text.replace('Mouse, 3', 'Mouse, 4'))).digest).not.toBe(before.digest);
   });
 
-  test.each(['import(mouse.name)', 'eval("1")', 'new Function("return 1")()', 'import.meta.dirname'])(
-    'code by way of %s takes every file of the project',
-    async (expression) => {
-      const text = grade(`make: async ({ mouse }) => ({ heavy: Boolean(await ${expression}) }),`);
-      const before = await grades(text);
-      expect(before.basis).toBe('module');
-      edit('src/list.ts', "'BUSL'", "'SSPL'");
-      expect((await grades(text)).digest).not.toBe(before.digest);
-    },
-  );
+  test.each([
+    'import(mouse.name)',
+    'eval("1")',
+    'new Function("return 1")()',
+    'import.meta.dirname',
+    '(await import("node:worker_threads")).threadId',
+  ])('code by way of %s takes every file of the project', async (expression) => {
+    const text = grade(`make: async ({ mouse }) => ({ heavy: Boolean(await ${expression}) }),`);
+    const before = await grades(text);
+    expect(before.basis).toBe('module');
+    edit('src/list.ts', "'BUSL'", "'SSPL'");
+    expect((await grades(text)).digest).not.toBe(before.digest);
+  });
+
+  test('a package that is nowhere takes every file of the project, since a loader may know it', async () => {
+    project.write({
+      'node_modules/late/package.json':
+        '{ "name": "late", "version": "1.0.0", "type": "module", "exports": "./index.js" }',
+      'node_modules/late/index.js': 'export const low = 3;',
+    });
+    const text = grade(
+      'make: ({ mouse }) => ({ heavy: mouse.weight > low }),',
+      'import { low } from "late";',
+    );
+    project.write({ 'src/lab.ts': text });
+    const tables = await project.tables('src/lab.ts');
+    const options = { projectFolder: project.folder, cacheFolder: null };
+    expect((await digestCode(tables, options)).get('lab.grade')?.basis).toBe('bundle');
+    rmSync(path.join(project.folder, 'node_modules/late'), { recursive: true });
+    const before = (await digestCode(tables, options)).get('lab.grade');
+    expect(before).toMatchObject({ basis: 'module', packages: { late: 'not installed' } });
+    edit('src/list.ts', "'BUSL'", "'SSPL'");
+    expect((await digestCode(tables, options)).get('lab.grade')?.digest).not.toBe(before?.digest);
+  });
 
   test('one name in two schemas of a file is told apart by the pipeline', async () => {
     const two = (limit: number) => `${grade('make: ({ mouse }) => ({ heavy: mouse.weight > 3 }),')}
@@ -553,6 +632,15 @@ export const Piece = Cut.parts.piece;
   });
 });
 
+test('a project that is reached by a symbolic link has the digests of its folder', async () => {
+  const before = await digest();
+  const link = `${project.folder}-link`;
+  symlinkSync(project.folder, link);
+  const tables = await project.tables('src/audit.ts');
+  expect([...(await digestCode(tables, { projectFolder: link, cacheFolder: null }))]).toEqual([...before]);
+  rmSync(link);
+});
+
 describe('the cache', () => {
   test('gives what was digested while no file that it came from has changed', async () => {
     const before = await digest();
@@ -601,5 +689,78 @@ test('no sequence of edits that reach nothing changes a digest', async () => {
       expect([...(await digest('src/audit.ts', null))]).toEqual([...before]);
     }),
     { numRuns: 40 },
+  );
+});
+
+/** Functions in three files that call each other at random, and how each file imports the others. */
+interface CallGraph {
+  /** For each function: those that it calls. */
+  readonly calls: readonly (readonly number[])[];
+  readonly style: 'named' | 'renamed' | 'namespace' | 'passed on';
+}
+
+const FILES = 3;
+
+/** The project of a call graph; function `n` lies in file `n % 3` and holds the constant `values[n]`. */
+function graphFiles({ calls, style }: CallGraph, values: readonly number[]): Record<string, string> {
+  const files: Record<string, string> = { 'src/all.ts': '' };
+  for (let file = 0; file < FILES; file += 1) files[`src/part${file}.ts`] = '';
+  const from = (callee: number) => (style === 'passed on' ? './all.ts' : `./part${callee % FILES}.ts`);
+  const nameIn = (file: number, callee: number) => {
+    if (callee % FILES === file) return `f${callee}`;
+    return style === 'namespace'
+      ? `part${callee % FILES}.f${callee}`
+      : style === 'renamed'
+        ? `g${callee}`
+        : `f${callee}`;
+  };
+  const importOf = (callee: number) => {
+    if (style === 'namespace') return `import * as part${callee % FILES} from '${from(callee)}';`;
+    return `import { f${callee}${style === 'renamed' ? ` as g${callee}` : ''} } from '${from(callee)}';`;
+  };
+  for (let file = 0; file < FILES; file += 1) {
+    const here = calls.map((_, index) => index).filter((index) => index % FILES === file);
+    const imported = new Set(
+      here.flatMap((index) => calls[index] ?? []).filter((callee) => callee % FILES !== file),
+    );
+    const bodies = here.map((index) => {
+      const terms = (calls[index] ?? []).map((callee) => `${nameIn(file, callee)}(x - 1)`);
+      return `export function f${index}(x) { return [${[String(values[index]), ...terms].join(', ')}].length + x; }`;
+    });
+    files[`src/part${file}.ts`] = [...new Set([...imported].map(importOf)), ...bodies].join('\n');
+    files['src/all.ts'] += `export * from './part${file}.ts';\n`;
+  }
+  const making = 'make: ({ mouse }) => ({ heavy: f0(mouse.weight) > 3 }),';
+  return { ...files, 'src/lab.ts': grade(making, "import { f0 } from './part0.ts';") };
+}
+
+function reachable(calls: CallGraph['calls']): ReadonlySet<number> {
+  const reached = new Set([0]);
+  for (const index of reached) calls[index]?.forEach((callee) => reached.add(callee));
+  return reached;
+}
+
+test('an edit changes the digest exactly when the make reaches what was edited', async () => {
+  project.write({ 'src/lab.ts': grade('make: () => ({ heavy: true }),') });
+  const tables = (await project.tables('src/lab.ts')).filter(({ spec }) => spec.name === 'lab.grade');
+  const read = async (files: Record<string, string>) => {
+    project.write(files);
+    const identities = await digestCode(tables, { projectFolder: project.folder, cacheFolder: null });
+    return identities.get('lab.grade');
+  };
+  const size = 7;
+  const graph = fc.record({
+    calls: fc.array(fc.uniqueArray(fc.nat(size - 1), { maxLength: 3 }), { minLength: size, maxLength: size }),
+    style: fc.constantFrom('named' as const, 'renamed' as const, 'namespace' as const, 'passed on' as const),
+  });
+  await fc.assert(
+    fc.asyncProperty(graph, fc.nat(size - 1), async (calls, edited) => {
+      const values = Array.from({ length: size }, (_, index) => index);
+      const before = await read(graphFiles(calls, values));
+      const after = await read(graphFiles(calls, values.with(edited, 100)));
+      expect(before?.basis).toBe('bundle');
+      expect(after?.digest !== before?.digest).toBe(reachable(calls.calls).has(edited));
+    }),
+    { numRuns: 80 },
   );
 });

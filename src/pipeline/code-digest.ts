@@ -19,7 +19,7 @@ import { openDigestCache, type CachedIdentity, type DigestCache } from './code/d
 import { findMake } from './code/find-definition.ts';
 import { folderDigest } from './code/folder-digest.ts';
 import { loadModules, normalForm, projectPath, type ModuleGraph } from './code/module-graph.ts';
-import { createPackageVersions } from './code/package-version.ts';
+import { createPackageVersions, type PackageVersions } from './code/package-version.ts';
 import { createReach, type Reach } from './code/reach.ts';
 import { filePathOf, realPath } from './code/resolve-module.ts';
 import { sha256Text } from './code/sha256-text.ts';
@@ -110,7 +110,10 @@ async function digestOpen(
   cache: DigestCache,
   identityByTable: Map<string, CodeIdentity>,
 ): Promise<void> {
+  // esbuild is a process of its own, which starts while the compiler is loaded.
+  const started = normalForm('', '.js');
   const ts = await loadTypeScript();
+  await started;
   const files = [...new Set(questions.flatMap(({ file }) => (file === undefined ? [] : [file])))];
   const graph = await loadModules(ts, files, projectFolder);
   const reader: Reader = {
@@ -156,18 +159,13 @@ async function digestOne(reader: Reader, { table, file, ownText }: Question): Pr
     };
   }
   const found = findMake(reader.graph, module, table.spec.name, table.spec.form ?? 'make');
-  if (found.status === 'found') {
-    const reach = reader.reach.ofNode(module, found.node);
-    if (reach.open.size === 0) return bundleOf(reader, module, reach, found.text);
-  }
-  return moduleOf(reader, module, ownText, found.status === 'open');
-}
-
-function bundleOf(reader: Reader, module: CodeModule, reach: Reach, text: string): Digested {
-  const { packages, files, readsFolders } = reader.versions.of(reach.importersByPackage);
+  if (found.status !== 'found') return moduleOf(reader, module, ownText, found.status === 'open');
+  const reach = reader.reach.ofNode(module, found.node);
+  const versions = reader.versions.of(reach.importersByPackage);
+  if (reach.open.size > 0 || versions.unknown.size > 0) return moduleOf(reader, module, ownText, true);
   return {
-    identity: identity('bundle', { source: render(reach, text), packages }),
-    files: readsFolders ? undefined : [...filesOf(reader.graph, module), ...files],
+    identity: identity('bundle', { source: render(reach, found.text), packages: versions.packages }),
+    files: filesOf(reader.graph, module, versions),
   };
 }
 
@@ -178,15 +176,15 @@ async function moduleOf(
   isOpen: boolean,
 ): Promise<Digested> {
   const reach = reader.reach.ofModule(module);
-  const { packages, files, readsFolders } = reader.versions.of(reach.importersByPackage);
-  const reachesAnything = isOpen || reach.open.size > 0;
+  const versions = reader.versions.of(reach.importersByPackage);
+  const reachesAnything = isOpen || reach.open.size > 0 || versions.unknown.size > 0;
   const source = render(reach, await ownNormalForm(ownText));
   return {
     identity: identity('module', {
       source: reachesAnything ? `${source}\n// every file of the project\n${reader.projectDigest()}` : source,
-      packages,
+      packages: versions.packages,
     }),
-    files: reachesAnything || readsFolders ? undefined : [...filesOf(reader.graph, module), ...files],
+    files: reachesAnything ? undefined : filesOf(reader.graph, module, versions),
   };
 }
 
@@ -200,11 +198,12 @@ function identity(
 }
 
 /** Files in the order of their paths, units in the order of their texts: however the code is arranged. */
-function render({ unitsByModule, links }: Reach, entry: string): string {
+function render({ unitsByModule, links, evaluationOrder }: Reach, entry: string): string {
   const modules = [...unitsByModule]
     .filter(([, units]) => units.size > 0)
     .map(([module, units]) => `// ${module.path}\n${[...orderedTexts(units)].join('\n')}`);
-  return [...modules.toSorted(), '// names', ...[...links].toSorted(), '// make', entry].join('\n');
+  const order = evaluationOrder.length < 2 ? [] : ['// order', ...evaluationOrder];
+  return [...modules.toSorted(), '// names', ...[...links].toSorted(), ...order, '// make', entry].join('\n');
 }
 
 /** Effects keep their order, in which they run. */
@@ -216,9 +215,15 @@ function orderedTexts(units: ReadonlySet<Unit>): readonly string[] {
   return [...rest.toSorted(), ...effects.map(({ text }) => text)];
 }
 
-/** Every file that importing a module can reach, and those whose absence decides what an import means. */
-function filesOf(graph: ModuleGraph, start: CodeModule): readonly string[] {
+/** The files that decide an identity, those among them whose absence does; undefined where whole folders do. */
+function filesOf(
+  graph: ModuleGraph,
+  start: CodeModule,
+  versions: PackageVersions,
+): readonly string[] | undefined {
+  if (versions.readsFolders) return undefined;
   const files = new Set([start.file]);
+  // A set gives what is added to it meanwhile, so this ends when no file leads to another.
   for (const file of files) {
     graph.consultedBy(file).forEach((consulted) => files.add(consulted));
     for (const specifier of graph.moduleByFile.get(file)?.specifiers ?? []) {
@@ -226,7 +231,7 @@ function filesOf(graph: ModuleGraph, start: CodeModule): readonly string[] {
       if (target.kind === 'local') files.add(target.file);
     }
   }
-  return [...files];
+  return [...files, ...versions.files];
 }
 
 /** A function's text in normal form; a method's text is no expression by itself. */

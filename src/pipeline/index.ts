@@ -1,3 +1,4 @@
+export { checkSource, type CheckSourceOptions } from './check/check-source.ts';
 export { digestCode, type CodeDigestOptions, type CodeIdentity } from './code-digest.ts';
 export { t, type Column, type ColumnBuilder, type Columns, type RowOf } from './column.ts';
 export { createIndexes, createTable, columnDdl, names, referencesDdl } from './ddl.ts';

@@ -255,7 +255,7 @@ const MUTATING_STATICS: ReadonlySet<string> = new Set(
   'assign defineProperty defineProperties setPrototypeOf set deleteProperty'.split(' '),
 );
 
-/** The names that are written to outside of functions. */
+/** The names that are written to outside of functions, or in functions that may run while the module loads. */
 function topLevelWrites(ts: TypeScript, node: typescript.Node): readonly string[] {
   const written: string[] = [];
   const write = (target: typescript.Node | undefined) => {
@@ -263,7 +263,7 @@ function topLevelWrites(ts: TypeScript, node: typescript.Node): readonly string[
     if (root !== undefined) written.push(root);
   };
   const visit = (child: typescript.Node): void => {
-    if (ts.isFunctionLike(child)) return;
+    if (ts.isFunctionLike(child) && !mayRunAtOnce(ts, child)) return;
     if (ts.isBinaryExpression(child) && isAssignment(ts, child)) write(child.left);
     if (ts.isPrefixUnaryExpression(child) || ts.isPostfixUnaryExpression(child)) {
       if (isUpdate(ts, child.operator)) write(child.operand);
@@ -278,6 +278,13 @@ function topLevelWrites(ts: TypeScript, node: typescript.Node): readonly string[
   };
   visit(node);
   return written;
+}
+
+/** A function that is called where it stands, or handed to a call, which may call it. */
+function mayRunAtOnce(ts: TypeScript, node: typescript.Node): boolean {
+  const { parent } = node;
+  if (ts.isParenthesizedExpression(parent)) return mayRunAtOnce(ts, parent);
+  return ts.isCallExpression(parent) || ts.isNewExpression(parent);
 }
 
 function isAssignment(ts: TypeScript, node: typescript.BinaryExpression): boolean {
@@ -319,8 +326,8 @@ export function traitsOf(ts: TypeScript, root: typescript.Node): Traits {
       else if (!ts.isVariableDeclaration(call) || call.name !== node) open.push('require');
     } else if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
       const relative = relativeUrl(ts, node);
-      if (relative === undefined) open.push('import.meta');
-      else specifiers.push(relative);
+      if (relative !== undefined) specifiers.push(relative);
+      else if (!/^import\.meta\.main$/.test(node.parent.getText())) open.push('import.meta');
     }
     ts.forEachChild(node, visit);
   };

@@ -8,6 +8,7 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { folderDigest } from './folder-digest.ts';
 import { projectPath } from './module-graph.ts';
+import { realPath } from './resolve-module.ts';
 
 /** The part of a lock file's entry, or of a package.json, that counts here. */
 interface PackageEntry {
@@ -39,6 +40,8 @@ export interface PackageVersions {
   readonly files: ReadonlySet<string>;
   /** Whether whole folders were read, which `files` does not list. */
   readonly readsFolders: boolean;
+  /** Packages that are nowhere: a loader of its own may know them, by a map of paths for one. */
+  readonly unknown: ReadonlySet<string>;
 }
 
 /** Prepares to ask for versions; the lock file and each package.json are read once. */
@@ -55,6 +58,7 @@ export function createPackageVersions(projectFolder: string): {
         read: reader.read,
         versions: new Map(),
         visited: new Set(),
+        unknown: new Set(),
         files: new Set([lockFile ?? path.join(projectFolder, 'package-lock.json')]),
       };
       for (const [name, importers] of importersByPackage) {
@@ -64,6 +68,7 @@ export function createPackageVersions(projectFolder: string): {
       return {
         packages: versionRecord(walk.versions),
         files: walk.files,
+        unknown: walk.unknown,
         readsFolders: [...walk.versions.values()].some((found) =>
           [...found].some((version) => version.includes('sha256:')),
         ),
@@ -77,6 +82,7 @@ interface Walk {
   readonly read: (file: string) => PackageEntry | undefined;
   readonly versions: Map<string, Set<string>>;
   readonly visited: Set<string>;
+  readonly unknown: Set<string>;
   readonly files: Set<string>;
 }
 
@@ -90,11 +96,12 @@ function visitPackage(walk: Walk, name: string, fromFolder: string, isRequired: 
   walk.visited.add(place.folder);
   walk.files.add(path.join(place.folder, 'package.json'));
   addVersion(walk, name, versionOf(place));
-  // The lock file's entry of a link names its folder and nothing else; Node goes on from that folder.
+  // The lock file's entry of a link names its folder and nothing else.
   const entry = place.locked?.link === true ? place.installed : (place.locked ?? place.installed);
   const { dependencies, optionalDependencies, peerDependencies } = entry ?? {};
   for (const next of Object.keys({ ...peerDependencies, ...optionalDependencies, ...dependencies })) {
-    visitPackage(walk, next, linkedFolder(place.folder) ?? place.folder, false);
+    // Node goes on from where a link leads.
+    visitPackage(walk, next, realPath(place.folder), false);
   }
 }
 
@@ -139,7 +146,7 @@ function unregistered({ resolved, integrity }: PackageEntry): string {
 }
 
 /** A package that imports itself by name, as varve's own examples do, is no dependency of any folder. */
-function ownVersion({ read, files }: Walk, name: string, fromFolder: string): string {
+function ownVersion({ read, files, unknown }: Walk, name: string, fromFolder: string): string {
   for (const start of [fromFolder, import.meta.dirname]) {
     for (let folder = start; path.dirname(folder) !== folder; folder = path.dirname(folder)) {
       const file = path.join(folder, 'package.json');
@@ -151,6 +158,7 @@ function ownVersion({ read, files }: Walk, name: string, fromFolder: string): st
         : `${entry.version ?? ''} ${folderDigest(folder)}`;
     }
   }
+  unknown.add(name);
   return 'not installed';
 }
 

@@ -16,6 +16,8 @@ export interface Reach {
   readonly links: ReadonlySet<string>;
   /** Package or `node:` name to the files that import it. */
   readonly importersByPackage: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Modules and packages that do something when they are imported, in the order in which they are. */
+  readonly evaluationOrder: readonly string[];
   /** Reasons why more may be reached than was found. */
   readonly open: ReadonlySet<string>;
 }
@@ -32,6 +34,7 @@ interface State {
   readonly unitsByModule: Map<CodeModule, Set<Unit>>;
   readonly links: Set<string>;
   readonly importersByPackage: Map<string, Set<string>>;
+  readonly evaluationOrder: string[];
   readonly open: Set<string>;
   readonly done: Set<string>;
 }
@@ -54,6 +57,7 @@ export function createReach(graph: ModuleGraph): {
       unitsByModule: new Map(),
       links: new Set(),
       importersByPackage: new Map(),
+      evaluationOrder: [],
       open: new Set(),
       done: new Set(),
     };
@@ -83,19 +87,23 @@ function once(state: State, ...key: readonly string[]): boolean {
   return true;
 }
 
-/** What runs when a module is imported, and when those that it imports are. */
+/** What runs when a module is imported: first what it imports, in order, then its own effects. */
 function evaluate(state: State, module: CodeModule): void {
   if (!once(state, 'evaluate', module.file)) return;
-  module.units.filter(({ isEffect }) => isEffect).forEach((unit) => reachUnit(state, module, unit));
   for (const specifier of module.evaluated) {
     const target = state.graph.resolve(specifier, module.file);
-    if (target.kind === 'local') {
-      const next = state.graph.moduleByFile.get(target.file);
-      if (next !== undefined) evaluate(state, next);
-      else if (state.graph.faultByFile.has(target.file)) reachFile(state, target.file, undefined);
+    const next = target.kind === 'local' ? state.graph.moduleByFile.get(target.file) : undefined;
+    if (next !== undefined) evaluate(state, next);
+    else if (target.kind === 'local' && state.graph.faultByFile.has(target.file)) {
+      reachFile(state, target.file, undefined);
+    } else if (module.bare.includes(specifier)) {
+      state.evaluationOrder.push(label(state, module, specifier));
+      reachSpecifier(state, module, specifier, undefined);
     }
   }
-  module.bare.forEach((specifier) => reachSpecifier(state, module, specifier, undefined));
+  const effects = module.units.filter(({ isEffect }) => isEffect);
+  if (effects.length > 0) state.evaluationOrder.push(module.path);
+  effects.forEach((unit) => reachUnit(state, module, unit));
 }
 
 function reachUnit(state: State, module: CodeModule, unit: Unit): void {
@@ -148,9 +156,16 @@ function reachSpecifier(state: State, module: CodeModule, specifier: string, nam
   }
 }
 
-/** Parts of Node that load code by name. */
+const RUNS_OTHER_CODE: ReadonlySet<string> = new Set([
+  'node:vm',
+  'node:child_process',
+  'node:worker_threads',
+  'node:cluster',
+]);
+
+/** Parts of Node that run code which is named by a path or a text. */
 function isOpenBuiltin(builtin: string, name: string | undefined): boolean {
-  if (builtin === 'node:vm') return true;
+  if (RUNS_OTHER_CODE.has(builtin)) return true;
   return builtin === 'node:module' && (name === 'createRequire' || name === 'register' || name === 'default');
 }
 

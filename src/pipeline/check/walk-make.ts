@@ -1,0 +1,339 @@
+/**
+ * Follows a make through the project's files: every name that it mentions leads to a declaration, whose code is read
+ * in turn. What has no declaration in the project is a global or belongs to a package, and is told as an origin.
+ *
+ * A value whose origin the compiler cannot tell (a parameter, an element picked at run time) is not followed.
+ */
+import type typescript from 'typescript';
+import { isFactory } from './find-source.ts';
+import type { Origin, Usage } from './outside.ts';
+import type { SourceProgram } from './source-program.ts';
+
+/** Where in the code, and by which functions it was reached. */
+export interface Place {
+  readonly node: typescript.Node;
+  readonly via: readonly string[];
+}
+
+/** What a walk tells. */
+export interface Visitor {
+  readonly outside: (origin: Origin, usage: Usage, place: Place) => void;
+  readonly node: (place: Place) => void;
+}
+
+interface Walk {
+  readonly program: SourceProgram;
+  readonly visitor: Visitor;
+  readonly followed: Set<typescript.Node>;
+}
+
+/** Walks a make and all that it reaches, each declaration once. */
+export function walkMake(program: SourceProgram, start: typescript.Node, visitor: Visitor): void {
+  visit({ program, visitor, followed: new Set() }, start, []);
+}
+
+function visit(walk: Walk, node: typescript.Node, via: readonly string[]): void {
+  const { ts } = walk.program;
+  if (isTypeOnly(ts, node)) return;
+  walk.visitor.node({ node, via });
+  if (ts.isShorthandPropertyAssignment(node)) {
+    const symbol = walk.program.checker.getShorthandAssignmentValueSymbol(node);
+    return useName(walk, node.name, symbol, via);
+  }
+  if (ts.isPropertyAccessExpression(node)) return visitAccess(walk, node, via);
+  if (ts.isIdentifier(node)) {
+    if (isValueName(ts, node)) useName(walk, node, walk.program.checker.getSymbolAtLocation(node), via);
+    return;
+  }
+  const origin = moduleLoad(walk.program, node);
+  if (origin !== undefined) walk.visitor.outside(origin, 'value', { node, via });
+  ts.forEachChild(node, (child) => visit(walk, child, via));
+}
+
+function isTypeOnly(ts: SourceProgram['ts'], node: typescript.Node): boolean {
+  if (ts.isExpressionWithTypeArguments(node)) return false;
+  return ts.isTypeNode(node) || ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node);
+}
+
+/** Whether an identifier stands for a value, and not for a member, a label or its own declaration. */
+function isValueName(ts: SourceProgram['ts'], node: typescript.Identifier): boolean {
+  const { parent } = node;
+  if (ts.isBindingElement(parent)) return parent.initializer === node;
+  if (ts.isNamedTupleMember(parent) || ts.isLabeledStatement(parent) || ts.isJsxAttribute(parent))
+    return false;
+  if (ts.isBreakOrContinueStatement(parent)) return false;
+  const declared = (parent as { readonly name?: typescript.Node }).name;
+  return declared !== node || ts.isPropertyAccessExpression(parent);
+}
+
+function visitAccess(walk: Walk, node: typescript.PropertyAccessExpression, via: readonly string[]): void {
+  const { checker } = walk.program;
+  const origin = originOf(walk.program, node);
+  if (origin !== undefined) {
+    walk.visitor.outside(origin, usageOf(walk.program.ts, node), { node, via });
+    followOrigin(walk, node, via);
+    return;
+  }
+  const member = resolved(walk.program, checker.getSymbolAtLocation(node.name));
+  const declarations = (member?.declarations ?? []).filter((declaration) => isOwn(declaration));
+  declarations.forEach((declaration) => follow(walk, declaration, via));
+  if (declarations.length > 0 && isBundleOfMembers(walk.program, node.expression)) return;
+  visit(walk, node.expression, via);
+}
+
+/** An object or a module, whose other members are not used by naming one; a class's instance has run its constructor. */
+function isBundleOfMembers(program: SourceProgram, node: typescript.Expression): boolean {
+  const { ts, checker } = program;
+  if (!ts.isIdentifier(node)) return false;
+  const declaration = resolved(program, checker.getSymbolAtLocation(node))?.declarations?.[0];
+  if (declaration === undefined || ts.isSourceFile(declaration)) return true;
+  const initializer = ts.isVariableDeclaration(declaration) ? declaration.initializer : undefined;
+  return initializer !== undefined && ts.isObjectLiteralExpression(initializer);
+}
+
+/** A constant that stands for something outside still has code of its own: `const db = new Pool()`. */
+function followOrigin(walk: Walk, node: typescript.Expression, via: readonly string[]): void {
+  const { ts, checker } = walk.program;
+  if (ts.isPropertyAccessExpression(node)) return followOrigin(walk, node.expression, via);
+  if (!ts.isIdentifier(node)) return visit(walk, node, via);
+  const symbol = resolved(walk.program, checker.getSymbolAtLocation(node));
+  symbol?.declarations
+    ?.filter((declaration) => isOwn(declaration))
+    .forEach((declaration) => follow(walk, declaration, via));
+}
+
+function useName(
+  walk: Walk,
+  node: typescript.Identifier,
+  symbol: typescript.Symbol | undefined,
+  via: readonly string[],
+): void {
+  const origin = originOfSymbol(walk.program, node, symbol, 0);
+  if (origin !== undefined) walk.visitor.outside(origin, usageOf(walk.program.ts, node), { node, via });
+  resolved(walk.program, symbol)
+    ?.declarations?.filter((declaration) => isOwn(declaration))
+    .forEach((declaration) => follow(walk, declaration, via));
+}
+
+function follow(walk: Walk, declaration: typescript.Declaration, via: readonly string[]): void {
+  if (walk.followed.has(declaration)) return;
+  walk.followed.add(declaration);
+  const { ts } = walk.program;
+  const here = [...via, nameOf(ts, declaration)];
+  if (ts.isFunctionLike(declaration)) return visitChildren(walk, declaration, here);
+  if (ts.isClassLike(declaration)) return followClass(walk, declaration, here);
+  if (ts.isShorthandPropertyAssignment(declaration)) return visit(walk, declaration, via);
+  if (ts.isBindingElement(declaration)) {
+    const owner = ownerOf(ts, declaration);
+    if (owner !== undefined) follow(walk, owner, via);
+    return;
+  }
+  if (ts.isExportAssignment(declaration)) return visit(walk, declaration.expression, here);
+  if (
+    ts.isVariableDeclaration(declaration) ||
+    ts.isPropertyAssignment(declaration) ||
+    ts.isPropertyDeclaration(declaration)
+  ) {
+    const { initializer } = declaration;
+    // Another table's definition is no code of this one.
+    if (initializer === undefined || isFactory(ts, initializer)) return;
+    // Within the walked function itself a variable adds nothing to the way.
+    visit(walk, initializer, isTopLevel(ts, declaration) ? here : via);
+  }
+}
+
+function visitChildren(walk: Walk, node: typescript.Node, via: readonly string[]): void {
+  walk.program.ts.forEachChild(node, (child) => visit(walk, child, via));
+}
+
+/** What `new` runs; methods are followed where they are named. */
+function followClass(walk: Walk, node: typescript.ClassLikeDeclaration, via: readonly string[]): void {
+  const { ts } = walk.program;
+  node.heritageClauses
+    ?.filter(({ token }) => token === ts.SyntaxKind.ExtendsKeyword)
+    .forEach((clause) => clause.types.forEach(({ expression }) => visit(walk, expression, via)));
+  for (const member of node.members) {
+    if (ts.isConstructorDeclaration(member) || ts.isClassStaticBlockDeclaration(member)) {
+      visitChildren(walk, member, via);
+    } else if (ts.isPropertyDeclaration(member) && member.initializer !== undefined) {
+      const isFunction =
+        ts.isArrowFunction(member.initializer) || ts.isFunctionExpression(member.initializer);
+      if (!isFunction) visit(walk, member.initializer, via);
+    }
+  }
+}
+
+/** The variable or parameter that a destructured name belongs to. */
+function ownerOf(
+  ts: SourceProgram['ts'],
+  element: typescript.BindingElement,
+): typescript.VariableDeclaration | undefined {
+  const owner = ts.walkUpBindingElementsAndPatterns(element);
+  return ts.isVariableDeclaration(owner) ? owner : undefined;
+}
+
+function isTopLevel(ts: SourceProgram['ts'], node: typescript.Node): boolean {
+  return ts.findAncestor(node.parent, (parent) => ts.isFunctionLike(parent)) === undefined;
+}
+
+function isOwn(declaration: typescript.Declaration): boolean {
+  return !declaration.getSourceFile().isDeclarationFile;
+}
+
+function nameOf(ts: SourceProgram['ts'], declaration: typescript.Declaration): string {
+  const { name } = declaration as { readonly name?: typescript.Node };
+  if (name !== undefined && ts.isIdentifier(name)) return name.text;
+  return ts.isConstructorDeclaration(declaration) ? 'constructor' : 'default';
+}
+
+function resolved(
+  { ts, checker }: SourceProgram,
+  symbol: typescript.Symbol | undefined,
+): typescript.Symbol | undefined {
+  if (symbol === undefined || (symbol.flags & ts.SymbolFlags.Alias) === 0) return symbol;
+  return checker.getAliasedSymbol(symbol);
+}
+
+/** Where a value comes from outside the project; undefined for what the project makes itself. */
+function originOf(program: SourceProgram, node: typescript.Expression, depth = 0): Origin | undefined {
+  const { ts, checker } = program;
+  if (depth > 16) return undefined;
+  if (ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isNonNullExpression(node)) {
+    return originOf(program, node.expression, depth + 1);
+  }
+  if (ts.isAwaitExpression(node)) return originOf(program, node.expression, depth + 1);
+  if (ts.isIdentifier(node)) return originOfSymbol(program, node, checker.getSymbolAtLocation(node), depth);
+  if (ts.isPropertyAccessExpression(node)) {
+    // Of `import('pg').then(...)` the import itself is told.
+    if (['then', 'catch', 'finally'].includes(node.name.text)) return undefined;
+    const base = originOf(program, node.expression, depth + 1);
+    return base === undefined ? reexported(program, node, depth) : withMember(base, node.name.text);
+  }
+  return moduleLoad(program, node);
+}
+
+/** `tools.readFileSync`, where `tools` is a project file that passes on what a package exports. */
+function reexported(
+  program: SourceProgram,
+  node: typescript.PropertyAccessExpression,
+  depth: number,
+): Origin | undefined {
+  const symbol = program.checker.getSymbolAtLocation(node.name);
+  if (symbol === undefined || (symbol.flags & program.ts.SymbolFlags.Alias) === 0) return undefined;
+  return originOfSymbol(program, node.name as typescript.Identifier, symbol, depth + 1);
+}
+
+function originOfSymbol(
+  program: SourceProgram,
+  node: typescript.Identifier,
+  symbol: typescript.Symbol | undefined,
+  depth: number,
+): Origin | undefined {
+  const { ts } = program;
+  const declaration = symbol?.declarations?.[0];
+  if (declaration === undefined) {
+    return node.text === 'undefined' || node.text === 'arguments'
+      ? undefined
+      : { module: undefined, path: [node.text] };
+  }
+  if ((ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Ambient) !== 0) {
+    return { module: undefined, path: [node.text] };
+  }
+  const imported = importOrigin(program, symbol);
+  if (imported !== undefined) return imported;
+  const target = resolved(program, symbol)?.valueDeclaration;
+  if (target === undefined) return undefined;
+  if (ts.isVariableDeclaration(target)) return initializerOrigin(program, target, depth);
+  return ts.isBindingElement(target) ? bindingOrigin(program, target, depth) : undefined;
+}
+
+/** Follows imports and re-exports up to the first that leaves the project. */
+function importOrigin(program: SourceProgram, symbol: typescript.Symbol | undefined): Origin | undefined {
+  const { ts, checker } = program;
+  for (let current = symbol, hops = 0; current !== undefined && hops < 32; hops += 1) {
+    const declaration = current.declarations?.[0];
+    if (declaration === undefined || (current.flags & ts.SymbolFlags.Alias) === 0) return undefined;
+    const left = leavingImport(program, declaration);
+    if (left !== undefined) return left;
+    const next = checker.getImmediateAliasedSymbol(current);
+    if (next === current) return undefined;
+    current = next;
+  }
+  return undefined;
+}
+
+function leavingImport(
+  { ts, checker }: SourceProgram,
+  declaration: typescript.Declaration,
+): Origin | undefined {
+  const statement = ts.findAncestor(
+    declaration,
+    (node): node is typescript.ImportDeclaration | typescript.ExportDeclaration =>
+      ts.isImportDeclaration(node) || ts.isExportDeclaration(node),
+  );
+  const specifier = statement?.moduleSpecifier;
+  if (specifier === undefined || !ts.isStringLiteral(specifier)) return undefined;
+  if (checker.getSymbolAtLocation(specifier) !== undefined) return undefined;
+  const module = specifier.text;
+  if (ts.isImportClause(declaration)) return { module, path: ['default'] };
+  if (ts.isNamespaceImport(declaration) || ts.isNamespaceExport(declaration)) return { module, path: [] };
+  if (ts.isImportSpecifier(declaration) || ts.isExportSpecifier(declaration)) {
+    return { module, path: [(declaration.propertyName ?? declaration.name).text] };
+  }
+  return undefined;
+}
+
+/** `const clock = Date`: another name for the same thing. */
+function initializerOrigin(
+  program: SourceProgram,
+  declaration: typescript.VariableDeclaration,
+  depth: number,
+): Origin | undefined {
+  const { initializer } = declaration;
+  return initializer === undefined ? undefined : originOf(program, initializer, depth + 1);
+}
+
+/** `const { now } = Date`. */
+function bindingOrigin(
+  program: SourceProgram,
+  element: typescript.BindingElement,
+  depth: number,
+): Origin | undefined {
+  const { ts } = program;
+  const pattern = element.parent;
+  const owner = pattern.parent;
+  if (!ts.isObjectBindingPattern(pattern) || element.dotDotDotToken !== undefined) return undefined;
+  const base = ts.isBindingElement(owner)
+    ? bindingOrigin(program, owner, depth + 1)
+    : ts.isVariableDeclaration(owner)
+      ? initializerOrigin(program, owner, depth + 1)
+      : undefined;
+  const name = element.propertyName ?? element.name;
+  return base === undefined || !ts.isIdentifier(name) ? undefined : withMember(base, name.text);
+}
+
+/** `import('pg')` and `require('pg')`. */
+function moduleLoad({ ts, checker }: SourceProgram, node: typescript.Node): Origin | undefined {
+  if (!ts.isCallExpression(node)) return undefined;
+  const isLoad =
+    node.expression.kind === ts.SyntaxKind.ImportKeyword ||
+    (ts.isIdentifier(node.expression) && node.expression.text === 'require');
+  const [specifier] = node.arguments;
+  if (!isLoad || specifier === undefined || !ts.isStringLiteralLike(specifier)) return undefined;
+  return checker.getSymbolAtLocation(specifier) === undefined
+    ? { module: specifier.text, path: [] }
+    : undefined;
+}
+
+function withMember(origin: Origin, member: string): Origin {
+  return { module: origin.module, path: [...origin.path, member] };
+}
+
+function usageOf(ts: SourceProgram['ts'], node: typescript.Expression): Usage {
+  const { parent } = node;
+  if (ts.isCallExpression(parent) && parent.expression === node) return 'call';
+  if (ts.isNewExpression(parent) && parent.expression === node) {
+    return (parent.arguments?.length ?? 0) === 0 ? 'new without arguments' : 'new';
+  }
+  return 'value';
+}
