@@ -18,7 +18,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/graph.ts'),
   },
   {
-<<<<<<< HEAD
     name: 'status',
     summary: 'what is applied, pending, drifted and unfinished',
     load: () => import('./command/status.ts'),
@@ -27,10 +26,8 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'receipts',
     summary: 'the records of runs: list, show, and verify offline',
     load: () => import('./command/receipts.ts'),
-=======
     name: 'fingerprint',
     summary: 'a digest of the catalog, by schema and kind of object',
     load: () => import('./command/fingerprint.ts'),
->>>>>>> provenance
   },
 ];

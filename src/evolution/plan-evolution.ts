@@ -49,7 +49,7 @@ export async function planEvolution(
   const tables = await countAll(options, found.operations, { from: deployed?.set ?? NONE, to: set }, attribute);
   const id = await freeMigrationId(options.root, 'pipeline', {
     nowMs: options.clock.nowMs(),
-    taken: (await readStatus(options)).migrations.map(({ id: taken }) => taken),
+    taken: (await readStatus(options)).migrations.map(({ migrationId }) => migrationId),
   });
   if (id === undefined) {
     return {
