@@ -26,6 +26,8 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'receipts',
     summary: 'the records of runs: list, show, and verify offline',
     load: () => import('./command/receipts.ts'),
+  },
+  {
     name: 'fingerprint',
     summary: 'a digest of the catalog, by schema and kind of object',
     load: () => import('./command/fingerprint.ts'),

@@ -39,7 +39,12 @@ interface TableState {
 }
 
 interface Shape {
-  readonly columns: readonly { readonly name: string; readonly type: string; readonly default: Json; readonly notNull: boolean }[];
+  readonly columns: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly default: Json;
+    readonly notNull: boolean;
+  }[];
   readonly constraints: readonly string[];
   readonly indexes: readonly string[];
 }
@@ -57,7 +62,7 @@ async function measureTable(transaction: Queryable, spec: TableSpec): Promise<Ta
     where a.attrelid = ${regclass(placement)}::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`);
   // NOT NULL stands with the columns; only some major versions also store it as a constraint.
   const constraints = await transaction.query<{ text: string }>(sql`
-    select contype || ' ' || pg_get_constraintdef(oid) as text from pg_constraint
+    select contype::text || ' ' || pg_get_constraintdef(oid) as text from pg_constraint
     where conrelid = ${regclass(placement)}::regclass and contype <> 'n' order by 1`);
   const indexes = await transaction.query<{ text: string }>(sql`
     select (case when i.indisunique then 'unique ' else '' end) ||
@@ -70,6 +75,10 @@ async function measureTable(transaction: Queryable, spec: TableSpec): Promise<Ta
     from ${tableId(placement)} t`);
   return {
     table: { table: spec.name, rows: Number(rows?.count ?? 0n), digest: rows?.digest ?? '' },
-    shape: { columns, constraints: constraints.map(({ text }) => text), indexes: indexes.map(({ text }) => text) },
+    shape: {
+      columns,
+      constraints: constraints.map(({ text }) => text),
+      indexes: indexes.map(({ text }) => text),
+    },
   };
 }

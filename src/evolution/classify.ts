@@ -57,10 +57,14 @@ export async function classified(store: Queryable, given: Classification): Promi
   const plan = readPlan(spec, given.relations, sql`t`);
   const hash = keyHash(sql`t`, old.spec.sourceKey);
   const columns = old.spec.sourceKey.map((column) => sql`t.${sql.id(column)}`);
-  const values = Object.entries(key.columns).map(([child, parent]) => sql`p.${sql.id(parent)} as ${sql.id(child)}`);
+  const values = Object.entries(key.columns).map(
+    ([child, parent]) => sql`p.${sql.id(parent)} as ${sql.id(child)}`,
+  );
   const unchanged = await unchangedSince(store, old, target);
   const covered = coverage(old.spec, spec, key);
-  const inputs = spec.reads.map((read, index) => inputOf(read, covered[index], plan.digests[index] ?? ZERO, unchanged));
+  const inputs = spec.reads.map((read, index) =>
+    inputOf(read, covered[index], plan.digests[index] ?? ZERO, unchanged),
+  );
   const fill = fillDiffers(key, plan.fillByColumn);
   return sql`
     select ${sql.join([...columns, ...values])}, ${classOf(given, { target, fill, covered })} as "#class",
@@ -93,7 +97,9 @@ interface Facts {
 function classOf({ key, recomputeAmbiguous }: Classification, { target, fill, covered }: Facts): Sql {
   const ambiguous = sql.raw(recomputeAmbiguous ? `'recompute'` : `'ambiguous'`);
   const [first] = target.spec.primaryKey;
-  const known = covered.includes('unknown') ? sql`'recompute'` : sql`case when ${fill} then 'recompute' else 'backfill' end`;
+  const known = covered.includes('unknown')
+    ? sql`'recompute'`
+    : sql`case when ${fill} then 'recompute' else 'backfill' end`;
   return sql`case
     when c.spec is null or r.keys is null or jsonb_array_length(r.keys) > 1 then ${ambiguous}
     when jsonb_array_length(r.keys) = 0 then ${key.optional ? known : ambiguous}
@@ -136,7 +142,10 @@ async function unchangedSince(store: Queryable, old: Relation, target: Relation)
   const known = new Set(target.spec.columns.map(({ name }) => name));
   const cases = rows
     .filter(({ columns }) => columns.every((column) => known.has(column)))
-    .map(({ columns }) => sql`when r.columns = ${columns}::text[] then r.digest = sha256(${rowDigest(sql`p`, columns)})`);
+    .map(
+      ({ columns }) =>
+        sql`when r.columns = ${columns}::text[] then r.digest = sha256(${rowDigest(sql`p`, columns)})`,
+    );
   if (cases.length === 0) return sql`jsonb_array_length(r.keys) = 0`;
   return sql`case when jsonb_array_length(r.keys) = 0 then true ${sql.join(cases, sql` `)} else false end`;
 }

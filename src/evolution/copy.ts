@@ -3,7 +3,13 @@
  * and statements, other rows. A copy has no foreign keys, stands in a schema of its own, and goes when it is done with;
  * so does all that the catalog recorded of it.
  */
-import { createTable, insertRelation, type Relation, type Relations, type TableSpec } from '../pipeline/index.ts';
+import {
+  createTable,
+  insertRelation,
+  type Relation,
+  type Relations,
+  type TableSpec,
+} from '../pipeline/index.ts';
 import { sql, type Store } from '../store/index.ts';
 import { dropReadViews } from './dependents.ts';
 
@@ -52,10 +58,16 @@ const COPY = 'varve_copy';
 async function dropLeftovers(store: Store): Promise<void> {
   const rows = await store.query<{ id: number; schema: string; table: string }>(sql`
     select id, physical_schema as schema, physical_name as table from varve.relation where state = 'copy'`);
-  await dropCopies(store, rows.map(({ id, schema, table }) => ({ id, placement: { schema, table } })));
+  await dropCopies(
+    store,
+    rows.map(({ id, schema, table }) => ({ id, placement: { schema, table } })),
+  );
 }
 
-async function dropCopies(store: Store, copies: readonly Pick<Relation, 'id' | 'placement'>[]): Promise<void> {
+async function dropCopies(
+  store: Store,
+  copies: readonly Pick<Relation, 'id' | 'placement'>[],
+): Promise<void> {
   if (copies.length === 0) return;
   await store.transaction({}, async (transaction) => {
     const ids = copies.map(({ id }) => id);
@@ -64,7 +76,9 @@ async function dropCopies(store: Store, copies: readonly Pick<Relation, 'id' | '
       await transaction.execute(sql`drop table if exists ${sql.id(placement.schema, placement.table)}`);
     }
     for (const table of ['recorded_read', 'computation', 'job', 'computation_spec', 'superseded']) {
-      await transaction.execute(sql`delete from ${sql.id('varve', table)} where relation = any(${ids}::integer[])`);
+      await transaction.execute(
+        sql`delete from ${sql.id('varve', table)} where relation = any(${ids}::integer[])`,
+      );
     }
     await transaction.execute(sql`delete from varve.relation where id = any(${ids}::integer[])`);
   });

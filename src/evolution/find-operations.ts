@@ -22,7 +22,9 @@ export interface FoundOperations {
 export function findOperations(from: DefinitionSet | undefined, to: DefinitionSet): FoundOperations {
   const before = new Map((from?.tables ?? []).map((spec) => [spec.name, spec]));
   const after = new Set(to.tables.map(({ name }) => name));
-  const removed = [...before.keys()].filter((name) => !after.has(name)).map((name) => unavailable(name, ['removed']));
+  const removed = [...before.keys()]
+    .filter((name) => !after.has(name))
+    .map((name) => unavailable(name, ['removed']));
   const found = to.tables.map((spec): FoundOperations => {
     const old = before.get(spec.name);
     if (old === undefined) return one({ kind: 'create_table', table: spec.name });
@@ -59,7 +61,9 @@ function changed(old: TableSpec, spec: TableSpec): FoundOperations {
       columns: key.columns,
     });
   }
-  const rest = differing.filter((member) => !SAYING.includes(member) && !(member === 'reads' && widened(old.reads, spec.reads)));
+  const rest = differing.filter(
+    (member) => !SAYING.includes(member) && !(member === 'reads' && widened(old.reads, spec.reads)),
+  );
   return rest.length === 0
     ? one({ kind: 'redefine', table: spec.name })
     : { operations: [], findings: [unavailable(spec.name, rest)] };

@@ -7,7 +7,14 @@
  */
 import { refusal, type Finding, type JsonObject } from '../base/index.ts';
 import type { TableCounts } from '../evidence/index.ts';
-import type { KindPlan, MigrationKind, Observation, RunContext, Step, StepResult } from '../migration/index.ts';
+import type {
+  KindPlan,
+  MigrationKind,
+  Observation,
+  RunContext,
+  Step,
+  StepResult,
+} from '../migration/index.ts';
 import {
   deployedSet,
   digestOfSet,
@@ -104,7 +111,11 @@ function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents
 }
 
 /** The specs of the tables that operations touch, the old one where there is one. */
-function affectedSpecs(forward: ForwardDocument, from: DefinitionSet, to: DefinitionSet): readonly TableSpec[] {
+function affectedSpecs(
+  forward: ForwardDocument,
+  from: DefinitionSet,
+  to: DefinitionSet,
+): readonly TableSpec[] {
   const names = (forward.operations as unknown as readonly Operation[]).map(({ table }) => table);
   return names.flatMap((name) => {
     const spec =
@@ -117,7 +128,10 @@ function affectedSpecs(forward: ForwardDocument, from: DefinitionSet, to: Defini
 async function planForward(
   forward: ForwardDocument,
   sets: Documents['sets'],
-  { transaction, world }: { readonly transaction: Parameters<typeof loadRelations>[0]; readonly world: EvolutionWorld },
+  {
+    transaction,
+    world,
+  }: { readonly transaction: Parameters<typeof loadRelations>[0]; readonly world: EvolutionWorld },
 ): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
   const moved = [...deployedMoved(forward.from, deployed?.digest), ...definitionsMoved(forward, world)];
@@ -254,7 +268,12 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
         for (const operation of operationsOf(context)) {
           findings.push(...(await verbsOf(operation).cutOver(operation, scope, transaction)));
         }
-        await recordDeployment(transaction, scope.to, documentsOf(context.bundle.documents).forward.to, context.runId);
+        await recordDeployment(
+          transaction,
+          scope.to,
+          documentsOf(context.bundle.documents).forward.to,
+          context.runId,
+        );
         return { findings };
       },
     },
@@ -313,7 +332,11 @@ async function observedCounts(
   transaction: Parameters<MigrationKind['observe']>[1],
 ): Promise<readonly TableCounts[]> {
   if (scope.context.direction === 'rollback' && operation.kind === 'create_table') {
-    return [counts(operation.table, { retire: await retiredRows(transaction, operation.table, scope.context.runId) })];
+    return [
+      counts(operation.table, {
+        retire: await retiredRows(transaction, operation.table, scope.context.runId),
+      }),
+    ];
   }
   return verbs.observe(operation, scope, transaction);
 }

@@ -44,9 +44,16 @@ export async function planEvolution(
   if (deployed?.digest === digest) return { status: 'nothing' };
   const found = findOperations(deployed?.set, set);
   if (found.findings.length > 0) return { status: 'refused', findings: found.findings };
-  const unknown = Object.keys(attribute).filter((table) => !found.operations.some((each) => each.table === table));
+  const unknown = Object.keys(attribute).filter(
+    (table) => !found.operations.some((each) => each.table === table),
+  );
   if (unknown.length > 0) return { status: 'refused', findings: unknown.map(notAffected) };
-  const tables = await countAll(options, found.operations, { from: deployed?.set ?? NONE, to: set }, attribute);
+  const tables = await countAll(
+    options,
+    found.operations,
+    { from: deployed?.set ?? NONE, to: set },
+    attribute,
+  );
   const id = await freeMigrationId(options.root, 'pipeline', {
     nowMs: options.clock.nowMs(),
     taken: (await readStatus(options)).migrations.map(({ migrationId }) => migrationId),
@@ -126,7 +133,9 @@ function declarationOf(
 }
 
 function intentOf(operations: readonly Operation[]): string {
-  const text = operations.map((operation) => verbsOf(operation).describe(operation).replaceAll(/ +/g, ' ')).join('; ');
+  const text = operations
+    .map((operation) => verbsOf(operation).describe(operation).replaceAll(/ +/g, ' '))
+    .join('; ');
   return text.length <= 500 ? text : `${text.slice(0, 497)}...`;
 }
 
@@ -163,7 +172,9 @@ function filesOf(
 }
 
 function notesOf(operations: readonly Operation[]): string {
-  const lines = operations.map((operation) => `- ${verbsOf(operation).describe(operation).replaceAll(/ +/g, ' ')}`);
+  const lines = operations.map(
+    (operation) => `- ${verbsOf(operation).describe(operation).replaceAll(/ +/g, ' ')}`,
+  );
   return `# Why
 
 Written by \`varve plan\` from the project's definitions.

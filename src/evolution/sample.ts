@@ -3,7 +3,16 @@
  * only told its dependency and not changed otherwise. `varve verify --full` proves it for every row.
  */
 import { refusal, type Finding } from '../base/index.ts';
-import { names, populate, readPlan, rowDigest, tableId, type Placement, type Relation, type Relations } from '../pipeline/index.ts';
+import {
+  names,
+  populate,
+  readPlan,
+  rowDigest,
+  tableId,
+  type Placement,
+  type Relation,
+  type Relations,
+} from '../pipeline/index.ts';
 import { sql, type Store } from '../store/index.ts';
 import { openCopies } from './copy.ts';
 import type { RunScope } from './operation/operation.ts';
@@ -15,7 +24,11 @@ const SAMPLE_KEYS = 100;
 export async function sampleDiffers(
   store: Store,
   { context, world }: RunScope,
-  { next, relations, list }: { readonly next: Relation; readonly relations: Relations; readonly list: Placement },
+  {
+    next,
+    relations,
+    list,
+  }: { readonly next: Relation; readonly relations: Relations; readonly list: Placement },
 ): Promise<readonly Finding[]> {
   const { spec } = next;
   if (Object.keys(spec.parts).length > 0) return [];

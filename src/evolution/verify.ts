@@ -6,6 +6,7 @@ import type { Finding, JsonObject } from '../base/index.ts';
 import { refusal } from '../base/index.ts';
 import {
   loadRelations,
+  mismatches,
   populate,
   relationOf,
   rowDigest,
@@ -33,7 +34,11 @@ export interface VerifiedTable extends JsonObject {
 
 /** Equal, or where not. */
 export type VerifyResult =
-  | { readonly status: 'equal' | 'different'; readonly tables: readonly VerifiedTable[]; readonly findings: readonly Finding[] }
+  | {
+      readonly status: 'equal' | 'different';
+      readonly tables: readonly VerifiedTable[];
+      readonly findings: readonly Finding[];
+    }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] };
 
 /** How a verification is narrowed and watched. */
@@ -43,11 +48,19 @@ export interface VerifyOptions {
   /** Also what is imported: reads the outside world again. */
   readonly imported?: boolean;
   readonly signal?: AbortSignal;
-  readonly progress?: (progress: { readonly table: string; readonly computed: number; readonly total: number }) => void;
+  readonly progress?: (progress: {
+    readonly table: string;
+    readonly computed: number;
+    readonly total: number;
+  }) => void;
 }
 
 /** Repopulates a disposable copy of every computed table and compares it with what stands. */
-export async function verifyFull(store: Store, world: EvolutionWorld, options: VerifyOptions): Promise<VerifyResult> {
+export async function verifyFull(
+  store: Store,
+  world: EvolutionWorld,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
   const { set } = world.definitions;
   const tiers = options.imported === true ? ['computed', 'imported'] : ['computed'];
   const computed = set.tables.filter(({ tier }) => tiers.includes(tier));
@@ -57,6 +70,8 @@ export async function verifyFull(store: Store, world: EvolutionWorld, options: V
     return { status: 'refused', findings: unknown.map((name) => unknownTable(name, known)) };
   }
   const relations = await loadRelations(store);
+  const undeployed = mismatches(relations, set.tables);
+  if (undeployed.length > 0) return { status: 'refused', findings: undeployed };
   const parts = set.tables.filter(({ master }) => computed.some(({ name }) => name === master));
   await using copies = await openCopies(store, [...computed, ...parts], { relations, label: 'varve verify' });
   const result = await populate(store, {
@@ -101,11 +116,8 @@ async function compare(store: Store, live: Relation, copy: Relation): Promise<Ve
       count(*) filter (where ${there('l')} and ${there('c')}) as both,
       count(*) filter (where not (${there('l')})) as missing
     from ${tableId(live.placement)} l full join ${tableId(copy.placement)} c on ${sql.join(same, sql` and `)}`);
-  const [rows, found, both, missing] = [row?.rows, row?.equal, row?.both, row?.missing].map((n) => Number(n ?? 0n)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [rows, found, both, missing] = [row?.rows, row?.equal, row?.both, row?.missing].map((n) =>
+    Number(n ?? 0n),
+  ) as [number, number, number, number];
   return { table: spec.name, rows, equal: found, differing: both - found, missing, extra: rows - both };
 }

@@ -12,7 +12,12 @@ export {
   type DefinitionsResult,
 } from './definition-set.ts';
 export { createTables } from './deploy.ts';
-export { ensureCode, insertComputationSpec, type ComputationSpec, type EnforcementLevel } from './computation-spec.ts';
+export {
+  ensureCode,
+  insertComputationSpec,
+  type ComputationSpec,
+  type EnforcementLevel,
+} from './computation-spec.ts';
 export { clearJobs, ignoreJobs, listJobs, retryJobs, type Job } from './job.ts';
 export {
   keySource,
@@ -25,7 +30,13 @@ export {
 } from './key-source.ts';
 export type { ContextFiles, ListedFile, MakeContext } from './make-context.ts';
 export { part, pipeline, type Pipeline } from './pipeline.ts';
-export { populate, type PopulatedTable, type PopulateOptions, type PopulateProgress, type PopulateResult } from './populate.ts';
+export {
+  populate,
+  type PopulatedTable,
+  type PopulateOptions,
+  type PopulateProgress,
+  type PopulateResult,
+} from './populate.ts';
 export { defineConfig, type ProjectConfig, type StoreConfig } from './project.ts';
 export { keyHash, readPlan, rowDigest, rowsDigest, type ReadPlan } from './read-plan.ts';
 export {

@@ -137,7 +137,11 @@ export async function staleKeys(
   const stale: StaleKey[] = [];
   for (const { reads } of recorded) {
     const query = { relation, relations, code, restriction, reads };
-    stale.push(...(await (coversReads(relation.spec.reads, reads) ? staleOfReads(store, query) : movedReads(store, query))));
+    stale.push(
+      ...(await (coversReads(relation.spec.reads, reads)
+        ? staleOfReads(store, query)
+        : movedReads(store, query))),
+    );
   }
   return stale;
 }
@@ -176,8 +180,8 @@ async function staleOfReads(store: Queryable, query: StaleQuery): Promise<readon
   const rows = await store.query<StaleRow>(sql`
     select ${sql.join(key)}, jsonb_build_object('code', k.code <> ${code.digest},
       'moved', array[${sql.join([...moved, sql`null`])}]::boolean[]) as stale_
-    from (${recordedKeys(relation)}) k ${plan.joins}
-    where ${restricted(restriction)} and ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
+    from (select * from (${recordedKeys(relation)}) k where ${restricted(restriction)}) k ${plan.joins}
+    where ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
       and (${sql.join([sql`k.code <> ${code.digest}`, ...moved], sql` or `)})
     order by ${sql.join(key)}`);
   return rows.map(({ stale_: facts, ...rest }) => ({ key: rest, reasons: reasonsOf(reads, facts) }));

@@ -144,7 +144,11 @@ function needs(target: TableSpec, spec: TableSpec): boolean {
 
 function notComputed(name: string, definitions: Definitions, computed: readonly TableSpec[]): Finding {
   const spec = definitions.set.tables.find((candidate) => candidate.name === name);
-  if (spec === undefined) return unknownTable(name, computed.map((each) => each.name));
+  if (spec === undefined)
+    return unknownTable(
+      name,
+      computed.map((each) => each.name),
+    );
   return refusal('unknown_table', name, {
     detail: { tier: spec.tier },
     hint: `Nothing computes ${name}: populate computed and imported tables.`,
@@ -161,7 +165,15 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
   const relation = relationOf(relations, table.spec.name);
   const code = options.codeByTable.get(table.spec.name);
   if (code === undefined) throw new TypeError(`no code identity for ${table.spec.name}`);
-  await using context = await openBatchContext({ store, table, relation, relations, run, code, ...makingOf(options) });
+  await using context = await openBatchContext({
+    store,
+    table,
+    relation,
+    relations,
+    run,
+    code,
+    ...makingOf(options),
+  });
   const restriction = { condition: options.where };
   const recorded = await countComputations(store, relation);
   const stale = recorded === 0 ? [] : await staleKeys(store, relation, relations, code, restriction);

@@ -65,7 +65,8 @@ export async function insertRelation(
     values (${relation.name}, ${JSON.stringify(relation.spec)}::jsonb, ${relation.placement.schema},
       ${relation.placement.table}, ${relation.state}, ${relation.predecessor}, ${relation.run}, now())
     returning id, name, spec, physical_schema, physical_name, state`);
-  if (row === undefined) throw new VarveError('internal', { hint: 'Report this: an insert returned no row.' });
+  if (row === undefined)
+    throw new VarveError('internal', { hint: 'Report this: an insert returned no row.' });
   return toRelation(row);
 }
 

@@ -112,7 +112,10 @@ export async function replaceComputed(
   const fresh = await stillCurrent(transaction, target, computed);
   const valid = computed.filter((_, ordinal) => fresh.has(ordinal));
   if (valid.length === 0) return fresh;
-  const keys = keysRecordset(relation.spec, valid.map(({ key }) => key));
+  const keys = keysRecordset(
+    relation.spec,
+    valid.map(({ key }) => key),
+  );
   await archive(transaction, target, keys, 'recomputed', run);
   for (const table of tablesOf(relation, target.relations)) await upsert(transaction, target, table, valid);
   await transaction.execute(computationUpdate(target, valid));
@@ -215,15 +218,25 @@ function batchRecordset(spec: TableSpec, computed: readonly ComputedKey[]): Sql 
 }
 
 function madeRecordset(spec: TableSpec, computed: readonly ComputedKey[]): Sql {
-  const rows = computed.flatMap(({ made }, ordinal) => made.rows.map((row) => ({ [ORDINAL]: ordinal, ...row })));
+  const rows = computed.flatMap(({ made }, ordinal) =>
+    made.rows.map((row) => ({ [ORDINAL]: ordinal, ...row })),
+  );
   return recordset(rows, [...INTERNAL.slice(0, 1), ...columnTypes(spec, madeColumns(spec, spec.sourceKey))]);
 }
 
-function partRecordset(part: Relation, label: string, sourceKey: readonly string[], computed: readonly ComputedKey[]): Sql {
+function partRecordset(
+  part: Relation,
+  label: string,
+  sourceKey: readonly string[],
+  computed: readonly ComputedKey[],
+): Sql {
   const rows = computed.flatMap(({ made }, ordinal) =>
     (made.parts[label] ?? []).map((row) => ({ [ORDINAL]: ordinal, ...row })),
   );
-  return recordset(rows, [...INTERNAL.slice(0, 1), ...columnTypes(part.spec, madeColumns(part.spec, sourceKey))]);
+  return recordset(rows, [
+    ...INTERNAL.slice(0, 1),
+    ...columnTypes(part.spec, madeColumns(part.spec, sourceKey)),
+  ]);
 }
 
 function insertStatement(
@@ -259,10 +272,16 @@ function insertStatement(
 /** The keys that were inserted, each with the digest of its own rows. */
 function freshKeys(spec: TableSpec): Sql {
   const columns = spec.columns.map(({ name }) => name);
-  const own = [sql.id(ORDINAL), sql.id(DURATION), sql`present_`, ...spec.sourceKey.map((column) => sql.id(column))];
+  const own = [
+    sql.id(ORDINAL),
+    sql.id(DURATION),
+    sql`present_`,
+    ...spec.sourceKey.map((column) => sql.id(column)),
+  ];
   const shared = sql.join(own.map((column) => sql`ok.${column}`));
   const joined = hashJoin(sql`ok`, sql`row_`, spec.sourceKey);
-  if (isSingle(spec)) return sql`select ${shared}, sha256(${rowDigest(sql`row_`, columns)}) as output_ from ${joined}`;
+  if (isSingle(spec))
+    return sql`select ${shared}, sha256(${rowDigest(sql`row_`, columns)}) as output_ from ${joined}`;
   const order = sql.join(spec.primaryKey.map((column) => sql`row_.${sql.id(column)}`));
   return sql`select ${shared}, sha256(string_agg(${rowDigest(sql`row_`, columns)}, ''::bytea order by ${order})) as output_
     from ${joined} group by ${shared}`;
@@ -272,13 +291,17 @@ function freshKeys(spec: TableSpec): Sql {
 function hashJoin(left: Sql, right: Sql, columns: readonly string[]): Sql {
   const same = columns.map((column) => sql`${left}.${sql.id(column)} = ${right}.${sql.id(column)}`);
   const [first] = columns;
-  const both = [left, right].map((side) => sql`case when ${side}.${sql.id(first ?? '')} is null then false else true end`);
+  const both = [left, right].map(
+    (side) => sql`case when ${side}.${sql.id(first ?? '')} is null then false else true end`,
+  );
   return sql`${left} full join ${right} on ${sql.join(same, sql` and `)} where ${sql.join(both, sql` and `)}`;
 }
 
 /** The keys of the batch whose inputs are still those that were read. */
 function okRows({ relation }: WriteTarget, plan: ReadPlan): Sql {
-  const fills = [...plan.fillByColumn].map(([column, value]) => sql`, ${value} as ${sql.id(fillName(column))}`);
+  const fills = [...plan.fillByColumn].map(
+    ([column, value]) => sql`, ${value} as ${sql.id(fillName(column))}`,
+  );
   // `offset 0` keeps the digests from being computed twice, once for the condition and once for the result.
   return sql`select * from (
       select k.*, ${plan.inputs} as present_, ${plan.complete} as complete_ ${sql.join(fills, sql``)}
@@ -325,7 +348,8 @@ function provenance({ relation, relations, specId }: WriteTarget): Sql {
     return sql`full join (${digests}) ${alias} on ${sql.join(same, sql` and `)}`;
   });
   const digests = parts.map(({ alias }) => sql`coalesce(${alias}.output_, ${EMPTY_DIGEST})`);
-  const output = parts.length === 0 ? sql`f.output_` : sql`sha256(f.output_ || ${sql.join(digests, sql` || `)})`;
+  const output =
+    parts.length === 0 ? sql`f.output_` : sql`sha256(f.output_ || ${sql.join(digests, sql` || `)})`;
   return sql`insert into varve.computation (relation, spec, duration_us, key_hash, inputs, output)
     select ${relation.id}, ${specId}, f.${sql.id(DURATION)}, ${keyHash(sql`f`, spec.sourceKey)}, f.present_, ${output}
     from fresh f ${sql.join(joins, sql` `)}`;
@@ -394,7 +418,10 @@ function partsOf(relation: Relation, relations: Relations): readonly PartRelatio
 }
 
 /** The table and its parts, masters before the parts that lie within them. */
-function tablesOf(relation: Relation, relations: Relations): readonly (PartRelation | { label: undefined; relation: Relation })[] {
+function tablesOf(
+  relation: Relation,
+  relations: Relations,
+): readonly (PartRelation | { label: undefined; relation: Relation })[] {
   return [{ label: undefined, relation }, ...partsOf(relation, relations)];
 }
 
@@ -458,7 +485,10 @@ export function outputOf(relation: Relation, relations: Relations, key: Sql): Sq
     const own = table.relation.spec;
     const same = relation.spec.sourceKey.map((column) => sql`o.${sql.id(column)} = ${key}.${sql.id(column)}`);
     const order = sql.join(own.primaryKey.map((column) => sql`o.${sql.id(column)}`));
-    const row = rowDigest(sql`o`, own.columns.map(({ name }) => name));
+    const row = rowDigest(
+      sql`o`,
+      own.columns.map(({ name }) => name),
+    );
     return sql`(select sha256(coalesce(string_agg(${row}, ''::bytea order by ${order}), ''::bytea))
       from ${tableId(table.relation.placement)} o where ${sql.join(same, sql` and `)})`;
   });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { main } from '../../src/cli/index.ts';
+import { main } from '../../src/cli/main.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
 import { postgresDatabase, type PostgresDatabase } from '../harness/index.ts';
 import { capturedIo } from './captured-io.ts';

@@ -60,7 +60,10 @@ async function exists(transaction: Queryable, spec: TableSpec): Promise<boolean>
 }
 
 /** How many rows a table holds. */
-export async function countRows(transaction: Queryable, placement: Parameters<typeof tableId>[0]): Promise<number> {
+export async function countRows(
+  transaction: Queryable,
+  placement: Parameters<typeof tableId>[0],
+): Promise<number> {
   const [row] = await transaction.query<{ count: bigint }>(
     sql`select count(*) as count from ${tableId(placement)}`,
   );

@@ -80,7 +80,11 @@ async function plan(operation: DeclareReference, scope: PlanScope) {
     ambiguous: count('ambiguous'),
   });
   const findings = [...(await dependents(transaction, old)), ...partsInTheWay(old, table)];
-  return { tables: [table], findings, bound: { relation: old.id, reads: await readCount(transaction, old, operation) } };
+  return {
+    tables: [table],
+    findings,
+    bound: { relation: old.id, reads: await readCount(transaction, old, operation) },
+  };
 }
 
 /** How often the referenced table was read without being declared. */
@@ -102,7 +106,12 @@ function partsInTheWay(old: Relation, table: TableCounts): readonly Finding[] {
 
 function classification(
   operation: DeclareReference,
-  { old, to, relations, attribution }: Pick<PlanScope, 'to' | 'relations' | 'attribution'> & { readonly old: Relation },
+  {
+    old,
+    to,
+    relations,
+    attribution,
+  }: Pick<PlanScope, 'to' | 'relations' | 'attribution'> & { readonly old: Relation },
 ): Classification {
   const spec = specOf(to.tables, operation.table);
   return {
@@ -117,19 +126,27 @@ function classification(
 function specOf(tables: readonly TableSpec[], name: string): TableSpec {
   const spec = tables.find((candidate) => candidate.name === name);
   if (spec !== undefined) return spec;
-  throw new VarveError('internal', { detail: { table: name }, hint: 'Report this: a bundle names a table it does not hold.' });
+  throw new VarveError('internal', {
+    detail: { table: name },
+    hint: 'Report this: a bundle names a table it does not hold.',
+  });
 }
 
 function keyOf(spec: TableSpec, operation: DeclareReference): ForeignKeySpec {
   const key = spec.foreignKeys.find(({ name, to }) => name === operation.reference && to === operation.to);
   if (key !== undefined) return key;
-  throw new VarveError('internal', { detail: { table: spec.name }, hint: 'Report this: a bundle names a reference it does not hold.' });
+  throw new VarveError('internal', {
+    detail: { table: spec.name },
+    hint: 'Report this: a bundle names a reference it does not hold.',
+  });
 }
 
 /** The world under the new definitions: the rows stand where they do, the specs are the new ones. */
 function withSpecs(relations: Relations, tables: readonly TableSpec[]): Relations {
   const specs = new Map(tables.map((spec) => [spec.name, spec]));
-  return new Map([...relations].map(([name, relation]) => [name, { ...relation, spec: specs.get(name) ?? relation.spec }]));
+  return new Map(
+    [...relations].map(([name, relation]) => [name, { ...relation, spec: specs.get(name) ?? relation.spec }]),
+  );
 }
 
 /** What is being built for this run, and what it will replace. */
@@ -153,7 +170,12 @@ async function building(operation: DeclareReference, scope: RunScope, store: Que
     });
   }
   const old = relationOf(live, operation.table);
-  const given = classification(operation, { old, to: scope.to, relations: live, attribution: scope.attribution });
+  const given = classification(operation, {
+    old,
+    to: scope.to,
+    relations: live,
+    attribution: scope.attribution,
+  });
   const relations = new Map([...given.relations, [operation.table, next]]);
   return { old, next, list: listOf(next), given, relations };
 }
@@ -172,7 +194,8 @@ async function expand(operation: DeclareReference, scope: RunScope): Promise<voi
     const old = relationOf(live, operation.table);
     const placement = { schema: BUILD, table: `next of ${String(old.id)}` };
     const bare = { ...spec, foreignKeys: [], unique: [] };
-    for (const statement of createTable(bare, placement, () => placement)) await transaction.execute(statement);
+    for (const statement of createTable(bare, placement, () => placement))
+      await transaction.execute(statement);
     const next = await insertRelation(transaction, {
       name: operation.table,
       spec,
@@ -216,7 +239,11 @@ async function attribute(operation: DeclareReference, scope: RunScope): Promise<
       await attributeRange(transaction, operation, world, { from, to: from + BATCH_ROWS - 1 });
     });
     await context.fault('E02_attributed');
-    context.progress({ step: `attribute ${operation.table}`, done: Math.min(total, from + BATCH_ROWS - 1), total });
+    context.progress({
+      step: `attribute ${operation.table}`,
+      done: Math.min(total, from + BATCH_ROWS - 1),
+      total,
+    });
   }
 }
 
@@ -230,12 +257,20 @@ async function refreshList(transaction: Queryable, world: Building): Promise<voi
       select from ${tableId(old.placement)} o where ${sameKey(old.spec, sql`o`, sql`l`)})`;
   await transaction.execute(sql`delete from ${tableId(next.placement)} n using ${id} l
     where ${sameKey(old.spec, sql`n`, sql`l`)} and l."#hash" in (${gone})`);
-  await transaction.execute(sql`delete from varve.computation where relation = ${next.id} and key_hash in (${gone})`);
+  await transaction.execute(
+    sql`delete from varve.computation where relation = ${next.id} and key_hash in (${gone})`,
+  );
   await transaction.execute(sql`delete from ${id} where "#hash" in (${gone})`);
   const columns = sql.join(
-    [...old.spec.sourceKey, ...Object.keys(given.key.columns), '#class', '#inputs', '#spec', '#duration', '#hash'].map(
-      (name) => sql.id(name),
-    ),
+    [
+      ...old.spec.sourceKey,
+      ...Object.keys(given.key.columns),
+      '#class',
+      '#inputs',
+      '#spec',
+      '#duration',
+      '#hash',
+    ].map((name) => sql.id(name)),
   );
   await transaction.execute(sql`insert into ${id} (${columns})
     select ${columns} from (${await classified(transaction, given)}) c
@@ -251,10 +286,15 @@ function sameKey(spec: TableSpec, left: Sql, right: Sql): Sql {
 }
 
 /** What attributed rows share: how they were computed then, and by which rule they belong to the new structure. */
-async function prepareSpecs(transaction: Queryable, operation: DeclareReference, scope: RunScope): Promise<void> {
+async function prepareSpecs(
+  transaction: Queryable,
+  operation: DeclareReference,
+  scope: RunScope,
+): Promise<void> {
   const { next, list } = await building(operation, scope, transaction);
   const code = scope.world.codeByTable.get(operation.table);
-  if (code === undefined) throw new VarveError('internal', { hint: 'Report this: a computed table has no code identity.' });
+  if (code === undefined)
+    throw new VarveError('internal', { hint: 'Report this: a computed table has no code identity.' });
   const codeId = await ensureCode(transaction, code);
   await transaction.execute(sql`
     insert into varve.computation_spec (run, relation, code, reads, enforcement, origin, attribution)
@@ -274,7 +314,9 @@ async function attributeRange(
   range: { readonly from: number; readonly to: number },
 ): Promise<void> {
   const own = new Set(Object.keys(operation.columns));
-  const values = next.spec.columns.map(({ name }) => (own.has(name) ? sql`l.${sql.id(name)}` : sql`o.${sql.id(name)}`));
+  const values = next.spec.columns.map(({ name }) =>
+    own.has(name) ? sql`l.${sql.id(name)}` : sql`o.${sql.id(name)}`,
+  );
   const inRange = sql`l."#class" = 'backfill' and l."#n" between ${range.from}::bigint and ${range.to}::bigint`;
   await transaction.execute(sql`
     insert into ${tableId(next.placement)} (${names(next.spec.columns.map(({ name }) => name))})
@@ -321,8 +363,10 @@ async function constrain(operation: DeclareReference, scope: RunScope): Promise<
     const { next, relations } = await building(operation, scope, transaction);
     if (await isConstrained(transaction, next)) return;
     const id = tableId(next.placement);
-    for (const columns of next.spec.unique) await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
-    for (const statement of createIndexes(next.spec, next.placement, to)) await transaction.execute(statement);
+    for (const columns of next.spec.unique)
+      await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
+    for (const statement of createIndexes(next.spec, next.placement, to))
+      await transaction.execute(statement);
     await addForeignKeys(transaction, next.spec, next.placement, relations);
     await transaction.execute(sql`analyze ${id}`);
   });
@@ -358,21 +402,34 @@ async function check(operation: DeclareReference, scope: RunScope): Promise<read
   const world = await building(operation, scope, context.store);
   const altered = await alteredRows(context.store, world);
   if (altered > 0) {
-    return [refusal('kept_rows_changed', operation.table, { detail: { rows: altered }, hint: 'Report this: a kept row lost its values.' })];
+    return [
+      refusal('kept_rows_changed', operation.table, {
+        detail: { rows: altered },
+        hint: 'Report this: a kept row lost its values.',
+      }),
+    ];
   }
-  const findings = await sampleDiffers(context.store, scope, { next: world.next, relations: world.relations, list: world.list });
+  const findings = await sampleDiffers(context.store, scope, {
+    next: world.next,
+    relations: world.relations,
+    list: world.list,
+  });
   await context.fault('E04_checked');
   return findings;
 }
 
 async function alteredRows(store: Queryable, { old, next, list }: Building): Promise<number> {
   const columns = old.spec.columns.map(({ name }) => name);
-  const row = (alias: Sql): Sql => sql`row(${sql.join(columns.map((column) => sql`${alias}.${sql.id(column)}`))})`;
+  const row = (alias: Sql): Sql =>
+    sql`row(${sql.join(columns.map((column) => sql`${alias}.${sql.id(column)}`))})`;
   const [found] = await store.query<{ count: bigint }>(sql`
     select count(*) as count from ${tableId(list)} l
     join ${tableId(old.placement)} o on ${sameKey(old.spec, sql`o`, sql`l`)}
     join ${tableId(next.placement)} n on ${sameKey(old.spec, sql`n`, sql`l`)}
-      and ${sql.join(old.spec.primaryKey.map((column) => sql`n.${sql.id(column)} = o.${sql.id(column)}`), sql` and `)}
+      and ${sql.join(
+        old.spec.primaryKey.map((column) => sql`n.${sql.id(column)} = o.${sql.id(column)}`),
+        sql` and `,
+      )}
     where l."#class" = 'backfill' and ${row(sql`o`)} is distinct from ${row(sql`n`)}`);
   return Number(found?.count ?? 0n);
 }
@@ -496,7 +553,11 @@ async function rollBack(
   const next = relationOf(live, operation.table);
   const old = await relationById(transaction, next);
   if (old === undefined) {
-    return [refusal('structure_missing', operation.table, { hint: 'The old structure was let go: there is nothing to go back to.' })];
+    return [
+      refusal('structure_missing', operation.table, {
+        hint: 'The old structure was let go: there is nothing to go back to.',
+      }),
+    ];
   }
   await transaction.execute(sql`lock table ${tableId(next.placement)} in access exclusive mode`);
   const incoming = await incomingKeys(transaction, next.placement);
@@ -539,7 +600,11 @@ function hashOf(relation: Relation, alias: Sql): Sql {
   )}]::text[]), 1, 16)`;
 }
 
-async function undo(operation: DeclareReference, { context }: RunScope, transaction: Transaction): Promise<void> {
+async function undo(
+  operation: DeclareReference,
+  { context }: RunScope,
+  transaction: Transaction,
+): Promise<void> {
   const next = await buildingRelation(transaction, operation.table, context.runId);
   if (next === undefined) return;
   await dropReadViews(transaction, next.placement).catch((error: unknown) => {

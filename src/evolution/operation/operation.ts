@@ -76,14 +76,32 @@ export interface OperationVerbs<O> {
   readonly constrain?: (operation: O, scope: RunScope) => Promise<void>;
   readonly check?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
   readonly cutOver: (operation: O, scope: RunScope, transaction: Transaction) => Promise<readonly Finding[]>;
-  readonly observe: (operation: O, scope: RunScope, transaction: Transaction) => Promise<readonly TableCounts[]>;
+  readonly observe: (
+    operation: O,
+    scope: RunScope,
+    transaction: Transaction,
+  ) => Promise<readonly TableCounts[]>;
   readonly rollBack: (operation: O, scope: RunScope, transaction: Transaction) => Promise<readonly Finding[]>;
   /** Rows that were written since the cutover and that the way back carried along. */
-  readonly newWrites?: (operation: O, scope: RunScope, transaction: Transaction) => Promise<readonly NewWrites[]>;
+  readonly newWrites?: (
+    operation: O,
+    scope: RunScope,
+    transaction: Transaction,
+  ) => Promise<readonly NewWrites[]>;
   readonly undo?: (operation: O, scope: RunScope, transaction: Transaction) => Promise<void>;
 }
 
 /** Counts of a table that is only kept. */
 export function counts(table: string, some: Partial<TableCounts> = {}): TableCounts {
-  return { keep: 0, rekey: 0, backfill: 0, recompute: 0, retire: 0, ambiguous: 0, carried: 0, ...some, table };
+  return {
+    keep: 0,
+    rekey: 0,
+    backfill: 0,
+    recompute: 0,
+    retire: 0,
+    ambiguous: 0,
+    carried: 0,
+    ...some,
+    table,
+  };
 }
