@@ -32,4 +32,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'a digest of the catalog, by schema and kind of object',
     load: () => import('./command/fingerprint.ts'),
   },
+  {
+    name: 'populate',
+    summary: 'compute what is missing or stale',
+    load: () => import('./command/populate.ts'),
+  },
+  {
+    name: 'jobs',
+    summary: 'keys that stand aside: list, retry, ignore or clear them',
+    load: () => import('./command/jobs.ts'),
+  },
 ];

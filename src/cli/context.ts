@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { VarveError } from '../base/index.ts';
 import type { Store } from '../store/index.ts';
-import { loadConfig, type Project } from './config.ts';
 import type { StoreConfig } from '../pipeline/index.ts';
+import { loadConfig, type Project } from './config.ts';
 import type { Io } from './io.ts';
 import { createProgress, silentProgress, type Progress } from './progress.ts';
 
@@ -28,6 +29,8 @@ export interface Context extends AsyncDisposable {
   readonly project: () => Promise<Project>;
   /** The store of `--db`, `--store` or the project's default; the same one on each call. */
   readonly store: () => Promise<Store>;
+  /** Whether there is something to open; false for an embedded store whose folder was never made. A server is believed. */
+  readonly isStoreThere: () => Promise<boolean>;
   /** Progress on standard error; silent with `--quiet` and `--json`. */
   readonly progress: (label: string, total?: number) => Progress;
   /** Asks yes or no; `--yes` answers, and without a terminal it is refused. */
@@ -48,6 +51,10 @@ export function createContext(io: Io, options: GlobalOptions): Context {
     signal: controller.signal,
     project,
     store: () => (opened ??= openStore(io, options, project)),
+    isStoreThere: async () => {
+      const folder = await embeddedFolder(io, options, project);
+      return folder === undefined || existsSync(folder);
+    },
     progress: (label, total) =>
       options.quiet || options.json ? silentProgress : createProgress(io, label, total),
     confirm: (question) => confirm(io, options, question),
@@ -76,15 +83,38 @@ function interrupt(io: Io, controller: AbortController): void {
 async function openStore(io: Io, options: GlobalOptions, project: () => Promise<Project>): Promise<Store> {
   if (options.db !== undefined) return openAddress(options.db, io.workingDir);
   const { dir, config } = await project();
-  const name = options.store ?? config.defaultStore ?? onlyName(config.stores);
-  const store = config.stores[name];
+  const { name, store } = chooseStore(options, config.stores, config.defaultStore);
+  return openConfigured(io, name, store, dir);
+}
+
+async function embeddedFolder(
+  io: Io,
+  options: GlobalOptions,
+  project: () => Promise<Project>,
+): Promise<string | undefined> {
+  if (options.db !== undefined) {
+    const folder = folderOfAddress(options.db);
+    return folder === undefined ? undefined : resolve(io.workingDir, folder);
+  }
+  const { dir, config } = await project();
+  const { store } = chooseStore(options, config.stores, config.defaultStore);
+  return 'embedded' in store ? resolve(dir, store.embedded) : undefined;
+}
+
+function chooseStore(
+  options: GlobalOptions,
+  stores: Readonly<Record<string, StoreConfig>>,
+  defaultStore: string | undefined,
+): { readonly name: string; readonly store: StoreConfig } {
+  const name = options.store ?? defaultStore ?? onlyName(stores);
+  const store = stores[name];
   if (store === undefined) {
     throw new VarveError('config_invalid', {
       detail: { subject: name, reason: 'no store of this name in the configuration' },
-      hint: `Name one of: ${Object.keys(config.stores).join(', ')}.`,
+      hint: `Name one of: ${Object.keys(stores).join(', ')}.`,
     });
   }
-  return openConfigured(io, name, store, dir);
+  return { name, store };
 }
 
 function onlyName(stores: Readonly<Record<string, StoreConfig>>): string {
@@ -110,13 +140,17 @@ async function openConfigured(io: Io, name: string, store: StoreConfig, dir: str
 /** `postgres://...` is a server, `embedded:FOLDER` an embedded database. */
 async function openAddress(address: string, workingDir: string): Promise<Store> {
   if (/^postgres(ql)?:\/\//u.test(address)) return openServer(address);
-  const folder = /^embedded:(?<folder>.+)$/u.exec(address)?.groups?.['folder'];
+  const folder = folderOfAddress(address);
   if (folder !== undefined) return openEmbedded(resolve(workingDir, folder));
   throw new VarveError('usage', {
     // The text itself is left out: a mistyped address may hold a password.
     detail: { subject: '--db', reason: 'not an address of a database' },
     hint: 'Write --db postgres://user@host:5432/name or --db embedded:FOLDER.',
   });
+}
+
+function folderOfAddress(address: string): string | undefined {
+  return /^embedded:(?<folder>.+)$/u.exec(address)?.groups?.['folder'];
 }
 
 // The drivers are loaded when a database is opened, so that help and refusals stay fast.

@@ -63,8 +63,9 @@ export function exitStatus({ status, findings = [] }: CommandResult): number {
   if (status === 'rolled_back') return 4;
   if (status === 'indeterminate') return 5;
   const decisive = findings.find(({ severity }) => severity === 'error');
-  if (decisive !== undefined) return ERROR_CODES[decisive.code].exit;
-  return status === 'refused' ? 3 : 4;
+  // What failed had begun, so a code that would refuse a beginning counts as a failure too; only a fault of varve's own is told apart.
+  if (status === 'failed') return decisive !== undefined && ERROR_CODES[decisive.code].exit === 1 ? 1 : 4;
+  return decisive === undefined ? 3 : ERROR_CODES[decisive.code].exit;
 }
 
 /** Findings for people: code, subject, what and, on a line of its own, what to do next. */

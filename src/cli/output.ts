@@ -1,5 +1,5 @@
-import stringWidth from 'string-width';
-import { styleText } from 'node:util';
+import { createRequire } from 'node:module';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Finding } from '../base/index.ts';
 import type { Io } from './io.ts';
 
@@ -50,7 +50,7 @@ export function tableText(
 ): string {
   const heads = columns.map(({ head }) => head);
   const widths = columns.map((_, at) =>
-    Math.max(...[heads, ...rows].map((cells) => stringWidth(cells[at] ?? ''))),
+    [heads, ...rows].reduce((widest, cells) => Math.max(widest, displayWidth(cells[at] ?? '')), 0),
   );
   const line = (cells: readonly string[]): string =>
     columns
@@ -61,8 +61,24 @@ export function tableText(
 }
 
 function pad(text: string, width: number, align: 'left' | 'right'): string {
-  const space = ' '.repeat(Math.max(0, width - stringWidth(text)));
+  const space = ' '.repeat(Math.max(0, width - displayWidth(text)));
   return align === 'left' ? text + space : space + text;
+}
+
+const PRINTABLE_ASCII = /^[ -~]*$/u;
+
+function displayWidth(text: string): number {
+  const plain = stripVTControlCharacters(text);
+  return PRINTABLE_ASCII.test(plain) ? plain.length : loadStringWidth()(plain);
+}
+
+let stringWidth: ((text: string) => number) | undefined;
+
+/** Loaded by the first text that needs it: its tables of Unicode cost 40 ms, half of what starting may take. */
+function loadStringWidth(): (text: string) => number {
+  const require = createRequire(import.meta.url);
+  stringWidth ??= (require('string-width') as { readonly default: (text: string) => number }).default;
+  return stringWidth;
 }
 
 /** A count for people: `1,234,567`. */

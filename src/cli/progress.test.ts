@@ -36,6 +36,6 @@ describe('progress', () => {
   });
 
   it('says hours where it takes hours', () => {
-    expect(progressText('copy', 1, 7_201, 1_000)).toMatch(/2 h 0 min left$/u);
+    expect(progressText('copy', { done: 1, total: 7_201 }, 1_000)).toMatch(/2 h 0 min left$/u);
   });
 });

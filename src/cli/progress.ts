@@ -3,8 +3,8 @@ import type { Io } from './io.ts';
 
 /** A running task as its progress shows it; a command tells it what is done and never draws. */
 export interface Progress {
-  /** So much more is done. */
-  readonly advance: (count?: number) => void;
+  /** So much more is done; so many more failed, which are not among those done. */
+  readonly advance: (count?: number, failed?: number) => void;
   /** The number of things to do, when it becomes known. */
   readonly expect: (total: number) => void;
   /** Takes the bar away. */
@@ -32,6 +32,7 @@ export const silentProgress: Progress = Object.freeze({
 export function createProgress(io: Io, label: string, total?: number): Progress {
   const startedMs = io.monotonicMs();
   let done = 0;
+  let failures = 0;
   let expected = total;
   let drawnMs = startedMs;
   let shown = false;
@@ -41,15 +42,16 @@ export function createProgress(io: Io, label: string, total?: number): Progress 
     const terminal = io.isTerminal.stderr;
     const waitMs = terminal ? REDRAW_MS : PLAIN_LINE_MS;
     if (nowMs - startedMs < SHOW_AFTER_MS || nowMs - drawnMs < (shown || !terminal ? waitMs : 0)) return;
-    const line = progressText(label, done, expected, nowMs - startedMs);
+    const line = progressText(label, { done, failed: failures, total: expected }, nowMs - startedMs);
     io.stderr(terminal ? `\r${line.slice(0, io.columns - 1)}\u001B[K` : `${line}\n`);
     drawnMs = nowMs;
     shown = true;
   };
 
   return {
-    advance: (count = 1) => {
+    advance: (count = 1, failed = 0) => {
       done += count;
+      failures += failed;
       draw();
     },
     expect: (count) => {
@@ -62,20 +64,25 @@ export function createProgress(io: Io, label: string, total?: number): Progress 
   };
 }
 
+/** How far a task is. */
+export interface ProgressCounts {
+  readonly done: number;
+  readonly failed?: number;
+  readonly total: number | undefined;
+}
+
 /** One line of progress. */
-export function progressText(
-  label: string,
-  done: number,
-  total: number | undefined,
-  elapsedMs: number,
-): string {
-  const rate = elapsedMs === 0 ? 0 : (done * 1_000) / elapsedMs;
+export function progressText(label: string, counts: ProgressCounts, elapsedMs: number): string {
+  const { done, failed = 0, total } = counts;
+  const settled = done + failed;
+  const rate = elapsedMs === 0 ? 0 : (settled * 1_000) / elapsedMs;
   const speed = `${countText(rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate))}/s`;
-  if (total === undefined || total === 0) return `${label}  ${countText(done)}  ${speed}`;
-  const filled = Math.round((Math.min(done, total) / total) * BAR_WIDTH);
+  const failures = failed === 0 ? '' : `  ${countText(failed)} failed`;
+  if (total === undefined || total === 0) return `${label}  ${countText(settled)}  ${speed}${failures}`;
+  const filled = Math.round((Math.min(settled, total) / total) * BAR_WIDTH);
   const bar = `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}]`;
-  const left = rate === 0 ? '' : `  ${durationText(((total - done) / rate) * 1_000)} left`;
-  return `${label}  ${bar}  ${countText(done)}/${countText(total)}  ${speed}${left}`;
+  const left = rate === 0 ? '' : `  ${durationText(((total - settled) / rate) * 1_000)} left`;
+  return `${label}  ${bar}  ${countText(settled)}/${countText(total)}  ${speed}${left}${failures}`;
 }
 
 function durationText(durationMs: number): string {

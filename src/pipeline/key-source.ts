@@ -180,7 +180,7 @@ async function staleOfReads(store: Queryable, query: StaleQuery): Promise<readon
   const rows = await store.query<StaleRow>(sql`
     select ${sql.join(key)}, jsonb_build_object('code', k.code <> ${code.digest},
       'moved', array[${sql.join([...moved, sql`null`])}]::boolean[]) as stale_
-    from (select * from (${recordedKeys(relation)}) k where ${restricted(restriction)}) k ${plan.joins}
+    from (${recordedKeys(relation, restriction)}) k ${plan.joins}
     where ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
       and (${sql.join([sql`k.code <> ${code.digest}`, ...moved], sql` or `)})
     order by ${sql.join(key)}`);
@@ -192,8 +192,8 @@ async function movedReads(store: Queryable, query: StaleQuery): Promise<readonly
   const { relation, restriction, reads } = query;
   const key = sql.join(relation.spec.sourceKey.map((column) => sql`k.${sql.id(column)}`));
   const rows = await store.query(sql`
-    select ${key} from (${recordedKeys(relation)}) k
-    where ${restricted(restriction)} and ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
+    select ${key} from (${recordedKeys(relation, restriction)}) k
+    where ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
     order by ${key}`);
   return rows.map((row) => ({ key: row, reasons: [{ kind: 'reads' }] }));
 }
@@ -210,14 +210,17 @@ function reasonsOf(reads: readonly ReadSpec[], facts: StaleRow['stale_']): reado
   ];
 }
 
-/** The keys that have a computation, with what is recorded of it. */
-export function recordedKeys(relation: Relation): Sql {
+/**
+ * The keys that have a computation, with what is recorded of it. A condition is put where the key's columns are the only
+ * ones in sight: beside the tables that are read, a column of theirs with the same name would make it ambiguous.
+ */
+export function recordedKeys(relation: Relation, restriction: KeyRestriction = { condition: undefined }): Sql {
   const { spec } = relation;
   const columns = sql.join(spec.sourceKey.map((column) => sql`t.${sql.id(column)}`));
   const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;
   return sql`
     select t.*, c.inputs, c.output, c.spec, d.digest as code, s.reads
-    from (select ${distinct} ${columns} from ${tableId(relation.placement)} t) t
+    from (select * from (select ${distinct} ${columns} from ${tableId(relation.placement)} t) t where ${restricted(restriction)}) t
     join varve.computation c on c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`t`, spec.sourceKey)}
     join varve.computation_spec s on s.id = c.spec
     join varve.code d on d.id = s.code`;

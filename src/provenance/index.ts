@@ -1,7 +1,7 @@
 export { cascade, type CascadeOptions, type PartPolicy } from './cascade.ts';
 export { catalogGraph, type CatalogGraphOptions } from './catalog-graph.ts';
 export { componentsOf } from './component.ts';
-export { readCondition } from './condition.ts';
+export { conditionFault, readCondition } from './condition.ts';
 export {
   createGraph,
   findTable,

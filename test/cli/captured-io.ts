@@ -12,8 +12,12 @@ export interface CapturedIo {
 
 /** No terminal, 100 columns, an empty environment, unless said otherwise. */
 export function capturedIo(
-  given: Partial<Pick<Io, 'isTerminal' | 'env' | 'workingDir' | 'ask' | 'columns'>> = {},
+  given: Partial<Pick<Io, 'isTerminal' | 'env' | 'workingDir' | 'ask' | 'columns'>> & {
+    /** Ctrl-C comes as soon as someone listens for it. */
+    readonly interruptAtOnce?: boolean;
+  } = {},
 ): CapturedIo {
+  const { interruptAtOnce, ...rest } = given;
   let stdout = '';
   let stderr = '';
   let nowMs = 0;
@@ -27,10 +31,11 @@ export function capturedIo(
     env: {},
     workingDir: process.cwd(),
     ask: () => Promise.resolve(''),
-    ...given,
+    ...rest,
     monotonicMs: () => nowMs,
     onInterrupt: (listener) => {
       listeners.add(listener);
+      if (interruptAtOnce === true) listener();
       return () => void listeners.delete(listener);
     },
     exit: (status) => void exits.push(status),

@@ -51,6 +51,18 @@ export async function installCatalog(
   return { applied: names };
 }
 
+/**
+ * The files that this release would still apply to a store; writes nothing. All of them where there is no catalog at all.
+ *
+ * Errors: throws `catalog_mismatch` as `installCatalog` does.
+ */
+export async function pendingCatalogFiles(
+  store: Queryable,
+  options: { readonly files: readonly CatalogFile[] },
+): Promise<readonly string[]> {
+  return pendingFiles(options.files, await readApplied(store)).map(({ name }) => name);
+}
+
 /** The files of the package's `sql/` in order; the same from `src/` and from `dist/`, which lie side by side. */
 export async function readCatalogFiles(
   folder: URL = new URL('../../../sql/', import.meta.url),

@@ -1,0 +1,140 @@
+import type { Command } from 'commander';
+import { refusal, type Finding } from '../../base/index.ts';
+import {
+  populate,
+  type PopulatedTable,
+  type PopulateOptions,
+  type PopulateProgress,
+  type PopulateResult,
+} from '../../pipeline/index.ts';
+import type { Sql } from '../../store/index.ts';
+import { withExamples, type Act } from '../command.ts';
+import type { Context } from '../context.ts';
+import { readKeyCondition } from '../key-condition.ts';
+import { readCount } from '../number-argument.ts';
+import { countText, tableText, type CommandResult, type Style } from '../output.ts';
+import type { Progress } from '../progress.ts';
+import { openProjectWorld, type ProjectWorld } from '../project-world.ts';
+import { findSpecs, isFinding } from '../table-argument.ts';
+import { refusedResult } from '../walk-output.ts';
+
+interface PopulateFlags {
+  readonly max?: number;
+  readonly where?: string;
+  readonly batch?: number;
+}
+
+/** `varve populate` */
+export function register(command: Command, act: Act): void {
+  withExamples(command, [
+    'varve populate',
+    'varve populate lab.grade --max 1000',
+    'varve populate lab.grade --where "mouse < 100" --json',
+  ])
+    .argument(
+      '[tables...]',
+      'schema.table, or the bare name where one schema has it; default: all that are computed',
+    )
+    .option('--max <keys>', 'compute so many keys at most', readCount)
+    .option('--where <sql>', 'only keys that fulfil a condition on the key columns')
+    .option('--batch <keys>', 'keys to read, compute and write at once; default 5000', readCount)
+    .action(act(run));
+}
+
+async function run(context: Context, names: readonly string[], flags: PopulateFlags): Promise<CommandResult> {
+  const opened = await openProjectWorld(context, 'write');
+  if (opened.status === 'refused') return refusedResult(opened.findings);
+  const { world } = opened;
+  const named = findSpecs(world.definitions, names);
+  if (named.findings.length > 0) return refusedResult(named.findings);
+  const tables = named.specs.map(({ name }) => name);
+  const where = await conditionOf(world, tables, flags.where);
+  if (where !== undefined && isFinding(where)) return refusedResult([where]);
+  const bars = progressBars(context);
+  const result = await populate(world.store, {
+    ...(await optionsOf(world, context)),
+    ...(tables.length === 0 ? {} : { tables }),
+    ...(where === undefined ? {} : { where }),
+    ...(flags.max === undefined ? {} : { max: flags.max }),
+    ...(flags.batch === undefined ? {} : { batchSize: flags.batch }),
+    progress: bars.show,
+  }).finally(bars.end);
+  return resultOf(result);
+}
+
+async function conditionOf(
+  { definitions, store }: ProjectWorld,
+  names: readonly string[],
+  text: string | undefined,
+): Promise<Sql | Finding | undefined> {
+  if (text === undefined) return undefined;
+  const computed = definitions.set.tables.filter(({ form }) => form !== undefined);
+  const targets = names.length === 0 ? computed : computed.filter(({ name }) => names.includes(name));
+  return readKeyCondition(store, targets, text);
+}
+
+async function optionsOf(world: ProjectWorld, context: Context): Promise<PopulateOptions> {
+  return {
+    definitions: world.definitions,
+    environment: world.environment,
+    projectFolder: world.project.dir,
+    codeByTable: await world.codeByTable(),
+    signal: context.signal,
+    log: context.say,
+  };
+}
+
+/** One bar after the other: tables are populated one at a time. */
+function progressBars(context: Context): {
+  readonly show: (progress: PopulateProgress) => void;
+  readonly end: () => void;
+} {
+  let shown: (PopulateProgress & { readonly bar: Progress }) | undefined;
+  return {
+    show: (progress) => {
+      if (shown?.table !== progress.table) shown?.bar.end();
+      const before = shown?.table === progress.table ? shown : undefined;
+      const bar = before?.bar ?? context.progress(`populate ${progress.table}`, progress.total);
+      bar.advance(progress.computed - (before?.computed ?? 0), progress.failed - (before?.failed ?? 0));
+      shown = { ...progress, bar };
+    },
+    end: () => shown?.bar.end(),
+  };
+}
+
+function resultOf(result: PopulateResult): CommandResult {
+  if (result.status === 'refused') return refusedResult(result.findings);
+  const { tables, run: runName, findings } = result;
+  const fields = { tables, run: runName };
+  const text = (style: Style): string => populatedText(style, tables);
+  if (result.status === 'done') return { status: 'ok', findings, fields, text };
+  if (result.status === 'failed') return { status: 'failed', findings, fields, text };
+  return { status: 'refused', findings: [interrupted(tables, runName), ...findings], fields, text };
+}
+
+function interrupted(tables: readonly PopulatedTable[], runName: string): Finding {
+  const kept = tables.reduce((sum, { computed }) => sum + computed, 0);
+  return refusal('interrupted', 'populate', {
+    detail: { kept, run: runName },
+    hint: 'Every key computed so far is kept. Run the same command again: it goes on with the others.',
+  });
+}
+
+function populatedText(style: Style, tables: readonly PopulatedTable[]): string {
+  if (tables.length === 0) return 'Nothing is computed in this project.';
+  const heads = ['computed', 'failed', 'remaining', 'unchanged'].map((head) => ({
+    head,
+    align: 'right' as const,
+  }));
+  return tableText(
+    style,
+    [{ head: 'table' }, ...heads],
+    tables.map(({ table, computed, failed, remaining, skippedUnchanged }) => [
+      table,
+      countText(computed),
+      failed === 0 ? '0' : style('red', countText(failed)),
+      countText(remaining),
+      countText(skippedUnchanged),
+    ]),
+  );
+}
