@@ -55,6 +55,7 @@ const TABLE = {
   not_applied: [3, 409, 'there is no applied run to take back'],
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
   not_deployed: [3, 409, 'this table is not in the database as defined'],
+  not_manual: [3, 409, 'people do not fill this table'],
   part_without_master: [3, 409, 'rows of a part would go and their master stay'],
   permission_denied: [3, 403, 'the database user lacks a right'],
   plan_changed: [3, 409, 'the plan no longer fits'],
@@ -64,6 +65,8 @@ const TABLE = {
   relation_retired: [3, 409, 'the structure of a table was replaced'],
   role_unavailable: [3, 403, 'there is no role to limit what a make reads'],
   rollback_blocked: [3, 409, 'a later migration stands on this one'],
+  row_in_use: [3, 409, 'rows below refer to a row that would go'],
+  row_missing: [3, 404, 'no such row'],
   rows_ambiguous: [3, 409, 'what becomes of some rows is not decided'],
   run_fenced: [4, 409, 'the run was settled by another process'],
   run_in_progress: [3, 423, 'another migration is running on this store', 'retryable'],
@@ -78,9 +81,11 @@ const TABLE = {
   transaction_conflict: [3, 409, 'concurrent work got in the way', 'retryable'],
   undeclared_read: [3, 422, 'a make read what it does not declare'],
   unknown_column: [3, 404, 'no such column'],
+  unknown_run: [3, 404, 'no such run, or no time'],
   unknown_table: [3, 404, 'no such table'],
   unrelated_table: [3, 422, 'no edge leads to this table'],
   usage: [2, 400, 'the call is not understood'],
+  value_invalid: [3, 422, 'a value that its column cannot hold'],
   where_invalid: [3, 422, 'this is not a condition on the table'],
 } as const;
 

@@ -12,7 +12,7 @@ export {
 } from './definition-set.ts';
 export { createTables } from './deploy.ts';
 export { insertComputationSpec, type ComputationSpec, type EnforcementLevel } from './computation-spec.ts';
-export { clearJobs, ignoreJobs, listJobs, retryJobs, type Job } from './job.ts';
+export { clearJobs, ignoreJobs, listJobs, retryJobs, type Job, type JobFilter } from './job.ts';
 export {
   keySource,
   readsText,
@@ -24,7 +24,13 @@ export {
 } from './key-source.ts';
 export type { ContextFiles, ListedFile, MakeContext } from './make-context.ts';
 export { part, pipeline, type Pipeline } from './pipeline.ts';
-export { populate, type PopulatedTable, type PopulateOptions, type PopulateProgress, type PopulateResult } from './populate.ts';
+export {
+  populate,
+  type PopulatedTable,
+  type PopulateOptions,
+  type PopulateProgress,
+  type PopulateResult,
+} from './populate.ts';
 export { defineConfig, type ProjectConfig, type StoreConfig } from './project.ts';
 export { keyHash, readPlan, rowDigest, rowsDigest, type ReadPlan } from './read-plan.ts';
 export {
@@ -55,3 +61,29 @@ export {
 export type { AnyTable, Reference, Table } from './table.ts';
 export { unknownTable } from './unknown-table.ts';
 export { outputOf } from './write-rows.ts';
+export { syncContents, type SyncContentsResult } from './contents.ts';
+export {
+  deleteRows,
+  planDelete,
+  type DeletePlan,
+  type DeleteRowsOptions,
+  type DeleteRowsResult,
+  type PlanDeleteOptions,
+  type PlanDeleteResult,
+} from './delete-rows.ts';
+export { graphOf, type GraphOptions } from './graph.ts';
+export { history, type HistoryOptions, type HistoryResult } from './history.ts';
+export { insertRows, type InsertRowsOptions, type InsertRowsResult } from './insert-rows.ts';
+export { stale, type MovedPackage, type StaleResult, type StaleTable, type WhyStale } from './stale.ts';
+export type { RowVersion } from './versions.ts';
+export {
+  why,
+  type ComputationOrigin,
+  type IngestionOrigin,
+  type InputOrigin,
+  type RecordedOrigin,
+  type RowOrigin,
+  type RunOrigin,
+  type WhyOptions,
+  type WhyResult,
+} from './why.ts';

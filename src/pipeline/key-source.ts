@@ -21,7 +21,7 @@ export interface KeyRestriction {
 /** Why a key is computed again. */
 export type StaleReason =
   | { readonly kind: 'inputs'; readonly reads: readonly string[] }
-  | { readonly kind: 'code' }
+  | { readonly kind: 'code'; readonly recordedDigest: string }
   | { readonly kind: 'reads' };
 
 /** A key whose recorded inputs or code are no longer those of the present. */
@@ -135,7 +135,7 @@ export async function staleKeys(
   );
   const movedAny = moved.length === 0 ? sql`false` : sql.join(moved, sql` or `);
   const rows = await store.query<StaleRow>(sql`
-    select ${sql.join(key)}, jsonb_build_object('code', k.code <> ${code.digest}, 'reads', k.reads <> ${readsText(spec)}::jsonb,
+    select ${sql.join(key)}, jsonb_build_object('code', nullif(k.code, ${code.digest}), 'reads', k.reads <> ${readsText(spec)}::jsonb,
       'moved', array[${sql.join([...moved, sql`null`])}]::boolean[]) as stale_
     from (${recordedKeys(relation)}) k ${plan.joins}
     where ${restricted(restriction)} and ${withoutJob(relation, sql`k`)}
@@ -145,7 +145,7 @@ export async function staleKeys(
 }
 
 interface StaleRow extends Row {
-  readonly stale_: { readonly code: boolean; readonly reads: boolean; readonly moved: readonly (boolean | null)[] };
+  readonly stale_: { readonly code: string | null; readonly reads: boolean; readonly moved: readonly (boolean | null)[] };
 }
 
 function reasonsOf(spec: TableSpec, facts: StaleRow['stale_']): readonly StaleReason[] {
@@ -154,7 +154,7 @@ function reasonsOf(spec: TableSpec, facts: StaleRow['stale_']): readonly StaleRe
   const reads = spec.reads.filter((_, index) => facts.moved[index] === true).map(({ name }) => name);
   return [
     ...(reads.length === 0 ? [] : [{ kind: 'inputs' as const, reads }]),
-    ...(facts.code ? [{ kind: 'code' as const }] : []),
+    ...(facts.code === null ? [] : [{ kind: 'code' as const, recordedDigest: facts.code }]),
   ];
 }
 
