@@ -18,7 +18,7 @@ export {
   type ComputationSpec,
   type EnforcementLevel,
 } from './computation-spec.ts';
-export { clearJobs, ignoreJobs, listJobs, retryJobs, type Job } from './job.ts';
+export { clearJobs, ignoreJobs, listJobs, retryJobs, type Job, type JobFilter } from './job.ts';
 export {
   keySource,
   readsText,
@@ -69,3 +69,29 @@ export type { AnyTable, Reference, Table } from './table.ts';
 export { unknownTable } from './unknown-table.ts';
 export { outputOf } from './write-rows.ts';
 export { READ_SCHEMA_PREFIX } from './strict/read-view.ts';
+export { syncContents, type SyncContentsResult } from './contents.ts';
+export {
+  deleteRows,
+  planDelete,
+  type DeletePlan,
+  type DeleteRowsOptions,
+  type DeleteRowsResult,
+  type PlanDeleteOptions,
+  type PlanDeleteResult,
+} from './delete-rows.ts';
+export { graphOf, type GraphOptions } from './graph.ts';
+export { history, type HistoryOptions, type HistoryResult } from './history.ts';
+export { insertRows, type InsertRowsOptions, type InsertRowsResult } from './insert-rows.ts';
+export { stale, type MovedPackage, type StaleResult, type StaleTable, type WhyStale } from './stale.ts';
+export type { RowVersion } from './versions.ts';
+export {
+  why,
+  type ComputationOrigin,
+  type IngestionOrigin,
+  type InputOrigin,
+  type RecordedOrigin,
+  type RowOrigin,
+  type RunOrigin,
+  type WhyOptions,
+  type WhyResult,
+} from './why.ts';

@@ -150,20 +150,25 @@ export async function archive(
   run: string,
 ): Promise<void> {
   const { spec } = relation;
-  const tables = tablesOf(relation, relations).map((table) => {
-    const same = spec.sourceKey.map((column) => sql`o.${sql.id(column)} = k.${sql.id(column)}`);
-    const order = sql.join(table.relation.spec.primaryKey.map((column) => sql`o.${sql.id(column)}`));
-    return sql`${table.relation.name}::text, (select coalesce(jsonb_agg(to_jsonb(o) order by ${order}), '[]'::jsonb)
-      from ${tableId(table.relation.placement)} o where ${sql.join(same, sql` and `)})`;
-  });
   const key = spec.sourceKey.map((column) => sql`${column}::text, k.${sql.id(column)}`);
   await transaction.execute(sql`
     insert into varve.superseded
       (relation, key_hash, key, rows, spec, inputs, output, duration_us, reason, superseded_by)
     select ${relation.id}, ${keyHash(sql`k`, spec.sourceKey)}, jsonb_build_object(${sql.join(key)}),
-      jsonb_build_object(${sql.join(tables)}), c.spec, c.inputs, c.output, c.duration_us, ${reason}, ${run}
+      ${unitRows(relation, relations, sql`k`)}, c.spec, c.inputs, c.output, c.duration_us, ${reason}, ${run}
     from (${keys}) k
     left join varve.computation c on c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`k`, spec.sourceKey)}`);
+}
+
+/** The rows that one key has, as history keeps them: `{ "schema.table": [row, ...] }`, the table's own first, then its parts'. */
+export function unitRows(relation: Relation, relations: Relations, key: Sql): Sql {
+  const tables = tablesOf(relation, relations).map((table) => {
+    const same = relation.spec.sourceKey.map((column) => sql`o.${sql.id(column)} = ${key}.${sql.id(column)}`);
+    const order = sql.join(table.relation.spec.primaryKey.map((column) => sql`o.${sql.id(column)}`));
+    return sql`${table.relation.name}::text, (select coalesce(jsonb_agg(to_jsonb(o) order by ${order}), '[]'::jsonb)
+      from ${tableId(table.relation.placement)} o where ${sql.join(same, sql` and `)})`;
+  });
+  return sql`jsonb_build_object(${sql.join(tables)})`;
 }
 
 /** Key values as a subquery with the columns of the source key. */
