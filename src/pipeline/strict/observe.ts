@@ -5,9 +5,9 @@
  * several statements read of one relation is one record: all keys, all columns, and one digest of those rows. A relation
  * of which any statement does not tell the rows counts as read whole.
  */
-import type { Json } from '../../base/index.ts';
+import { VarveError, type Json } from '../../base/index.ts';
 import { isStoreError, sql, type Row, type Sql, type Transaction } from '../../store/index.ts';
-import { columnsNamed, companionOf, keyColumn, placeRelations } from './companion.ts';
+import { columnsNamed, companionOf, keyColumn, placeRelations, type Companion } from './companion.ts';
 import type { FunctionCatalog } from './function-rule.ts';
 import { keyJson } from './key-json.ts';
 import { loadPrinter, node, type Parse, type Tree } from './parse-tree.ts';
@@ -68,10 +68,8 @@ export async function prepareObservation(
     if (relation.name !== `${relation.placed.schema}.${relation.placed.table}`)
       moved.set(read.node, relation.placed);
   }
-  const printed = (tree: Tree): Template => {
-    const text = print(placeRelations(tree, moved));
-    return templateOf(text, tools.parse(text));
-  };
+  const placed = (tree: Tree): string | undefined => print(placeRelations(tree, moved));
+  const asTemplate = (text: string): Template => templateOf(text, tools.parse(text));
   const sightings: Sighting[] = [];
   for (const { read, relation } of found) {
     if (relation.isView) {
@@ -81,10 +79,28 @@ export async function prepareObservation(
       const key = relation.primaryKey.map(({ name }) => name);
       const companion = companionOf(read, key, tools.functions);
       const columns = columnsNamed(facts.select, read, relation.columns);
-      sightings.push(sighting(relation, columns, companion === undefined ? undefined : printed(companion)));
+      const text = companion === undefined ? undefined : companionText(companion, placed);
+      sightings.push(sighting(relation, columns, text === undefined ? undefined : asTemplate(text)));
     }
   }
-  return { sightings, rewritten: moved.size === 0 ? undefined : printed(node('SelectStmt', facts.select)) };
+  if (moved.size === 0) return { sightings, rewritten: undefined };
+  const rewritten = placed(node('SelectStmt', facts.select));
+  if (rewritten === undefined) throw unprintable(found);
+  return { sightings, rewritten: asTemplate(rewritten) };
+}
+
+function companionText(companion: Companion, print: (tree: Tree) => string | undefined): string | undefined {
+  const statement = print(companion.statement);
+  if (statement === undefined || companion.first === undefined) return statement;
+  const first = print(companion.first);
+  return first === undefined ? undefined : `${statement} fetch first (${first}) rows with ties`;
+}
+
+function unprintable(found: readonly FoundRelation[]): VarveError {
+  return new VarveError('statement_refused', {
+    detail: { kind: 'syntax', found: 'a form that cannot be carried over to where the tables stand now' },
+    hint: `Declare the reads of ${found.map(({ relation }) => relation.name).join(', ')}, or write the statement more simply.`,
+  });
 }
 
 function sighting(relation: Relation, columns: readonly string[], companion: Template | undefined): Sighting {
@@ -102,7 +118,8 @@ export interface Recorder {
   readonly reads: (transaction: Transaction) => Promise<readonly ObservedRead[]>;
 }
 
-interface Record_ {
+/** All that was seen of one relation. */
+interface Seen {
   readonly relation: Relation;
   readonly columns: Set<string>;
   keys: Map<string, Readonly<Record<string, Json>>> | null;
@@ -110,7 +127,7 @@ interface Record_ {
 
 /** An empty recorder. */
 export function createRecorder(): Recorder {
-  const recordByName = new Map<string, Record_>();
+  const recordByName = new Map<string, Seen>();
 
   async function observeOne(
     transaction: Transaction,
@@ -176,10 +193,7 @@ function distinctKeys(seen: Sighting, companion: Sql): Sql {
     where ${first ?? sql`true`} is not null order by ${sql.join(names)} limit ${MAX_KEYS + 1}`;
 }
 
-async function summaryOf(
-  transaction: Transaction,
-  { relation, columns, keys }: Record_,
-): Promise<ObservedRead> {
+async function summaryOf(transaction: Transaction, { relation, columns, keys }: Seen): Promise<ObservedRead> {
   const table = sql.id(relation.placed.schema, relation.placed.table);
   const named = relation.columns.filter((column) => columns.has(column));
   const rows = keys === null ? table : sql`(${rowsOfKeys(relation, table, [...keys.values()])})`;

@@ -142,25 +142,30 @@ async function runMake<T>(run: MakeRun<T>): Promise<StrictRun<T>> {
   const handle = createHandle(transaction, run.checker);
   const db = run.createKysely(handle.run) as unknown as StrictDb;
   let value: T;
+  let reads: readonly ObservedRead[];
   try {
-    try {
-      value = await run.make(db);
-    } finally {
-      await handle.close();
-    }
+    value = await makeAndClose(run.make, db, handle);
+    reads = await handle.recorder.reads(transaction);
   } catch (error) {
     // A failed statement has ended the transaction; then role and path go back with the caller's savepoint.
     await leave(transaction, before).catch(() => undefined);
     throw error;
   }
-  const failure = handle.failure();
-  if (failure !== undefined) {
-    await leave(transaction, before).catch(() => undefined);
-    throw failure;
-  }
-  const reads = await handle.recorder.reads(transaction);
   await leave(transaction, before);
   return { value, reads };
+}
+
+async function makeAndClose<T>(make: (db: StrictDb) => Promise<T>, db: StrictDb, handle: Handle): Promise<T> {
+  let value: T;
+  try {
+    value = await make(db);
+  } catch (error) {
+    // What the make says of its failure tells more than the statement that may have caused it.
+    await handle.close().catch(() => undefined);
+    throw error;
+  }
+  await handle.close();
+  return value;
 }
 
 interface Before {
@@ -201,17 +206,18 @@ async function leave(transaction: Transaction, { role, path }: Before): Promise<
 interface Handle {
   readonly run: (text: string, parameters: readonly unknown[]) => Promise<readonly Row[]>;
   readonly recorder: Recorder;
-  /** Ends the handle and waits for statements that nobody waits for. */
+  /**
+   * Ends the handle, after statements that nobody waits for. Rejects with the first one that failed or was refused: a
+   * make that catches the error does not make it undone.
+   */
   readonly close: () => Promise<void>;
-  /** The first statement that failed or was refused; a make that catches the error does not make it undone. */
-  readonly failure: () => unknown;
 }
 
 function createHandle(transaction: Transaction, checker: Checker): Handle {
   const recorder = createRecorder();
   let last: Promise<unknown> = Promise.resolve();
   let isClosed = false;
-  let failure: unknown;
+  let failed: Promise<void> | undefined;
 
   async function runChecked(text: string, parameters: readonly unknown[]): Promise<readonly Row[]> {
     try {
@@ -220,14 +226,14 @@ function createHandle(transaction: Transaction, checker: Checker): Handle {
       if (observation !== undefined) await recorder.observe(transaction, observation, parameters);
       return rows;
     } catch (error) {
-      failure ??= error;
+      failed ??= Promise.reject(error);
+      failed.catch(() => undefined);
       throw error;
     }
   }
 
   return {
     recorder,
-    failure: () => failure,
     run: (text, parameters) => {
       if (isClosed) return Promise.reject(handleEnded());
       // One after the other: savepoints of one statement's companions must not enclose another statement.
@@ -240,6 +246,7 @@ function createHandle(transaction: Transaction, checker: Checker): Handle {
       await new Promise((resolve) => setImmediate(resolve));
       isClosed = true;
       await last;
+      await failed;
     },
   };
 }
