@@ -81,10 +81,7 @@ function figure(name: string, value: number, unit: string): BenchFigure {
   return { name, value: Math.round(value * 100) / 100, unit, target: null, met: null };
 }
 
-interface Key {
-  readonly mouse: number;
-  readonly session: number;
-}
+type Key = Readonly<Record<'mouse' | 'session', number>>;
 
 type Run = (transaction: Transaction, key: Key) => Promise<unknown>;
 
