@@ -6,3 +6,5 @@ export { ERROR_CODES, isVarveError, VarveError } from './base/index.ts';
 export type { ErrorCode, ErrorCodeEntry, Finding, Severity } from './base/index.ts';
 export { sql } from './store/index.ts';
 export type { Queryable, Row, Sql, Store, Transaction } from './store/index.ts';
+export { defineConfig, part, pipeline, t } from './pipeline/index.ts';
+export type { Pipeline, ProjectConfig, Table } from './pipeline/index.ts';

@@ -1,23 +1,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { ProjectConfig } from '../pipeline/index.ts';
 import { nearestName, refusal, VarveError, type Finding } from '../base/index.ts';
-
-/** Where a store is: a folder of this project, or a server whose address an environment variable holds. */
-export type StoreConfig = { readonly embedded: string } | { readonly postgres: { readonly urlFrom: string } };
-
-/**
- * A project, as its `varve.config.ts` says it.
- *
- * Shape: `{ stores: { main: { embedded: '.varve/db' }, live: { postgres: { urlFrom: 'DATABASE_URL' } } }, defaultStore: 'main', pipelines: [] }`
- * Invariant: no secret stands in it; an address with a password is named by its environment variable.
- */
-export interface ProjectConfig {
-  readonly stores: Readonly<Record<string, StoreConfig>>;
-  /** The store used when `--store` names none; may be left out where there is one. */
-  readonly defaultStore?: string;
-  readonly pipelines?: readonly unknown[];
-}
 
 /** A configuration that was found and checked. */
 export interface Project {
@@ -27,11 +12,6 @@ export interface Project {
 }
 
 export const CONFIG_FILE = 'varve.config.ts';
-
-/** Gives the configuration its type; the value is returned unchanged. */
-export function defineConfig<const C extends ProjectConfig>(config: C): C {
-  return config;
-}
 
 /** The nearest folder upward that has a configuration, or undefined. */
 export function findProject(startDir: string): string | undefined {

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { VarveError } from '../base/index.ts';
 import type { Store } from '../store/index.ts';
-import { loadConfig, type Project, type StoreConfig } from './config.ts';
+import { loadConfig, type Project,  } from './config.ts';
+import type { StoreConfig } from '../pipeline/index.ts';
 import type { Io } from './io.ts';
 import { createProgress, silentProgress, type Progress } from './progress.ts';
 

@@ -1,4 +1,4 @@
-import { canonicalJson, type Json, type JsonObject } from '../base/index.ts';
+import { canonicalJson, VarveError, type Json, type JsonObject } from '../base/index.ts';
 import { digestOf, type Digest } from './digest.ts';
 
 /**
@@ -21,8 +21,10 @@ export interface ChainHead {
 /** The head of a chain without lines. */
 export const EMPTY_CHAIN: ChainHead = { seq: 0, digest: `sha256:${'0'.repeat(64)}` };
 
-/** The next line of a chain. */
+/** The next line of a chain. The three names of the chain are its own: a body that has one of them is a bug. */
 export function chainLine<T extends JsonObject>(head: ChainHead, body: T): T & ChainLine {
+  const taken = ['seq', 'prev', 'digest'].filter((name) => name in body);
+  if (taken.length > 0) throw new VarveError('internal', { detail: { taken }, hint: 'Rename these members.' });
   const line = { ...body, seq: head.seq + 1, prev: head.digest };
   return { ...line, digest: digestOf(line) };
 }

@@ -88,6 +88,7 @@ const PLAN = closed({
     limits: ANY_OBJECT,
     rollback_class: { enum: ['lossless', 'lossy_on_new_writes', 'restore_from_capture'] },
     tables: list(TABLE_COUNTS),
+    objects: list(TEXT),
     work: ANY_OBJECT,
   }),
   shown: ANY_OBJECT,

@@ -208,7 +208,10 @@ async function verifyBundle(
     present.filter((path) => !PRODUCT_PATHS.includes(path)),
   );
   const bundleDigest = manifestDigest(authored);
-  const findings = [...(await verifyPlan(reader, folder, present, bundleDigest))];
+  const findings = [
+    ...(await verifyPlan(reader, folder, present, bundleDigest)),
+    ...(await unknownProducts(reader, folder, present)),
+  ];
   const receiptPath = `${folder}/receipts/run_receipt.json`;
   if (!present.includes('receipts/run_receipt.json')) {
     return { receipts: [], findings: [...findings, ...lostReceipt(folder, ledger)] };
@@ -281,6 +284,21 @@ async function verifyPlan(
   }
   if ((await reader.read(storePath(sha256(bytes)))) === undefined)
     findings.push(changed(path, 'not_in_store'));
+  return findings;
+}
+
+/** Every product was stored before it was written to the bundle (M7), also one of an earlier run or a plan not yet run. */
+async function unknownProducts(
+  reader: FileReader,
+  folder: string,
+  present: readonly string[],
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const path of present.filter((name) => PRODUCT_PATHS.includes(name))) {
+    const bytes = await reader.read(`${folder}/${path}`);
+    const stored = bytes === undefined ? undefined : await reader.read(storePath(sha256(bytes)));
+    if (stored === undefined) findings.push(changed(`${folder}/${path}`, 'not_in_store'));
+  }
   return findings;
 }
 

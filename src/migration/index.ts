@@ -1,6 +1,9 @@
-export type { AuthoredFile, Bundle } from './bundle.ts';
+export { freeMigrationId, listBundles, readBundle, writeBundle } from './bundle.ts';
+export type { AuthoredFile, Bundle, BundleDraft, BundleReading } from './bundle.ts';
 export type { Declaration, Scope } from './declaration.ts';
+export { readGitCommit, readParamsDigest, type EnvironmentName, type RunnerOptions } from './environment.ts';
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
+export { folderReader } from './file-reader.ts';
 export type {
   BaselineContext,
   BesideStep,
@@ -19,3 +22,9 @@ export type {
   StepProgress,
   StepResult,
 } from './kind.ts';
+export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.ts';
+export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
+export { planMigration, type PlanOutcome } from './plan-migration.ts';
+export { recoverRuns, type RecoverOutcome } from './recover.ts';
+export type { ReceiptRef } from './settle.ts';
+export { readStatus, type MigrationState, type MigrationStatus, type UnfinishedRun } from './status.ts';

@@ -86,6 +86,8 @@ export interface KindPlan {
   readonly bound: JsonObject;
   /** Every affected table with the number of its rows in each class; part of what is digested (M70). */
   readonly tables: readonly TableCounts[];
+  /** Every table that will be touched, `schema.table`: in shape or in any row. Scope and limits are judged on these. */
+  readonly objects: readonly string[];
   /** What is shown but not held to: times, sizes, samples. */
   readonly shown: JsonObject;
   /** What the way back can promise (M108). */

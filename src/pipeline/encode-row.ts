@@ -126,6 +126,17 @@ function fault(name: string, column: Column, code: ValueFault['code']): Encoded 
   return { fault: { column: name, code, expected: column.type.members?.join(' | ') ?? column.type.sqlType } };
 }
 
+/** A key as the store decoded it, as JSON that the database reads back to the same value. */
+export function encodeKey(key: Readonly<Record<string, unknown>>): Readonly<Record<string, Json>> {
+  return Object.fromEntries(Object.entries(key).map(([name, value]): [string, Json] => [name, keyJson(value)]));
+}
+
+function keyJson(value: unknown): Json {
+  if (typeof value === 'bigint') return value.toString();
+  if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`;
+  return value as Json;
+}
+
 /** The rows of a lookup as JSON; throws at the first value that its column cannot hold. */
 export function encodeContents(
   table: string,

@@ -219,6 +219,7 @@ function tableOf(
     columns: built.columns,
     make: options.make,
     makeWith: options.makeWith,
+    query: options.query,
     timeoutSeconds: options.timeoutSeconds ?? 600,
     file,
     parents: [

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Column, Columns, RowOf } from './column.ts';
-import type { ContextFiles } from './make-context.ts';
+import type { MakeContext } from './make-context.ts';
 import type { Sql } from '../store/index.ts';
 import type { Strictness, TableSpec, Tier } from './spec.ts';
 
@@ -203,20 +203,6 @@ export type Made<K, Row, Pts> =
   | Iterable<MadePiece<K, Row, Pts>>
   | AsyncIterable<MadePiece<K, Row, Pts>>;
 
-/** What a make knows beside its inputs; nothing else may influence its result. */
-export interface MakeContext<K = unknown> {
-  readonly key: K;
-  /** Aborted when the run stops or the key's time is over. */
-  readonly signal: AbortSignal;
-  /** The time of the run, the same for all its keys: ISO 8601 UTC. */
-  readonly now: string;
-  /** Random numbers in [0, 1) from a seed that the key gives. */
-  readonly random: () => number;
-  /** Files below the project folder; what is read of them is recorded by content digest. */
-  readonly files: ContextFiles;
-  readonly log: (message: string) => void;
-}
-
 /** The ways to compute a table; exactly one of them. */
 export type Making<K, Reads, Row, Pts> =
   | {
@@ -282,6 +268,7 @@ export interface TableDefinition {
   readonly columns: Readonly<Record<string, Column>>;
   readonly make: AnyMake | undefined;
   readonly makeWith: AnyMake | undefined;
+  readonly query: Sql | undefined;
   readonly timeoutSeconds: number;
   /** The file that holds the definition, as a file URL or path; undefined where the engine does not tell. */
   readonly file: string | undefined;

@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import { mkdir, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
@@ -12,7 +13,10 @@ import { SESSION_SETTINGS } from './session.ts';
 export interface OpenDatabase {
   readonly database: PGlite;
   readonly location: string;
-  readonly close: () => Promise<void>;
+  /** Whether its disk has room to commit with. */
+  readonly hasRoom: () => boolean;
+  /** An engine that failed is only let go: asked to end in order, it would not come back. */
+  readonly close: (isAlive: boolean) => Promise<void>;
 }
 
 /** Opens a folder under its lock, or a database in memory. */
@@ -23,17 +27,35 @@ export async function openDatabase(
 ): Promise<OpenDatabase> {
   if (folder === undefined) {
     const database = await start(undefined, extensions, await freshImage());
-    return { database, location: 'embedded:memory', close: () => database.close() };
+    return {
+      database,
+      location: 'embedded:memory',
+      hasRoom: () => true,
+      close: async (isAlive) => {
+        if (isAlive) await database.close();
+      },
+    };
   }
   const location = await settledPath(folder);
   const lock = lockOrRefuse(location, clock);
   try {
     await prepareFolder(location);
     const database = await start(location, extensions);
-    return { database, location, close: () => database.close().finally(lock.release) };
+    return {
+      database,
+      location,
+      hasRoom: () => !isNearlyFull(location),
+      close: async (isAlive) => {
+        try {
+          if (isAlive) await database.close();
+        } finally {
+          lock.release();
+        }
+      },
+    };
   } catch (error) {
     lock.release();
-    throw openingError(error, location);
+    throw await openingError(error, location);
   }
 }
 
@@ -68,14 +90,26 @@ async function prepareFolder(location: string): Promise<void> {
     throw error;
   });
   if (names.length === 0) {
-    const database = await start(draftFolder, [], await freshImage());
-    await database.close();
+    if (isNearlyFull(dirname(location))) throw toStoreError({ code: 'ENOSPC' }, location);
+    await initialise(draftFolder);
     await rename(draftFolder, location);
     return;
   }
   const version = await readFile(join(location, 'PG_VERSION'), 'utf8').catch(() => undefined);
   if (version === undefined) throw corrupt(location, { missing: 'PG_VERSION' });
   if (version.trim() !== MAJOR) throw corrupt(location, { expectedVersion: MAJOR });
+}
+
+async function initialise(folder: string): Promise<void> {
+  try {
+    const database = await start(folder, [], await freshImage());
+    await database.close();
+  } catch (error) {
+    // Judged before the half-made folder goes, whose going makes room.
+    const wrapped = await openingError(error, folder);
+    await rm(folder, { recursive: true, force: true });
+    throw wrapped;
+  }
 }
 
 async function start(
@@ -95,12 +129,24 @@ async function start(
 }
 
 /** What the machine says (no room, no right) is told as it is; all else means that the files are not a database. */
-function openingError(error: unknown, location: string): VarveError {
+async function openingError(error: unknown, location: string): Promise<VarveError> {
   if (isVarveError(error)) return error;
   const wrapped = toStoreError(error, location);
-  return wrapped.code === 'database_full' || wrapped.code === 'permission_denied'
-    ? wrapped
-    : corrupt(location, {});
+  if (wrapped.code === 'database_full' || wrapped.code === 'permission_denied') return wrapped;
+  // The engine hides why it could not write. Healthy files on a full disk must not be called corrupt.
+  if (isNearlyFull(dirname(location))) return toStoreError({ code: 'ENOSPC' }, location);
+  return corrupt(location, {});
+}
+
+/**
+ * Two segments of the write-ahead log. A commit that finds no room for the next segment makes the engine run in circles
+ * for ever, so that much is kept free; a commit writes less than one, since the log's buffer holds 4 MiB.
+ */
+const RESERVE_BYTES = 2 * 16 * 1024 * 1024;
+
+function isNearlyFull(folder: string): boolean {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize < RESERVE_BYTES;
 }
 
 function corrupt(location: string, detail: { readonly [name: string]: string }): VarveError {

@@ -1,12 +1,14 @@
 /**
  * PostgreSQL in this process, by PGlite: one session, so transactions queue.
  *
- * Statements go to PGlite as one protocol message (parse, bind, describe, execute, sync): its own `query` sends five and
- * takes two and a half times as long.
+ * A statement goes to PGlite as two protocol messages (parse, bind, describe, execute; sync): its own `query` sends five
+ * and takes two and a half times as long. The commit of a statement by itself happens at the sync, so that between the
+ * two the disk can still be asked for room.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { PGlite } from '@electric-sql/pglite';
-import { systemClock, VarveError, type Clock } from '../../base/index.ts';
+import { isVarveError, systemClock, VarveError, type Clock } from '../../base/index.ts';
+import { StoreError } from '../store-error.ts';
 import type { Store, StoreLock, TransactionOptions } from '../store.ts';
 import { openDatabase, type OpenDatabase } from './embedded-open.ts';
 import { toStoreError } from './error.ts';
@@ -34,7 +36,7 @@ export async function embeddedStore(options: EmbeddedOptions): Promise<Store> {
   const { folder, extensions = [], clock = systemClock } = options;
   const { protocol } = await import('@electric-sql/pglite');
   const opened = await openDatabase(folder, extensions, clock);
-  return createStore(opened, sessionOf(opened.database, protocol.serialize, opened.location));
+  return createStore(opened, sessionOf(opened, protocol.serialize));
 }
 
 function createStore(opened: OpenDatabase, session: Session): Store {
@@ -77,7 +79,7 @@ function createStore(opened: OpenDatabase, session: Session): Store {
       if (closed !== undefined) throw closedStore(location);
       return locks.has(name) ? undefined : holdLock(locks, name);
     },
-    [Symbol.asyncDispose]: () => (closed ??= gate.shut().then(opened.close)),
+    [Symbol.asyncDispose]: () => (closed ??= gate.shut().then(() => opened.close(session.isAlive()))),
   };
 }
 
@@ -105,32 +107,81 @@ function holdLock(locks: Map<string, StoreLock>, name: string): StoreLock {
 type Serialize = (typeof import('@electric-sql/pglite'))['protocol']['serialize'];
 type Message = Awaited<ReturnType<PGlite['execProtocolStream']>>[number];
 
-function sessionOf(database: PGlite, serialize: Serialize, location: string): Session {
+function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Serialize): Session {
   // PGlite keeps the answer of the running message in one place, so messages must not overlap.
   const turn = createGate(1);
-  const exchange = (message: Uint8Array): Promise<readonly Message[]> =>
+  let fault: VarveError | undefined;
+  const guard = <T>(work: () => Promise<T>): Promise<T> =>
     turn.run(async () => {
+      if (fault !== undefined) throw fault;
       try {
-        return await database.execProtocolStream(message, {});
+        return await work();
       } catch (error) {
-        throw toStoreError(error, location);
+        if (!endsEngine(error)) throw toStoreError(error, location);
+        fault = engineFault(error, location);
+        throw fault;
       }
     });
+  const exchange = (message: Uint8Array): Promise<readonly Message[]> =>
+    database.execProtocolStream(message, {});
+  const noRoom = (): VarveError => toStoreError({ code: 'ENOSPC' }, location);
+
+  const runStatement = async (steps: Uint8Array): Promise<RawResult> => {
+    if (!hasRoom()) throw noRoom();
+    let result: RawResult;
+    try {
+      result = rawResult(await exchange(steps));
+    } catch (error) {
+      if (!endsEngine(error)) await exchange(serialize.sync());
+      throw error;
+    }
+    // An explicit COMMIT is done by now, and must not be reported as anything else.
+    if (result.command === 'COMMIT' || hasRoom()) await exchange(serialize.sync());
+    else {
+      // What the parser refuses turns the commit at the sync into its opposite.
+      const refused = Buffer.concat([serialize.parse({ text: 'no room' }), serialize.sync()]);
+      await database.execProtocolStream(refused, { throwOnError: false });
+      throw noRoom();
+    }
+    return result;
+  };
+
   return {
-    run: async (text, values) => {
+    run: (text, values) => {
       const steps = [
         serialize.parse({ text }),
         serialize.bind({ values: [...values] }),
         serialize.describe({ type: 'P' }),
         serialize.execute(),
-        serialize.sync(),
       ];
-      return rawResult(await exchange(Buffer.concat(steps)));
+      return guard(() => runStatement(Buffer.concat(steps)));
     },
-    script: async (text) => {
-      await exchange(serialize.query(text));
-    },
+    script: (text) =>
+      guard(async () => {
+        // A rollback needs no room, and may be what makes some.
+        if (!text.startsWith('rollback') && !hasRoom()) throw noRoom();
+        await exchange(serialize.query(text));
+      }),
+    isAlive: () => fault === undefined,
   };
+}
+
+/** After these a server would start its process anew; PGlite cannot, and would run in circles for ever if asked again. */
+function endsEngine(error: unknown): boolean {
+  if (isVarveError(error)) return false;
+  if (typeof error !== 'object' || error === null || !('severity' in error)) return true;
+  return error.severity === 'PANIC' || error.severity === 'FATAL';
+}
+
+function engineFault(error: unknown, location: string): VarveError {
+  const hint = 'Close the store and open it again: what was committed is kept.';
+  const known = typeof error === 'object' && error !== null && 'severity' in error;
+  if (!known) {
+    const system = error instanceof Error ? error.name : typeof error;
+    return new StoreError('database_error', { sqlstate: 'XX000', system, location }, hint);
+  }
+  const { code, fields } = toStoreError(error, location) as StoreError;
+  return new StoreError(code, fields, code === 'database_full' ? `Make room on its disk. ${hint}` : hint);
 }
 
 function rawResult(messages: readonly Message[]): RawResult {

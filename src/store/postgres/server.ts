@@ -129,14 +129,18 @@ async function withSession<T>(
   // Without a listener, the death of a session in use would end the process.
   client.on('error', markBroken);
   try {
-    return await work(sessionOf(client, location, markBroken));
+    return await work(sessionOf(client, location, { markBroken, isBroken: () => broken }));
   } finally {
     client.off('error', markBroken);
     client.release(broken);
   }
 }
 
-function sessionOf(client: Pick<Client, 'query'>, location: string, markBroken: () => void): Session {
+function sessionOf(
+  client: Pick<Client, 'query'>,
+  location: string,
+  state: { readonly markBroken: () => void; readonly isBroken: () => boolean },
+): Session {
   // One at a time: a client that is given a statement while another runs is deprecated by `pg`.
   const turn = createGate(1);
   const guard = <T>(work: () => Promise<T>): Promise<T> =>
@@ -145,7 +149,7 @@ function sessionOf(client: Pick<Client, 'query'>, location: string, markBroken: 
         return await work();
       } catch (error) {
         const wrapped = toStoreError(error, location);
-        if (endsSession(wrapped)) markBroken();
+        if (endsSession(wrapped)) state.markBroken();
         throw wrapped;
       }
     });
@@ -155,6 +159,7 @@ function sessionOf(client: Pick<Client, 'query'>, location: string, markBroken: 
       guard(async () => {
         await client.query(text);
       }),
+    isAlive: () => !state.isBroken(),
   };
 }
 

@@ -19,6 +19,8 @@ export interface Session {
   readonly run: (text: string, values: readonly (string | null)[]) => Promise<RawResult>;
   /** Statements without parameters by the simple protocol. */
   readonly script: (text: string) => Promise<void>;
+  /** False once it is lost: whatever it is asked then fails, and its transaction is over. */
+  readonly isAlive: () => boolean;
 }
 
 /**

@@ -1,7 +1,7 @@
-import { VarveError } from '../../base/index.ts';
+import { isVarveError, VarveError } from '../../base/index.ts';
 import { StoreError } from '../store-error.ts';
 import type { Transaction, TransactionOptions } from '../store.ts';
-import { endsSession, withSecondFailure } from './error.ts';
+import { withSecondFailure } from './error.ts';
 import { queryableOf, type Session } from './session.ts';
 
 /** Runs work in a transaction of a session that nobody else uses meanwhile. */
@@ -84,7 +84,7 @@ async function rollBackTo(session: Session, name: string, error: unknown): Promi
 /** Ends the transaction and returns what its caller has to throw. */
 async function abort(session: Session, error: unknown): Promise<unknown> {
   // With its session the transaction is gone already; asking again would only repeat the same failure.
-  if (endsSession(error)) return error;
+  if (!session.isAlive()) return error;
   try {
     await session.script('rollback');
     return error;
@@ -98,7 +98,7 @@ async function commit(session: Session): Promise<void> {
   try {
     ({ command } = await session.run('commit', []));
   } catch (error) {
-    if (endsSession(error)) throw commitUnknown(error);
+    if (!session.isAlive()) throw commitUnknown(error);
     throw await abort(session, error);
   }
   // A transaction in which a statement failed answers COMMIT with ROLLBACK, without an error.
@@ -113,6 +113,7 @@ async function commit(session: Session): Promise<void> {
 
 function commitUnknown(error: unknown): VarveError {
   return new VarveError('commit_unknown', {
+    detail: isVarveError(error) ? { code: error.code } : {},
     hint: 'Look whether the change is there before repeating: `varve recover` settles an unfinished run.',
     cause: error,
   });

@@ -1,2 +1,0 @@
-export { defineConfig, type ProjectConfig, type StoreConfig } from './config.ts';
-export { main } from './main.ts';

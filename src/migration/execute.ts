@@ -1,0 +1,261 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isRefused, isVarveError, refusal, VarveError, type Finding } from '../base/index.ts';
+import { canonicalBytes, proveEqual, type Baseline, type Check } from '../evidence/index.ts';
+import { sql, type Transaction } from '../store/index.ts';
+import { decidedBody, NOTHING_WITNESSED, type Ending } from './evidence-body.ts';
+import { storeEvidence } from './evidence-store.ts';
+import { errorFinding, interrupted, isTransient, isUnreachable, type Failure } from './failure.ts';
+import { countFindings, judgeLimits, limitFindings, scopeFindings, unplannedFindings } from './judge.ts';
+import type { DecideStep, Observation, Step } from './kind.ts';
+import { appendLedger, readBody } from './ledger.ts';
+import { baselineContextOf, contextOf, fence, hit, type DecidedBody, type Run } from './run.ts';
+
+/** Which way a run went. `unknown`: the store does not answer, so nobody can tell or undo now. */
+export type Decision =
+  | { readonly status: 'committed' }
+  | { readonly status: 'failed'; readonly failure: Failure }
+  | { readonly status: 'unknown'; readonly findings: readonly Finding[]; readonly cause: unknown };
+
+/**
+ * Runs a run up to its decision: baseline, the steps beside, then the one transaction that changes what readers see
+ * and takes the ledger row. Going on with a killed run is the same call: every part finds what is done already.
+ *
+ * Errors: throws `interrupted`; all other failures are decisions.
+ */
+export async function executeRun(run: Run): Promise<Decision> {
+  const pre = await takeBaseline(run);
+  const { plan } = run.opened;
+  const steps = run.subject.direction === 'forward' ? run.kind.apply(plan.bound.work) : run.kind.rollback(plan.bound.work);
+  for (const step of steps) {
+    const decision = step.mode === 'beside' ? await runBeside(run, step) : undefined;
+    if (decision !== undefined) return decision;
+  }
+  return decide(run, steps, pre);
+}
+
+/** The run's baseline: measured once, kept in store and database, so that a resumed run has the same (M31). */
+async function takeBaseline(run: Run): Promise<Baseline> {
+  const { options, subject, kind } = run;
+  const kept = await readBody(options.store, subject.runId, 'baselined');
+  if (kept !== undefined) return kept['baseline'] as unknown as Baseline;
+  await run.intents.announce('locked', { lock: RUN_LOCK });
+  const pre = await options.store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
+    kind.baseline(baselineContextOf(run), transaction),
+  );
+  const digest = await storeEvidence(options.root, canonicalBytes(pre));
+  await hit(run, 'F04_pre_stored');
+  await run.intents.announce('baselined', { pre: digest });
+  await options.store.transaction({}, (transaction) =>
+    appendLedger(transaction, { subject, phase: 'baselined', body: { baseline: pre } }, options.clock),
+  );
+  await hit(run, 'F05_baselined');
+  return pre;
+}
+
+/** The lock that one runner per store holds (M93). */
+export const RUN_LOCK = 'migration';
+
+/** One step beside; undefined when it is done. */
+async function runBeside(run: Run, step: Extract<Step, { mode: 'beside' }>): Promise<Decision | undefined> {
+  if (run.signal.aborted) throw interrupted(run.subject.runId);
+  await run.intents.announce('step_started', { step: step.name });
+  await hit(run, 'F06_step_started');
+  try {
+    const { findings } = await step.run(contextOf(run));
+    if (isRefused(findings)) return failed({ findings });
+  } catch (error) {
+    return decisionOf(run, error, step.name);
+  }
+  await run.intents.announce('step_done', { step: step.name });
+  await hit(run, 'F07_step_done');
+  return undefined;
+}
+
+function decisionOf(run: Run, error: unknown, subject: string): Decision {
+  if (isVarveError(error, 'interrupted')) throw error;
+  if (run.signal.aborted) throw interrupted(run.subject.runId);
+  if (isUnreachable(error)) return { status: 'unknown', findings: [errorFinding(error, subject)], cause: error };
+  return failed({ findings: [errorFinding(error, subject)], cause: error });
+}
+
+function failed(failure: Partial<Failure>): Decision {
+  const empty: Failure = { findings: [], checks: [], witnessed: NOTHING_WITNESSED, verdicts: [], cause: undefined };
+  return { status: 'failed', failure: { ...empty, ...failure } };
+}
+
+/** Milliseconds that one try waits for a lock: short, since readers queue behind a waiting writer. */
+const LOCK_TIMEOUT_MS = 2_000;
+const MAX_TRIES = 10;
+const DEFAULT_DEADLINE_MS = 300_000;
+
+/** The deciding transaction, tried again while others hold its locks, within one total deadline (M94). */
+async function decide(run: Run, steps: readonly Step[], pre: Baseline): Promise<Decision> {
+  const { clock, deadlineMs = DEFAULT_DEADLINE_MS } = run.options;
+  const endsAtMs = clock.monotonicMs() + deadlineMs;
+  const again = steps.filter((step) => step.mode === 'beside').filter(({ beforeEachTry }) => beforeEachTry === true);
+  for (let attempt = 1; ; attempt += 1) {
+    for (const step of again) {
+      const decision = await runBeside(run, step);
+      if (decision !== undefined) return decision;
+    }
+    const tried = await tryOnce(run, steps, pre);
+    if (!('transient' in tried)) return tried;
+    const isLast = attempt >= MAX_TRIES || clock.monotonicMs() >= endsAtMs;
+    if (isLast) return decisionOf(run, tried.transient, 'cut over');
+    await sleep(jitterMs(run, attempt));
+  }
+}
+
+function jitterMs(run: Run, attempt: number): number {
+  const [random = 0] = run.options.randomBytes(1);
+  return Math.min(5_000, 100 * 2 ** attempt) * (0.5 + random / 510);
+}
+
+async function tryOnce(
+  run: Run,
+  steps: readonly Step[],
+  pre: Baseline,
+): Promise<Decision | { readonly transient: unknown }> {
+  if (run.signal.aborted) throw interrupted(run.subject.runId);
+  const { options, intents } = run;
+  const deciding = steps.filter((step) => step.mode === 'decide');
+  await intents.announce('deciding');
+  let failure: Failure | undefined;
+  // From here on a lost connection no longer proves that nothing was committed.
+  let sent = false;
+  try {
+    await options.store.transaction({ lockTimeoutMs: LOCK_TIMEOUT_MS }, async (transaction) => {
+      failure = await decideInside(run, transaction, deciding, pre);
+      if (failure !== undefined) throw aborting(run);
+      sent = true;
+    });
+  } catch (error) {
+    if (failure !== undefined) return { status: 'failed', failure };
+    if (sent) return askLedger(run, error);
+    return isTransient(error) ? { transient: error } : decisionOf(run, error, 'cut over');
+  }
+  await hit(run, 'F13_committed');
+  await intents.announce('committed');
+  return { status: 'committed' };
+}
+
+/** Thrown to make the store abort the transaction; what there is to say is in the failure. */
+function aborting(run: Run): VarveError {
+  return new VarveError('step_failed', { detail: { run: run.subject.runId }, hint: 'See the findings of the run.' });
+}
+
+/** Everything that happens before the commit, in this order: nothing that decides runs after it (M81). */
+async function decideInside(
+  run: Run,
+  transaction: Transaction,
+  steps: readonly DecideStep[],
+  pre: Baseline,
+): Promise<Failure | undefined> {
+  const { options, kind, subject } = run;
+  const context = contextOf(run);
+  await fence(transaction, subject.runId);
+  await hit(run, 'F08_deciding');
+  for (const step of steps) {
+    const { findings } = await step.run(context, transaction);
+    if (isRefused(findings)) return failureOf(failed({ findings }));
+  }
+  await hit(run, 'F09_decided');
+  const observation = await kind.observe(context, transaction);
+  await hit(run, 'F10_observed');
+  const post = await kind.baseline(baselineContextOf(run), transaction);
+  const ending = judgeRun(run, pre, post, observation);
+  if (isRefused(ending.findings)) return { ...ending, cause: undefined };
+  const body = decidedBody(run, ending);
+  for (const product of Object.values(body.products)) await storeEvidence(options.root, canonicalBytes(product));
+  await run.intents.announce('judged', { outputs: body.receipt['outputs'] ?? [], verdict: 'pass' });
+  await hit(run, 'F11_judged');
+  await appendLedger(transaction, { subject, phase: 'committed', body }, options.clock);
+  await hit(run, 'F12_ledger_row');
+  return undefined;
+}
+
+function failureOf(decision: Decision): Failure | undefined {
+  return decision.status === 'failed' ? decision.failure : undefined;
+}
+
+/** Holds what was observed against scope, limits, plan and, on the way back, the baseline. */
+function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observation): Ending {
+  const { scope, limits } = run.bundle.declaration;
+  const planned = run.opened.plan.bound;
+  const verdicts = judgeLimits(run.kind.limits, limits, observation);
+  const proof = run.forward === undefined ? undefined : proveEqual(run.forward.pre, post, observation.newWrites);
+  const groups: readonly (readonly [string, readonly Finding[]])[] = [
+    ['scope', scopeFindings(scope, observation.objects)],
+    ['limits', limitFindings(run.subject.migrationId, verdicts)],
+    [
+      'counts_as_planned',
+      [...countFindings(planned.tables, observation.tables), ...unplannedFindings(planned.objects, observation.objects)],
+    ],
+    ...(proof === undefined
+      ? []
+      : [['baseline_equality', proof.status === 'not_equal' ? [notEqual(run)] : []] as const]),
+  ];
+  const kindFindings = [...observation.findings, ...failedChecks(observation.checks)];
+  return {
+    outcome: 'committed',
+    checks: [
+      ...checksBefore(run),
+      ...groups.map(([name, findings]): Check => ({ name, status: findings.length === 0 ? 'pass' : 'fail' })),
+      ...observation.checks,
+    ],
+    findings: [...groups.flatMap(([, findings]) => findings), ...kindFindings],
+    pre,
+    post,
+    witnessed: { layers: observation.witnesses, objects: observation.objects, tables: observation.tables },
+    verdicts,
+    proof,
+  };
+}
+
+/** The checks that every run has passed before it was opened; without them it would have been refused. */
+export function checksBefore(run: Run): readonly Check[] {
+  const names = ['declaration', 'bundle_unchanged', ...(run.subject.direction === 'forward' ? ['plan_unchanged'] : [])];
+  return names.map((name) => ({ name, status: 'pass' }));
+}
+
+function failedChecks(checks: readonly Check[]): readonly Finding[] {
+  return checks
+    .filter(({ status }) => status !== 'pass')
+    .map(({ name, status }) =>
+      refusal('step_failed', name, { detail: { status }, hint: 'See the findings of this check; nothing was changed.' }),
+    );
+}
+
+function notEqual(run: Run): Finding {
+  return refusal('baseline_differs', run.subject.migrationId, {
+    detail: { forward: run.forward?.runId ?? null },
+    hint: 'The way back would not give the old state: compare baselines/pre.json of both runs. Nothing was changed.',
+  });
+}
+
+/** How long the store may stay silent after a lost COMMIT before the run is called indeterminate. */
+const SILENCE_MS = 30_000;
+
+/** A connection lost during COMMIT is not guessed: the ledger row says whether it was committed (M67). */
+async function askLedger(run: Run, error: unknown): Promise<Decision> {
+  const { store, clock } = run.options;
+  const endsAtMs = clock.monotonicMs() + SILENCE_MS;
+  for (;;) {
+    try {
+      const body = await readDecision(run);
+      if (body !== undefined) return { status: 'committed' };
+      return failed({ findings: [errorFinding(error, 'cut over')], cause: error });
+    } catch (second) {
+      if (clock.monotonicMs() < endsAtMs) await sleep(500);
+      else return { status: 'unknown', findings: [errorFinding(second, store.location)], cause: error };
+    }
+  }
+}
+
+/** Waits for the end of any transaction that holds the ledger, the lost one included, then looks for the row. */
+async function readDecision(run: Run): Promise<DecidedBody | undefined> {
+  return run.options.store.transaction({ lockTimeoutMs: 5_000 }, async (transaction) => {
+    await transaction.execute(sql`lock table varve.ledger in exclusive mode`);
+    return (await readBody(transaction, run.subject.runId, 'committed')) as DecidedBody | undefined;
+  });
+}

@@ -1,0 +1,18 @@
+import type { Finding } from '../base/index.ts';
+import type { RunnerOptions } from './environment.ts';
+import { makePlan, writePlan, type PlanFile } from './plan-file.ts';
+import type { Refused } from './refused.ts';
+import { findRunnable } from './session.ts';
+
+/** A plan that was written to its bundle; findings of severity `error` or `review` will refuse apply. */
+export type PlanOutcome = Refused | { readonly status: 'planned'; readonly plan: PlanFile; readonly findings: readonly Finding[] };
+
+/** Plans a bundle and writes its `plan.json`. Changes nothing in the store. */
+export async function planMigration(options: RunnerOptions, migrationId: string): Promise<PlanOutcome> {
+  const runnable = await findRunnable(options, migrationId);
+  if ('status' in runnable) return runnable;
+  const { bundle, kind } = runnable;
+  const { plan, findings } = await makePlan(options, kind, { bundle, direction: 'forward', forward: undefined });
+  await writePlan(options.root, bundle, plan);
+  return { status: 'planned', plan, findings };
+}

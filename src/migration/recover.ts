@@ -1,0 +1,66 @@
+import { refusal, type Finding } from '../base/index.ts';
+import type { RunnerOptions } from './environment.ts';
+import { errorFinding } from './failure.ts';
+import { undoAndSettle, type RunOutcome } from './lifecycle.ts';
+import { unfinishedRuns, type LedgerRun } from './ledger.ts';
+import { loadRun } from './run.ts';
+import type { Refused } from './refused.ts';
+import { findRunnable, unwritable, withSession, type LockedSession } from './session.ts';
+import { NO_FAILURE } from './undo.ts';
+
+/** What `recover` did. */
+export type RecoverOutcome =
+  | Refused
+  | {
+      /** `recovered` when no run is unfinished any more. */
+      readonly status: 'recovered' | 'indeterminate';
+      /** Runs that were undone now; those that only lacked their receipt are in `varve receipts list`. */
+      readonly runs: readonly RunOutcome[];
+      readonly findings: readonly Finding[];
+    };
+
+/**
+ * Settles every unfinished run of the store, from the ledger and what is left of the intent logs:
+ *
+ * | the run | then |
+ * |---|---|
+ * | is decided in the database, and lacks its receipt, products or closing entry | these are completed from the ledger row |
+ * | was baselined, and not decided | its work is undone and the baseline proved: `rolled_back` |
+ * | was only opened or announced | nothing ran: `failed_before_commit` |
+ *
+ * Repeating it, and killing it anywhere, is harmless. To go on with a run instead of undoing it, apply it again.
+ */
+export async function recoverRuns(options: RunnerOptions): Promise<RecoverOutcome> {
+  try {
+    return await withSession(options, (session) => recoverLocked(options, session));
+  } catch (error) {
+    return unwritable(error, options.root);
+  }
+}
+
+async function recoverLocked(options: RunnerOptions, session: LockedSession): Promise<RecoverOutcome> {
+  const runs: RunOutcome[] = [];
+  const findings: Finding[] = [];
+  for (const open of unfinishedRuns(session.runs)) {
+    try {
+      const outcome = await recoverOne(options, open, session);
+      runs.push(outcome);
+      if (outcome.status === 'indeterminate' || outcome.status === 'refused') findings.push(...outcome.findings);
+    } catch (error) {
+      findings.push(errorFinding(error, open.subject.migrationId));
+    }
+  }
+  return { status: findings.length === 0 ? 'recovered' : 'indeterminate', runs, findings };
+}
+
+async function recoverOne(options: RunnerOptions, open: LedgerRun, session: LockedSession): Promise<RunOutcome> {
+  const { subject, entries } = open;
+  const runnable = await findRunnable(options, subject.migrationId);
+  if ('status' in runnable) return runnable;
+  if (runnable.bundle.digest !== subject.bundleDigest) {
+    const hint = 'Take the authored files back as they were when the run began, then recover.';
+    return { status: 'refused', findings: [refusal('bundle_changed', subject.migrationId, { hint })] };
+  }
+  const run = await loadRun(options, open, { ...runnable, signal: session.signal });
+  return undoAndSettle(run, NO_FAILURE, entries.baselined === undefined ? 'opened' : 'executing');
+}

@@ -1,0 +1,263 @@
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isoTime, runId, VarveError, type Finding, type JsonObject } from '../base/index.ts';
+import { canonicalBytes, sha256, type Artifact, type Baseline, type Check, type Digest } from '../evidence/index.ts';
+import { sql, type Transaction } from '../store/index.ts';
+import type { Bundle } from './bundle.ts';
+import { makeFolder } from './durable.ts';
+import type { RunnerOptions } from './environment.ts';
+import { storeEvidence } from './evidence-store.ts';
+import type { FaultPoint } from './fault-point.ts';
+import { openIntentLog, runFolder, type IntentLog } from './intent-log.ts';
+import { ledgerFileHead } from './ledger-file.ts';
+import { appendLedger, readBody, type LedgerRun, type RunSubject } from './ledger.ts';
+import type { BaselineContext, CommittedRun, Direction, MigrationKind, RunContext } from './kind.ts';
+import type { PlanFile } from './plan-file.ts';
+
+/** One run under way in this process: what every state of it needs. */
+export interface Run {
+  readonly options: RunnerOptions;
+  readonly kind: MigrationKind;
+  readonly bundle: Bundle;
+  readonly subject: RunSubject;
+  readonly opened: OpenedBody;
+  readonly forward: ForwardRun | undefined;
+  readonly intents: IntentLog;
+  /** Aborted on request, or when the lock's session is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** Body of the ledger entry `opened`: from it, another machine takes the run over. */
+export interface OpenedBody extends JsonObject {
+  readonly actor: { readonly principal: string; readonly role: string };
+  readonly host: string;
+  readonly process_id: number;
+  readonly git_commit: string | null;
+  readonly params_digest: Digest | null;
+  readonly started_at: string;
+  readonly plan: PlanFile;
+  readonly inputs: readonly Artifact[];
+  /** The run that this one takes back; null in the direction forward. */
+  readonly rolls_back: string | null;
+}
+
+/** A committed forward run with what its way back is proved against. */
+export interface ForwardRun extends CommittedRun {
+  readonly pre: Baseline;
+  readonly objects: readonly string[];
+}
+
+/** Everything that a decided run leaves behind; body of the entries `committed` and `undone`. */
+export interface DecidedBody extends JsonObject {
+  readonly receipt: JsonObject;
+  /** Products by their path in the bundle. */
+  readonly products: Readonly<Record<string, JsonObject>>;
+  readonly bound: JsonObject;
+  readonly objects: readonly string[];
+}
+
+/** What is known when a run ends one way or the other. */
+export interface RunEnd {
+  readonly checks: readonly Check[];
+  readonly findings: readonly Finding[];
+}
+
+/** What a new run is opened with. */
+export interface NewRun {
+  readonly kind: MigrationKind;
+  readonly bundle: Bundle;
+  readonly plan: PlanFile;
+  readonly direction: Direction;
+  readonly forward: ForwardRun | undefined;
+  /** Runs of the same bundle, environment and direction before this one. */
+  readonly attemptsBefore: number;
+  readonly signal: AbortSignal;
+}
+
+/** Opens a run: its intent on disk, its evidence stored, its room reserved, its entry in the ledger. */
+export async function openRun(options: RunnerOptions, about: NewRun): Promise<Run> {
+  const startedAtMs = options.clock.nowMs();
+  const subject: RunSubject = {
+    runId: runId({ startedAtMs, kind: 'migration', subject: about.bundle.id, randomBytes: options.randomBytes }),
+    migrationId: about.bundle.id,
+    environment: options.environment,
+    direction: about.direction,
+    attempt: about.attemptsBefore + 1,
+    bundleDigest: about.bundle.digest,
+    planDigest: about.plan.plan_digest,
+  };
+  const opened = openedBody(options, about, startedAtMs);
+  await storeInputs(options.root, about);
+  const intents = await openIntentLog(options.root, subject.runId, options.clock);
+  await intents.announce('opened', { subject: subjectJson(subject), body: opened, store: options.store.location });
+  await reserveRoom(options.root, subject.runId);
+  const run = { options, ...about, subject, opened, intents };
+  await hit(run, 'F02_intent_opened');
+  await enterOpened(run);
+  return run;
+}
+
+/** The run's first entry in the database: from here on, other machines see it. */
+export async function enterOpened(run: Run): Promise<void> {
+  const { options, subject, opened } = run;
+  const headIfEmpty = await ledgerFileHead(options.root, options.environment);
+  await options.store.transaction({}, (transaction) =>
+    appendLedger(
+      transaction,
+      { subject, phase: 'opened', body: opened, ...(headIfEmpty === undefined ? {} : { headIfEmpty }) },
+      options.clock,
+    ),
+  );
+  await hit(run, 'F03_ledger_opened');
+}
+
+/** A run as the ledger knows it, with what the database keeps of it. */
+export async function loadRun(
+  options: RunnerOptions,
+  known: LedgerRun,
+  about: { readonly kind: MigrationKind; readonly bundle: Bundle; readonly signal: AbortSignal },
+): Promise<Run> {
+  const { subject } = known;
+  const opened = (await readBody(options.store, subject.runId, 'opened')) as OpenedBody;
+  const forward = opened.rolls_back === null ? undefined : await loadForward(options, opened.rolls_back);
+  const intents = await openIntentLog(options.root, subject.runId, options.clock);
+  // On another machine the log begins here.
+  if (intents.lines().length === 0) {
+    await intents.announce('opened', { subject: subjectJson(subject), body: opened, store: options.store.location });
+  }
+  return { options, ...about, subject, opened, forward, intents };
+}
+
+/** The committed run that a rollback takes back. */
+export async function loadForward(options: RunnerOptions, id: string): Promise<ForwardRun> {
+  const body = (await readBody(options.store, id, 'committed')) as DecidedBody | undefined;
+  const pre = body?.products['baselines/pre.json'];
+  if (body === undefined || pre === undefined) {
+    throw new VarveError('evidence_missing', {
+      detail: { run: id },
+      hint: 'The ledger does not hold this run: restore the database that it ran in.',
+    });
+  }
+  return {
+    runId: id,
+    committedAt: String(body.receipt['finished_at']),
+    bound: body.bound,
+    pre: pre as unknown as Baseline,
+    objects: body.objects,
+  };
+}
+
+/** What the kind's steps get. */
+export function contextOf(run: Run): RunContext {
+  const { options, bundle, subject, opened, forward, signal } = run;
+  return {
+    store: options.store,
+    bundle,
+    direction: subject.direction,
+    environment: subject.environment,
+    runId: subject.runId,
+    bound: opened.plan.bound.work,
+    tables: opened.plan.bound.tables,
+    forward,
+    signal,
+    fence: (transaction) => fence(transaction, subject.runId),
+    fault: options.fault ?? noFault,
+    progress: options.progress ?? ((): void => undefined),
+  };
+}
+
+/** What the kind measures: the objects of the forward plan, in both directions. */
+export function baselineContextOf(run: Run): BaselineContext {
+  return { bundle: run.bundle, bound: run.forward?.bound ?? run.opened.plan.bound.work };
+}
+
+/** Hits one of the lifecycle's fault points. */
+export async function hit(run: { readonly options: RunnerOptions }, point: FaultPoint): Promise<void> {
+  await run.options.fault?.(point);
+}
+
+/**
+ * Shares the run until the transaction ends, and makes sure that nobody has settled it. Who settles it takes the same
+ * lock alone, so that a runner which was thought dead writes nothing after its work was undone.
+ */
+export async function fence(transaction: Transaction, id: string): Promise<void> {
+  await transaction.query(sql`select pg_advisory_xact_lock_shared(hashtextextended(${`varve:run:${id}`}, 0))::text`);
+  if (!(await isDecided(transaction, id))) return;
+  throw new VarveError('run_fenced', {
+    detail: { run: id },
+    hint: 'Another process has settled this run. Look at `varve status`.',
+  });
+}
+
+/** Waits for every fenced transaction of the run and keeps new ones out until the transaction ends. */
+export async function fenceAlone(transaction: Transaction, id: string): Promise<void> {
+  await transaction.query(sql`select pg_advisory_xact_lock(hashtextextended(${`varve:run:${id}`}, 0))::text`);
+}
+
+/** The end of a run: its start plus what the clock says has passed, never before its start (M127). */
+export function finishedAt(run: Run): string {
+  return isoTime(Math.max(Date.parse(run.opened.started_at), run.options.clock.nowMs()));
+}
+
+/** Lets go of the room that was kept for the receipt. */
+export async function releaseRoom(root: string, id: string): Promise<void> {
+  await rm(join(runFolder(root, id), 'reserve'), { force: true });
+}
+
+/** More than receipt, ledger lines and products take, unless a baseline names thousands of tables. */
+const RESERVED_BYTES = 1024 * 1024;
+
+/** Room for what has to be written after the commit, so that a full disk is noticed before anything runs (M66). */
+async function reserveRoom(root: string, id: string): Promise<void> {
+  await makeFolder(runFolder(root, id));
+  const handle = await open(join(runFolder(root, id), 'reserve'), 'w');
+  try {
+    await handle.writeFile(new Uint8Array(RESERVED_BYTES));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function openedBody(options: RunnerOptions, about: NewRun, startedAtMs: number): OpenedBody {
+  const planPath = about.direction === 'forward' ? 'plan.json' : 'rollback_plan.json';
+  return {
+    actor: { principal: options.actor.principal, role: options.actor.role },
+    host: options.host,
+    process_id: options.processId,
+    git_commit: options.gitCommit,
+    params_digest: options.paramsDigest,
+    started_at: isoTime(startedAtMs),
+    plan: about.plan,
+    inputs: [
+      ...about.bundle.files.map(({ path, digest }) => ({ path, digest })),
+      { path: planPath, digest: planFileDigest(about.plan) },
+    ],
+    rolls_back: about.forward?.runId ?? null,
+  };
+}
+
+function planFileDigest(plan: PlanFile): Digest {
+  return sha256(canonicalBytes(plan));
+}
+
+/** Everything that the receipt will name is in the store before the run begins. */
+async function storeInputs(root: string, { bundle, plan }: NewRun): Promise<void> {
+  for (const { bytes } of bundle.files) await storeEvidence(root, bytes);
+  await storeEvidence(root, canonicalBytes(plan));
+}
+
+async function isDecided(transaction: Transaction, id: string): Promise<boolean> {
+  const rows = await transaction.query(
+    sql`select 1 from varve.ledger where run_id = ${id} and phase in ('committed', 'undone')`,
+  );
+  return rows.length > 0;
+}
+
+function subjectJson(subject: RunSubject): JsonObject {
+  return { ...subject };
+}
+
+async function noFault(): Promise<void> {
+  // Nothing to hit.
+}

@@ -1,0 +1,133 @@
+import { refusal, type Finding } from '../base/index.ts';
+import { readBundle, type Bundle } from './bundle.ts';
+import type { RunnerOptions } from './environment.ts';
+import { errorFinding, isFileFailure } from './failure.ts';
+import { RUN_LOCK } from './execute.ts';
+import { openIntentLog, openRunsOnDisk } from './intent-log.ts';
+import { syncLedgerFile } from './ledger-file.ts';
+import { ledgerRuns, readBody, readLedger, unfinishedRuns, type LedgerRun, type RunSubject } from './ledger.ts';
+import type { MigrationKind } from './kind.ts';
+import type { Refused } from './refused.ts';
+import { enterOpened, hit, loadForward, type OpenedBody, type Run } from './run.ts';
+import { settleRun, type Settled } from './settle.ts';
+
+/** What holds while the lock is held. */
+export interface LockedSession {
+  readonly runs: readonly LedgerRun[];
+  /** Aborted on request, or when the lock's session is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** A bundle with the kind that runs it. */
+export interface Runnable {
+  readonly bundle: Bundle;
+  readonly kind: MigrationKind;
+}
+
+/**
+ * Does work as the one runner of the store (M93). What earlier runners left decided but not closed is settled first,
+ * and what they had only announced is entered or ended, so that work begins with a ledger that tells all (M68).
+ */
+export async function withSession<T>(
+  options: RunnerOptions,
+  work: (session: LockedSession) => Promise<T>,
+): Promise<T | Refused> {
+  await using lock = await options.store.tryLock(RUN_LOCK);
+  if (lock === undefined) return { status: 'refused', findings: [await inProgress(options)] };
+  await hit({ options }, 'F01_locked');
+  const before = await readLedger(options.store);
+  const stranger = before.find(({ environment }) => environment !== options.environment);
+  if (stranger !== undefined) return { status: 'refused', findings: [otherEnvironment(options, stranger.environment)] };
+  const { findings } = await syncLedgerFile(options.root, options.environment, before);
+  if (findings.some(({ severity }) => severity === 'error')) return { status: 'refused', findings };
+  const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
+  await enterAnnounced(options, signal);
+  await settleDecided(options);
+  // Awaited here: the lock is let go when this function returns, settled or not.
+  return await work({ runs: ledgerRuns(await readLedger(options.store)), signal });
+}
+
+/** Settles every run that the database has decided and that is not closed, here or in the database. */
+export async function settleDecided(options: RunnerOptions): Promise<readonly Settled[]> {
+  const runs = ledgerRuns(await readLedger(options.store));
+  const openHere = new Set((await openRunsOnDisk(options.root)).map((lines) => String(lines[0]?.['run_id'])));
+  const settled: Settled[] = [];
+  for (const { subject, entries } of runs) {
+    const isDecided = entries.committed !== undefined || entries.undone !== undefined;
+    if (!isDecided || (entries.closed !== undefined && !openHere.has(subject.runId))) continue;
+    const runnable = await findRunnable(options, subject.migrationId);
+    const { kind, bundle } = 'bundle' in runnable ? runnable : { kind: undefined, bundle: undefined };
+    const resolvedFrom = entries.committed === undefined ? 'undone' : 'committed';
+    settled.push(await settleRun(options, { runId: subject.runId, kind, bundle, resolvedFrom }));
+  }
+  return settled;
+}
+
+/** A bundle as it lies on disk, with its kind; or why it cannot be run. */
+export async function findRunnable(options: RunnerOptions, migrationId: string): Promise<Runnable | Refused> {
+  const reading = await readBundle(options.root, migrationId);
+  if (reading.status === 'refused') return reading;
+  const kind = options.kinds.find(({ name }) => name === reading.bundle.kind);
+  if (kind !== undefined) return { bundle: reading.bundle, kind };
+  const hint = `Run it with a project that brings the kind ${reading.bundle.kind}.`;
+  return { status: 'refused', findings: [refusal('kind_unavailable', migrationId, { hint })] };
+}
+
+/** The finding for files of the evidence that cannot be written, before the first write to the store. */
+export function unwritable(error: unknown, root: string): Refused {
+  if (!isFileFailure(error)) throw error;
+  const { detail } = errorFinding(error, root);
+  const hint = 'Make room, or make this folder writable: no run begins whose evidence could not be kept.';
+  return { status: 'refused', findings: [refusal('evidence_unwritable', root, { detail, hint })] };
+}
+
+/** Runs that were opened on this machine and killed before the database knew of them are entered there. */
+async function enterAnnounced(options: RunnerOptions, signal: AbortSignal): Promise<void> {
+  const known = new Set((await readLedger(options.store)).map((entry) => entry.run_id));
+  for (const lines of await openRunsOnDisk(options.root)) {
+    const first = lines[0];
+    if (first?.['state'] !== 'opened' || first['store'] !== options.store.location) continue;
+    const subject = first['subject'] as unknown as RunSubject;
+    if (known.has(subject.runId) || subject.environment !== options.environment) continue;
+    const run = await announcedRun(options, subject, first['body'] as unknown as OpenedBody, signal);
+    if (run !== undefined) await enterOpened(run);
+  }
+}
+
+async function announcedRun(
+  options: RunnerOptions,
+  subject: RunSubject,
+  opened: OpenedBody,
+  signal: AbortSignal,
+): Promise<Run | undefined> {
+  const runnable = await findRunnable(options, subject.migrationId);
+  if ('status' in runnable) return undefined;
+  const forward = opened.rolls_back === null ? undefined : await loadForward(options, opened.rolls_back);
+  const intents = await openIntentLog(options.root, subject.runId, options.clock);
+  return { options, ...runnable, subject, opened, forward, intents, signal };
+}
+
+async function inProgress(options: RunnerOptions): Promise<Finding> {
+  const open = unfinishedRuns(ledgerRuns(await readLedger(options.store))).at(-1);
+  const hint = 'Wait for it to end. Its lock goes with its process: nothing has to be unlocked by hand.';
+  if (open === undefined) return refusal('run_in_progress', options.store.location, { hint });
+  const opened = (await readBody(options.store, open.subject.runId, 'opened')) as OpenedBody;
+  const ageMs = Math.max(0, options.clock.nowMs() - Date.parse(opened.started_at));
+  return refusal('run_in_progress', open.subject.migrationId, {
+    detail: {
+      run: open.subject.runId,
+      host: opened.host,
+      process: opened.process_id,
+      startedAt: opened.started_at,
+      ageSeconds: Math.round(ageMs / 1000),
+    },
+    hint,
+  });
+}
+
+function otherEnvironment(options: RunnerOptions, found: string): Finding {
+  return refusal('ledger_fork', options.store.location, {
+    detail: { environment: options.environment, found },
+    hint: `This database is the environment ${found}: name it, or use another database.`,
+  });
+}

@@ -1,0 +1,259 @@
+/**
+ * What the code of a table is: everything that its make can reach, and nothing else.
+ *
+ * | basis | when | digest of |
+ * |---|---|---|
+ * | `bundle` | the definition stands in its file as `lab.computed('name', { make })` | what the make reaches, in units (see `code/code-module.ts`), and package versions |
+ * | `module` | the name is computed, the definition stands in a function, or code is loaded by a computed name | the whole module and what it reaches, and the function's own text; every file of the project where even that is not known to be enough |
+ * | `text` | the engine does not tell the file, or it cannot be read | the function's text |
+ * | `sql` | a `query` | the statement |
+ *
+ * Files are put into a normal form by esbuild first, so comments, types and formatting do not count. Names are followed
+ * as the language scopes them rather than by bundling: a bundler renames on collision and orders by import, so that an
+ * edit elsewhere would show. Unknown means affected: whatever cannot be followed widens what is digested.
+ */
+import path from 'node:path';
+import { canonicalJson } from '../base/index.ts';
+import type { CodeModule, Unit } from './code/code-module.ts';
+import { openDigestCache, type CachedIdentity, type DigestCache } from './code/digest-cache.ts';
+import { findMake } from './code/find-definition.ts';
+import { folderDigest } from './code/folder-digest.ts';
+import { loadModules, normalForm, projectPath, type ModuleGraph } from './code/module-graph.ts';
+import { createPackageVersions } from './code/package-version.ts';
+import { createReach, type Reach } from './code/reach.ts';
+import { filePathOf, realPath } from './code/resolve-module.ts';
+import { sha256Text } from './code/sha256-text.ts';
+import { loadTypeScript } from './code/typescript.ts';
+import type { AnyTable } from './table.ts';
+
+/** What stands for the code of one table. */
+export interface CodeIdentity {
+  readonly digest: `sha256:${string}`;
+  /** How sure it is; see the head of this file. */
+  readonly basis: 'bundle' | 'module' | 'text' | 'sql';
+  /** The packages that the code uses and all that they depend on, by name; `none` for parts of Node. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** The code reached, in normal form, file by file. */
+  readonly source: string;
+}
+
+/** Where the code stands. */
+export interface CodeDigestOptions {
+  /** The folder that paths are relative to, and in or above which `package-lock.json` stands. */
+  readonly projectFolder: string;
+  /** Where digests of unchanged files are kept. Default `.varve/cache` in the project folder; null: nowhere. */
+  readonly cacheFolder?: string | null;
+}
+
+/**
+ * The identity of the code of every table that has a make or a query, by table name; a part has its master's.
+ *
+ * Shape: `Map { 'audit.license_verdict' => { digest: 'sha256:...', basis: 'bundle', packages: { 'node:path': 'none', semver: '7.7.1' }, source: '...' } }`
+ * Invariant: equal digests in two checkouts of the same code, wherever they lie; an edit of comments, formatting, types,
+ * another definition or unreached code changes no digest with basis `bundle`.
+ */
+export async function digestCode(
+  tables: readonly AnyTable[],
+  options: CodeDigestOptions,
+): Promise<ReadonlyMap<string, CodeIdentity>> {
+  const projectFolder = realPath(options.projectFolder);
+  const cacheFolder =
+    options.cacheFolder === undefined ? path.join(projectFolder, '.varve', 'cache') : options.cacheFolder;
+  const cache = openDigestCache(cacheFolder, projectFolder);
+  const identityByTable = new Map<string, CodeIdentity>();
+  const open: Question[] = [];
+  for (const table of tables) {
+    const known = sqlIdentity(table) ?? cache.get(table.spec.name, cacheKey(table, projectFolder));
+    if (known !== undefined) identityByTable.set(table.spec.name, known);
+    else if (functionOf(table) !== undefined) open.push(question(table));
+  }
+  if (open.length > 0) await digestOpen(open, projectFolder, cache, identityByTable);
+  return withParts(tables, identityByTable);
+}
+
+/** A table whose code is to be read. */
+interface Question {
+  readonly table: AnyTable;
+  readonly file: string | undefined;
+  readonly ownText: string;
+}
+
+function question(table: AnyTable): Question {
+  const { file } = table.definition;
+  return {
+    table,
+    file: file === undefined ? undefined : filePathOf(file),
+    ownText: functionOf(table)?.toString() ?? '',
+  };
+}
+
+function functionOf(table: AnyTable): AnyTable['definition']['make'] {
+  return table.definition.make ?? table.definition.makeWith;
+}
+
+function sqlIdentity(table: AnyTable): CodeIdentity | undefined {
+  const { query } = table.spec;
+  if (query === undefined) return undefined;
+  return identity('sql', { source: query, packages: {} });
+}
+
+/** What beside files decides an identity. */
+function cacheKey(table: AnyTable, projectFolder: string): string {
+  const { table: defined, file, ownText } = question(table);
+  const where = file === undefined ? '' : projectPath(projectFolder, file);
+  return sha256Text([where, defined.spec.form ?? '', ownText].join('\0'));
+}
+
+async function digestOpen(
+  questions: readonly Question[],
+  projectFolder: string,
+  cache: DigestCache,
+  identityByTable: Map<string, CodeIdentity>,
+): Promise<void> {
+  const ts = await loadTypeScript();
+  const files = [...new Set(questions.flatMap(({ file }) => (file === undefined ? [] : [file])))];
+  const graph = await loadModules(ts, files, projectFolder);
+  const reader: Reader = {
+    graph,
+    reach: createReach(graph),
+    versions: createPackageVersions(projectFolder),
+    projectDigest: lazily(() => folderDigest(projectFolder)),
+  };
+  for (const item of questions) {
+    const cached = await digestOne(reader, item);
+    identityByTable.set(item.table.spec.name, cached.identity);
+    if (cached.files !== undefined) {
+      cache.set(item.table.spec.name, {
+        key: cacheKey(item.table, projectFolder),
+        identity: cached.identity,
+        files: cached.files,
+        digestByFile: graph.contentDigestByFile,
+      });
+    }
+  }
+  cache.save();
+}
+
+interface Reader {
+  readonly graph: ModuleGraph;
+  readonly reach: ReturnType<typeof createReach>;
+  readonly versions: ReturnType<typeof createPackageVersions>;
+  readonly projectDigest: () => string;
+}
+
+/** An identity and the files that it depends on; undefined where it cannot be kept. */
+interface Digested {
+  readonly identity: CachedIdentity;
+  readonly files: readonly string[] | undefined;
+}
+
+async function digestOne(reader: Reader, { table, file, ownText }: Question): Promise<Digested> {
+  const module = file === undefined ? undefined : reader.graph.moduleByFile.get(file);
+  if (module === undefined) {
+    return {
+      identity: identity('text', { source: await ownNormalForm(ownText), packages: {} }),
+      files: undefined,
+    };
+  }
+  const found = findMake(reader.graph, module, table.spec.name, table.spec.form ?? 'make');
+  if (found.status === 'found') {
+    const reach = reader.reach.ofNode(module, found.node);
+    if (reach.open.size === 0) return bundleOf(reader, module, reach, found.text);
+  }
+  return moduleOf(reader, module, ownText, found.status === 'open');
+}
+
+function bundleOf(reader: Reader, module: CodeModule, reach: Reach, text: string): Digested {
+  const { packages, files, readsFolders } = reader.versions.of(reach.importersByPackage);
+  return {
+    identity: identity('bundle', { source: render(reach, text), packages }),
+    files: readsFolders ? undefined : [...filesOf(reader.graph, module), ...files],
+  };
+}
+
+async function moduleOf(
+  reader: Reader,
+  module: CodeModule,
+  ownText: string,
+  isOpen: boolean,
+): Promise<Digested> {
+  const reach = reader.reach.ofModule(module);
+  const { packages, files, readsFolders } = reader.versions.of(reach.importersByPackage);
+  const reachesAnything = isOpen || reach.open.size > 0;
+  const source = render(reach, await ownNormalForm(ownText));
+  return {
+    identity: identity('module', {
+      source: reachesAnything ? `${source}\n// every file of the project\n${reader.projectDigest()}` : source,
+      packages,
+    }),
+    files: reachesAnything || readsFolders ? undefined : [...filesOf(reader.graph, module), ...files],
+  };
+}
+
+function identity(
+  basis: CodeIdentity['basis'],
+  { source, packages }: Pick<CodeIdentity, 'source' | 'packages'>,
+): CachedIdentity {
+  // Text as a digest of its own: a lone surrogate in a string of the code has no canonical JSON.
+  const content = { version: 1, basis, source: sha256Text(source), packages };
+  return { digest: sha256Text(canonicalJson(content)), basis, packages, source };
+}
+
+/** Files in the order of their paths, units in the order of their texts: however the code is arranged. */
+function render({ unitsByModule, links }: Reach, entry: string): string {
+  const modules = [...unitsByModule]
+    .filter(([, units]) => units.size > 0)
+    .map(([module, units]) => `// ${module.path}\n${[...orderedTexts(units)].join('\n')}`);
+  return [...modules.toSorted(), '// names', ...[...links].toSorted(), '// make', entry].join('\n');
+}
+
+/** Effects keep their order, in which they run. */
+function orderedTexts(units: ReadonlySet<Unit>): readonly string[] {
+  const effects = [...units]
+    .filter(({ isEffect }) => isEffect)
+    .toSorted((left, right) => left.node.pos - right.node.pos);
+  const rest = [...units].filter(({ isEffect }) => !isEffect).map(({ text }) => text);
+  return [...rest.toSorted(), ...effects.map(({ text }) => text)];
+}
+
+/** Every file that importing a module can reach, and those whose absence decides what an import means. */
+function filesOf(graph: ModuleGraph, start: CodeModule): readonly string[] {
+  const files = new Set([start.file]);
+  for (const file of files) {
+    graph.consultedBy(file).forEach((consulted) => files.add(consulted));
+    for (const specifier of graph.moduleByFile.get(file)?.specifiers ?? []) {
+      const target = graph.resolve(specifier, file);
+      if (target.kind === 'local') files.add(target.file);
+    }
+  }
+  return [...files];
+}
+
+/** A function's text in normal form; a method's text is no expression by itself. */
+async function ownNormalForm(text: string): Promise<string> {
+  for (const attempt of [`(${text})`, `({${text}})`]) {
+    try {
+      return await normalForm(attempt, '.ts');
+    } catch {
+      // The next form is tried; text that has none is taken as it is, which only makes an edit show sooner.
+      continue;
+    }
+  }
+  return text;
+}
+
+function withParts(
+  tables: readonly AnyTable[],
+  identityByTable: Map<string, CodeIdentity>,
+): ReadonlyMap<string, CodeIdentity> {
+  for (const { spec } of tables) {
+    const master = spec.master === undefined ? undefined : identityByTable.get(spec.master);
+    if (master !== undefined) identityByTable.set(spec.name, master);
+  }
+  return identityByTable;
+}
+
+function lazily<T>(compute: () => T): () => T {
+  let known: { readonly value: T } | undefined;
+  return () => (known ??= { value: compute() }).value;
+}

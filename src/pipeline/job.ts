@@ -1,0 +1,78 @@
+/** Jobs: keys that are left out of populate for a reason, because their make failed or because someone said so. */
+import type { Json } from '../base/index.ts';
+import { sql, type Queryable } from '../store/index.ts';
+import { keyHash } from './read-plan.ts';
+import type { Relation } from './relation.ts';
+import type { MakeFailure } from './run-make.ts';
+import type { Key } from './key-source.ts';
+import { keysRecordset } from './write-rows.ts';
+
+/** A key that stands aside, as `varve jobs` shows it. */
+export interface Job {
+  readonly table: string;
+  readonly key: Json;
+  readonly state: 'error' | 'ignored';
+  readonly code: string | null;
+  readonly message: string | null;
+  readonly attempts: number;
+  readonly changedAt: string;
+}
+
+/** Records that the make of a key failed; once more where it failed before. */
+export async function recordFailure(
+  store: Queryable,
+  relation: Relation,
+  key: Key,
+  failure: MakeFailure,
+  run: string,
+): Promise<void> {
+  const columns = relation.spec.sourceKey.map((column) => sql`${column}::text, k.${sql.id(column)}`);
+  await store.execute(sql`
+    insert into varve.job (relation, key_hash, key, state, code, message, stack, attempts, run, changed_at)
+    select ${relation.id}, ${keyHash(sql`k`, relation.spec.sourceKey)}, jsonb_build_object(${sql.join(columns)}),
+      'error', ${failure.code}, ${printable(failure.message)}, ${failure.stack === null ? null : printable(failure.stack)}, 1, ${run}, now()
+    from (${keysRecordset(relation.spec, [key])}) k
+    on conflict (relation, key_hash) do update set state = 'error', code = excluded.code, message = excluded.message,
+      stack = excluded.stack, attempts = varve.job.attempts + 1, run = excluded.run, changed_at = excluded.changed_at`);
+}
+
+/** A make's own message may hold what no text column can. */
+function printable(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\u{FFFD}');
+}
+
+/** The jobs of these relations, by table and time. */
+export async function listJobs(store: Queryable, relations: readonly Relation[]): Promise<readonly Job[]> {
+  const rows = await store.query<{
+    name: string;
+    key: Json;
+    state: Job['state'];
+    code: string | null;
+    message: string | null;
+    attempts: number;
+    changed_at: string;
+  }>(sql`
+    select r.name, j.key, j.state, j.code, j.message, j.attempts, j.changed_at
+    from varve.job j join varve.relation r on r.id = j.relation
+    where j.relation = any(${relations.map(({ id }) => id)}::integer[]) order by r.name, j.changed_at, j.key_hash`);
+  return rows.map(({ name, changed_at: changedAt, ...rest }) => ({ table: name, changedAt, ...rest }));
+}
+
+/** Lets keys be computed again: forgets their jobs. Returns how many. */
+export async function retryJobs(store: Queryable, relations: readonly Relation[]): Promise<number> {
+  return store.execute(sql`
+    delete from varve.job where relation = any(${relations.map(({ id }) => id)}::integer[]) and state = 'error'`);
+}
+
+/** Leaves failed keys alone until they are retried by name. Returns how many. */
+export async function ignoreJobs(store: Queryable, relations: readonly Relation[]): Promise<number> {
+  return store.execute(sql`
+    update varve.job set state = 'ignored', changed_at = now()
+    where relation = any(${relations.map(({ id }) => id)}::integer[]) and state = 'error'`);
+}
+
+/** Forgets every job, ignored ones included. Returns how many. */
+export async function clearJobs(store: Queryable, relations: readonly Relation[]): Promise<number> {
+  return store.execute(sql`
+    delete from varve.job where relation = any(${relations.map(({ id }) => id)}::integer[])`);
+}

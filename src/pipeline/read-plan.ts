@@ -1,0 +1,160 @@
+/**
+ * How the declared reads of a table become SQL, once, for every use: handing inputs to a make, comparing them again in
+ * the transaction that writes, finding what is stale, attributing inputs in an evolution.
+ *
+ * For keys `k` with the columns of the source key:
+ *
+ * | read | joined as | digest of its input (32 bytes) |
+ * |---|---|---|
+ * | one, optional | `left join lab.mouse r0 on r0.mouse = k.mouse` | `digest_1(columns)`; that of nothing where there is no row |
+ * | many | `left join lateral (select digest ... where x.c = k.c) r1` | sha256 over the rows' digests, ordered by primary key |
+ * | whole table | `cross join (select digest ...) r2`, computed once | the same |
+ *
+ * The input of a key is the concatenation over its reads, in their order. A read of one row found through another read
+ * joins on that read's columns, so the order of joins follows the origins.
+ */
+import { sql, type Sql } from '../store/index.ts';
+import { relationOf, tableId, type Relations } from './relation.ts';
+import type { ForeignKeySpec, Origin, ReadSpec, TableSpec } from './spec.ts';
+
+/** The pieces of SQL for the reads of one table. */
+export interface ReadPlan {
+  /** The joins, to stand after `from ... k`. */
+  readonly joins: Sql;
+  /** `bytea`: the digests of all reads in order, null where a row that must be there is not. */
+  readonly inputs: Sql;
+  /** One digest each, in order: which read moved. */
+  readonly digests: readonly Sql[];
+  /** `rN` by read name. */
+  readonly aliasByRead: ReadonlyMap<string, Sql>;
+  /** SQL of the value that fills a child column of a filled foreign key. */
+  readonly fillByColumn: ReadonlyMap<string, Sql>;
+  /** A condition that holds when every read of cardinality `one`, and every required fill, found its row. */
+  readonly complete: Sql;
+}
+
+/** The digest of a row's columns. */
+export function rowDigest(alias: Sql, columns: readonly string[]): Sql {
+  // Past a hundred arguments a function call is refused; an array constructor has no such bound.
+  return sql`varve.digest_1(variadic array[${sql.join(columns.map((column) => sql`${alias}.${sql.id(column)}::text`))}]::text[])`;
+}
+
+/** The first 16 bytes of the digest of a key: what computations are found by. */
+export function keyHash(alias: Sql, columns: readonly string[]): Sql {
+  return sql`substr(${rowDigest(alias, columns)}, 1, 16)`;
+}
+
+/** The digest of a set of rows: order-independent input, ordered by primary key before hashing. */
+export function rowsDigest(alias: Sql, columns: readonly string[], primaryKey: readonly string[]): Sql {
+  const order = sql.join(primaryKey.map((column) => sql`${alias}.${sql.id(column)}`));
+  return sql`sha256(coalesce(string_agg(${rowDigest(alias, columns)}, ''::bytea order by ${order}), ''::bytea))`;
+}
+
+const NOTHING = sql`sha256(''::bytea)`;
+
+/** Builds the pieces for a table whose reads stand where `relations` says. */
+export function readPlan(spec: TableSpec, relations: Relations, key: Sql = sql`k`): ReadPlan {
+  const aliasByRead = new Map(spec.reads.map((read, index) => [read.name, sql.raw(`r${String(index)}`)]));
+  const source = (origin: Origin): Sql =>
+    origin.kind === 'key'
+      ? sql`${key}.${sql.id(origin.column)}`
+      : sql`${aliasByRead.get(origin.read) ?? key}.${sql.id(origin.column)}`;
+  const pieces = orderedReads(spec.reads).map((read) =>
+    joinRead(read, aliasByRead.get(read.name) ?? key, relations, source),
+  );
+  const fills = spec.foreignKeys.flatMap((foreignKey) => fillsOf(spec, foreignKey, aliasByRead, source));
+  const digests = spec.reads.map((read) => readDigest(read, aliasByRead.get(read.name) ?? key, relations));
+  const needed = [
+    ...spec.reads
+      .filter(({ cardinality }) => cardinality === 'one')
+      .map((read) => sql`${presence(read, aliasByRead.get(read.name) ?? key, relations)} is not null`),
+    sql`true`,
+  ];
+  return {
+    joins: sql.join(pieces, sql` `),
+    inputs: digests.length === 0 ? sql`''::bytea` : sql.join(digests, sql` || `),
+    digests,
+    aliasByRead,
+    fillByColumn: new Map(fills),
+    complete: sql.join(needed, sql` and `),
+  };
+}
+
+/** Reads whose origins are other reads come after them. */
+function orderedReads(reads: readonly ReadSpec[]): readonly ReadSpec[] {
+  const placed = new Set<string>();
+  const ordered: ReadSpec[] = [];
+  let open = [...reads];
+  while (open.length > 0) {
+    const ready = open.filter(({ match }) =>
+      Object.values(match).every((origin) => origin.kind === 'key' || placed.has(origin.read)),
+    );
+    // A circle of origins cannot be written with constants; if one arrives, the join fails in the database by name.
+    const next = ready.length === 0 ? open : ready;
+    next.forEach((read) => placed.add(read.name));
+    ordered.push(...next);
+    open = open.filter((read) => !placed.has(read.name));
+  }
+  return ordered;
+}
+
+function joinRead(read: ReadSpec, alias: Sql, relations: Relations, source: (origin: Origin) => Sql): Sql {
+  const relation = relationOf(relations, read.table);
+  const table = tableId(relation.placement);
+  const { primaryKey } = relation.spec;
+  if (read.cardinality !== 'many') {
+    const on = Object.entries(read.match).map(
+      ([column, origin]) => sql`${alias}.${sql.id(column)} = ${source(origin)}`,
+    );
+    return sql`left join ${table} ${alias} on ${sql.join(on, sql` and `)}`;
+  }
+  const digest = sql`${rowsDigest(sql`x`, read.columns, primaryKey)} as digest`;
+  const where = Object.entries(read.match).map(
+    ([column, origin]) => sql`x.${sql.id(column)} = ${source(origin)}`,
+  );
+  // Without a match the subquery depends on nothing, so it is computed once for all keys.
+  return where.length === 0
+    ? sql`cross join (select ${digest} from ${table} x) ${alias}`
+    : sql`cross join lateral (select ${digest} from ${table} x where ${sql.join(where, sql` and `)}) ${alias}`;
+}
+
+function readDigest(read: ReadSpec, alias: Sql, relations: Relations): Sql {
+  if (read.cardinality === 'many') return sql`${alias}.digest`;
+  return sql`case when ${presence(read, alias, relations)} is null then ${NOTHING} else ${rowDigest(alias, read.columns)} end`;
+}
+
+/** A column that is never null in a row that is there. */
+function presence(read: ReadSpec, alias: Sql, relations: Relations): Sql {
+  const [first] = relationOf(relations, read.table).spec.primaryKey;
+  return sql`${alias}.${sql.id(first ?? '')}`;
+}
+
+/** A filled foreign key takes its columns from the row that is read through it, so that it is null when that row is not there. */
+function fillsOf(
+  spec: TableSpec,
+  key: ForeignKeySpec,
+  aliasByRead: ReadonlyMap<string, Sql>,
+  source: (origin: Origin) => Sql,
+): readonly (readonly [string, Sql])[] {
+  const { fills } = key;
+  if (fills === undefined) return [];
+  const read = spec.reads.find((candidate) => candidate.table === key.to && sameMatch(candidate, key));
+  const alias = read === undefined ? undefined : aliasByRead.get(read.name);
+  return Object.entries(key.columns).map(([child, parent]) => {
+    const origin = fills[child];
+    const value =
+      alias === undefined
+        ? origin === undefined
+          ? sql`null`
+          : source(origin)
+        : sql`${alias}.${sql.id(parent)}`;
+    return [child, value] as const;
+  });
+}
+
+function sameMatch(read: ReadSpec, key: ForeignKeySpec): boolean {
+  return Object.entries(key.columns).every(([child, parent]) => {
+    const wanted = key.fills?.[child];
+    return wanted !== undefined && JSON.stringify(read.match[parent]) === JSON.stringify(wanted);
+  });
+}

@@ -1,0 +1,127 @@
+/**
+ * Relations: the generations of each table that the catalog knows, and where their rows physically stand. A table's name
+ * is what people say; its relation is what computations point to, so that a result stays traceable when the structure
+ * around it changes.
+ */
+import { refusal, VarveError, type Finding } from '../base/index.ts';
+import { sql, type Queryable, type Sql } from '../store/index.ts';
+import type { DefinitionSet } from './definition-set.ts';
+import { sameJson } from './same-json.ts';
+import { splitName, type TableSpec } from './spec.ts';
+
+/** Where rows stand. */
+export interface Placement {
+  readonly schema: string;
+  readonly table: string;
+}
+
+/** One generation of one table. */
+export interface Relation {
+  readonly id: number;
+  readonly name: string;
+  readonly spec: TableSpec;
+  readonly placement: Placement;
+  readonly state: 'building' | 'live' | 'retired' | 'copy';
+}
+
+/** Relations by table name: the world that a statement is written for. */
+export type Relations = ReadonlyMap<string, Relation>;
+
+/** The table in the database, quoted. */
+export function tableId(placement: Placement): Sql {
+  return sql.id(placement.schema, placement.table);
+}
+
+/** Where a table stands unless an evolution says otherwise. */
+export function defaultPlacement(spec: TableSpec): Placement {
+  return splitName(spec.name);
+}
+
+/** The relation of a table that must be there. Errors: throws `not_deployed`. */
+export function relationOf(relations: Relations, name: string): Relation {
+  const relation = relations.get(name);
+  if (relation !== undefined) return relation;
+  throw new VarveError('not_deployed', {
+    detail: { table: name },
+    hint: 'Run `varve plan` and `varve apply` to create it.',
+  });
+}
+
+/** The live relations of a database; empty before the first deployment. */
+export async function loadRelations(store: Queryable): Promise<Relations> {
+  const rows = await store.query<RelationRow>(sql`
+    select id, name, spec, physical_schema, physical_name, state from varve.relation where state = 'live'`);
+  return new Map(rows.map((row) => [row.name, toRelation(row)]));
+}
+
+/** Adds a relation. */
+export async function insertRelation(
+  store: Queryable,
+  relation: Omit<Relation, 'id'> & { readonly run: string; readonly predecessor: number | null },
+): Promise<Relation> {
+  const [row] = await store.query<RelationRow>(sql`
+    insert into varve.relation
+      (name, spec, physical_schema, physical_name, state, predecessor, since_run, since_at)
+    values (${relation.name}, ${JSON.stringify(relation.spec)}::jsonb, ${relation.placement.schema},
+      ${relation.placement.table}, ${relation.state}, ${relation.predecessor}, ${relation.run}, now())
+    returning id, name, spec, physical_schema, physical_name, state`);
+  if (row === undefined) throw new VarveError('internal', { hint: 'Report this: an insert returned no row.' });
+  return toRelation(row);
+}
+
+interface RelationRow extends Record<string, unknown> {
+  readonly id: number;
+  readonly name: string;
+  readonly spec: TableSpec;
+  readonly physical_schema: string;
+  readonly physical_name: string;
+  readonly state: Relation['state'];
+}
+
+function toRelation(row: RelationRow): Relation {
+  return {
+    id: row.id,
+    name: row.name,
+    spec: row.spec,
+    placement: { schema: row.physical_schema, table: row.physical_name },
+    state: row.state,
+  };
+}
+
+/** Records that a set is live from now on; the same set again records one more deployment of it. */
+export async function recordDeployment(
+  store: Queryable,
+  set: DefinitionSet,
+  digest: string,
+  run: string,
+): Promise<void> {
+  await store.execute(sql`
+    with known as (
+      insert into varve.definition_set (digest, body) values (${digest}, ${JSON.stringify(set)}::jsonb)
+      on conflict (digest) do update set digest = excluded.digest returning id)
+    insert into varve.deployment (definition_set, run) select id, ${run} from known`);
+}
+
+/** The digest and body of the set that is live; undefined before the first deployment. */
+export async function deployedSet(
+  store: Queryable,
+): Promise<{ readonly digest: string; readonly set: DefinitionSet } | undefined> {
+  const [row] = await store.query<{ digest: string; body: DefinitionSet }>(sql`
+    select s.digest, s.body from varve.deployment d join varve.definition_set s on s.id = d.definition_set
+    order by d.id desc limit 1`);
+  return row === undefined ? undefined : { digest: row.digest, set: row.body };
+}
+
+/** The tables whose deployed structure is not what the definitions say: nothing may be computed for them. */
+export function mismatches(relations: Relations, specs: readonly TableSpec[]): readonly Finding[] {
+  return specs.flatMap((spec) => {
+    const relation = relations.get(spec.name);
+    if (relation !== undefined && sameJson(relation.spec, spec)) return [];
+    return [
+      refusal('not_deployed', spec.name, {
+        detail: { found: relation === undefined ? 'no such table yet' : 'another definition is deployed' },
+        hint: 'Run `varve plan` to see what would change, then `varve apply`.',
+      }),
+    ];
+  });
+}

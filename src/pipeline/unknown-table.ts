@@ -1,0 +1,13 @@
+import { nearestName, refusal, type Finding } from '../base/index.ts';
+
+/** The refusal of a table name that stands for nothing, with the nearest that does. */
+export function unknownTable(name: string, known: readonly string[]): Finding {
+  const nearest = nearestName(name, known);
+  return refusal('unknown_table', name, {
+    detail: nearest === undefined ? {} : { nearest },
+    hint:
+      nearest === undefined
+        ? `Name one of: ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', ...' : ''}.`
+        : `Did you mean ${nearest}?`,
+  });
+}

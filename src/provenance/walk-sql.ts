@@ -1,0 +1,490 @@
+/**
+ * A walk as one statement.
+ *
+ * Each table of the walk has a CTE `r<i>` with its affected rows, reduced to the columns that later steps match on, and
+ * `n<i>` with their number. Both are made once, whatever the number of paths, so the cost follows edges and rows.
+ *
+ * | table reached by | affected rows |
+ * |---|---|
+ * | the start | `where (condition)` |
+ * | one edge | a semi-join with the source's rows: no row comes twice, so nothing has to be made distinct |
+ * | several edges | one scan with a left join per edge; for few rows a union by row identity |
+ * | a circle of edges | a recursive CTE of row identities, to the fixpoint |
+ *
+ * Few and many. The planner cannot see how many rows a CTE will have: it assumes that half of the next table matches,
+ * so a walk from a single row would read every table below. Each step therefore has two arms, of which the number that
+ * was counted opens one: `few` reads its source through a LIMIT that it never reaches, which tells the planner to look
+ * rows up by index; `many` joins whole sets. The other arm is never started.
+ *
+ * Row identity is `(tableoid, ctid)`: stable within the statement's snapshot, there without any key, and comparable for
+ * every type of column.
+ */
+import { sql, type Sql } from '../store/index.ts';
+import type { GraphEdge, GraphTable } from './graph.ts';
+import { isCircle, type Arc, type Walk } from './walk.ts';
+
+/** A part row that would go while its master stays: to be counted with the walk. */
+export interface PartCheck {
+  readonly edge: GraphEdge;
+}
+
+/** A walk's statement, and how to read the one row it returns. */
+export interface WalkStatement {
+  /** Returns `{ counts, hits, strays, s0, s1 ... }`. */
+  readonly statement: Sql;
+  /** The tables of `counts`, in order. */
+  readonly tables: readonly string[];
+  /** The arcs of `hits`: how many rows came by each. An arc that is alone at its table is not listed. */
+  readonly hits: readonly Arc[];
+  /** The checks of `strays`; `s<i>` lists keys of the first ten of check i. */
+  readonly checks: readonly PartCheck[];
+}
+
+/** Builds the statement of a walk. */
+export function walkStatement(walk: Walk, checks: readonly PartCheck[] = []): WalkStatement {
+  const layout = createLayout(walk, checks);
+  const ctes = walk.components.flatMap((component, at) =>
+    isCircle(walk, component) ? circleCtes(layout, component, at) : tableCtes(layout, component[0] ?? ''),
+  );
+  const hits = walk.components.flatMap((component) => countedArcs(layout, component));
+  const tables = walk.components.flat();
+  const counts = tables.map((table) => countOf(layout, table));
+  const hitCounts = hits.map(
+    (arc) => sql`(select ${hitName(layout, arc)} from ${nameOf(layout, 'n', arc.target)})`,
+  );
+  const strays = checks.map((_, at) => sql`(select count(*) from ${sql.raw(`v${at}`)})`);
+  const samples = checks.map((check, at) => sql`, ${sampleOf(layout, check, at)} as ${sql.raw(`s${at}`)}`);
+  const statement = sql`with recursive ${sql.join([...ctes, ...checks.map((check, at) => strayCte(layout, check, at))], sql`, `)}
+select ${arrayOf(counts)} as counts, ${arrayOf(hitCounts)} as hits, ${arrayOf(strays)} as strays${sql.join(samples, sql``)}`;
+  return { statement, tables, hits, checks };
+}
+
+function arrayOf(items: readonly Sql[]): Sql {
+  return sql`array[${sql.join(items)}]::int8[]`;
+}
+
+/** What every step needs to know of the others. */
+interface Layout {
+  readonly walk: Walk;
+  readonly indexByTable: ReadonlyMap<string, number>;
+  readonly arcsByTarget: ReadonlyMap<string, readonly Arc[]>;
+  /** The columns that later steps match on, by table; their place is their name `k<i>` in `r<i>`. */
+  readonly keysByTable: ReadonlyMap<string, readonly string[]>;
+  /** Tables whose `r<i>` later steps read. */
+  readonly sources: ReadonlySet<string>;
+  /** Tables whose `r<i>` needs the partition of each row. */
+  readonly partitioned: ReadonlySet<string>;
+}
+
+function createLayout(walk: Walk, checks: readonly PartCheck[]): Layout {
+  const keysByTable = new Map(walk.components.flat().map((table) => [table, new Set<string>()]));
+  const keep = (table: string, columns: readonly string[]): void =>
+    columns.forEach((column) => keysByTable.get(table)?.add(column));
+  for (const { edge, source, toParent } of walk.arcs) {
+    keep(source, toParent ? Object.keys(edge.columns) : Object.values(edge.columns));
+  }
+  for (const { edge } of checks) {
+    keep(edge.from, [...Object.keys(edge.columns), ...tableOf(walk, edge.from).primaryKey]);
+    keep(edge.to, Object.values(edge.columns));
+  }
+  const partitioned = walk.arcs.filter((arc) => partitionOf(arc, 'source') !== undefined);
+  return {
+    walk,
+    indexByTable: new Map(walk.components.flat().map((table, at) => [table, at])),
+    arcsByTarget: Map.groupBy(walk.arcs, ({ target }) => target),
+    keysByTable: new Map([...keysByTable].map(([table, columns]) => [table, [...columns]])),
+    sources: new Set([
+      ...walk.arcs.map(({ source }) => source),
+      ...checks.flatMap(({ edge }) => [edge.from, edge.to]),
+    ]),
+    partitioned: new Set(partitioned.map(({ source }) => source)),
+  };
+}
+
+// ---- names
+
+function tableOf(walk: Walk, table: string): GraphTable {
+  const found = walk.graph.tables.get(table);
+  if (found === undefined) throw new TypeError(`${table} is not in the graph it was found in`);
+  return found;
+}
+
+function relation(layout: Layout, table: string): Sql {
+  const { schema, name } = tableOf(layout.walk, table);
+  return sql.id(schema, name);
+}
+
+function nameOf(layout: Layout, letter: 'r' | 'n', table: string): Sql {
+  return sql.raw(`${letter}${layout.indexByTable.get(table)}`);
+}
+
+/** Prefixed, so that a column of the user's table in a condition is never taken for it. */
+function keyName(layout: Layout, table: string, column: string): Sql {
+  return sql.raw(`varve_k${layout.keysByTable.get(table)?.indexOf(column)}`);
+}
+
+function hitName(layout: Layout, arc: Arc): Sql {
+  return sql.raw(`varve_h${layout.arcsByTarget.get(arc.target)?.indexOf(arc)}`);
+}
+
+function countOf(layout: Layout, table: string): Sql {
+  return sql`(select n from ${nameOf(layout, 'n', table)})`;
+}
+
+/** The kept columns of a table, from its own relation or from a subquery that has named them already. */
+function keyList(layout: Layout, table: string, of: Sql = relation(layout, table)): readonly Sql[] {
+  const keys = layout.keysByTable.get(table) ?? [];
+  const named = keys.map((column) => sql`${of}.${sql.id(column)} as ${keyName(layout, table, column)}`);
+  return layout.partitioned.has(table) ? [...named, sql`${of}.tableoid as varve_part`] : named;
+}
+
+// ---- conditions
+
+/** Target row matches source row, by the edge's column map. */
+function match(layout: Layout, { edge, source, toParent }: Arc, target: Sql, alias: Sql): readonly Sql[] {
+  return Object.entries(edge.columns).map(([child, parent]) => {
+    const known = sql`${alias}.${keyName(layout, source, toParent ? child : parent)}`;
+    const sought = sql`${target}.${sql.id(toParent ? parent : child)}`;
+    const operator = equality(edge, child);
+    return toParent ? sql`${sought} ${operator} ${known}` : sql`${known} ${operator} ${sought}`;
+  });
+}
+
+/** The foreign key's own operator, parent on its left. Without its schema, citext would be compared as text. */
+function equality(edge: GraphEdge, child: string): Sql {
+  const schema = edge.operatorSchemas?.[child];
+  return schema === undefined ? sql`=` : sql`operator(${sql.id(schema)}.=)`;
+}
+
+function partitionOf({ edge, toParent }: Arc, end: 'source' | 'target'): string | undefined {
+  return (end === 'source') === toParent ? edge.fromPartition : edge.toPartition;
+}
+
+/** A row is in the partition that the constraint stands on, or in a partition of it. */
+function inPartition(partition: string | undefined, oid: Sql): readonly Sql[] {
+  if (partition === undefined) return [];
+  return [sql`${oid} in (select relid from pg_catalog.pg_partition_tree(${partition}::regclass))`];
+}
+
+function allOf(conditions: readonly Sql[]): Sql {
+  return conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `);
+}
+
+function seedCondition({ condition }: { readonly condition?: Sql }): Sql {
+  return condition === undefined ? sql`true` : sql`(${condition})`;
+}
+
+/** A row of the target has a source row by this arc; with a limit for the arm of few. */
+function semiJoin(layout: Layout, arc: Arc, limit?: number): Sql {
+  if (isWhole(arc)) return sql`${countOf(layout, arc.source)} > 0`;
+  const rows = nameOf(layout, 'r', arc.source);
+  const from = limit === undefined ? rows : sql`(select * from ${rows} limit ${sql.raw(String(limit))})`;
+  const target = relation(layout, arc.target);
+  return allOf([
+    ...inPartition(partitionOf(arc, 'target'), sql`${target}.tableoid`),
+    sql`exists (select from ${from} s where ${allOf([
+      ...match(layout, arc, target, sql`s`),
+      ...inPartition(partitionOf(arc, 'source'), sql`s.varve_part`),
+    ])})`,
+  ]);
+}
+
+function isWhole({ edge }: Arc): boolean {
+  return Object.keys(edge.columns).length === 0;
+}
+
+// ---- a table that is no circle
+
+type Source = { readonly arc: Arc } | { readonly seed: Sql };
+
+function sourcesOf(layout: Layout, table: string, arcs: readonly Arc[]): readonly Source[] {
+  const seeds = layout.walk.seeds.filter((seed) => seed.table === table);
+  return [...arcs.map((arc) => ({ arc })), ...seeds.map((seed) => ({ seed: seedCondition(seed) }))];
+}
+
+function tableCtes(layout: Layout, table: string): readonly Sql[] {
+  const arcs = layout.arcsByTarget.get(table) ?? [];
+  const sources = sourcesOf(layout, table, arcs);
+  const together = layout.walk.converge === 'all' || sources.length === 1;
+  const rows = together ? jointRows(layout, table, sources) : anyRows(layout, table, sources);
+  const counted = together ? [] : arcs;
+  const hits = counted.map(
+    (arc) => sql`, count(*) filter (where ${hitName(layout, arc)}) as ${hitName(layout, arc)}`,
+  );
+  const rowsName = nameOf(layout, 'r', table);
+  const keep = layout.sources.has(table) ? sql`materialized` : sql`not materialized`;
+  return [
+    sql`${rowsName} as ${keep} (${rows})`,
+    sql`${nameOf(layout, 'n', table)} as materialized (select count(*) as n${sql.join(hits, sql``)} from ${rowsName})`,
+  ];
+}
+
+/** Rows that fulfil all of their sources; with one source, the rows it reaches. */
+function jointRows(layout: Layout, table: string, sources: readonly Source[]): Sql {
+  const arm = (gates: readonly Sql[], limit?: number): Sql => {
+    const conditions = sources.map((source) =>
+      'arc' in source ? semiJoin(layout, source.arc, limit) : source.seed,
+    );
+    return sql`select ${sql.join(keyList(layout, table))} from ${relation(layout, table)} where ${allOf([...gates, ...conditions])}`;
+  };
+  return sql.join(arms(layout, table, sources, arm), sql` union all `);
+}
+
+/** The arms of a step: of few and of many rows, or one alone where the table is small or nothing is counted before. */
+function arms(
+  layout: Layout,
+  table: string,
+  sources: readonly Source[],
+  arm: (gates: readonly Sql[], limit?: number) => Sql,
+): readonly Sql[] {
+  const limit = fewLimit(tableOf(layout.walk, table));
+  const counted = new Set(sources.flatMap((source) => ('arc' in source ? [source.arc.source] : [])));
+  if (limit === 0 || counted.size === 0) return [arm([])];
+  const few = [...counted].map((source) => sql`${countOf(layout, source)} <= ${sql.raw(String(limit))}`);
+  const many = sql`not (${allOf(few)})`;
+  return [arm(few, limit), arm([many])];
+}
+
+const SMALL_TABLE_ROWS = 1_000;
+const UNKNOWN_TABLE_LIMIT = 200;
+
+/**
+ * How many source rows are few: about as many look-ups by index as the planner holds for cheaper than one scan of the
+ * table, at its own prices (a page 1, a row 0.01, a look-up near 10). 0 where the table is so small that one arm will do.
+ */
+function fewLimit({ rowEstimate, pageEstimate }: GraphTable): number {
+  if (rowEstimate === undefined || pageEstimate === undefined) return UNKNOWN_TABLE_LIMIT;
+  if (rowEstimate < SMALL_TABLE_ROWS) return 0;
+  return Math.min(100_000, Math.floor((pageEstimate + rowEstimate * 0.01) / 10)) + 1;
+}
+
+/** Rows that fulfil any of several sources, each once, with a mark for each arc they came by. */
+function anyRows(layout: Layout, table: string, sources: readonly Source[]): Sql {
+  const arm = (gates: readonly Sql[], limit?: number): Sql =>
+    limit === undefined
+      ? scanOnce(layout, table, sources, gates)
+      : unionByRow(layout, table, sources, gates, limit);
+  return sql.join(arms(layout, table, sources, arm), sql` union all `);
+}
+
+function hitColumn(at: number): Sql {
+  return sql.raw(`varve_h${at}`);
+}
+
+function unionByRow(
+  layout: Layout,
+  table: string,
+  sources: readonly Source[],
+  gates: readonly Sql[],
+  limit: number,
+): Sql {
+  const of = relation(layout, table);
+  const selects = sources.map((source, at) => {
+    const hits = sources.map((_, other) => sql`${sql.raw(String(other === at))} as ${hitColumn(other)}`);
+    const list = [
+      sql`${of}.tableoid as varve_o`,
+      sql`${of}.ctid as varve_t`,
+      ...keyList(layout, table),
+      ...hits,
+    ];
+    const condition = 'arc' in source ? semiJoin(layout, source.arc, limit) : source.seed;
+    return sql`select ${sql.join(list)} from ${of} where ${allOf([...gates, condition])}`;
+  });
+  const keys = keyNames(layout, table);
+  const anyHits = sources.map((_, at) => sql`bool_or(${hitColumn(at)}) as ${hitColumn(at)}`);
+  return sql`(select ${sql.join([...keys, ...anyHits])} from (${sql.join(selects, sql` union all `)}) u group by ${sql.join([sql`varve_o`, sql`varve_t`, ...keys])})`;
+}
+
+function keyNames(layout: Layout, table: string): readonly Sql[] {
+  const names = (layout.keysByTable.get(table) ?? []).map((column) => keyName(layout, table, column));
+  return layout.partitioned.has(table) ? [...names, sql`varve_part`] : names;
+}
+
+function scanOnce(layout: Layout, table: string, sources: readonly Source[], gates: readonly Sql[]): Sql {
+  const of = relation(layout, table);
+  const joins = sources.map((source, at) => hitJoin(layout, table, source, at));
+  const hits = joins.map(({ hit }, at) => sql`${hit} as ${hitColumn(at)}`);
+  const anyHit = sql.join(
+    joins.map(({ hit }) => hit),
+    sql` or `,
+  );
+  return sql`select ${sql.join([...keyList(layout, table), ...hits])} from ${of}${sql.join(
+    joins.map(({ join }) => join),
+    sql``,
+  )} where ${allOf([...gates, sql`(${anyHit})`])}`;
+}
+
+/** A left join that marks the rows of one source; it never multiplies a row, for its right side is distinct. */
+function hitJoin(
+  layout: Layout,
+  table: string,
+  source: Source,
+  at: number,
+): { readonly join: Sql; readonly hit: Sql } {
+  const of = relation(layout, table);
+  const alias = sql.raw(`varve_j${at}`);
+  const hit = sql`(${alias}.varve_hit is not null)`;
+  if ('seed' in source) {
+    const rows = sql`select ${of}.tableoid as varve_o, ${of}.ctid as varve_t, true as varve_hit from ${of} where ${source.seed}`;
+    return {
+      hit,
+      join: sql` left join (${rows}) ${alias} on ${of}.tableoid = ${alias}.varve_o and ${of}.ctid = ${alias}.varve_t`,
+    };
+  }
+  const { arc } = source;
+  if (isWhole(arc)) return { hit: sql`(${countOf(layout, arc.source)} > 0)`, join: sql`` };
+  const keys = sourceKeys(layout, arc);
+  // A foreign key's parent columns are unique; whatever else the rows are matched by may repeat.
+  const isUnique = !arc.toParent && arc.edge.kind !== 'read' && arc.edge.kind !== 'model';
+  const rows = sql`select ${isUnique ? sql`` : sql`distinct `}${sql.join(keys)}, true as varve_hit from ${nameOf(layout, 'r', arc.source)} where ${allOf(
+    inPartition(partitionOf(arc, 'source'), sql`varve_part`),
+  )}`;
+  const on = [
+    ...match(layout, arc, of, alias),
+    ...inPartition(partitionOf(arc, 'target'), sql`${of}.tableoid`),
+  ];
+  return { hit, join: sql` left join (${rows}) ${alias} on ${allOf(on)}` };
+}
+
+function sourceKeys(layout: Layout, { edge, source, toParent }: Arc): readonly Sql[] {
+  const columns = new Set(toParent ? Object.keys(edge.columns) : Object.values(edge.columns));
+  return [...columns].map((column) => keyName(layout, source, column));
+}
+
+// ---- a circle
+
+/**
+ * `c<i>` holds `(tab, via, o, t)`: table, arc it came by (-1 from the start), row identity. `union` drops what is known,
+ * so the recursion ends when nothing new is found. Where every look-up has an index, a step looks up; else the pairs of
+ * all rows of the circle are joined once, so that no step scans a table per row.
+ */
+function circleCtes(layout: Layout, component: readonly string[], at: number): readonly Sql[] {
+  const inside = layout.walk.arcs.filter(
+    ({ source, target }) => component.includes(source) && component.includes(target),
+  );
+  const name = sql.raw(`c${at}`);
+  const seeds = component.flatMap((table) => circleSeeds(layout, table, inside));
+  const isLookedUp = inside.every((arc) => !isWhole(arc) && (arc.toParent || arc.edge.indexed === true));
+  const pairs = sql.raw(`p${at}`);
+  const step = isLookedUp
+    ? sql`select x.* from ${name} r cross join lateral (${sql.join(
+        inside.map((arc) => lookUp(layout, arc)),
+        sql` union all `,
+      )}) x`
+    : sql`select p.tab, p.via, p.o, p.t from ${name} r join ${pairs} p on p.stab = r.tab and p.so = r.o and p.st = r.t`;
+  const pairsCte = sql`${pairs} as materialized (${sql.join(
+    inside.map((arc) => pairsOf(layout, arc)),
+    sql` union all `,
+  )})`;
+  return [
+    ...(isLookedUp ? [] : [pairsCte]),
+    sql`${name}(tab, via, o, t) as (${sql.join(seeds, sql` union all `)} union ${step})`,
+    ...component.flatMap((table) => circleTableCtes(layout, table, name)),
+  ];
+}
+
+function circleSeeds(layout: Layout, table: string, inside: readonly Arc[]): readonly Sql[] {
+  const outside = (layout.arcsByTarget.get(table) ?? []).filter((arc) => !inside.includes(arc));
+  const of = relation(layout, table);
+  return sourcesOf(layout, table, outside).flatMap((source) => {
+    const via = 'arc' in source ? layout.walk.arcs.indexOf(source.arc) : -1;
+    const arm = (gates: readonly Sql[], limit?: number): Sql => {
+      const condition = 'arc' in source ? semiJoin(layout, source.arc, limit) : source.seed;
+      return sql`select ${number(tab(layout, table))}, ${number(via)}, ${of}.tableoid, ${of}.ctid from ${of} where ${allOf([...gates, condition])}`;
+    };
+    return arms(layout, table, [source], arm);
+  });
+}
+
+function tab(layout: Layout, table: string): number {
+  return layout.indexByTable.get(table) ?? -1;
+}
+
+function number(value: number): Sql {
+  return sql.raw(`${value}::int`);
+}
+
+function lookUp(layout: Layout, arc: Arc): Sql {
+  const { target } = arc;
+  return sql`select ${number(tab(layout, target))} as tab, ${number(layout.walk.arcs.indexOf(arc))} as via, n.tableoid as o, n.ctid as t
+    from ${relation(layout, arc.source)} s join ${relation(layout, target)} n on ${allOf(rowMatch(arc))}
+    where r.tab = ${number(tab(layout, arc.source))} and s.tableoid = r.o and s.ctid = r.t`;
+}
+
+function pairsOf(layout: Layout, arc: Arc): Sql {
+  const { source, target } = arc;
+  return sql`select ${number(tab(layout, source))} as stab, s.tableoid as so, s.ctid as st,
+    ${number(tab(layout, target))} as tab, ${number(layout.walk.arcs.indexOf(arc))} as via, n.tableoid as o, n.ctid as t
+    from ${relation(layout, source)} s join ${relation(layout, target)} n on ${allOf(rowMatch(arc))}`;
+}
+
+/** Rows `s` and `n` match, both of the tables themselves. */
+function rowMatch(arc: Arc): readonly Sql[] {
+  const [parent, child] = arc.toParent ? [sql`n`, sql`s`] : [sql`s`, sql`n`];
+  return [
+    ...Object.entries(arc.edge.columns).map(
+      ([from, to]) => sql`${parent}.${sql.id(to)} ${equality(arc.edge, from)} ${child}.${sql.id(from)}`,
+    ),
+    ...inPartition(partitionOf(arc, 'source'), sql`s.tableoid`),
+    ...inPartition(partitionOf(arc, 'target'), sql`n.tableoid`),
+  ];
+}
+
+function circleTableCtes(layout: Layout, table: string, circle: Sql): readonly Sql[] {
+  const of = relation(layout, table);
+  const here = sql`tab = ${number(tab(layout, table))}`;
+  const found = sql.raw(`f${tab(layout, table)}`);
+  const limit = fewLimit(tableOf(layout.walk, table)) || SMALL_TABLE_ROWS;
+  const few = sql`(select n from ${nameOf(layout, 'n', table)}) <= ${sql.raw(String(limit))}`;
+  const arm = (gate: Sql, rows: Sql): Sql =>
+    sql`select ${sql.join(keyList(layout, table))} from ${rows} f join ${of} on ${of}.tableoid = f.o and ${of}.ctid = f.t where ${gate}`;
+  const hits = (layout.arcsByTarget.get(table) ?? []).map((arc) => {
+    const via = number(layout.walk.arcs.indexOf(arc));
+    return sql`, (select count(*) from ${circle} where ${here} and via = ${via}) as ${hitName(layout, arc)}`;
+  });
+  return [
+    sql`${found} as materialized (select distinct o, t from ${circle} where ${here})`,
+    sql`${nameOf(layout, 'n', table)} as materialized (select (select count(*) from ${found}) as n${sql.join(hits, sql``)})`,
+    sql`${nameOf(layout, 'r', table)} as materialized (${arm(few, sql`(select * from ${found} limit ${sql.raw(String(limit))})`)}
+      union all ${arm(sql`not ${few}`, found)})`,
+  ];
+}
+
+function countedArcs(layout: Layout, component: readonly string[]): readonly Arc[] {
+  const isCircular = isCircle(layout.walk, component);
+  return component.flatMap((table) => {
+    const arcs = layout.arcsByTarget.get(table) ?? [];
+    const seeds = layout.walk.seeds.filter((seed) => seed.table === table);
+    const isCounted = isCircular || (layout.walk.converge === 'any' && arcs.length + seeds.length > 1);
+    return isCounted ? arcs : [];
+  });
+}
+
+// ---- parts
+
+/** The part rows that would go while their master stays. */
+function strayCte(layout: Layout, { edge }: PartCheck, at: number): Sql {
+  const columns = Object.entries(edge.columns);
+  const given = columns.map(([child]) => sql`p.${keyName(layout, edge.from, child)} is not null`);
+  const masters = layout.indexByTable.has(edge.to)
+    ? [
+        sql`not exists (select from ${nameOf(layout, 'r', edge.to)} m where ${allOf(
+          columns.map(
+            ([child, parent]) =>
+              sql`m.${keyName(layout, edge.to, parent)} ${equality(edge, child)} p.${keyName(layout, edge.from, child)}`,
+          ),
+        )})`,
+      ]
+    : [];
+  return sql`${sql.raw(`v${at}`)} as materialized (select p.* from ${nameOf(layout, 'r', edge.from)} p where ${allOf([...given, ...masters])})`;
+}
+
+const SAMPLE_KEYS = 10;
+
+function sampleOf(layout: Layout, { edge }: PartCheck, at: number): Sql {
+  const { primaryKey } = tableOf(layout.walk, edge.from);
+  const members = primaryKey.map((column) => sql`${column}::text, ${keyName(layout, edge.from, column)}`);
+  const order = primaryKey.map((column) => keyName(layout, edge.from, column));
+  if (order.length === 0) return sql`null::json`;
+  return sql`(select json_agg(j) from (select json_build_object(${sql.join(members)}) as j from ${sql.raw(`v${at}`)} order by ${sql.join(order)} limit ${sql.raw(String(SAMPLE_KEYS))}) l)`;
+}

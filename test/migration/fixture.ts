@@ -1,0 +1,60 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock, systemRandomBytes } from '../../src/base/index.ts';
+import { planMigration, writeBundle, type RunnerOptions } from '../../src/migration/index.ts';
+import { sql, type Store } from '../../src/store/index.ts';
+import { doubleDraft, doubleKind } from './double-kind.ts';
+
+/** A `migrations` folder of its own that is removed when disposed. */
+export async function migrationsFolder(): Promise<AsyncDisposable & { readonly root: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'varve-migrations-'));
+  return {
+    root: join(folder, 'migrations'),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Runner options for tests: the machine's clock, the small kind. */
+export function runnerOptions(store: Store, root: string): RunnerOptions {
+  return {
+    store,
+    kinds: [doubleKind],
+    root,
+    environment: 'dev',
+    actor: { principal: 'user:test', role: 'runner' },
+    host: 'test-host',
+    processId: process.pid,
+    gitCommit: null,
+    paramsDigest: null,
+    clock: systemClock,
+    randomBytes: systemRandomBytes,
+  };
+}
+
+/** `schema.thing` with five rows, and a planned bundle that doubles it. */
+export async function plannedDouble(
+  options: RunnerOptions,
+  schema: string,
+  about: { readonly id?: string; readonly failAt?: string; readonly rows?: number } = {},
+): Promise<{ readonly id: string; readonly table: string }> {
+  const { id = 'PIPE-MIG-2026-03-01-01', ...draft } = about;
+  const table = `${schema}.thing`;
+  await options.store.script(`
+    create schema if not exists "${schema}";
+    create table if not exists "${schema}".thing (id int primary key, value int not null);
+    insert into "${schema}".thing select i, i * 10 from generate_series(1, 5) i on conflict do nothing;`);
+  const written = await writeBundle(options.root, doubleDraft(id, table, draft));
+  if (written.status === 'refused') throw new Error(JSON.stringify(written.findings));
+  const planned = await planMigration(options, id);
+  if (planned.status === 'refused') throw new Error(JSON.stringify(planned.findings));
+  return { id, table };
+}
+
+/** The columns of a table in order of name. */
+export async function columnsOf(store: Store, table: string): Promise<readonly string[]> {
+  const rows = await store.query<{ readonly name: string }>(sql`
+    select attname as name from pg_attribute
+    where attrelid = to_regclass(${table}) and attnum > 0 and not attisdropped order by attname`);
+  return rows.map(({ name }) => name);
+}

@@ -1,0 +1,22 @@
+/**
+ * Runs one verb of the lifecycle in a process of its own, and kills it at a fault point:
+ * `node run-process.ts STORE ROOT VERB ID [POINT]`, where STORE is a URL or a folder. Prints the outcome's status.
+ */
+import { applyMigration, recoverRuns, rollbackMigration } from '../../src/migration/index.ts';
+import { embeddedStore, postgresStore } from '../../src/store/postgres/index.ts';
+import { runnerOptions } from './fixture.ts';
+
+const [where = '', root = '', verb = '', id = '', point] = process.argv.slice(2);
+const store = where.startsWith('postgres') ? await postgresStore({ url: where }) : await embeddedStore({ folder: where });
+const options = {
+  ...runnerOptions(store, root),
+  fault: async (reached: string): Promise<void> => {
+    if (reached === point) process.kill(process.pid, 'SIGKILL');
+    await Promise.resolve();
+  },
+};
+const run = { apply: applyMigration, rollback: rollbackMigration, recover: recoverRuns }[verb];
+if (run === undefined) throw new Error(`no verb ${verb}`);
+const outcome = await run(options, id);
+console.log(JSON.stringify({ status: outcome.status, findings: outcome.findings }));
+await store[Symbol.asyncDispose]();
