@@ -12,7 +12,8 @@ import type { FunctionCatalog } from './function-rule.ts';
 import { keyJson } from './key-json.ts';
 import { loadPrinter, node, type Parse, type Tree } from './parse-tree.ts';
 import { fillTemplate, templateOf, type Template } from './placeholder.ts';
-import { digestOfRows, type Placement } from './read-view.ts';
+import type { Placement } from './read-view.ts';
+import { rowsDigest } from '../read-plan.ts';
 import { tablesUnder, type NameSpace, type Relation } from './relation.ts';
 import type { ReadRelation, StatementFacts } from './statement.ts';
 
@@ -26,7 +27,7 @@ export interface ObservedRead {
   /** The primary keys of the rows that were read; null: any row of the table may have been. */
   readonly keys: readonly Readonly<Record<string, Json>>[] | null;
   readonly rowCount: number;
-  /** `sha256:<hex>` over the digests of the rows that were read, of these columns. */
+  /** `sha256:<hex>` over the digests of the rows that were read, of these columns, as for a declared read of many. */
   readonly digest: string;
 }
 
@@ -196,9 +197,13 @@ function distinctKeys(seen: Sighting, companion: Sql): Sql {
 async function summaryOf(transaction: Transaction, { relation, columns, keys }: Seen): Promise<ObservedRead> {
   const table = sql.id(relation.placed.schema, relation.placed.table);
   const named = relation.columns.filter((column) => columns.has(column));
+  // Rows of a relation without a primary key have no order but that of all their columns.
+  const order =
+    relation.primaryKey.length > 0 ? relation.primaryKey.map(({ name }) => name) : relation.columns;
   const rows = keys === null ? table : sql`(${rowsOfKeys(relation, table, [...keys.values()])})`;
   const [row] = await transaction.query<{ rowCount: number; digest: Uint8Array }>(
-    sql`select ${digestOfRows(named, rows)}`,
+    sql`select count(*)::double precision as "rowCount", ${rowsDigest(sql`t`, named, order)} as digest
+      from ${rows} t`,
   );
   return {
     subject: relation.name,

@@ -13,7 +13,14 @@
  */
 import type { Kysely } from 'kysely';
 import { VarveError, type Finding } from '../../base/index.ts';
-import { quoteIdentifier, sql, type Row, type Store, type Transaction } from '../../store/index.ts';
+import {
+  isStoreError,
+  quoteIdentifier,
+  sql,
+  type Row,
+  type Store,
+  type Transaction,
+} from '../../store/index.ts';
 import { splitName, type TableSpec } from '../spec.ts';
 import { loadFunctionCatalog, type FunctionCatalog } from './function-rule.ts';
 import { keyJson } from './key-json.ts';
@@ -29,14 +36,7 @@ import {
 import { loadParser, type Parse } from './parse-tree.ts';
 import { fillTemplate, templateOf, type Template } from './placeholder.ts';
 import { ensureReadRole } from './read-role.ts';
-import {
-  ensureReadViews,
-  placementOf,
-  readViewsOf,
-  visibleRowsStatement,
-  type Placement,
-  type ReadViews,
-} from './read-view.ts';
+import { ensureReadViews, placementOf, readViewsOf, type Placement, type ReadViews } from './read-view.ts';
 import { refusedStatement, undeclaredRead } from './refuse.ts';
 import { findRelation, nameSpaceOf, type NameSpace, type Relation } from './relation.ts';
 import { readStatement, type ReadRelation } from './statement.ts';
@@ -49,14 +49,6 @@ export interface StrictReadsOptions {
   readonly spec: TableSpec;
   readonly specByName: ReadonlyMap<string, TableSpec>;
   readonly placementByTable: ReadonlyMap<string, Placement>;
-}
-
-/** The input of one declared read: the rows that its view shows for the key in hand. */
-export interface DeclaredInput {
-  readonly read: string;
-  readonly rowCount: number;
-  /** 32 bytes: sha256 over the digests of the rows, sorted. */
-  readonly digest: Uint8Array;
 }
 
 /** What a make gave back, and what it read beside its declared reads. */
@@ -84,8 +76,6 @@ export interface StrictReads extends AsyncDisposable {
     key: Readonly<Record<string, unknown>>,
     make: (db: StrictDb) => Promise<T>,
   ) => Promise<StrictRun<T>>;
-  /** The inputs of the key that `run` was last called for in this transaction, in the order of the spec's reads. */
-  readonly declaredInputs: (transaction: Transaction) => Promise<readonly DeclaredInput[]>;
 }
 
 /**
@@ -112,7 +102,6 @@ export async function openStrictReads(store: Store, options: StrictReadsOptions)
     enforcement: isObserved ? 'none' : role === undefined ? 'statement' : 'role',
     findings,
     run: (transaction, key, make) => runMake({ transaction, key, make, session, checker, createKysely }),
-    declaredInputs: (transaction) => readInputs(transaction, spec, views),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
@@ -225,9 +214,10 @@ function createHandle(transaction: Transaction, checker: Checker): Handle {
       if (observation !== undefined) await recorder.observe(transaction, observation, parameters);
       return rows;
     } catch (error) {
-      failed ??= Promise.reject(error);
+      const reason = isStoreError(error, '42501') ? checker.refusedByRole() : error;
+      failed ??= Promise.reject(reason);
       failed.catch(() => undefined);
-      throw error;
+      throw reason;
     }
   }
 
@@ -266,6 +256,8 @@ interface Checked {
 interface Checker {
   /** Throws `undeclared_read`, `statement_refused`, `sql_invalid`. */
   readonly check: (transaction: Transaction, text: string) => Promise<Checked>;
+  /** What a make is told when the database lets a checked statement do less than the check did. */
+  readonly refusedByRole: () => VarveError;
 }
 
 interface CheckerOptions {
@@ -283,6 +275,11 @@ const MAX_CACHED = 500;
 function createChecker(options: CheckerOptions): Checker {
   const checkedByText = new Map<string, Checked>();
   return {
+    refusedByRole: () =>
+      new VarveError('statement_refused', {
+        detail: { table: options.spec.name, kind: 'role', found: 'something that its role may not use' },
+        hint: 'Leave out what does not belong to pg_catalog or to the declared reads.',
+      }),
     check: async (transaction, text) => {
       const known = checkedByText.get(text);
       if (known !== undefined) return known;
@@ -337,14 +334,4 @@ async function existing(
   const relation = await findRelation(transaction, space, read.schema, read.name);
   if (relation === undefined) throw await undeclaredRead(transaction, spec, space, text, read);
   return relation;
-}
-
-async function readInputs(
-  transaction: Transaction,
-  spec: TableSpec,
-  views: ReadViews,
-): Promise<readonly DeclaredInput[]> {
-  if (spec.reads.length === 0) return [];
-  const rows = await transaction.query<Row & DeclaredInput>(visibleRowsStatement(views));
-  return spec.reads.flatMap(({ name }) => rows.filter(({ read }) => read === name));
 }

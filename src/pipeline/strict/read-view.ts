@@ -94,23 +94,6 @@ export async function dropReadViews(store: Queryable): Promise<void> {
   for (const { name } of schemas) await store.execute(sql`drop schema ${sql.id(name)} cascade`);
 }
 
-/** The digest of what is visible: count, and sha256 over the digests of the rows in their order, for each read. */
-export function visibleRowsStatement(views: ReadViews): Sql {
-  const reads = views.views.map(({ read }) => {
-    const from = sql`${sql.id(views.schema, read.name)}`;
-    return sql`select ${sql.raw(quoteLiteral(read.name))} as read, ${digestOfRows(read.columns, from)}`;
-  });
-  return sql.join(reads, sql` union all `);
-}
-
-/** `count` and `digest` of the rows of a FROM clause over these columns, followed by that FROM clause. */
-export function digestOfRows(columns: readonly string[], from: Sql): Sql {
-  const texts = sql.join(columns.map((column) => sql`t.${sql.id(column)}::text`));
-  return sql`count(*)::double precision as "rowCount",
-    sha256(coalesce(string_agg(d, ''::bytea order by d), ''::bytea)) as digest
-    from (select varve.digest_1(variadic array[${texts}]::text[]) as d from ${from} t) rows`;
-}
-
 /** 63 bytes at most, different for different tables and placements, and readable as far as it goes. */
 function schemaName(table: string, placed: readonly Placement[]): string {
   const identity = [table, ...placed.map(({ schema, table: name }) => JSON.stringify([schema, name]))].join(
