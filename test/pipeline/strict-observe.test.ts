@@ -296,6 +296,14 @@ withStores('observed reads', (given) => {
     expect(reads[0]?.digest).toBe(`sha256:${createHash('sha256').update(Buffer.concat(rows)).digest('hex')}`);
   });
 
+  it('takes a table without a primary key whole, whatever its types', async () => {
+    await given.store.script(`create table ${lab.schema}.loose (spot point, doc json);
+      insert into ${lab.schema}.loose values ('(1,2)', '{}'), ('(3,4)', '[]')`);
+    expect(await readsOf("select doc from S.loose where spot ~= point '(1,2)'")).toEqual([
+      { loose: [null, ['spot', 'doc'], 2] },
+    ]);
+  });
+
   it.each([
     ['undeclared_read', 'select * from pg_class'],
     ['undeclared_read', 'select * from varve.run'],

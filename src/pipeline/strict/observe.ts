@@ -13,7 +13,7 @@ import { keyJson } from './key-json.ts';
 import { loadPrinter, node, type Parse, type Tree } from './parse-tree.ts';
 import { fillTemplate, templateOf, type Template } from './placeholder.ts';
 import type { Placement } from './read-view.ts';
-import { rowsDigest } from '../read-plan.ts';
+import { rowDigest, rowsDigest } from '../read-plan.ts';
 import { tablesUnder, type NameSpace, type Relation } from './relation.ts';
 import type { ReadRelation, StatementFacts } from './statement.ts';
 
@@ -197,13 +197,9 @@ function distinctKeys(seen: Sighting, companion: Sql): Sql {
 async function summaryOf(transaction: Transaction, { relation, columns, keys }: Seen): Promise<ObservedRead> {
   const table = sql.id(relation.placed.schema, relation.placed.table);
   const named = relation.columns.filter((column) => columns.has(column));
-  // Rows of a relation without a primary key have no order but that of all their columns.
-  const order =
-    relation.primaryKey.length > 0 ? relation.primaryKey.map(({ name }) => name) : relation.columns;
   const rows = keys === null ? table : sql`(${rowsOfKeys(relation, table, [...keys.values()])})`;
   const [row] = await transaction.query<{ rowCount: number; digest: Uint8Array }>(
-    sql`select count(*)::double precision as "rowCount", ${rowsDigest(sql`t`, named, order)} as digest
-      from ${rows} t`,
+    sql`select count(*)::double precision as "rowCount", ${digestOf(relation, named)} as digest from ${rows} t`,
   );
   return {
     subject: relation.name,
@@ -213,6 +209,15 @@ async function summaryOf(transaction: Transaction, { relation, columns, keys }: 
     rowCount: row?.rowCount ?? 0,
     digest: `sha256:${Buffer.from(row?.digest ?? []).toString('hex')}`,
   };
+}
+
+/** Without a primary key there is no order but that of the digests: not every type has one. */
+function digestOf({ primaryKey }: Relation, columns: readonly string[]): Sql {
+  const alias = sql`t`;
+  const key = primaryKey.map(({ name }) => name);
+  if (key.length > 0) return rowsDigest(alias, columns, key);
+  const row = rowDigest(alias, columns);
+  return sql`sha256(coalesce(string_agg(${row}, ''::bytea order by ${row}), ''::bytea))`;
 }
 
 function rowsOfKeys(relation: Relation, table: Sql, keys: readonly Json[]): Sql {
