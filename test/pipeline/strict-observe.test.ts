@@ -296,6 +296,20 @@ withStores('observed reads', (given) => {
     expect(reads[0]?.digest).toBe(`sha256:${createHash('sha256').update(Buffer.concat(rows)).digest('hex')}`);
   });
 
+  it('finds tables without their schema, but no functions', async () => {
+    await given.store.script(`create function ${lab.schema}.upper(i integer) returns bigint language sql
+      as 'select count(*) from ${lab.schema}.audit_log'`);
+    await expect(readsOf('select upper(id) from S.policy')).rejects.toMatchObject({
+      fields: { sqlstate: '42883' },
+    });
+    expect(
+      await readsOf(
+        'select policy.bound as "ü" from policy join only "policy" as p on p.id = policy.id where policy.id = $1',
+        [2],
+      ),
+    ).toEqual([{ policy: [policies(2), ['id', 'bound'], 1] }]);
+  });
+
   it('takes a table without a primary key whole, whatever its types', async () => {
     await given.store.script(`create table ${lab.schema}.loose (spot point, doc json);
       insert into ${lab.schema}.loose values ('(1,2)', '{}'), ('(3,4)', '[]')`);

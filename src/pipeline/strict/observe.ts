@@ -6,13 +6,19 @@
  * of which any statement does not tell the rows counts as read whole.
  */
 import { VarveError, type Json } from '../../base/index.ts';
-import { isStoreError, sql, type Row, type Sql, type Transaction } from '../../store/index.ts';
+import {
+  isStoreError,
+  quoteIdentifier,
+  sql,
+  type Row,
+  type Sql,
+  type Transaction,
+} from '../../store/index.ts';
 import { columnsNamed, companionOf, keyColumn, placeRelations, type Companion } from './companion.ts';
 import type { FunctionCatalog } from './function-rule.ts';
 import { keyJson } from './key-json.ts';
 import { loadPrinter, node, type Parse, type Tree } from './parse-tree.ts';
 import { fillTemplate, templateOf, type Template } from './placeholder.ts';
-import type { Placement } from './read-view.ts';
 import { rowDigest, rowsDigest } from '../read-plan.ts';
 import { tablesUnder, type NameSpace, type Relation } from './relation.ts';
 import type { ReadRelation, StatementFacts } from './statement.ts';
@@ -34,7 +40,7 @@ export interface ObservedRead {
 /** What is to be observed of one statement. */
 export interface Observation {
   readonly sightings: readonly Sighting[];
-  /** The statement with relations at their places; undefined where all stand at their names. */
+  /** The statement with relations at their places; undefined where all stand at the names that it says. */
   readonly rewritten: Template | undefined;
 }
 
@@ -61,15 +67,16 @@ export async function prepareObservation(
   transaction: Transaction,
   facts: StatementFacts,
   found: readonly FoundRelation[],
-  tools: { readonly parse: Parse; readonly functions: FunctionCatalog; readonly space: NameSpace },
+  tools: {
+    readonly text: string;
+    readonly parse: Parse;
+    readonly functions: FunctionCatalog;
+    readonly space: NameSpace;
+  },
 ): Promise<Observation> {
   const print = await loadPrinter();
-  const moved = new Map<Tree, Placement>();
-  for (const { read, relation } of found) {
-    if (relation.name !== `${relation.placed.schema}.${relation.placed.table}`)
-      moved.set(read.node, relation.placed);
-  }
-  const placed = (tree: Tree): string | undefined => print(placeRelations(tree, moved));
+  const placementByNode = new Map(found.map(({ read, relation }) => [read.node, relation.placed]));
+  const placed = (tree: Tree): string | undefined => print(placeRelations(tree, placementByNode));
   const asTemplate = (text: string): Template => templateOf(text, tools.parse(text));
   const sightings: Sighting[] = [];
   for (const { read, relation } of found) {
@@ -84,10 +91,34 @@ export async function prepareObservation(
       sightings.push(sighting(relation, columns, text === undefined ? undefined : asTemplate(text)));
     }
   }
-  if (moved.size === 0) return { sightings, rewritten: undefined };
-  const rewritten = placed(node('SelectStmt', facts.select));
-  if (rewritten === undefined) throw unprintable(found);
-  return { sightings, rewritten: asTemplate(rewritten) };
+  if (found.some(isMoved)) {
+    const rewritten = placed(node('SelectStmt', facts.select));
+    if (rewritten === undefined) throw unprintable(found);
+    return { sightings, rewritten: asTemplate(rewritten) };
+  }
+  const qualified = withSchemas(tools.text, found);
+  return { sightings, rewritten: qualified === tools.text ? undefined : asTemplate(qualified) };
+}
+
+/** Whether the relation stands under another name than the statement says. */
+function isMoved({ read, relation: { placed } }: FoundRelation): boolean {
+  return read.name !== placed.table || (read.schema !== undefined && read.schema !== placed.schema);
+}
+
+/**
+ * The text with the schema before each name that has none. The search path could find it too, but there the functions of
+ * those schemas would be found as well, and a function may read what no one sees.
+ */
+function withSchemas(text: string, found: readonly FoundRelation[]): string {
+  let bytes = Buffer.from(text, 'utf8');
+  const bare = found.filter(({ read }) => read.schema === undefined);
+  for (const { read, relation } of bare.toSorted(
+    (left, right) => right.read.byteOffset - left.read.byteOffset,
+  )) {
+    const schema = Buffer.from(`${quoteIdentifier(relation.placed.schema)}.`, 'utf8');
+    bytes = Buffer.concat([bytes.subarray(0, read.byteOffset), schema, bytes.subarray(read.byteOffset)]);
+  }
+  return bytes.toString('utf8');
 }
 
 function companionText(companion: Companion, print: (tree: Tree) => string | undefined): string | undefined {

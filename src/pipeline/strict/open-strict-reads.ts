@@ -96,7 +96,7 @@ export async function openStrictReads(store: Store, options: StrictReadsOptions)
     if (isObserved || !store.capabilities.restrictedRole) return { role: undefined, findings: [], functions };
     return { ...(await ensureReadRole(transaction, spec.name, views)), functions };
   });
-  const session: SessionSettings = { role, searchPath: searchPathOf(views, isObserved ? space.schemas : []) };
+  const session: SessionSettings = { role, searchPath: searchPathOf(views) };
   const checker = createChecker({ spec, views, space, functions, parse, isObserved });
   return {
     enforcement: isObserved ? 'none' : role === undefined ? 'statement' : 'role',
@@ -112,8 +112,8 @@ interface SessionSettings {
 }
 
 /** With pg_catalog and pg_temp named, since both would otherwise be searched before the views. */
-function searchPathOf(views: ReadViews, schemas: readonly string[]): string {
-  return [views.schema, 'pg_catalog', ...schemas, 'pg_temp'].map(quoteIdentifier).join(', ');
+function searchPathOf(views: ReadViews): string {
+  return [views.schema, 'pg_catalog', 'pg_temp'].map(quoteIdentifier).join(', ');
 }
 
 interface MakeRun<T> {
@@ -311,7 +311,7 @@ async function checkStatement(
   for (const read of undeclared) {
     found.push({ read, relation: await existing(transaction, text, read, options) });
   }
-  const observation = await prepareObservation(transaction, facts, found, { parse, functions, space });
+  const observation = await prepareObservation(transaction, facts, found, { text, parse, functions, space });
   return { template: observation.rewritten ?? template, observation };
 }
 
@@ -322,7 +322,7 @@ function isDeclared({ schema, name }: ReadRelation, { spec, views }: CheckerOpti
 /** The server's own relations and varve's: what they hold is no input that could be recorded. */
 function isCatalog({ schema, name }: ReadRelation): boolean {
   if (schema === undefined) return name.startsWith('pg_');
-  return schema.startsWith('pg_') || schema.startsWith('varve') || schema === 'information_schema';
+  return /^(pg_.*|information_schema|varve|varve_read_.*)$/s.test(schema);
 }
 
 async function existing(
