@@ -73,6 +73,7 @@ async function measure(store: Store, where: string, keys: number): Promise<reado
   return [
     figure(`makeWith without enforcement, ${where}`, without * 1000, 'us/key'),
     figure(`makeWith under enforcement (${strict.enforcement}), ${where}`, within * 1000, 'us/key'),
+    figure(`enforcement adds, ${where}`, (within - without) * 1000, 'us/key'),
     {
       ...figure(`makeWith enforced / not enforced, ${where}`, ratio, 'ratio'),
       target: 1.3,
