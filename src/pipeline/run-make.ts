@@ -202,7 +202,11 @@ function collect(table: AnyTable, key: Key, pieces: readonly unknown[], startedA
 /** A key may come back as another type of the same text: a number for a bigint. */
 function sameText(left: unknown, right: unknown): boolean {
   const simple = ['string', 'number', 'bigint', 'boolean'];
-  return simple.includes(typeof left) && simple.includes(typeof right) && `${left as string}` === `${right as string}`;
+  return (
+    simple.includes(typeof left) &&
+    simple.includes(typeof right) &&
+    `${left as string}` === `${right as string}`
+  );
 }
 
 function countFault(spec: TableSpec, rows: readonly MadeValues[]): MakeFailure | undefined {

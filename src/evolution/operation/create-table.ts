@@ -1,10 +1,5 @@
 import { refusal, VarveError } from '../../base/index.ts';
-import {
-  createTables,
-  defaultPlacement,
-  loadRelations,
-  type TableSpec,
-} from '../../pipeline/index.ts';
+import { createTables, defaultPlacement, loadRelations, type TableSpec } from '../../pipeline/index.ts';
 import { sql, type Queryable } from '../../store/index.ts';
 import { retire } from '../retire.ts';
 import { counts, type CreateTable, type OperationVerbs } from './operation.ts';
@@ -40,10 +35,11 @@ export const createTable: OperationVerbs<CreateTable> = {
 
 function specOf(tables: readonly TableSpec[], name: string): TableSpec {
   const spec = tables.find((candidate) => candidate.name === name);
-  if (spec === undefined) throw new VarveError('internal', {
-    detail: { table: name },
-    hint: 'Report this: a bundle names a table it does not hold.',
-  });
+  if (spec === undefined)
+    throw new VarveError('internal', {
+      detail: { table: name },
+      hint: 'Report this: a bundle names a table it does not hold.',
+    });
   return spec;
 }
 

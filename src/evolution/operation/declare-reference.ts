@@ -35,7 +35,13 @@ import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
 import { buildingRelation, BUILD, relationById } from '../building.ts';
 import { move, retire } from '../retire.ts';
 import { sampleDiffers } from '../sample.ts';
-import { counts, type DeclareReference, type OperationVerbs, type PlanScope, type RunScope } from './operation.ts';
+import {
+  counts,
+  type DeclareReference,
+  type OperationVerbs,
+  type PlanScope,
+  type RunScope,
+} from './operation.ts';
 
 /** Rows attributed in one transaction. */
 const BATCH_ROWS = 50_000;
