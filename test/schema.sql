@@ -84,6 +84,41 @@ table varve.job
   constraint job_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
   constraint job_state_check CHECK ((state = ANY (ARRAY['error'::text, 'ignored'::text])))
 
+table varve.ledger
+  column seq bigint not null
+  column prev text not null
+  column digest text not null
+  column run_id text not null
+  column migration_id text not null
+  column phase text not null
+  column environment text not null
+  column direction text not null
+  column attempt integer not null
+  column bundle_digest text not null
+  column plan_digest text not null
+  column body_digest text not null
+  column receipt_digest text
+  column at text not null
+  column body jsonb not null
+  constraint ledger_attempt_check CHECK ((attempt > 0))
+  constraint ledger_check CHECK (((phase = 'closed'::text) = (receipt_digest IS NOT NULL)))
+  constraint ledger_digest_check CHECK ((digest ~ '^sha256:[0-9a-f]{64}$'::text))
+  constraint ledger_digest_key UNIQUE (digest)
+  constraint ledger_direction_check CHECK ((direction = ANY (ARRAY['forward'::text, 'rollback'::text])))
+  constraint ledger_migration_id_bundle_digest_environment_direction_att_key UNIQUE (migration_id, bundle_digest, environment, direction, attempt, phase)
+  constraint ledger_phase_check CHECK ((phase = ANY (ARRAY['opened'::text, 'baselined'::text, 'committed'::text, 'undone'::text, 'closed'::text])))
+  constraint ledger_pkey PRIMARY KEY (seq)
+  constraint ledger_prev_check CHECK ((prev ~ '^sha256:[0-9a-f]{64}$'::text))
+  constraint ledger_run_id_phase_key UNIQUE (run_id, phase)
+  constraint ledger_seq_check CHECK ((seq > 0))
+  CREATE UNIQUE INDEX ledger_one_way ON varve.ledger USING btree (run_id) WHERE (phase = ANY (ARRAY['committed'::text, 'undone'::text]))
+  CREATE TRIGGER ledger_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON varve.ledger FOR EACH STATEMENT EXECUTE FUNCTION varve.refuse_ledger_change()
+
+unlogged table varve.make_key
+  column backend integer not null
+  column key jsonb not null
+  constraint make_key_pkey PRIMARY KEY (backend)
+
 table varve.recorded_read
   column relation integer not null
   column key_hash bytea not null
@@ -157,3 +192,12 @@ CREATE OR REPLACE FUNCTION varve.digest_1(VARIADIC items text[])
  LANGUAGE sql
  STABLE PARALLEL SAFE
 AS $function$ select sha256(convert_to(array_to_json(items)::text, 'UTF8')) $function$
+
+CREATE OR REPLACE FUNCTION varve.refuse_ledger_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception using errcode = '55000', message = 'varve.ledger only grows';
+end
+$function$

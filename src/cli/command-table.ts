@@ -18,6 +18,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/graph.ts'),
   },
   {
+    name: 'fingerprint',
+    summary: 'a digest of the catalog, by schema and kind of object',
+    load: () => import('./command/fingerprint.ts'),
+  },
+  {
     name: 'check',
     summary: 'everything that needs no write: the command for CI',
     load: () => import('./command/check.ts'),

@@ -38,7 +38,7 @@ export async function openRunner(
     host: environment.host,
     processId: environment.processId,
     gitCommit: environment.gitCommit,
-    paramsDigest: environment.lockDigest as Digest | null,
+    paramsDigest: environment.lockDigest,
     clock: environment.clock,
     randomBytes: environment.randomBytes,
     signal: context.signal,

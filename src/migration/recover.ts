@@ -5,7 +5,7 @@ import { undoAndSettle, type RunOutcome } from './lifecycle.ts';
 import { unfinishedRuns, type LedgerRun } from './ledger.ts';
 import { loadRun } from './run.ts';
 import type { Refused } from './refused.ts';
-import { findRunnable, unwritable, withSession, type LockedSession } from './session.ts';
+import { findRunnable, settleDecided, unwritable, withSession, type LockedSession } from './session.ts';
 import { NO_FAILURE } from './undo.ts';
 
 /** What `recover` did. */
@@ -25,6 +25,7 @@ export type RecoverOutcome =
  * | the run | then |
  * |---|---|
  * | is decided in the database, and lacks its receipt, products or closing entry | these are completed from the ledger row |
+ * | is closed, and its receipt is no longer in the evidence store | what the database holds of it is written again |
  * | was baselined, and not decided | its work is undone and the baseline proved: `rolled_back` |
  * | was only opened or announced | nothing ran: `failed_before_commit` |
  *
@@ -39,6 +40,7 @@ export async function recoverRuns(options: RunnerOptions): Promise<RecoverOutcom
 }
 
 async function recoverLocked(options: RunnerOptions, session: LockedSession): Promise<RecoverOutcome> {
+  await settleDecided(options, { restoreLost: true });
   const runs: RunOutcome[] = [];
   const findings: Finding[] = [];
   for (const open of unfinishedRuns(session.runs)) {

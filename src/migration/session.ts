@@ -1,6 +1,7 @@
 import { refusal, type Finding } from '../base/index.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
+import { readEvidence } from './evidence-store.ts';
 import { errorFinding, isFileFailure } from './failure.ts';
 import { RUN_LOCK } from './execute.ts';
 import { openIntentLog, openRunsOnDisk } from './intent-log.ts';
@@ -55,14 +56,23 @@ export async function withSession<T>(
   return await work({ runs: ledgerRuns(await readLedger(options.store)), signal });
 }
 
-/** Settles every run that the database has decided and that is not closed, here or in the database. */
-export async function settleDecided(options: RunnerOptions): Promise<readonly Settled[]> {
+/**
+ * Settles every run that the database has decided and that is not closed, here or in the database; with
+ * `restoreLost`, also closed ones whose receipt is no longer in the evidence store.
+ */
+export async function settleDecided(
+  options: RunnerOptions,
+  { restoreLost = false }: { readonly restoreLost?: boolean } = {},
+): Promise<readonly Settled[]> {
   const runs = ledgerRuns(await readLedger(options.store));
   const openHere = new Set((await openRunsOnDisk(options.root)).map((lines) => lines[0]?.['run_id']));
   const settled: Settled[] = [];
   for (const { subject, entries } of runs) {
     const isDecided = entries.committed !== undefined || entries.undone !== undefined;
-    if (!isDecided || (entries.closed !== undefined && !openHere.has(subject.runId))) continue;
+    const digest = entries.closed?.receipt_digest ?? undefined;
+    const isLost =
+      restoreLost && digest !== undefined && (await readEvidence(options.root, digest)) === undefined;
+    if (!isDecided || (digest !== undefined && !isLost && !openHere.has(subject.runId))) continue;
     const runnable = await findRunnable(options, subject.migrationId);
     const { kind, bundle } = 'bundle' in runnable ? runnable : { kind: undefined, bundle: undefined };
     const resolvedFrom = entries.committed === undefined ? 'undone' : 'committed';

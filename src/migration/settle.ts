@@ -101,13 +101,13 @@ async function closedReceipt(
   const closed = await readBody(options.store, settling.runId, 'closed');
   const body = await decidedOf(options, known);
   if (closed !== undefined) {
-    await storeAll(options, known, body, closed as unknown as Receipt);
+    await storeAll(options, settling, body, closed as unknown as Receipt);
     return closed as unknown as Receipt;
   }
   const receipt =
     (await announced(options, intents)) ?? (await newReceipt(options, known, body, intents, settling));
   await releaseRoom(options.root, settling.runId);
-  const digest = await storeAll(options, known, body, receipt);
+  const digest = await storeAll(options, settling, body, receipt);
   await hit({ options }, 'F16_receipt_stored');
   await options.store.transaction({}, (transaction) =>
     appendLedger(
@@ -196,14 +196,17 @@ function readBackOf(status: Check['status'], moved: readonly string[]): ReadBack
   return { checks: [{ name: 'read_back', status }], findings };
 }
 
-/** Everything that the receipt names, then the receipt itself. */
+/** Everything that the receipt names, as far as this machine has it, then the receipt itself. */
 async function storeAll(
   options: RunnerOptions,
-  known: LedgerRun,
+  { runId, bundle }: Settling,
   body: DecidedBody,
   receipt: Receipt,
 ): Promise<Digest> {
-  const opened = (await readBody(options.store, known.subject.runId, 'opened')) as OpenedBody;
+  const opened = (await readBody(options.store, runId, 'opened')) as OpenedBody;
+  const named = new Set(opened.inputs.map(({ digest }) => digest));
+  for (const file of bundle?.files ?? [])
+    if (named.has(file.digest)) await storeEvidence(options.root, file.bytes);
   await storeEvidence(options.root, canonicalBytes(opened.plan));
   for (const product of Object.values(body.products))
     await storeEvidence(options.root, canonicalBytes(product));

@@ -1,7 +1,15 @@
 import type { Finding } from '../base/index.ts';
+import { isStoreError, type Store } from '../store/index.ts';
 import { listBundles, readBundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
-import { appliedRuns, ledgerRuns, readLedger, unfinishedRuns, type LedgerRun } from './ledger.ts';
+import {
+  appliedRuns,
+  ledgerRuns,
+  readLedger,
+  unfinishedRuns,
+  type LedgerEntry,
+  type LedgerRun,
+} from './ledger.ts';
 import { compareMigrationIds } from './migration-id.ts';
 
 /** Where each migration of an environment stands, derived from the ledger and the folders alone (M48). */
@@ -38,7 +46,7 @@ export interface UnfinishedRun {
 export async function readStatus(
   options: Pick<RunnerOptions, 'store' | 'root' | 'environment'>,
 ): Promise<MigrationStatus> {
-  const runs = ledgerRuns(await readLedger(options.store));
+  const runs = ledgerRuns(await ledgerIfThere(options.store));
   const ids = new Set([
     ...(await listBundles(options.root)),
     ...runs.map(({ subject }) => subject.migrationId),
@@ -49,6 +57,16 @@ export async function readStatus(
     migrations: await Promise.all(sorted.map((id) => stateOf(options.root, id, runs))),
     unfinished: unfinishedRuns(runs).map(unfinishedRun),
   };
+}
+
+/** A database in which varve was never used has no ledger, and asking for the status does not give it one. */
+async function ledgerIfThere(store: Store): Promise<readonly LedgerEntry[]> {
+  try {
+    return await readLedger(store);
+  } catch (error) {
+    if (isStoreError(error, '42P01', '3F000')) return [];
+    throw error;
+  }
 }
 
 async function stateOf(

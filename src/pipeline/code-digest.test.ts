@@ -691,3 +691,76 @@ test('no sequence of edits that reach nothing changes a digest', async () => {
     { numRuns: 40 },
   );
 });
+
+/** Functions in three files that call each other at random, and how each file imports the others. */
+interface CallGraph {
+  /** For each function: those that it calls. */
+  readonly calls: readonly (readonly number[])[];
+  readonly style: 'named' | 'renamed' | 'namespace' | 'passed on';
+}
+
+const FILES = 3;
+
+/** The project of a call graph; function `n` lies in file `n % 3` and holds the constant `values[n]`. */
+function graphFiles({ calls, style }: CallGraph, values: readonly number[]): Record<string, string> {
+  const files: Record<string, string> = { 'src/all.ts': '' };
+  for (let file = 0; file < FILES; file += 1) files[`src/part${file}.ts`] = '';
+  const from = (callee: number) => (style === 'passed on' ? './all.ts' : `./part${callee % FILES}.ts`);
+  const nameIn = (file: number, callee: number) => {
+    if (callee % FILES === file) return `f${callee}`;
+    return style === 'namespace'
+      ? `part${callee % FILES}.f${callee}`
+      : style === 'renamed'
+        ? `g${callee}`
+        : `f${callee}`;
+  };
+  const importOf = (callee: number) => {
+    if (style === 'namespace') return `import * as part${callee % FILES} from '${from(callee)}';`;
+    return `import { f${callee}${style === 'renamed' ? ` as g${callee}` : ''} } from '${from(callee)}';`;
+  };
+  for (let file = 0; file < FILES; file += 1) {
+    const here = calls.map((_, index) => index).filter((index) => index % FILES === file);
+    const imported = new Set(
+      here.flatMap((index) => calls[index] ?? []).filter((callee) => callee % FILES !== file),
+    );
+    const bodies = here.map((index) => {
+      const terms = (calls[index] ?? []).map((callee) => `${nameIn(file, callee)}(x - 1)`);
+      return `export function f${index}(x) { return [${[String(values[index]), ...terms].join(', ')}].length + x; }`;
+    });
+    files[`src/part${file}.ts`] = [...new Set([...imported].map(importOf)), ...bodies].join('\n');
+    files['src/all.ts'] += `export * from './part${file}.ts';\n`;
+  }
+  const making = 'make: ({ mouse }) => ({ heavy: f0(mouse.weight) > 3 }),';
+  return { ...files, 'src/lab.ts': grade(making, "import { f0 } from './part0.ts';") };
+}
+
+function reachable(calls: CallGraph['calls']): ReadonlySet<number> {
+  const reached = new Set([0]);
+  for (const index of reached) calls[index]?.forEach((callee) => reached.add(callee));
+  return reached;
+}
+
+test('an edit changes the digest exactly when the make reaches what was edited', async () => {
+  project.write({ 'src/lab.ts': grade('make: () => ({ heavy: true }),') });
+  const tables = (await project.tables('src/lab.ts')).filter(({ spec }) => spec.name === 'lab.grade');
+  const read = async (files: Record<string, string>) => {
+    project.write(files);
+    const identities = await digestCode(tables, { projectFolder: project.folder, cacheFolder: null });
+    return identities.get('lab.grade');
+  };
+  const size = 7;
+  const graph = fc.record({
+    calls: fc.array(fc.uniqueArray(fc.nat(size - 1), { maxLength: 3 }), { minLength: size, maxLength: size }),
+    style: fc.constantFrom('named' as const, 'renamed' as const, 'namespace' as const, 'passed on' as const),
+  });
+  await fc.assert(
+    fc.asyncProperty(graph, fc.nat(size - 1), async (calls, edited) => {
+      const values = Array.from({ length: size }, (_, index) => index);
+      const before = await read(graphFiles(calls, values));
+      const after = await read(graphFiles(calls, values.with(edited, 100)));
+      expect(before?.basis).toBe('bundle');
+      expect(after?.digest !== before?.digest).toBe(reachable(calls.calls).has(edited));
+    }),
+    { numRuns: 80 },
+  );
+});

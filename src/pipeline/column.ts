@@ -94,7 +94,8 @@ function refine<T>(fields: Omit<Column<T>, 'valueType'>): ColumnBuilder<T> {
 }
 
 function enumeration<const M extends readonly string[]>(...members: M): ColumnBuilder<M[number]> {
-  if (members.length === 0) throw definitionError('t.enum', 'an enum without members', 'Name at least one member.');
+  if (members.length === 0)
+    throw definitionError('t.enum', 'an enum without members', 'Name at least one member.');
   return column({ sqlType: 'text', value: 'string', members });
 }
 

@@ -18,18 +18,23 @@ export interface ComputationSpec {
   readonly attribution: JsonObject | null;
 }
 
+/** Stores the code where it is new; returns its id. */
+export async function ensureCode(store: Queryable, code: CodeIdentity): Promise<number> {
+  const [row] = await store.query<{ id: number }>(sql`
+    insert into varve.code (digest, basis, packages, source)
+    values (${code.digest}, ${code.basis}, ${JSON.stringify(code.packages)}::jsonb, ${code.source})
+    on conflict (digest) do update set digest = excluded.digest returning id`);
+  return row?.id ?? 0;
+}
+
 /** Stores it, and its code where that is new; returns its id. */
 export async function insertComputationSpec(store: Queryable, spec: ComputationSpec): Promise<number> {
-  const { code } = spec;
+  const code = await ensureCode(store, spec.code);
   const [row] = await store.query<{ id: number }>(sql`
-    with known as (
-      insert into varve.code (digest, basis, packages, source)
-      values (${code.digest}, ${code.basis}, ${JSON.stringify(code.packages)}::jsonb, ${code.source})
-      on conflict (digest) do update set digest = excluded.digest returning id)
     insert into varve.computation_spec (run, relation, code, reads, enforcement, origin, attribution)
-    select ${spec.runId}, ${spec.relation.id}, id, ${readsText(spec.relation.spec)}::jsonb, ${spec.enforcement}, ${spec.origin},
-      ${spec.attribution === null ? null : JSON.stringify(spec.attribution)}::jsonb
-    from known returning id`);
+    values (${spec.runId}, ${spec.relation.id}, ${code}, ${readsText(spec.relation.spec)}::jsonb, ${spec.enforcement},
+      ${spec.origin}, ${spec.attribution === null ? null : JSON.stringify(spec.attribution)}::jsonb)
+    returning id`);
   return row?.id ?? 0;
 }
 

@@ -173,7 +173,10 @@ const NO_INPUT: MakeFailure = {
 };
 
 /** One snapshot for the statements of one read; a single statement is one by itself. */
-async function snapshot<T>(context: BatchContext, work: (transaction: Transaction | Store) => Promise<T>): Promise<T> {
+async function snapshot<T>(
+  context: BatchContext,
+  work: (transaction: Transaction | Store) => Promise<T>,
+): Promise<T> {
   const many = context.relation.spec.reads.some(({ cardinality }) => cardinality === 'many');
   return many
     ? context.store.transaction({ isolation: 'repeatable read', readOnly: true }, work)
@@ -266,7 +269,9 @@ function targetOf({ relation, relations, specId }: BatchContext): WriteTarget {
 
 /** Integrity and data faults blame a row; everything else blames the statement or the server. */
 function isRowFault(error: unknown): boolean {
-  return isStoreError(error) && (error.fields.sqlstate.startsWith('23') || error.fields.sqlstate.startsWith('22'));
+  return (
+    isStoreError(error) && (error.fields.sqlstate.startsWith('23') || error.fields.sqlstate.startsWith('22'))
+  );
 }
 
 /** Derived from fields, so it holds no row's values; a hint belongs to it, for that is all that its reader has. */
@@ -306,7 +311,10 @@ async function computeQueried(context: BatchContext, { keys, mode }: Batch): Pro
   if (query === undefined) return { computed: 0, skipped: 0, failures: [] };
   const ordinals = await context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
     if (mode === 'replace') {
-      await removeComputed(transaction, targetOf(context), keys, { reason: 'recomputed', run: context.run.name });
+      await removeComputed(transaction, targetOf(context), keys, {
+        reason: 'recomputed',
+        run: context.run.name,
+      });
     }
     return insertQueried(transaction, targetOf(context), keys, query);
   });
@@ -331,7 +339,11 @@ const NO_ROW: MakeFailure = {
 };
 
 /** One transaction a key: the make reads through checked statements, and its result is written at the same snapshot. */
-async function computeEach(context: BatchContext, { keys, mode }: Batch, strict: StrictReads): Promise<BatchResult> {
+async function computeEach(
+  context: BatchContext,
+  { keys, mode }: Batch,
+  strict: StrictReads,
+): Promise<BatchResult> {
   let result: BatchResult = { computed: 0, skipped: 0, failures: [] };
   for (const key of keys) {
     if (context.making.signal.aborted) break;
@@ -347,12 +359,15 @@ async function computeOne(
   strict: StrictReads,
 ): Promise<BatchResult> {
   try {
-    const ordinals = await context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
-      const computed = await makeWith(context, transaction, key, strict);
-      return mode === 'insert'
-        ? insertComputed(transaction, targetOf(context), [computed])
-        : replaceComputed(transaction, targetOf(context), [computed], context.run.name);
-    });
+    const ordinals = await context.store.transaction(
+      { isolation: 'repeatable read' },
+      async (transaction) => {
+        const computed = await makeWith(context, transaction, key, strict);
+        return mode === 'insert'
+          ? insertComputed(transaction, targetOf(context), [computed])
+          : replaceComputed(transaction, targetOf(context), [computed], context.run.name);
+      },
+    );
     if (ordinals.size === 0) await assertLive(context);
     return { computed: ordinals.size, skipped: 1 - ordinals.size, failures: [] };
   } catch (error) {
@@ -364,7 +379,9 @@ async function computeOne(
 
 /** What a make's own statements are refused with. */
 function isReadFault(error: unknown): boolean {
-  return (['undeclared_read', 'statement_refused', 'sql_invalid'] as const).some((code) => isVarveError(error, code));
+  return (['undeclared_read', 'statement_refused', 'sql_invalid'] as const).some((code) =>
+    isVarveError(error, code),
+  );
 }
 
 /** Carries a failure out of a transaction, which it ends. */
@@ -401,6 +418,9 @@ async function makeWith(
     key,
     inputs: null,
     made,
-    reads: [...reads, ...observed.map(({ digest, ...read }) => ({ ...read, digestHex: digest.slice('sha256:'.length) }))],
+    reads: [
+      ...reads,
+      ...observed.map(({ digest, ...read }) => ({ ...read, digestHex: digest.slice('sha256:'.length) })),
+    ],
   };
 }

@@ -14,7 +14,9 @@ export function createTable(spec: TableSpec, placement: Placement, placementOf: 
     ...spec.columns.map(columnDdl),
     sql`primary key (${names(spec.primaryKey)})`,
     ...spec.unique.map((columns) => sql`unique (${names(columns)})`),
-    ...spec.foreignKeys.map((key) => sql`foreign key (${names(Object.keys(key.columns))}) ${referencesDdl(key, placementOf)}`),
+    ...spec.foreignKeys.map(
+      (key) => sql`foreign key (${names(Object.keys(key.columns))}) ${referencesDdl(key, placementOf)}`,
+    ),
     ...spec.foreignKeys
       .filter((key) => key.unique)
       .map((key) => sql`unique (${names(Object.keys(key.columns))})`),
@@ -62,7 +64,9 @@ export function columnDdl(column: ColumnSpec): Sql {
   // A check is SQL that the definition's author wrote, as trusted as the definition itself.
   if (column.check !== undefined) parts.push(sql`check (${sql.raw(column.check)})`);
   if (column.members !== undefined) {
-    parts.push(sql`check (${sql.id(column.name)} in (${sql.raw(column.members.map(quoteLiteral).join(', '))}))`);
+    parts.push(
+      sql`check (${sql.id(column.name)} in (${sql.raw(column.members.map(quoteLiteral).join(', '))}))`,
+    );
   }
   return sql.join(parts, sql` `);
 }
@@ -74,7 +78,8 @@ function literal(column: ColumnSpec): string {
 }
 
 function comments(spec: TableSpec, id: Sql): readonly Sql[] {
-  const table = spec.comment === undefined ? [] : [sql`comment on table ${id} is ${sql.raw(quoteLiteral(spec.comment))}`];
+  const table =
+    spec.comment === undefined ? [] : [sql`comment on table ${id} is ${sql.raw(quoteLiteral(spec.comment))}`];
   const columns = spec.columns.flatMap(({ name, comment }) =>
     comment === undefined
       ? []

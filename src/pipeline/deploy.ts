@@ -2,7 +2,14 @@
 import { sql, type Queryable, type Sql } from '../store/index.ts';
 import { columnDdl, createIndexes, createTable } from './ddl.ts';
 import type { DefinitionSet } from './definition-set.ts';
-import { defaultPlacement, insertRelation, tableId, type Placement, type Relation, type Relations } from './relation.ts';
+import {
+  defaultPlacement,
+  insertRelation,
+  tableId,
+  type Placement,
+  type Relation,
+  type Relations,
+} from './relation.ts';
 import type { TableSpec } from './spec.ts';
 
 /** Creates these tables, in their order, and returns the relations with them added. */
@@ -32,7 +39,14 @@ async function liveRelation(
   placement: Placement,
   run: string,
 ): Promise<Relation> {
-  return insertRelation(transaction, { name: spec.name, spec, placement, state: 'live', predecessor: null, run });
+  return insertRelation(transaction, {
+    name: spec.name,
+    spec,
+    placement,
+    state: 'live',
+    predecessor: null,
+    run,
+  });
 }
 
 /** The rows of a lookup, as its definition lists them. */

@@ -12,7 +12,8 @@ import { definitionError } from './definition-error.ts';
 /** A value that its column cannot hold: which column, and what is wrong, without the value. */
 export interface ValueFault {
   readonly column: string;
-  readonly code: 'make_returned_nan' | 'make_returned_bad_text' | 'make_returned_wrong_type' | 'make_returned_null';
+  readonly code:
+    'make_returned_nan' | 'make_returned_bad_text' | 'make_returned_wrong_type' | 'make_returned_null';
   readonly expected: string;
 }
 
@@ -40,7 +41,9 @@ function encodeTyped(name: string, column: Column, type: ColumnType, value: unkn
     case 'boolean':
       return typeof value === 'boolean' ? { value } : wrong(name, column);
     case 'bytes':
-      return value instanceof Uint8Array ? { value: `\\x${Buffer.from(value).toString('hex')}` } : wrong(name, column);
+      return value instanceof Uint8Array
+        ? { value: `\\x${Buffer.from(value).toString('hex')}` }
+        : wrong(name, column);
     case 'json':
       return encodeJson(name, column, value);
     case 'array':
@@ -128,7 +131,9 @@ function fault(name: string, column: Column, code: ValueFault['code']): Encoded 
 
 /** A key as the store decoded it, as JSON that the database reads back to the same value. */
 export function encodeKey(key: Readonly<Record<string, unknown>>): Readonly<Record<string, Json>> {
-  return Object.fromEntries(Object.entries(key).map(([name, value]): [string, Json] => [name, keyJson(value)]));
+  return Object.fromEntries(
+    Object.entries(key).map(([name, value]): [string, Json] => [name, keyJson(value)]),
+  );
 }
 
 function keyJson(value: unknown): Json {

@@ -13,8 +13,13 @@ export {
   type DefinitionsResult,
 } from './definition-set.ts';
 export { createTables } from './deploy.ts';
-export { insertComputationSpec, type ComputationSpec, type EnforcementLevel } from './computation-spec.ts';
-export { clearJobs, ignoreJobs, listJobs, retryJobs, type Job } from './job.ts';
+export {
+  ensureCode,
+  insertComputationSpec,
+  type ComputationSpec,
+  type EnforcementLevel,
+} from './computation-spec.ts';
+export { clearJobs, ignoreJobs, listJobs, retryJobs, type Job, type JobFilter } from './job.ts';
 export {
   keySource,
   readsText,
@@ -48,6 +53,7 @@ export {
   type Relation,
   type Relations,
 } from './relation.ts';
+export { sameJson } from './same-json.ts';
 export {
   dependenciesOf,
   splitName,
@@ -63,3 +69,30 @@ export {
 export type { AnyTable, Reference, Table } from './table.ts';
 export { unknownTable } from './unknown-table.ts';
 export { outputOf } from './write-rows.ts';
+export { READ_SCHEMA_PREFIX } from './strict/read-view.ts';
+export { syncContents, type SyncContentsResult } from './contents.ts';
+export {
+  deleteRows,
+  planDelete,
+  type DeletePlan,
+  type DeleteRowsOptions,
+  type DeleteRowsResult,
+  type PlanDeleteOptions,
+  type PlanDeleteResult,
+} from './delete-rows.ts';
+export { graphOf, type GraphOptions } from './graph.ts';
+export { history, type HistoryOptions, type HistoryResult } from './history.ts';
+export { insertRows, type InsertRowsOptions, type InsertRowsResult } from './insert-rows.ts';
+export { stale, type MovedPackage, type StaleResult, type StaleTable, type WhyStale } from './stale.ts';
+export type { RowVersion } from './versions.ts';
+export {
+  why,
+  type ComputationOrigin,
+  type IngestionOrigin,
+  type InputOrigin,
+  type RecordedOrigin,
+  type RowOrigin,
+  type RunOrigin,
+  type WhyOptions,
+  type WhyResult,
+} from './why.ts';

@@ -1,6 +1,6 @@
 /** Jobs: keys that are left out of populate for a reason, because their make failed or because someone said so. */
 import type { Json } from '../base/index.ts';
-import { sql, type Queryable } from '../store/index.ts';
+import { sql, type Queryable, type Row } from '../store/index.ts';
 import { keyHash } from './read-plan.ts';
 import type { Relation } from './relation.ts';
 import type { MakeFailure } from './run-make.ts';
@@ -14,6 +14,10 @@ export interface Job {
   readonly state: 'error' | 'ignored';
   readonly code: string | null;
   readonly message: string | null;
+  /** The make's own; null where it threw no error. */
+  readonly stack: string | null;
+  /** The run in which it last failed. */
+  readonly run: string;
   readonly attempts: number;
   readonly changedAt: string;
 }
@@ -41,21 +45,28 @@ function printable(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\u{FFFD}');
 }
 
-/** The jobs of these relations, by table and time. */
-export async function listJobs(store: Queryable, relations: readonly Relation[]): Promise<readonly Job[]> {
-  const rows = await store.query<{
-    name: string;
-    key: Json;
-    state: Job['state'];
-    code: string | null;
-    message: string | null;
-    attempts: number;
-    changed_at: string;
-  }>(sql`
-    select r.name, j.key, j.state, j.code, j.message, j.attempts, j.changed_at
+/** Which jobs to list. */
+export interface JobFilter {
+  readonly state?: Job['state'];
+  /** Default: all. */
+  readonly limit?: number;
+}
+
+/** The jobs of these relations with message and stack, by table and time. */
+export async function listJobs(
+  store: Queryable,
+  relations: readonly Relation[],
+  filter: JobFilter = {},
+): Promise<readonly Job[]> {
+  return store.query<Job & Row>(sql`
+    select r.name as "table", j.key, j.state, j.code, j.message, j.stack, j.run, j.attempts, j.changed_at as "changedAt"
     from varve.job j join varve.relation r on r.id = j.relation
-    where j.relation = any(${relations.map(({ id }) => id)}::integer[]) order by r.name, j.changed_at, j.key_hash`);
-  return rows.map(({ name, changed_at: changedAt, ...rest }) => ({ table: name, changedAt, ...rest }));
+    where j.relation = any(${idsOf(relations)}::integer[]) and (${filter.state ?? null}::text is null or j.state = ${filter.state ?? null})
+    order by r.name, j.changed_at, j.key_hash limit ${filter.limit ?? null}`);
+}
+
+function idsOf(relations: readonly Relation[]): readonly number[] {
+  return relations.map(({ id }) => id);
 }
 
 /** Lets keys be computed again: forgets their jobs. Returns how many. */

@@ -22,7 +22,7 @@ export interface KeyRestriction {
 /** Why a key is computed again. */
 export type StaleReason =
   | { readonly kind: 'inputs'; readonly reads: readonly string[] }
-  | { readonly kind: 'code' }
+  | { readonly kind: 'code'; readonly recordedDigest: string }
   | { readonly kind: 'reads' };
 
 /** A key whose recorded inputs or code are no longer those of the present. */
@@ -137,7 +137,11 @@ export async function staleKeys(
   const stale: StaleKey[] = [];
   for (const { reads } of recorded) {
     const query = { relation, relations, code, restriction, reads };
-    stale.push(...(await (coversReads(relation.spec.reads, reads) ? staleOfReads(store, query) : movedReads(store, query))));
+    stale.push(
+      ...(await (coversReads(relation.spec.reads, reads)
+        ? staleOfReads(store, query)
+        : movedReads(store, query))),
+    );
   }
   return stale;
 }
@@ -174,7 +178,7 @@ async function staleOfReads(store: Queryable, query: StaleQuery): Promise<readon
     (digest, index) => sql`(${digest}) is distinct from substr(k.inputs, ${1 + 32 * index}, 32)`,
   );
   const rows = await store.query<StaleRow>(sql`
-    select ${sql.join(key)}, jsonb_build_object('code', k.code <> ${code.digest},
+    select ${sql.join(key)}, jsonb_build_object('code', nullif(k.code, ${code.digest}),
       'moved', array[${sql.join([...moved, sql`null`])}]::boolean[]) as stale_
     from (${recordedKeys(relation, restriction)}) k ${plan.joins}
     where ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
@@ -195,14 +199,14 @@ async function movedReads(store: Queryable, query: StaleQuery): Promise<readonly
 }
 
 interface StaleRow extends Row {
-  readonly stale_: { readonly code: boolean; readonly moved: readonly (boolean | null)[] };
+  readonly stale_: { readonly code: string | null; readonly moved: readonly (boolean | null)[] };
 }
 
 function reasonsOf(reads: readonly ReadSpec[], facts: StaleRow['stale_']): readonly StaleReason[] {
   const moved = reads.filter((_, index) => facts.moved[index] === true).map(({ name }) => name);
   return [
     ...(moved.length === 0 ? [] : [{ kind: 'inputs' as const, reads: moved }]),
-    ...(facts.code ? [{ kind: 'code' as const }] : []),
+    ...(facts.code === null ? [] : [{ kind: 'code' as const, recordedDigest: facts.code }]),
   ];
 }
 
@@ -210,7 +214,10 @@ function reasonsOf(reads: readonly ReadSpec[], facts: StaleRow['stale_']): reado
  * The keys that have a computation, with what is recorded of it. A condition is put where the key's columns are the only
  * ones in sight: beside the tables that are read, a column of theirs with the same name would make it ambiguous.
  */
-export function recordedKeys(relation: Relation, restriction: KeyRestriction = { condition: undefined }): Sql {
+export function recordedKeys(
+  relation: Relation,
+  restriction: KeyRestriction = { condition: undefined },
+): Sql {
   const { spec } = relation;
   const columns = sql.join(spec.sourceKey.map((column) => sql`t.${sql.id(column)}`));
   const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;

@@ -139,7 +139,7 @@ export function part<
   Key extends Columns = None,
   Cols extends Columns = None,
 >(options: PartOptions<Ps, Refs, Key, Cols>): Part<Keys<Ps, Key>, Rows<Ps, Refs, Key, Cols>> {
-  return Object.freeze({ kind: 'part' as const, options }) as Part<Keys<Ps, Key>, Rows<Ps, Refs, Key, Cols>>;
+  return Object.freeze({ kind: 'part' as const, options });
 }
 
 function defineTable(name: string, tier: Tier, options: LooseOptions, file: string | undefined): AnyTable {
@@ -170,7 +170,11 @@ function makingSpec(name: string, tier: Tier, options: LooseOptions, built: Buil
     );
   }
   if (built.spec.sourceKey.length === 0) {
-    throw definitionError(name, 'it has no parents, so there is no key to compute', 'Name at least one parent.');
+    throw definitionError(
+      name,
+      'it has no parents, so there is no key to compute',
+      'Name at least one parent.',
+    );
   }
   return {
     form,
@@ -228,7 +232,13 @@ function tableOf(
     ],
     parts: [],
   };
-  const table: AnyTable = { kind: 'table', spec, definition, parts: {}, ...tableMethods(() => table) } as unknown as AnyTable;
+  const table: AnyTable = {
+    kind: 'table',
+    spec,
+    definition,
+    parts: {},
+    ...tableMethods(() => table),
+  } as unknown as AnyTable;
   return table;
 }
 
@@ -243,5 +253,7 @@ function callerFile(factory: (...args: never[]) => unknown): string | undefined 
   const holder: { stack?: string } = {};
   Error.captureStackTrace(holder, factory);
   const frame = holder.stack?.split('\n')[1];
-  return frame === undefined ? undefined : /\(?((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):\d+:\d+\)?$/.exec(frame)?.[1];
+  return frame === undefined
+    ? undefined
+    : /\(?((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):\d+:\d+\)?$/.exec(frame)?.[1];
 }

@@ -6,7 +6,7 @@
  * database call is made per key. Computing happens outside any transaction. A key whose input moved between read and
  * write is read again; a key that fails is recorded with its error, and the rest goes on.
  */
-import { refusal, type Finding, type JsonObject } from '../base/index.ts';
+import { refusal, VarveError, type Finding, type JsonObject } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunEnvironment, type RunStatus } from '../run/index.ts';
 import type { Sql, Store } from '../store/index.ts';
 import { computeBatch, openBatchContext, type Batch, type BatchContext } from './compute-batch.ts';
@@ -144,7 +144,11 @@ function needs(target: TableSpec, spec: TableSpec): boolean {
 
 function notComputed(name: string, definitions: Definitions, computed: readonly TableSpec[]): Finding {
   const spec = definitions.set.tables.find((candidate) => candidate.name === name);
-  if (spec === undefined) return unknownTable(name, computed.map((each) => each.name));
+  if (spec === undefined)
+    return unknownTable(
+      name,
+      computed.map((each) => each.name),
+    );
   return refusal('unknown_table', name, {
     detail: { tier: spec.tier },
     hint: `Nothing computes ${name}: populate computed and imported tables.`,
@@ -160,8 +164,21 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
   const { store, options, relations, run } = state;
   const relation = relationOf(relations, table.spec.name);
   const code = options.codeByTable.get(table.spec.name);
-  if (code === undefined) throw new TypeError(`no code identity for ${table.spec.name}`);
-  await using context = await openBatchContext({ store, table, relation, relations, run, code, ...makingOf(options) });
+  if (code === undefined) {
+    throw new VarveError('internal', {
+      detail: { table: table.spec.name },
+      hint: 'Report this: a computed table has no code identity.',
+    });
+  }
+  await using context = await openBatchContext({
+    store,
+    table,
+    relation,
+    relations,
+    run,
+    code,
+    ...makingOf(options),
+  });
   const restriction = { condition: options.where };
   const recorded = await countComputations(store, relation);
   const stale = recorded === 0 ? [] : await staleKeys(store, relation, relations, code, restriction);

@@ -67,7 +67,9 @@ function singleRowsStatement(
     const [present] = relationOf(relations, read.table).spec.primaryKey;
     return [
       sql`, ${alias}.${sql.id(present ?? '')} is not null as ${sql.id(presentName(index))}`,
-      ...read.columns.map((column) => sql`, ${alias}.${sql.id(column)} as ${sql.id(valueName(index, column))}`),
+      ...read.columns.map(
+        (column) => sql`, ${alias}.${sql.id(column)} as ${sql.id(valueName(index, column))}`,
+      ),
     ];
   });
   const same = spec.sourceKey.map((column) => sql`t.${sql.id(column)} = k.${sql.id(column)}`);

@@ -26,7 +26,8 @@ export function tableMethods(table: () => AnyTable): TableMethods {
     fills: undefined,
   });
   const methods = {
-    as: (names: Readonly<Record<string, string>>) => reference({ ...start(), names: knownNames(table(), names) }),
+    as: (names: Readonly<Record<string, string>>) =>
+      reference({ ...start(), names: knownNames(table(), names) }),
     optional: () => reference({ ...start(), isOptional: true }),
     unique: () => reference({ ...start(), isUnique: true }),
     from: (fills: Readonly<Record<string, ColumnReference>>) => reference({ ...start(), fills }),
@@ -47,7 +48,7 @@ function reference(fields: ReferenceFields): AnyReference {
     unique: () => reference({ ...fields, isUnique: true }),
     from: (fills: Readonly<Record<string, ColumnReference>>) => reference({ ...fields, fills }),
   };
-  return Object.freeze({ kind: 'reference' as const, ...fields, ...methods }) as unknown as AnyReference;
+  return Object.freeze({ kind: 'reference' as const, ...fields, ...methods });
 }
 
 /** A plain table as a reference: not renamed, not optional. */
@@ -81,7 +82,10 @@ function read(
   return Object.freeze({ kind: 'read' as const, table, names, match });
 }
 
-function knownNames(table: AnyTable, names: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function knownNames(
+  table: AnyTable,
+  names: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
   for (const name of Object.keys(names)) {
     if (!table.spec.primaryKey.includes(name)) {
       throw definitionError(

@@ -54,6 +54,28 @@ export async function loadRelations(store: Queryable): Promise<Relations> {
   return new Map(rows.map((row) => [row.name, toRelation(row)]));
 }
 
+/** One generation of a table with its time: what history is read from. */
+export interface Generation extends Relation {
+  readonly sinceAt: string | null;
+  readonly untilAt: string | null;
+  readonly untilRun: string | null;
+}
+
+/** The generations of a table that readers see or saw, newest first. */
+export async function loadGenerations(store: Queryable, name: string): Promise<readonly Generation[]> {
+  const rows = await store.query<
+    RelationRow & { since_at: string | null; until_at: string | null; until_run: string | null }
+  >(sql`
+    select id, name, spec, physical_schema, physical_name, state, since_at, until_at, until_run
+    from varve.relation where name = ${name} and state in ('live', 'retired') order by id desc`);
+  return rows.map((row) => ({
+    ...toRelation(row),
+    sinceAt: row.since_at,
+    untilAt: row.until_at,
+    untilRun: row.until_run,
+  }));
+}
+
 /** Adds a relation. */
 export async function insertRelation(
   store: Queryable,
@@ -65,7 +87,8 @@ export async function insertRelation(
     values (${relation.name}, ${JSON.stringify(relation.spec)}::jsonb, ${relation.placement.schema},
       ${relation.placement.table}, ${relation.state}, ${relation.predecessor}, ${relation.run}, now())
     returning id, name, spec, physical_schema, physical_name, state`);
-  if (row === undefined) throw new VarveError('internal', { hint: 'Report this: an insert returned no row.' });
+  if (row === undefined)
+    throw new VarveError('internal', { hint: 'Report this: an insert returned no row.' });
   return toRelation(row);
 }
 

@@ -11,7 +11,7 @@
  * The way is always a foreign key's column map or one that is written out; equal names mean nothing.
  */
 import { definitionError } from './definition-error.ts';
-import type { DeclaredKey } from './build-spec.ts';
+import type { DeclaredKey } from './declared-key.ts';
 import type { ForeignKeySpec, Origin, ReadSpec } from './spec.ts';
 import type { ColumnReference, Read, ReadSource, AnyTable } from './table.ts';
 
@@ -51,7 +51,11 @@ interface ReadQuestion {
 function resolveRead(question: ReadQuestion): ReadSpec {
   const { source, name } = question;
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(name)) {
-    throw definitionError(`${question.table} reads.${name}`, 'a read is named by a plain identifier', 'Rename it.');
+    throw definitionError(
+      `${question.table} reads.${name}`,
+      'a read is named by a plain identifier',
+      'Rename it.',
+    );
   }
   const target = source.kind === 'table' ? source : source.table;
   const columns = target.spec.columns.map((column) => column.name);
@@ -104,7 +108,11 @@ function singleMatch(
 }
 
 /** The foreign key that a read names: the object itself, or the only foreign key to that table. */
-function declaredKeyOf(question: ReadQuestion, source: ReadSource, target: AnyTable): DeclaredKey | undefined {
+function declaredKeyOf(
+  question: ReadQuestion,
+  source: ReadSource,
+  target: AnyTable,
+): DeclaredKey | undefined {
   const same = question.keys.find(({ declared }) => declared === source);
   if (same !== undefined) return same;
   const direct = question.keys.filter(({ reference }) => reference.table === target);
@@ -185,12 +193,15 @@ function fillsOf(key: DeclaredKey, originOf: ReadQuestion['originOf']): ForeignK
 }
 
 /** The reads of one row, by table: what `Other.column('x')` can mean. */
-function singleReads(sources: Readonly<Record<string, ReadSource>>): ReadonlyMap<string, readonly SingleRead[]> {
+function singleReads(
+  sources: Readonly<Record<string, ReadSource>>,
+): ReadonlyMap<string, readonly SingleRead[]> {
   const singles = new Map<string, readonly SingleRead[]>();
   for (const [name, source] of Object.entries(sources)) {
     if (source.kind === 'read' && source.match !== undefined) continue;
     const table = source.kind === 'table' ? source : source.table;
-    const columns = (source.kind === 'read' ? source.names : undefined) ?? table.spec.columns.map((c) => c.name);
+    const columns =
+      (source.kind === 'read' ? source.names : undefined) ?? table.spec.columns.map((c) => c.name);
     singles.set(table.spec.name, [...(singles.get(table.spec.name) ?? []), { name, columns }]);
   }
   return singles;

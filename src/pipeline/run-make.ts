@@ -150,7 +150,7 @@ async function settle(table: AnyTable, value: unknown): Promise<readonly unknown
     for await (const piece of value as AsyncIterable<unknown>) pieces.push(piece);
     return pieces;
   }
-  return syncPieces(table.spec, await (value as PromiseLike<unknown>));
+  return syncPieces(table.spec, await value);
 }
 
 /** A single row, or all that an iterable gives. */
@@ -186,7 +186,10 @@ function collect(table: AnyTable, key: Key, pieces: readonly unknown[], startedA
   for (const piece of pieces) {
     if (piece === undefined || piece === null) continue;
     if (typeof piece !== 'object' || Array.isArray(piece)) {
-      return refused('make_returned_wrong_type', `${table.spec.name}: the make returned no row but a ${typeof piece}`);
+      return refused(
+        'make_returned_wrong_type',
+        `${table.spec.name}: the make returned no row but a ${typeof piece}`,
+      );
     }
     const fault = collectPiece(table, key, piece as Readonly<Record<string, unknown>>, rows, parts);
     if (fault !== undefined) return fault;
@@ -196,10 +199,24 @@ function collect(table: AnyTable, key: Key, pieces: readonly unknown[], startedA
   return { status: 'made', rows, parts, durationUs: Math.round((performance.now() - startedAtMs) * 1000) };
 }
 
+/** A key may come back as another type of the same text: a number for a bigint. */
+function sameText(left: unknown, right: unknown): boolean {
+  const simple = ['string', 'number', 'bigint', 'boolean'];
+  return (
+    simple.includes(typeof left) &&
+    simple.includes(typeof right) &&
+    `${left as string}` === `${right as string}`
+  );
+}
+
 function countFault(spec: TableSpec, rows: readonly MadeValues[]): MakeFailure | undefined {
-  if (rows.length === 0) return refused('make_returned_nothing', `${spec.name}: the make returned no row for its key`);
+  if (rows.length === 0)
+    return refused('make_returned_nothing', `${spec.name}: the make returned no row for its key`);
   if (rows.length > 1 && spec.primaryKey.length === spec.sourceKey.length) {
-    return refused('make_returned_another_key', `${spec.name}: the make returned ${rows.length} rows for one key`);
+    return refused(
+      'make_returned_another_key',
+      `${spec.name}: the make returned ${rows.length} rows for one key`,
+    );
   }
   return undefined;
 }
@@ -218,7 +235,9 @@ function collectPiece(
     if ('status' in row) return row;
     rows.push(row.values);
   }
-  for (const [label, list] of Object.entries((partRows ?? {}) as Readonly<Record<string, Iterable<unknown>>>)) {
+  for (const [label, list] of Object.entries(
+    (partRows ?? {}) as Readonly<Record<string, Iterable<unknown>>>,
+  )) {
     const part = table.definition.parts.find(({ spec }) => spec.name === table.spec.parts[label]);
     if (part === undefined) {
       return refused('make_returned_wrong_type', `${table.spec.name} has no part "${label}"`);
@@ -235,7 +254,9 @@ function collectPiece(
 /** Columns that a make returns: all but the key it was called for and what varve fills. */
 export function madeColumns(spec: TableSpec, sourceKey: readonly string[]): readonly string[] {
   const filled = new Set(
-    spec.foreignKeys.filter(({ fills }) => fills !== undefined).flatMap(({ columns }) => Object.keys(columns)),
+    spec.foreignKeys
+      .filter(({ fills }) => fills !== undefined)
+      .flatMap(({ columns }) => Object.keys(columns)),
   );
   return spec.columns
     .map(({ name }) => name)
@@ -264,8 +285,11 @@ function encodeRow(
   for (const [name, value] of Object.entries(columns)) {
     if (name in values || value === undefined) continue;
     if (fromKey.includes(name)) {
-      if (Object.is(key[name], value) || String(key[name]) === String(value)) continue;
-      return refused('make_returned_another_key', `${spec.name}.${name}: the make returned a row of another key`);
+      if (Object.is(key[name], value) || sameText(key[name], value)) continue;
+      return refused(
+        'make_returned_another_key',
+        `${spec.name}.${name}: the make returned a row of another key`,
+      );
     }
     return refused('make_returned_wrong_type', `${spec.name} has no column "${name}" for its make to return`);
   }

@@ -34,7 +34,9 @@ export interface Table<K, R, P> extends AnyTable {
   /** One column, as a source for `from` and `matching`. */
   readonly column: <N extends keyof R & string>(name: N) => ColumnReference<R[N]>;
   /** A read of these columns only: a change of any other column reaches no result. */
-  readonly columns: <const N extends readonly (keyof R & string)[]>(...names: N) => ColumnsRead<R, Pick<R, N[number]>>;
+  readonly columns: <const N extends readonly (keyof R & string)[]>(
+    ...names: N
+  ) => ColumnsRead<R, Pick<R, N[number]>>;
   /** A read of the whole table: a change of any of its rows reaches every result that read it. */
   readonly all: () => Read<readonly R[]>;
   /** A read of the rows whose columns equal these columns of the key or of other reads. */
@@ -122,16 +124,16 @@ type Union<T> = (T extends unknown ? (value: T) => void : never) extends (value:
 export type KeyOf<P> = P extends { readonly keyType?: infer K } ? Exclude<K, undefined> : never;
 export type ReadOf<R> = R extends { readonly readType?: infer V } ? Exclude<V, undefined> : never;
 /** The key that parents bring. */
-export type ParentKey<Ps extends readonly unknown[]> = Ps extends readonly [] ? object : Plain<Union<KeyOf<Ps[number]>>>;
+export type ParentKey<Ps extends readonly unknown[]> = Ps extends readonly []
+  ? object
+  : Plain<Union<KeyOf<Ps[number]>>>;
 /** The columns that references bring. */
 export type ReferenceRow<Refs> = keyof Refs extends never ? object : Plain<Union<KeyOf<Refs[keyof Refs]>>>;
 /** The reference columns that make returns itself. */
 export type UnfilledRow<Refs> = ReferenceRow<{
-  readonly [N in keyof Refs as Refs[N] extends { readonly filledType?: infer F }
-    ? true extends F
-      ? never
-      : N
-    : N]: Refs[N];
+  readonly [
+    N in keyof Refs as Refs[N] extends { readonly filledType?: infer F } ? (true extends F ? never : N) : N
+  ]: Refs[N];
 }>;
 /** What `make` is given. */
 export type Inputs<Reads> = { readonly [N in keyof Reads]: ReadOf<Reads[N]> };
@@ -184,13 +186,16 @@ type PartKey<P> = P extends { readonly keyType?: infer K } ? Exclude<K, undefine
 type PartRow<P> = P extends { readonly rowType?: infer R } ? Exclude<R, undefined> : never;
 /** The part tables of a master with this key. */
 export type PartTables<MasterKey, Pts> = {
-  readonly [N in keyof Pts]: Table<Plain<MasterKey & PartKey<Pts[N]>>, Plain<MasterKey & PartRow<Pts[N]>>, object>;
+  readonly [N in keyof Pts]: Table<
+    Plain<MasterKey & PartKey<Pts[N]>>,
+    Plain<MasterKey & PartRow<Pts[N]>>,
+    object
+  >;
 };
 
 /** One row as make returns it; the key may be left out where the parents' key is the whole key. */
 export type MadeRow<K, Row, Pts> = Plain<
-  Writable<Row> &
-    Partial<K> & (keyof Pts extends never ? object : { readonly parts?: MadeParts<Pts> })
+  Writable<Row> & Partial<K> & (keyof Pts extends never ? object : { readonly parts?: MadeParts<Pts> })
 >;
 /** The part rows of one result. The master's key may be left out. */
 export type MadeParts<Pts> = { readonly [N in keyof Pts]?: Iterable<Writable<PartRow<Pts[N]>>> };

@@ -22,6 +22,7 @@
  */
 import type { Json } from '../base/index.ts';
 import { sql, type Queryable, type Sql } from '../store/index.ts';
+import { compareText } from './definition-set.ts';
 import { keyHash, readPlan, rowDigest, type ReadPlan } from './read-plan.ts';
 import { relationOf, tableId, type Relation, type Relations } from './relation.ts';
 import { madeColumns, type MadeRows } from './run-make.ts';
@@ -111,7 +112,10 @@ export async function replaceComputed(
   const fresh = await stillCurrent(transaction, target, computed);
   const valid = computed.filter((_, ordinal) => fresh.has(ordinal));
   if (valid.length === 0) return fresh;
-  const keys = keysRecordset(relation.spec, valid.map(({ key }) => key));
+  const keys = keysRecordset(
+    relation.spec,
+    valid.map(({ key }) => key),
+  );
   await archive(transaction, target, keys, 'recomputed', run);
   for (const table of tablesOf(relation, target.relations)) await upsert(transaction, target, table, valid);
   await transaction.execute(computationUpdate(target, valid));
@@ -146,20 +150,25 @@ export async function archive(
   run: string,
 ): Promise<void> {
   const { spec } = relation;
-  const tables = tablesOf(relation, relations).map((table) => {
-    const same = spec.sourceKey.map((column) => sql`o.${sql.id(column)} = k.${sql.id(column)}`);
-    const order = sql.join(table.relation.spec.primaryKey.map((column) => sql`o.${sql.id(column)}`));
-    return sql`${table.relation.name}::text, (select coalesce(jsonb_agg(to_jsonb(o) order by ${order}), '[]'::jsonb)
-      from ${tableId(table.relation.placement)} o where ${sql.join(same, sql` and `)})`;
-  });
   const key = spec.sourceKey.map((column) => sql`${column}::text, k.${sql.id(column)}`);
   await transaction.execute(sql`
     insert into varve.superseded
       (relation, key_hash, key, rows, spec, inputs, output, duration_us, reason, superseded_by)
     select ${relation.id}, ${keyHash(sql`k`, spec.sourceKey)}, jsonb_build_object(${sql.join(key)}),
-      jsonb_build_object(${sql.join(tables)}), c.spec, c.inputs, c.output, c.duration_us, ${reason}, ${run}
+      ${unitRows(relation, relations, sql`k`)}, c.spec, c.inputs, c.output, c.duration_us, ${reason}, ${run}
     from (${keys}) k
     left join varve.computation c on c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`k`, spec.sourceKey)}`);
+}
+
+/** The rows that one key has, as history keeps them: `{ "schema.table": [row, ...] }`, the table's own first, then its parts'. */
+export function unitRows(relation: Relation, relations: Relations, key: Sql): Sql {
+  const tables = tablesOf(relation, relations).map((table) => {
+    const same = relation.spec.sourceKey.map((column) => sql`o.${sql.id(column)} = ${key}.${sql.id(column)}`);
+    const order = sql.join(table.relation.spec.primaryKey.map((column) => sql`o.${sql.id(column)}`));
+    return sql`${table.relation.name}::text, (select coalesce(jsonb_agg(to_jsonb(o) order by ${order}), '[]'::jsonb)
+      from ${tableId(table.relation.placement)} o where ${sql.join(same, sql` and `)})`;
+  });
+  return sql`jsonb_build_object(${sql.join(tables)})`;
 }
 
 /** Key values as a subquery with the columns of the source key. */
@@ -214,15 +223,25 @@ function batchRecordset(spec: TableSpec, computed: readonly ComputedKey[]): Sql 
 }
 
 function madeRecordset(spec: TableSpec, computed: readonly ComputedKey[]): Sql {
-  const rows = computed.flatMap(({ made }, ordinal) => made.rows.map((row) => ({ [ORDINAL]: ordinal, ...row })));
+  const rows = computed.flatMap(({ made }, ordinal) =>
+    made.rows.map((row) => ({ [ORDINAL]: ordinal, ...row })),
+  );
   return recordset(rows, [...INTERNAL.slice(0, 1), ...columnTypes(spec, madeColumns(spec, spec.sourceKey))]);
 }
 
-function partRecordset(part: Relation, label: string, sourceKey: readonly string[], computed: readonly ComputedKey[]): Sql {
+function partRecordset(
+  part: Relation,
+  label: string,
+  sourceKey: readonly string[],
+  computed: readonly ComputedKey[],
+): Sql {
   const rows = computed.flatMap(({ made }, ordinal) =>
     (made.parts[label] ?? []).map((row) => ({ [ORDINAL]: ordinal, ...row })),
   );
-  return recordset(rows, [...INTERNAL.slice(0, 1), ...columnTypes(part.spec, madeColumns(part.spec, sourceKey))]);
+  return recordset(rows, [
+    ...INTERNAL.slice(0, 1),
+    ...columnTypes(part.spec, madeColumns(part.spec, sourceKey)),
+  ]);
 }
 
 function insertStatement(
@@ -258,10 +277,16 @@ function insertStatement(
 /** The keys that were inserted, each with the digest of its own rows. */
 function freshKeys(spec: TableSpec): Sql {
   const columns = spec.columns.map(({ name }) => name);
-  const own = [sql.id(ORDINAL), sql.id(DURATION), sql`present_`, ...spec.sourceKey.map((column) => sql.id(column))];
+  const own = [
+    sql.id(ORDINAL),
+    sql.id(DURATION),
+    sql`present_`,
+    ...spec.sourceKey.map((column) => sql.id(column)),
+  ];
   const shared = sql.join(own.map((column) => sql`ok.${column}`));
   const joined = hashJoin(sql`ok`, sql`row_`, spec.sourceKey);
-  if (isSingle(spec)) return sql`select ${shared}, sha256(${rowDigest(sql`row_`, columns)}) as output_ from ${joined}`;
+  if (isSingle(spec))
+    return sql`select ${shared}, sha256(${rowDigest(sql`row_`, columns)}) as output_ from ${joined}`;
   const order = sql.join(spec.primaryKey.map((column) => sql`row_.${sql.id(column)}`));
   return sql`select ${shared}, sha256(string_agg(${rowDigest(sql`row_`, columns)}, ''::bytea order by ${order})) as output_
     from ${joined} group by ${shared}`;
@@ -271,13 +296,17 @@ function freshKeys(spec: TableSpec): Sql {
 function hashJoin(left: Sql, right: Sql, columns: readonly string[]): Sql {
   const same = columns.map((column) => sql`${left}.${sql.id(column)} = ${right}.${sql.id(column)}`);
   const [first] = columns;
-  const both = [left, right].map((side) => sql`case when ${side}.${sql.id(first ?? '')} is null then false else true end`);
+  const both = [left, right].map(
+    (side) => sql`case when ${side}.${sql.id(first ?? '')} is null then false else true end`,
+  );
   return sql`${left} full join ${right} on ${sql.join(same, sql` and `)} where ${sql.join(both, sql` and `)}`;
 }
 
 /** The keys of the batch whose inputs are still those that were read. */
 function okRows({ relation }: WriteTarget, plan: ReadPlan): Sql {
-  const fills = [...plan.fillByColumn].map(([column, value]) => sql`, ${value} as ${sql.id(fillName(column))}`);
+  const fills = [...plan.fillByColumn].map(
+    ([column, value]) => sql`, ${value} as ${sql.id(fillName(column))}`,
+  );
   // `offset 0` keeps the digests from being computed twice, once for the condition and once for the result.
   return sql`select * from (
       select k.*, ${plan.inputs} as present_, ${plan.complete} as complete_ ${sql.join(fills, sql``)}
@@ -324,7 +353,8 @@ function provenance({ relation, relations, specId }: WriteTarget): Sql {
     return sql`full join (${digests}) ${alias} on ${sql.join(same, sql` and `)}`;
   });
   const digests = parts.map(({ alias }) => sql`coalesce(${alias}.output_, ${EMPTY_DIGEST})`);
-  const output = parts.length === 0 ? sql`f.output_` : sql`sha256(f.output_ || ${sql.join(digests, sql` || `)})`;
+  const output =
+    parts.length === 0 ? sql`f.output_` : sql`sha256(f.output_ || ${sql.join(digests, sql` || `)})`;
   return sql`insert into varve.computation (relation, spec, duration_us, key_hash, inputs, output)
     select ${relation.id}, ${specId}, f.${sql.id(DURATION)}, ${keyHash(sql`f`, spec.sourceKey)}, f.present_, ${output}
     from fresh f ${sql.join(joins, sql` `)}`;
@@ -366,7 +396,7 @@ function recordReads(relation: Relation, specId: number, from: Sql, computed: re
       (relation, key_hash, spec, ordinal, subject, declared, columns, keys, row_count, digest)
     select ${relation.id}, ${keyHash(sql`f`, relation.spec.sourceKey)}, ${specId}, b.n, b.subject, b.declared, b.columns,
       nullif(b.keys, 'null'::jsonb), b.count, b.digest
-    from (${from}) f join (${recordset(rows as readonly Record<string, Json>[], columns)}) b on b.${sql.id(ORDINAL)} = f.${sql.id(ORDINAL)}`;
+    from (${from}) f join (${recordset(rows, columns)}) b on b.${sql.id(ORDINAL)} = f.${sql.id(ORDINAL)}`;
 }
 
 function names(spec: TableSpec): Sql {
@@ -378,12 +408,25 @@ interface PartRelation {
   readonly relation: Relation;
 }
 
+/** The parts, each after the part that it lies within. */
 function partsOf(relation: Relation, relations: Relations): readonly PartRelation[] {
-  return Object.entries(relation.spec.parts).map(([label, name]) => ({ label, relation: relationOf(relations, name) }));
+  const parts = Object.entries(relation.spec.parts).map(([label, name]) => ({
+    label,
+    relation: relationOf(relations, name),
+  }));
+  const depth = ({ relation: part }: PartRelation): number => {
+    const owner = part.spec.foreignKeys.find(({ kind }) => kind === 'part')?.to;
+    const outer = parts.find((each) => each.relation.name === owner);
+    return outer === undefined ? 0 : 1 + depth(outer);
+  };
+  return parts.toSorted((left, right) => depth(left) - depth(right) || compareText(left.label, right.label));
 }
 
 /** The table and its parts, masters before the parts that lie within them. */
-function tablesOf(relation: Relation, relations: Relations): readonly (PartRelation | { label: undefined; relation: Relation })[] {
+function tablesOf(
+  relation: Relation,
+  relations: Relations,
+): readonly (PartRelation | { label: undefined; relation: Relation })[] {
   return [{ label: undefined, relation }, ...partsOf(relation, relations)];
 }
 
@@ -447,7 +490,10 @@ export function outputOf(relation: Relation, relations: Relations, key: Sql): Sq
     const own = table.relation.spec;
     const same = relation.spec.sourceKey.map((column) => sql`o.${sql.id(column)} = ${key}.${sql.id(column)}`);
     const order = sql.join(own.primaryKey.map((column) => sql`o.${sql.id(column)}`));
-    const row = rowDigest(sql`o`, own.columns.map(({ name }) => name));
+    const row = rowDigest(
+      sql`o`,
+      own.columns.map(({ name }) => name),
+    );
     return sql`(select sha256(coalesce(string_agg(${row}, ''::bytea order by ${order}), ''::bytea))
       from ${tableId(table.relation.placement)} o where ${sql.join(same, sql` and `)})`;
   });

@@ -83,6 +83,7 @@ const REASONS: Readonly<Partial<Record<string, string>>> = {
   '22012': 'division by zero',
   '22P02': 'a constant does not fit the type it is compared with',
   '22007': 'a constant is no date or time',
+  '25001': 'it would change the transaction it runs in',
   '25006': 'it would write, and a walk only reads',
   '42501': 'the database user may not read what it names',
   '42703': 'no such column',

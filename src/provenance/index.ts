@@ -16,3 +16,9 @@ export {
 export { restrict, type Restriction } from './restrict.ts';
 export type { Start, Via, WalkedTable, WalkOptions, WalkOutcome } from './row-set.ts';
 export { trace, type TraceOptions } from './trace.ts';
+export {
+  fingerprint,
+  type Fingerprint,
+  type FingerprintOptions,
+  type SchemaFingerprint,
+} from './fingerprint.ts';

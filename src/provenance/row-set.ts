@@ -191,7 +191,7 @@ async function queryOnce(
     return row ?? { counts: [], hits: [], strays: [] };
   } catch (error) {
     const [asked] = wheres;
-    if (asked === undefined || !isStoreError(error) || !/^(22|25006|42)/u.test(error.fields.sqlstate))
+    if (asked === undefined || !isStoreError(error) || !/^(22|25|42)/u.test(error.fields.sqlstate))
       throw error;
     const table = walk.graph.tables.get(asked.table);
     if (table === undefined || starts.length > 1) throw error;

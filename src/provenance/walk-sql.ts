@@ -23,6 +23,7 @@
  * Row identity is `(tableoid, ctid)`: stable within the statement's snapshot, there without any key, and comparable for
  * every type of column.
  */
+import { VarveError } from '../base/index.ts';
 import { sql, type Sql } from '../store/index.ts';
 import type { GraphEdge, GraphTable } from './graph.ts';
 import { isCircle, type Arc, type Walk } from './walk.ts';
@@ -109,8 +110,11 @@ function createLayout(walk: Walk, checks: readonly PartCheck[]): Layout {
 
 function tableOf(walk: Walk, table: string): GraphTable {
   const found = walk.graph.tables.get(table);
-  if (found === undefined) throw new TypeError(`${table} is not in the graph it was found in`);
-  return found;
+  if (found !== undefined) return found;
+  throw new VarveError('internal', {
+    detail: { table },
+    hint: 'Report this: a walk names a table that its graph does not have.',
+  });
 }
 
 function relation(layout: Layout, table: string): Sql {
@@ -191,8 +195,8 @@ function reach(layout: Layout, arc: Arc, list: readonly Sql[], also: readonly Sq
     // OFFSET 0 keeps the look-up from being planned as a join.
     return sql`select varve_t.* from (${sourceRows(layout, arc, arm.limit)}) varve_s cross join lateral (select ${sql.join(list)} from ${target} where ${allOf([...pairs, ...found, ...also])} offset 0) varve_t where ${allOf(arm.gates)}`;
   }
-  // A join would give the same rows where the source's keys are unique; but the planner, not knowing that, would expect
-  // more of them with each step, until it splits a hash of a few thousand keys into a million files.
+  // A plain join gives the same rows where the source's keys are unique, but the planner does not know that they are:
+  // written so, a walk over 20 diamonds with half of the rows affected did not end within ten minutes.
   return sql`select ${sql.join(list)} from ${target} where ${allOf([...arm.gates, semiJoin(layout, arc), ...also])}`;
 }
 

@@ -38,7 +38,12 @@ export type RunStatus = 'done' | 'failed' | 'interrupted';
 /** Opens a run; its row is there before anything it does. */
 export async function openRun(store: Queryable, environment: RunEnvironment, start: RunStart): Promise<Run> {
   const startedAtMs = environment.clock.nowMs();
-  const name = runId({ startedAtMs, kind: start.kind, subject: start.subject, randomBytes: environment.randomBytes });
+  const name = runId({
+    startedAtMs,
+    kind: start.kind,
+    subject: start.subject,
+    randomBytes: environment.randomBytes,
+  });
   const startedAt = new Date(startedAtMs).toISOString();
   const [row] = await store.query<{ id: number }>(sql`
     insert into varve.run

@@ -1,15 +1,3 @@
 export { postgresDatabase, uniqueName, type PostgresDatabase } from './postgres-database.ts';
-export {
-  freePort,
-  startPostgres,
-  type PostgresServer,
-  type PostgresServerOptions,
-  type PostgresVersion,
-} from './postgres-server.ts';
-export {
-  withEmbedded,
-  withPostgres,
-  withStores,
-  type StoreName,
-  type StoreUnderTest,
-} from './with-stores.ts';
+export { freePort, startPostgres } from './postgres-server.ts';
+export { withEmbedded, withPostgres, withStores, type StoreUnderTest } from './with-stores.ts';

@@ -1,3 +1,5 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,9 +21,10 @@ export interface PostgresServer extends AsyncDisposable {
   /** Of the superuser, with the database `postgres`. */
   readonly url: string;
   readonly port: number;
-  /** The postmaster's process id, for crash tests. */
-  readonly pid: number;
   readonly dataFolder: string;
+  /** Ends the server as a crash would (SIGQUIT: no shutdown, no checkpoint); it recovers at `restart`. */
+  readonly crash: () => Promise<void>;
+  readonly restart: () => Promise<void>;
 }
 
 /** Starts a server (about 0.6 s). Tests that only need a database use `withStores` or `postgresDatabase` instead. */
@@ -59,10 +62,12 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
     version: options.version,
     url: `postgres://postgres:varve-test@127.0.0.1:${port}/postgres`,
     port,
-    pid: processId(server),
     dataFolder,
+    crash: () => crash(server),
+    restart: () => server.start(),
     [Symbol.asyncDispose]: async () => {
-      await server.stop();
+      // One that crashed and was not restarted has nothing to stop, and would be waited for without end.
+      if (isRunning(server)) await server.stop();
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -73,10 +78,22 @@ async function chmodForSocket(folder: string): Promise<void> {
   await chmod(folder, 0o777);
 }
 
-function processId(server: object): number {
-  const { process: child } = server as { readonly process?: { readonly pid?: number } };
-  if (child?.pid === undefined) throw new Error('the server did not start');
-  return child.pid;
+function processOf(server: object): ChildProcess {
+  const { process: child } = server as { readonly process?: ChildProcess };
+  if (child === undefined) throw new Error('the server was not started');
+  return child;
+}
+
+function isRunning(server: object): boolean {
+  const { exitCode, signalCode } = processOf(server);
+  return exitCode === null && signalCode === null;
+}
+
+async function crash(server: object): Promise<void> {
+  const child = processOf(server);
+  const gone = once(child, 'exit');
+  child.kill('SIGQUIT');
+  await gone;
 }
 
 /** A port that was free a moment ago. */

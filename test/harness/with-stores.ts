@@ -81,11 +81,11 @@ function suite(name: StoreName, open: () => Promise<Opened>, define: (given: Sto
   let opened: Opened | undefined;
   beforeAll(async () => {
     opened = await open();
-  }, 60_000);
+  }, 15_000);
   afterAll(async () => {
     await opened?.store[Symbol.asyncDispose]();
     await opened?.database?.[Symbol.asyncDispose]();
-  }, 60_000);
+  }, 15_000);
 
   const current = (): Opened => {
     if (opened === undefined) throw new Error('ask for the store inside a test or hook');

@@ -71,6 +71,20 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
       60_000,
     );
 
+    it.each(['F13_committed', 'F16_receipt_stored', 'T01_batch'])(
+      'a run killed at %s whose disk is lost is settled from the database alone',
+      async (point) => {
+        await using s = await scene(where(), undefined);
+        expect((await child(where(), s.root, 'apply', s.id, point)).signal).toBe('SIGKILL');
+        for (const lost of ['runs', 'evidence']) await rm(join(s.root, lost), { recursive: true });
+        expect((await child(where(), s.root, 'recover', s.id)).outcome).toMatchObject({
+          status: 'recovered',
+        });
+        await expectSettled(s, 1);
+      },
+      60_000,
+    );
+
     it.each(ALL_POINTS.filter((point) => isOfUndo(point) || /^F(14|15|16|17|18|19)_/u.test(point)))(
       'a recovery killed at %s is recovered',
       async (point) => {

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import { resolve, relative, sep } from 'node:path';
-import { refusal, type Finding } from '../../base/index.ts';
-import { verifyAll, verifyReceipt, type Receipt, type Verification } from '../../evidence/index.ts';
-import { folderReader } from '../../migration/index.ts';
+import { resolve } from 'node:path';
+import type { Receipt, Verification } from '../../evidence/index.ts';
+import { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from '../../migration/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { usageFinding } from '../failure.ts';
@@ -10,39 +9,43 @@ import { countOf, tableText, type CommandResult, type Style } from '../output.ts
 import { migrationsRoot } from '../runner.ts';
 import { refusedResult } from '../walk-output.ts';
 
-/** `varve receipts` */
+/** `varve receipts list|show|verify`: from files alone, no database is opened. */
 export function register(command: Command, act: Act): void {
   withExamples(command, ['varve receipts', 'varve receipts verify --all --json']);
   withExamples(
-    command.command('list', { isDefault: true }).description('every receipt under migrations/ (the default)'),
+    command.command('list', { isDefault: true }).description('every closed run, oldest first (the default)'),
     ['varve receipts list --json'],
   ).action(act(list));
   withExamples(
-    command.command('show').description('one receipt').argument('<path>', 'of a run_receipt.json'),
-    ['varve receipts show migrations/pipeline/PIPE-MIG-2026-05-12-01/receipts/run_receipt.json'],
+    command
+      .command('show')
+      .description('one receipt')
+      .argument('<which>', 'a run id, a receipt digest, or a migration id for its latest run'),
+    ['varve receipts show PIPE-MIG-2026-05-12-01'],
   ).action(act(show));
   withExamples(
     command
       .command('verify')
-      .description('whether receipts hold, from files alone; opens no database')
-      .argument('[path]', 'of one run_receipt.json')
-      .option('--all', 'everything under migrations/'),
-    ['varve receipts verify --all'],
+      .description('hold receipts against their evidence, offline')
+      .argument('[path]', 'a receipt, a bundle, or a migrations folder')
+      .option('--all', 'everything in the migrations folder of the project'),
+    [
+      'varve receipts verify --all',
+      'varve receipts verify migrations/pipeline/PIPE-MIG-2026-05-12-01/receipts/run_receipt.json',
+    ],
   ).action(act(verify));
 }
 
 async function list(context: Context): Promise<CommandResult> {
-  const root = migrationsRoot((await context.project()).dir);
-  const { receipts } = inProject(await verifyAll(folderReader(root)));
+  const receipts = await listReceipts(await rootOf(context));
   return { status: 'ok', fields: { receipts }, text: (style) => receiptsText(style, receipts) };
 }
 
-async function show(context: Context, path: string): Promise<CommandResult> {
-  const root = migrationsRoot((await context.project()).dir);
-  const bytes = await folderReader(root).read(pathUnder(root, context, path));
-  const receipt = bytes === undefined ? undefined : readReceipt(bytes);
-  if (receipt === undefined) return refusedResult([noReceipt(path)]);
-  return { status: 'ok', fields: { receipt }, text: (style) => receiptText(style, receipt) };
+async function show(context: Context, which: string): Promise<CommandResult> {
+  const outcome = await showReceipt(await rootOf(context), which);
+  if (outcome.status === 'refused') return refusedResult(outcome.findings);
+  const { digest, receipt } = outcome;
+  return { status: 'ok', fields: { digest, receipt }, text: (style) => receiptText(style, receipt) };
 }
 
 async function verify(
@@ -51,16 +54,11 @@ async function verify(
   { all }: { readonly all?: true },
 ): Promise<CommandResult> {
   if ((path === undefined) !== (all === true)) {
-    return refusedResult([
-      usageFinding('one of PATH and --all is needed', 'Name a receipt, or write --all.'),
-    ]);
+    return refusedResult([usageFinding('one of PATH and --all is needed', 'Name a receipt, or write --all.')]);
   }
-  const root = migrationsRoot((await context.project()).dir);
-  const reader = folderReader(root);
-  const verification =
-    path === undefined
-      ? await verifyAll(reader)
-      : await verifyReceipt(reader, pathUnder(root, context, path));
+  // A path needs no project: whoever is given a folder of evidence can check it.
+  const place = path === undefined ? await rootOf(context) : resolve(context.io.workingDir, path);
+  const verification = await verifyReceipts(place);
   const { files, receipts, findings } = verification;
   return {
     status: findings.some(({ severity }) => severity === 'error') ? 'refused' : 'ok',
@@ -70,55 +68,28 @@ async function verify(
   };
 }
 
-/** Paths as they are seen from the project's folder. */
-function inProject(verification: Verification): Verification {
-  const receipts = verification.receipts.map((each) => ({ ...each, path: `migrations/${each.path}` }));
-  return { ...verification, receipts };
+async function rootOf(context: Context): Promise<string> {
+  return migrationsRoot((await context.project()).dir);
 }
 
-/** A path as a person sees it from where they stand, or as varve prints it, below `migrations/`. */
-function pathUnder(root: string, { io }: Context, path: string): string {
-  const fromHere = relative(root, resolve(io.workingDir, path));
-  return (fromHere.startsWith('..') ? path : fromHere).split(sep).join('/');
-}
-
-function readReceipt(bytes: Uint8Array): Receipt | undefined {
-  try {
-    const value = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Receipt> | null;
-    return typeof value?.run_id === 'string' && value.environment !== undefined
-      ? (value as Receipt)
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function noReceipt(path: string): Finding {
-  const hint = 'Name a run_receipt.json as `varve receipts list` shows it.';
-  return refusal('receipt_invalid', path, { detail: { reason: 'missing' }, hint });
-}
-
-function receiptsText(style: Style, receipts: Verification['receipts']): string {
+function receiptsText(style: Style, receipts: readonly ReceiptLine[]): string {
   if (receipts.length === 0) return 'There are no receipts yet.';
+  const heads = ['closed', 'environment', 'migration', 'direction', 'receipt'].map((head) => ({ head }));
   return tableText(
     style,
-    [{ head: 'migration' }, { head: 'outcome' }, { head: 'holds' }, { head: 'receipt' }],
-    receipts.map(({ migrationId, outcome, status, path }) => [
-      migrationId,
-      outcome.replaceAll('_', ' '),
-      status === 'verified' ? style('green', 'yes') : style('red', 'no'),
-      path,
-    ]),
+    heads,
+    receipts.map(({ at, environment, migrationId, direction, digest }) => [at, environment, migrationId, direction, digest]),
   );
 }
 
 function verificationText(style: Style, { files, receipts, findings }: Verification): string {
+  const lines = receipts.map(({ status, migrationId, outcome, path }) => {
+    const word = status === 'verified' ? style('green', 'verified') : style('red', 'refuted ');
+    return `${word}  ${migrationId}  ${outcome}  ${path}`;
+  });
   const looked = `Looked at ${countOf(files, 'file')} and ${countOf(receipts.length, 'receipt')}`;
-  const text =
-    findings.length === 0
-      ? `${looked}: everything holds.`
-      : `${looked}: ${countOf(findings.length, 'finding')}.`;
-  return style(findings.length === 0 ? 'green' : 'red', text);
+  const sum = findings.length === 0 ? `${looked}: everything holds.` : `${looked}: ${countOf(findings.length, 'finding')}.`;
+  return [...lines, sum].join('\n');
 }
 
 function receiptText(style: Style, receipt: Receipt): string {

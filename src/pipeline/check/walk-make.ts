@@ -195,7 +195,7 @@ function resolved(
 }
 
 /** Where a value comes from outside the project; undefined for what the project makes itself. */
-export function originOf(program: SourceProgram, node: typescript.Expression, depth = 0): Origin | undefined {
+function originOf(program: SourceProgram, node: typescript.Expression, depth = 0): Origin | undefined {
   const { ts, checker } = program;
   if (depth > 16) return undefined;
   if (ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isNonNullExpression(node)) {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { projectPath } from './module-graph.ts';
@@ -95,7 +96,7 @@ function readEntries(file: string): readonly (readonly [string, Entry])[] {
 
 function writeEntries(file: string, entryByTable: ReadonlyMap<string, Entry>): void {
   const content = { version: VERSION, tables: Object.fromEntries(entryByTable) };
-  const draft = `${file}.${process.pid}`;
+  const draft = `${file}.${randomUUID()}`;
   try {
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(draft, JSON.stringify(content));

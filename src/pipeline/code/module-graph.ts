@@ -34,8 +34,8 @@ const LOADER: Readonly<Record<string, Loader>> = {
   '.jsx': 'jsx',
 };
 
-/** The extensions of code. */
-export const CODE_EXTENSIONS: ReadonlySet<string> = new Set(Object.keys(LOADER));
+/** The extensions of code; any other file is data. */
+const CODE_EXTENSIONS: ReadonlySet<string> = new Set(Object.keys(LOADER));
 
 // Types, comments, spacing, quotes and number forms go; names, order and structure stay.
 const NORMAL_FORM: TransformOptions = {

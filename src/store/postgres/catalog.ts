@@ -85,6 +85,9 @@ async function applyNext(
   files: readonly CatalogFile[],
 ): Promise<{ readonly name?: string; readonly next: CatalogFile | undefined }> {
   await transaction.query(sql`select pg_advisory_xact_lock(hashtextextended('varve:catalog', 0))::text`);
+  // Reading a catalog table makes the session take notice of what the process before it did while it waited; CREATE ...
+  // IF NOT EXISTS alone would trust what the session remembers, and fail with 23505.
+  await transaction.query(sql`select from pg_catalog.pg_namespace where nspname = 'varve'`);
   await transaction.script(BOOTSTRAP);
   const [file, next] = pendingFiles(files, await readApplied(transaction));
   if (file === undefined) return { next };

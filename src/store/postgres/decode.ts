@@ -39,7 +39,7 @@ export function decodeRows(columns: readonly ResultColumn[], rows: readonly RawR
   // A plain assignment to this one name would set the prototype and lose the value.
   if (names.includes('__proto__')) {
     return rows.map((row) =>
-      Object.fromEntries(row.map((cell, i) => [names[i], decodeCell(cell, decoders[i])])),
+      Object.fromEntries<unknown>(row.map((cell, i) => [names[i] as string, decodeCell(cell, decoders[i])])),
     );
   }
   const width = names.length;

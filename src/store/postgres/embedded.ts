@@ -2,7 +2,7 @@
  * PostgreSQL in this process, by PGlite: one session, so transactions queue.
  *
  * A statement goes to PGlite as two protocol messages (parse, bind, describe, execute; sync): its own `query` sends five
- * and takes two and a half times as long. The commit of a statement by itself happens at the sync, so that between the
+ * and took about three times as long. The commit of a statement by itself happens at the sync, so that between the
  * two the disk can still be asked for room.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';

@@ -37,7 +37,7 @@ export async function postgresStore(options: PostgresOptions): Promise<Store> {
   const { default: pg } = await import('pg');
   const config = clientConfig(url, options);
   const poolSize = options.poolSize ?? 4;
-  const pool = new pg.Pool({ ...config, max: poolSize });
+  const pool = new pg.Pool({ ...config, max: poolSize, Client: closingClient(pg.Client) });
   // An idle session that died is taken out by the pool itself; the next statement gets a new one.
   pool.on('error', () => undefined);
   const store = createStore(pool, poolSize, location, () => new pg.Client(config));
@@ -107,6 +107,28 @@ function clientConfig(url: URL, options: PostgresOptions): ClientConfig {
     connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
     keepAlive: true,
     types: { getTypeParser: () => keepText },
+  };
+}
+
+/**
+ * A client that lets go of its connection when it cannot log in. `pg` itself keeps it when the client's half of the
+ * authentication fails, such as for want of a password: the process then stays until the server loses patience (60 s).
+ */
+function closingClient(base: typeof Client): typeof Client {
+  return class extends base {
+    override connect(): Promise<Client>;
+    override connect(callback: ((error: Error) => void) | ((error: null, client: Client) => void)): void;
+    override connect(
+      callback?: ((error: Error) => void) | ((error: null, client: Client) => void),
+    ): Promise<Client> | void {
+      const done = super.connect().catch((error: unknown) => {
+        void this.end().catch(() => undefined);
+        throw error;
+      });
+      if (callback === undefined) return done;
+      const report = callback as (error: unknown, client?: Client) => void;
+      done.then((client) => report(null, client), report);
+    }
   };
 }
 

@@ -1,0 +1,84 @@
+/**
+ * The measured state of the tables that an evolution may touch, algorithm `pipeline/1`: each table's columns and
+ * constraints by name (names of constraints left out, for they are the database's own choice), its number of rows and
+ * the digest of its rows by primary key.
+ */
+import { digestOf, type Baseline, type BaselineTable } from '../evidence/index.ts';
+import type { Json } from '../base/index.ts';
+import { rowsDigest, splitName, tableId, type Placement, type TableSpec } from '../pipeline/index.ts';
+import { sql, type Queryable } from '../store/index.ts';
+import { regclass } from './retire.ts';
+
+/** Measures these tables, by name; a table that is not there is left out. */
+export async function measure(transaction: Queryable, specs: readonly TableSpec[]): Promise<Baseline> {
+  const found = [];
+  for (const spec of specs.toSorted((left, right) => (left.name < right.name ? -1 : 1))) {
+    const state = await measureTable(transaction, spec);
+    if (state !== undefined) found.push(state);
+  }
+  const [server] = await transaction.query<{ version: string }>(sql`
+    select current_setting('server_version_num')::integer / 10000 || '' as version`);
+  const strict = found.map(({ table, shape }) => ({ table: table.table, ...shape }));
+  const logical = strict.map(({ columns, ...rest }) => ({
+    ...rest,
+    columns: columns.toSorted((left, right) => (left.name < right.name ? -1 : 1)),
+  }));
+  return {
+    baseline_version: 'v1',
+    algorithm: 'pipeline/1',
+    server_version: server?.version ?? '',
+    object_counts: { table: found.length },
+    schema_fingerprint: { strict: digestOf(strict), logical: digestOf(logical) },
+    tables: found.map(({ table }) => table),
+  };
+}
+
+interface TableState {
+  readonly table: BaselineTable;
+  readonly shape: Shape;
+}
+
+interface Shape {
+  readonly columns: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly default: Json;
+    readonly notNull: boolean;
+  }[];
+  readonly constraints: readonly string[];
+  readonly indexes: readonly string[];
+}
+
+async function measureTable(transaction: Queryable, spec: TableSpec): Promise<TableState | undefined> {
+  const placement: Placement = splitName(spec.name);
+  const [there] = await transaction.query<{ oid: string | null }>(
+    sql`select to_regclass(${regclass(placement)})::text as oid`,
+  );
+  if (there?.oid === null || there === undefined) return undefined;
+  const columns = await transaction.query<Shape['columns'][number] & Record<string, unknown>>(sql`
+    select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type, pg_get_expr(d.adbin, d.adrelid) as "default",
+      a.attnotnull as "notNull"
+    from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = ${regclass(placement)}::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`);
+  // NOT NULL stands with the columns; only some major versions also store it as a constraint.
+  const constraints = await transaction.query<{ text: string }>(sql`
+    select contype::text || ' ' || pg_get_constraintdef(oid) as text from pg_constraint
+    where conrelid = ${regclass(placement)}::regclass and contype <> 'n' order by 1`);
+  const indexes = await transaction.query<{ text: string }>(sql`
+    select (case when i.indisunique then 'unique ' else '' end) ||
+      array_to_string(array(select pg_get_indexdef(i.indexrelid, k, true) from generate_series(1, i.indnkeyatts) k), ',') as text
+    from pg_index i where i.indrelid = ${regclass(placement)}::regclass order by 1`);
+  const names = columns.map(({ name }) => name);
+  const key = spec.primaryKey.filter((column) => names.includes(column));
+  const [rows] = await transaction.query<{ count: bigint; digest: string }>(sql`
+    select count(*) as count, 'sha256:' || encode(${rowsDigest(sql`t`, names, key)}, 'hex') as digest
+    from ${tableId(placement)} t`);
+  return {
+    table: { table: spec.name, rows: Number(rows?.count ?? 0n), digest: rows?.digest ?? '' },
+    shape: {
+      columns,
+      constraints: constraints.map(({ text }) => text),
+      indexes: indexes.map(({ text }) => text),
+    },
+  };
+}

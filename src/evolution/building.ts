@@ -1,0 +1,41 @@
+/** Relations that a run is building: found again by the run's id, so that a run that was killed goes on where it was. */
+import type { Relation } from '../pipeline/index.ts';
+import { sql, type Queryable } from '../store/index.ts';
+
+/** The schema in which new structures are built. */
+export const BUILD = 'varve_build';
+
+interface RelationRow extends Record<string, unknown> {
+  readonly id: number;
+  readonly name: string;
+  readonly spec: Relation['spec'];
+  readonly physical_schema: string;
+  readonly physical_name: string;
+  readonly state: Relation['state'];
+}
+
+const COLUMNS = sql`id, name, spec, physical_schema, physical_name, state`;
+
+function toRelation(row: RelationRow): Relation {
+  const { id, name, spec, state } = row;
+  return { id, name, spec, state, placement: { schema: row.physical_schema, table: row.physical_name } };
+}
+
+/** The relation that this run builds for a table, until it is live; undefined before it is there. */
+export async function buildingRelation(
+  store: Queryable,
+  table: string,
+  runId: string,
+): Promise<Relation | undefined> {
+  const [row] = await store.query<RelationRow>(sql`
+    select ${COLUMNS} from varve.relation where name = ${table} and since_run = ${runId} and state = 'building'`);
+  return row === undefined ? undefined : toRelation(row);
+}
+
+/** The relation that a live one took the place of, if its structure is still there. */
+export async function relationById(store: Queryable, next: Relation): Promise<Relation | undefined> {
+  const [row] = await store.query<RelationRow>(sql`
+    select ${COLUMNS} from varve.relation
+    where id = (select predecessor from varve.relation where id = ${next.id}) and state = 'retired'`);
+  return row === undefined ? undefined : toRelation(row);
+}

@@ -1,0 +1,16 @@
+import { createTable } from './create-table.ts';
+import { declareReference } from './declare-reference.ts';
+import type { Operation, OperationVerbs } from './operation.ts';
+import { redefine } from './redefine.ts';
+
+const VERBS = {
+  create_table: createTable,
+  declare_reference: declareReference,
+  redefine,
+} as const satisfies { readonly [K in Operation['kind']]: OperationVerbs<Extract<Operation, { kind: K }>> };
+
+/** The verbs of an operation's kind. */
+export function verbsOf(operation: Operation): OperationVerbs<Operation> {
+  // Each entry takes exactly the operations of its own kind, which is the one it is looked up by.
+  return VERBS[operation.kind] as unknown as OperationVerbs<Operation>;
+}

@@ -1,0 +1,73 @@
+/**
+ * Whether the new make gives the values that were kept, on a sample: the proof, before the cutover, that the make was
+ * only told its dependency and not changed otherwise. `varve verify --full` proves it for every row.
+ */
+import { refusal, type Finding } from '../base/index.ts';
+import {
+  names,
+  populate,
+  readPlan,
+  rowDigest,
+  tableId,
+  type Placement,
+  type Relation,
+  type Relations,
+} from '../pipeline/index.ts';
+import { sql, type Store } from '../store/index.ts';
+import { openCopies } from './copy.ts';
+import type { RunScope } from './operation/operation.ts';
+
+/** Keys that are computed again for the sample. */
+const SAMPLE_KEYS = 100;
+
+/** Computes kept rows again, in a copy, from what they were attributed to; a row that comes out otherwise is a refusal. */
+export async function sampleDiffers(
+  store: Store,
+  { context, world }: RunScope,
+  {
+    next,
+    relations,
+    list,
+  }: { readonly next: Relation; readonly relations: Relations; readonly list: Placement },
+): Promise<readonly Finding[]> {
+  const { spec } = next;
+  if (Object.keys(spec.parts).length > 0) return [];
+  const plan = readPlan(spec, relations, sql`l`);
+  const key = names(spec.sourceKey);
+  // By hash: spread over the table, and the same keys when asked again. Rows whose inputs moved since are stale, not wrong.
+  const keys = sql`select ${sql.join(spec.sourceKey.map((column) => sql`l.${sql.id(column)}`))}
+    from ${tableId(list)} l ${plan.joins}
+    where l."#class" = 'backfill' and l."#inputs" = ${plan.inputs} order by l."#hash" limit ${SAMPLE_KEYS}`;
+  await using copies = await openCopies(store, [spec], { relations, label: context.runId });
+  const result = await populate(store, {
+    definitions: world.definitions,
+    environment: world.environment,
+    projectFolder: world.projectFolder,
+    codeByTable: world.codeByTable,
+    tables: [spec.name],
+    where: sql`(${key}) in (${keys})`,
+    signal: context.signal,
+    relations: copies.relations,
+    kind: 'verify',
+  });
+  context.signal.throwIfAborted();
+  if (result.status === 'refused' || result.findings.length > 0) return result.findings;
+  const differing = await differingRows(store, copies.relations.get(spec.name) ?? next, next);
+  if (differing === 0) return [];
+  return [
+    refusal('make_changed', spec.name, {
+      detail: { sample: result.tables[0]?.computed ?? 0, differing },
+      hint: 'The new make gives other values than the rows that would be kept. Change only how it reads, or declare the rows to be recomputed with --attribute.',
+    }),
+  ];
+}
+
+async function differingRows(store: Store, copy: Relation, next: Relation): Promise<number> {
+  const columns = next.spec.columns.map(({ name }) => name);
+  const same = next.spec.primaryKey.map((column) => sql`c.${sql.id(column)} = n.${sql.id(column)}`);
+  const [row] = await store.query<{ count: bigint }>(sql`
+    select count(*) as count from ${tableId(copy.placement)} c
+    left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
+    where ${rowDigest(sql`c`, columns)} is distinct from ${rowDigest(sql`n`, columns)}`);
+  return Number(row?.count ?? 0n);
+}

@@ -1,0 +1,111 @@
+/**
+ * Units: what stands or falls together, and how a key that a person gives becomes one.
+ *
+ * | table | a unit is |
+ * |---|---|
+ * | imported, computed | what one make produced: the rows of one source key, part rows included |
+ * | manual, lookup | one row |
+ * | part | its master's unit |
+ */
+import { nearestName, refusal, type Finding, type JsonObject } from '../base/index.ts';
+import { isStoreError, sql, type Queryable, type Row } from '../store/index.ts';
+import { encodeKey } from './encode-row.ts';
+import type { Key } from './key-source.ts';
+import type { Relation, Relations } from './relation.ts';
+import type { TableSpec } from './spec.ts';
+import { unknownTable } from './unknown-table.ts';
+import { keysRecordset } from './write-rows.ts';
+
+/** The columns that name a unit. */
+export function unitKey(spec: TableSpec): readonly string[] {
+  return spec.form === undefined ? spec.primaryKey : spec.sourceKey;
+}
+
+/** The relation with its unit in the place of the key that a make is called for: what archiving goes by. */
+export function unitRelation(relation: Relation): Relation {
+  return { ...relation, spec: { ...relation.spec, sourceKey: unitKey(relation.spec) } };
+}
+
+/** The relation that a table's units belong to: of a part, its master's. Undefined where the name stands for nothing. */
+export function masterOf(relations: Relations, table: string): Relation | undefined {
+  const relation = relations.get(table);
+  return relation?.spec.master === undefined ? relation : relations.get(relation.spec.master);
+}
+
+/** A unit that someone asked for. */
+export interface AskedUnit {
+  readonly status: 'ok';
+  /** The relation that has it, with the columns of the unit as its source key. */
+  readonly relation: Relation;
+  readonly key: Key;
+}
+
+/** Either the unit, or why there is none of this name. */
+export type UnitResult = AskedUnit | { readonly status: 'refused'; readonly findings: readonly Finding[] };
+
+/**
+ * The unit of a table and a key as JSON; columns beside those of the unit are left out.
+ *
+ * Errors: refuses with `unknown_table`, `unknown_column` where a column is missing or strange, `value_invalid` where a value is none of its column.
+ */
+export async function askUnit(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  key: JsonObject,
+): Promise<UnitResult> {
+  const asked = relations.get(table);
+  const owner = masterOf(relations, table);
+  if (asked === undefined || owner === undefined) return refused(unknownTable(table, [...relations.keys()]));
+  const strange = strangeColumn(asked.spec, key);
+  if (strange !== undefined) return refused(strange);
+  const relation = unitRelation(owner);
+  const missing = relation.spec.sourceKey.find((column) => !(column in key));
+  if (missing !== undefined) return refused(missingColumn(asked.spec, missing, relation.spec.sourceKey));
+  const picked = Object.fromEntries(relation.spec.sourceKey.map((column) => [column, key[column]]));
+  try {
+    const columns = sql.join(relation.spec.sourceKey.map((column) => sql`k.${sql.id(column)}`));
+    const [row] = await store.query<Row>(
+      sql`select ${columns} from (${keysRecordset(relation.spec, [picked])}) k`,
+    );
+    return { status: 'ok', relation, key: row ?? picked };
+  } catch (error) {
+    if (!isStoreError(error) || !error.fields.sqlstate.startsWith('22')) throw error;
+    return refused(badKey(asked.spec, relation.spec));
+  }
+}
+
+/** A key in one spelling, to tell equal ones by. */
+export function unitName(table: string, key: Key): string {
+  return `${table} ${JSON.stringify(Object.entries(encodeKey(key)).toSorted(([left], [right]) => (left < right ? -1 : 1)))}`;
+}
+
+function refused(finding: Finding): UnitResult {
+  return { status: 'refused', findings: [finding] };
+}
+
+function strangeColumn(spec: TableSpec, key: JsonObject): Finding | undefined {
+  const known = spec.columns.map(({ name }) => name);
+  const strange = Object.keys(key).find((name) => !known.includes(name));
+  if (strange === undefined) return undefined;
+  const nearest = nearestName(strange, spec.primaryKey);
+  return refusal('unknown_column', `${spec.name}.${strange}`, {
+    detail: nearest === undefined ? {} : { nearest },
+    hint: `The key of ${spec.name} is ${spec.primaryKey.join(', ')}.`,
+  });
+}
+
+function missingColumn(spec: TableSpec, column: string, needed: readonly string[]): Finding {
+  return refusal('unknown_column', `${spec.name}.${column}`, {
+    detail: { missing: column },
+    hint: `Give a value for each of: ${needed.join(', ')}.`,
+  });
+}
+
+function badKey(spec: TableSpec, unit: TableSpec): Finding {
+  const types = spec.columns.filter(({ name }) => unit.sourceKey.includes(name));
+  return refusal('value_invalid', spec.name, {
+    detail: { expected: Object.fromEntries(types.map(({ name, type }) => [name, type])) },
+    hint: 'Write each value of the key as its column takes it.',
+  });
+}

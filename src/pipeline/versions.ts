@@ -1,0 +1,240 @@
+/**
+ * Versions of units: what stands now, what was superseded, and what stands in structures that were retired, each with the
+ * time in which it was valid. One SELECT over all generations of a table.
+ *
+ * | version | valid from | until |
+ * |---|---|---|
+ * | row of the live structure | the latest of: start of the run that computed it, end of the version before, start of its structure | now |
+ * | row of a retired structure | the same | end of its structure |
+ * | `varve.superseded` | the same | `superseded_at` |
+ *
+ * A manual row carries no time of its own, so its first version counts from the start of its structure: a lower bound.
+ */
+import { encodeKey } from './encode-row.ts';
+import { readExactRow, readUnitRows } from './exact-json.ts';
+import type { JsonObject } from '../base/index.ts';
+import { sql, type Queryable, type Row, type Sql } from '../store/index.ts';
+import type { Key } from './key-source.ts';
+import { keyHash } from './read-plan.ts';
+import { loadGenerations, tableId, type Generation, type Relation, type Relations } from './relation.ts';
+import { unitRelation } from './row-unit.ts';
+import { keysRecordset, unitRows } from './write-rows.ts';
+
+/** One version of one unit. Instants are ISO 8601 UTC with microseconds. */
+export interface RowVersion {
+  readonly table: string;
+  readonly key: JsonObject;
+  /** `{ "schema.table": [row, ...] }`: the table's rows, then those of its parts. */
+  readonly rows: Readonly<Record<string, readonly JsonObject[]>>;
+  /** The structure that it stands in: the id of its relation. */
+  readonly generation: number;
+  readonly since: string | null;
+  /** The run that computed it; null for rows that nothing computed. */
+  readonly sinceRun: string | null;
+  /** Null: it stands. */
+  readonly until: string | null;
+  /** The run that replaced it. */
+  readonly untilRun: string | null;
+  /** What replaced it: another result, nothing, other contents of the lookup, another structure; null: it stands. */
+  readonly ended: 'recomputed' | 'deleted' | 'contents' | 'structure' | null;
+}
+
+/** A version with what is recorded of its computation. */
+export interface StoredVersion extends RowVersion {
+  readonly unit: Key;
+  readonly relation: Relation;
+  readonly keyHash: Uint8Array;
+  /** Null: nothing computed it. */
+  readonly spec: number | null;
+  readonly inputs: Uint8Array | null;
+  readonly output: Uint8Array | null;
+  readonly durationUs: number | null;
+}
+
+/** Which versions. */
+export interface VersionFilter {
+  /** Only those of this unit; its columns must be those of the unit in each structure that is searched. */
+  readonly key?: Key;
+  readonly at?: Moment;
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+/** A time, or the end of a run. */
+export interface Moment {
+  /** ISO 8601 UTC. */
+  readonly at: string;
+  readonly run: string | null;
+}
+
+/** A table's versions, or those of one unit, newest first; at a moment, in key order. */
+export async function loadVersions(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  filter: VersionFilter,
+): Promise<readonly StoredVersion[]> {
+  const worlds = await loadWorlds(store, relations, table, filter.key);
+  if (worlds.length === 0) return [];
+  const order =
+    filter.at === undefined
+      ? sql`generation desc, until_at desc nulls first, id desc`
+      : sql`key, generation desc`;
+  const rows = await store.query<VersionRow>(sql`
+    select v.*, key::text as key_text, rows::text as rows_text from (${versions(worlds, filter)}) v
+    order by ${order} limit ${filter.limit ?? null} offset ${filter.offset ?? 0}`);
+  return rows.map((row) => toVersion(row, worlds));
+}
+
+/** How many units had a row at that moment. */
+export async function countVersions(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  at: Moment,
+): Promise<number> {
+  const worlds = await loadWorlds(store, relations, table, undefined);
+  if (worlds.length === 0) return 0;
+  const [row] = await store.query<{ count: bigint }>(sql`
+    select count(*) as count from (${versions(worlds, { at })}) v`);
+  return Number(row?.count ?? 0n);
+}
+
+interface VersionRow extends Row {
+  readonly id: bigint | null;
+  readonly generation: number;
+  readonly key_hash: Uint8Array;
+  readonly key_text: string;
+  readonly rows_text: string;
+  readonly since_at: string | null;
+  readonly since_run: string | null;
+  readonly until_at: string | null;
+  readonly until_run: string | null;
+  readonly ended: RowVersion['ended'];
+  readonly spec: number | null;
+  readonly inputs: Uint8Array | null;
+  readonly output: Uint8Array | null;
+  readonly duration_us: number | null;
+}
+
+/** One structure of the table, and its parts as they were then. */
+interface World {
+  readonly generation: Generation;
+  /** With its unit as source key. */
+  readonly relation: Relation;
+  readonly relations: Relations;
+}
+
+async function loadWorlds(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  key: Key | undefined,
+): Promise<readonly World[]> {
+  const worlds: World[] = [];
+  for (const generation of await loadGenerations(store, table)) {
+    const relation = unitRelation(generation);
+    if (key !== undefined && !sameColumns(Object.keys(key), relation.spec.sourceKey)) continue;
+    const parts = new Map(relations);
+    for (const name of Object.values(generation.spec.parts)) {
+      const part = partOf(generation, await loadGenerations(store, name));
+      if (part !== undefined) parts.set(name, part);
+    }
+    worlds.push({ generation, relation, relations: parts });
+  }
+  return worlds;
+}
+
+/** The generation of a part that stood when its master's was retired. */
+function partOf(master: Generation, parts: readonly Generation[]): Generation | undefined {
+  const end = master.untilAt;
+  if (end === null) return parts.find(({ state }) => state === 'live');
+  return parts.find(
+    ({ sinceAt, untilAt }) => (sinceAt === null || sinceAt < end) && (untilAt === null || untilAt >= end),
+  );
+}
+
+function sameColumns(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((column) => right.includes(column));
+}
+
+function versions(worlds: readonly World[], { key, at }: VersionFilter): Sql {
+  const all = sql.join(
+    worlds.flatMap((world) => [past(world, key), standing(world, key)]),
+    sql` union all `,
+  );
+  return at === undefined ? all : sql`select * from (${all}) a where ${validAt(at)}`;
+}
+
+/** A run's own results count from its start, and what it replaced does not count at its end, whatever the clocks say. */
+function validAt({ at, run }: Moment): Sql {
+  const began = sql`since_at is null or since_at <= ${at}::timestamptz`;
+  const stands = sql`until_at is null or until_at > ${at}::timestamptz`;
+  if (run === null) return sql`(${began}) and (${stands})`;
+  return sql`(${began} or since_run = ${run}) and (${stands}) and until_run is distinct from ${run}`;
+}
+
+function past({ generation, relation }: World, key: Key | undefined): Sql {
+  const only =
+    key === undefined
+      ? sql`true`
+      : sql`s.key_hash = (select ${keyHash(sql`k`, relation.spec.sourceKey)} from (${keysRecordset(relation.spec, [key])}) k)`;
+  return sql`
+    select s.id, ${generation.id}::integer as generation, s.key_hash, s.key, s.rows,
+      greatest(${generation.sinceAt}::timestamptz, r.started_at,
+        lag(s.superseded_at) over (partition by s.key_hash order by s.id)) as since_at, r.name as since_run,
+      s.superseded_at as until_at, s.superseded_by as until_run, s.reason as ended,
+      s.spec, s.inputs, s.output, s.duration_us
+    from varve.superseded s
+    left join varve.computation_spec p on p.id = s.spec left join varve.run r on r.id = p.run
+    where s.relation = ${generation.id} and ${only}`;
+}
+
+function standing({ generation, relation, relations }: World, key: Key | undefined): Sql {
+  const { spec } = relation;
+  const unit = sql.join(spec.sourceKey.map((column) => sql`t.${sql.id(column)}`));
+  const pairs = sql.join(spec.sourceKey.map((column) => sql`${column}::text, t.${sql.id(column)}`));
+  const same = sql.join(
+    spec.sourceKey.map((column) => sql`t.${sql.id(column)} = k.${sql.id(column)}`),
+    sql` and `,
+  );
+  const asked = key === undefined ? sql`` : sql`join (${keysRecordset(spec, [key])}) k on ${same}`;
+  const retired = generation.state === 'retired';
+  return sql`
+    select null::bigint as id, ${generation.id}::integer as generation, t.key_hash, jsonb_build_object(${pairs}) as key,
+      ${unitRows(relation, relations, sql`t`)} as rows,
+      greatest(${generation.sinceAt}::timestamptz, r.started_at,
+        (select max(s.superseded_at) from varve.superseded s
+          where s.relation = ${generation.id} and s.key_hash = t.key_hash)) as since_at, r.name as since_run,
+      ${generation.untilAt}::timestamptz as until_at, ${generation.untilRun}::text as until_run,
+      ${retired ? 'structure' : null}::text as ended, c.spec, c.inputs, c.output, c.duration_us
+    from (select t.*, ${keyHash(sql`t`, spec.sourceKey)} as key_hash
+      from (select distinct ${unit} from ${tableId(relation.placement)} t ${asked}) t) t
+    left join varve.computation c on c.relation = ${generation.id} and c.key_hash = t.key_hash
+    left join varve.computation_spec p on p.id = c.spec left join varve.run r on r.id = p.run`;
+}
+
+function toVersion(row: VersionRow, worlds: readonly World[]): StoredVersion {
+  const world = worlds.find(({ generation }) => generation.id === row.generation) as World;
+  const { relation, relations } = world;
+  const specOf = (table: string) => (table === relation.name ? relation.spec : relations.get(table)?.spec);
+  const key = readExactRow(row.key_text, relation.spec);
+  return {
+    table: relation.name,
+    key,
+    rows: readUnitRows(row.rows_text, specOf),
+    generation: row.generation,
+    since: row.since_at,
+    sinceRun: row.since_run,
+    until: row.until_at,
+    untilRun: row.until_run,
+    ended: row.ended,
+    unit: encodeKey(key),
+    relation,
+    keyHash: row.key_hash,
+    spec: row.spec,
+    inputs: row.inputs,
+    output: row.output,
+    durationUs: row.duration_us,
+  };
+}
