@@ -39,7 +39,7 @@ export interface PopulateOptions {
   readonly tables?: readonly string[];
   /** Narrows the keys of every table asked for; already checked to be one condition. */
   readonly where?: Sql;
-  /** Keys to compute at most, over all tables. */
+  /** Keys to try at most, over all tables; those that fail count. */
   readonly max?: number;
   /** Keys a batch. Default 5000. */
   readonly batchSize?: number;
@@ -230,7 +230,8 @@ async function computeKeys(
       // Reserved before the work and given back after it, so that two lanes never pass `max`.
       state.left -= batch.length;
       const done = await computeBatch(context, { keys: batch, mode });
-      state.left += batch.length - done.computed;
+      // A key that failed was tried too; one that someone else computed was not.
+      state.left += batch.length - done.computed - done.failures.length;
       tally.add(done, mode);
     }
   };

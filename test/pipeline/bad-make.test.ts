@@ -56,6 +56,7 @@ withStores('makes that keep no promise', (given) => {
     [
       'throws what is no error',
       () => {
+        // oxlint-disable-next-line typescript/only-throw-error -- what a make may do
         throw 'no';
       },
       'make_failed',
@@ -63,6 +64,7 @@ withStores('makes that keep no promise', (given) => {
     [
       'throws undefined',
       () => {
+        // oxlint-disable-next-line typescript/only-throw-error -- what a make may do
         throw undefined;
       },
       'make_failed',
@@ -70,6 +72,7 @@ withStores('makes that keep no promise', (given) => {
     [
       'throws what cannot be printed',
       () => {
+        // oxlint-disable-next-line typescript/only-throw-error -- what a make may do
         throw Object.create(null);
       },
       'make_failed',
