@@ -24,7 +24,7 @@ import {
   type TableSpec,
 } from '../pipeline/index.ts';
 import { measure } from './baseline.ts';
-import { countRows } from './operation/create-table.ts';
+import { countRows } from './count-rows.ts';
 import {
   counts,
   type Attribution,

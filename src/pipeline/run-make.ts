@@ -150,7 +150,7 @@ async function settle(table: AnyTable, value: unknown): Promise<readonly unknown
     for await (const piece of value as AsyncIterable<unknown>) pieces.push(piece);
     return pieces;
   }
-  return syncPieces(table.spec, await (value as PromiseLike<unknown>));
+  return syncPieces(table.spec, await value);
 }
 
 /** A single row, or all that an iterable gives. */
@@ -197,6 +197,16 @@ function collect(table: AnyTable, key: Key, pieces: readonly unknown[], startedA
   const fault = countFault(table.spec, rows);
   if (fault !== undefined) return fault;
   return { status: 'made', rows, parts, durationUs: Math.round((performance.now() - startedAtMs) * 1000) };
+}
+
+/** A key may come back as another type of the same text: a number for a bigint. */
+function sameText(left: unknown, right: unknown): boolean {
+  const simple = ['string', 'number', 'bigint', 'boolean'];
+  return (
+    simple.includes(typeof left) &&
+    simple.includes(typeof right) &&
+    `${left as string}` === `${right as string}`
+  );
 }
 
 function countFault(spec: TableSpec, rows: readonly MadeValues[]): MakeFailure | undefined {
@@ -275,7 +285,7 @@ function encodeRow(
   for (const [name, value] of Object.entries(columns)) {
     if (name in values || value === undefined) continue;
     if (fromKey.includes(name)) {
-      if (Object.is(key[name], value) || String(key[name]) === String(value)) continue;
+      if (Object.is(key[name], value) || sameText(key[name], value)) continue;
       return refused(
         'make_returned_another_key',
         `${spec.name}.${name}: the make returned a row of another key`,

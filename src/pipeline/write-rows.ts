@@ -396,7 +396,7 @@ function recordReads(relation: Relation, specId: number, from: Sql, computed: re
       (relation, key_hash, spec, ordinal, subject, declared, columns, keys, row_count, digest)
     select ${relation.id}, ${keyHash(sql`f`, relation.spec.sourceKey)}, ${specId}, b.n, b.subject, b.declared, b.columns,
       nullif(b.keys, 'null'::jsonb), b.count, b.digest
-    from (${from}) f join (${recordset(rows as readonly Record<string, Json>[], columns)}) b on b.${sql.id(ORDINAL)} = f.${sql.id(ORDINAL)}`;
+    from (${from}) f join (${recordset(rows, columns)}) b on b.${sql.id(ORDINAL)} = f.${sql.id(ORDINAL)}`;
 }
 
 function names(spec: TableSpec): Sql {

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../../test/harness/index.ts';
 import { cascade } from './cascade.ts';

@@ -35,18 +35,13 @@ import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
 import { buildingRelation, BUILD, relationById } from '../building.ts';
 import { move, retire } from '../retire.ts';
 import { sampleDiffers } from '../sample.ts';
-import { counts, type OperationVerbs, type PlanScope, type RunScope } from './operation.ts';
-
-/** A read that becomes a secondary foreign key. */
-export interface DeclareReference {
-  readonly kind: 'declare_reference';
-  readonly table: string;
-  /** Its name in the definition. */
-  readonly reference: string;
-  readonly to: string;
-  /** Child column to parent column. */
-  readonly columns: Readonly<Record<string, string>>;
-}
+import {
+  counts,
+  type DeclareReference,
+  type OperationVerbs,
+  type PlanScope,
+  type RunScope,
+} from './operation.ts';
 
 /** Rows attributed in one transaction. */
 const BATCH_ROWS = 50_000;
