@@ -51,7 +51,9 @@ async function runCommand(argv: readonly string[], cwd: string): Promise<Shown> 
   const child = fork(join(import.meta.dirname, 'command.ts'), argv, { cwd, stdio: 'inherit' });
   const { promise, resolve, reject } = Promise.withResolvers<Shown>();
   let output = '';
-  child.on('message', (text) => (output = stripVTControlCharacters(String(text))));
+  child.on('message', (text) => {
+    if (typeof text === 'string') output = stripVTControlCharacters(text);
+  });
   child.on('error', reject);
   child.on('close', (status) => resolve({ status: status ?? -1, output }));
   return promise;

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { Digest } from '../evidence/index.ts';
 import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.ts';
 import type { Context } from './context.ts';
 import type { Kinds } from './kinds.ts';

@@ -342,19 +342,6 @@ async function computeQueried(context: BatchContext, { keys, mode }: Batch): Pro
 async function queryOnce(context: BatchContext, { keys, mode }: Batch): Promise<BatchResult> {
   const { query } = context.table.definition;
   if (query === undefined) return { computed: 0, skipped: 0, failures: [] };
-<<<<<<< HEAD
-  const ordinals = await context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
-    if (mode === 'replace') {
-      await removeComputed(transaction, targetOf(context), keys, {
-        reason: 'recomputed',
-        run: context.run.name,
-      });
-    }
-    return insertQueried(transaction, targetOf(context), keys, query);
-  });
-  let result: BatchResult = { computed: ordinals.size, skipped: 0, failures: [] };
-  if (ordinals.size === keys.length) return result;
-=======
   const { replaced, upToDate } = await retried(() =>
     context.store.transaction({ isolation: 'repeatable read' }, async (transaction) =>
       mode === 'replace'
@@ -365,14 +352,14 @@ async function queryOnce(context: BatchContext, { keys, mode }: Batch): Promise<
   let result: BatchResult = { computed: replaced.size, skipped: upToDate.size, failures: [] };
   const open = keys.filter((_, ordinal) => !replaced.has(ordinal) && !upToDate.has(ordinal));
   if (open.length === 0) return result;
->>>>>>> origin
   await assertLive(context);
   const present = await readInputs(context.store, context.relation, context.relations, {
     keys: open,
     onlyMissing: mode === 'insert',
   });
   result = { ...result, skipped: result.skipped + open.length - present.length };
-  for (const each of present) result = added(result, await failed(context, each.key, 'incomplete' in each ? NO_INPUT : NO_ROW));
+  for (const each of present)
+    result = added(result, await failed(context, each.key, 'incomplete' in each ? NO_INPUT : NO_ROW));
   return result;
 }
 
@@ -404,19 +391,6 @@ async function computeOne(
   strict: StrictReads,
 ): Promise<BatchResult> {
   try {
-<<<<<<< HEAD
-    const ordinals = await context.store.transaction(
-      { isolation: 'repeatable read' },
-      async (transaction) => {
-        const computed = await makeWith(context, transaction, key, strict);
-        return mode === 'insert'
-          ? insertComputed(transaction, targetOf(context), [computed])
-          : replaceComputed(transaction, targetOf(context), [computed], context.run.name);
-      },
-    );
-    if (ordinals.size === 0) await assertLive(context);
-    return { computed: ordinals.size, skipped: 1 - ordinals.size, failures: [] };
-=======
     const { replaced } = await retried(() =>
       context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
         const computed = await makeWith(context, transaction, key, strict);
@@ -427,7 +401,6 @@ async function computeOne(
     );
     if (replaced.size === 0) await assertLive(context);
     return { computed: replaced.size, skipped: 1 - replaced.size, failures: [] };
->>>>>>> origin
   } catch (error) {
     if (error instanceof FailedMake) return failed(context, key, error.failure);
     if (isRowFault(error) || isReadFault(error)) return failed(context, key, rowFault(error));

@@ -9,7 +9,13 @@
 import { refusal, VarveError, type Finding, type JsonObject } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunEnvironment, type RunStatus } from '../run/index.ts';
 import type { Sql, Store } from '../store/index.ts';
-import { computeBatch, openBatchContext, type Batch, type BatchContext, type BatchResult } from './compute-batch.ts';
+import {
+  computeBatch,
+  openBatchContext,
+  type Batch,
+  type BatchContext,
+  type BatchResult,
+} from './compute-batch.ts';
 import type { CodeIdentity } from './code-digest.ts';
 import type { Definitions } from './definition-set.ts';
 import { countComputations } from './computation-spec.ts';
@@ -297,7 +303,8 @@ class Tally {
       refusal(code as Finding['code'], this.#table, {
         // A key that was stale still has the row from before: old, but whole.
         detail: { keys, ...(keptOldRows === 0 ? {} : { keptOldRows }), run },
-        hint: keptOldRows === 0 ? list : `${list} Keys that were computed before keep their old rows until then.`,
+        hint:
+          keptOldRows === 0 ? list : `${list} Keys that were computed before keep their old rows until then.`,
       }),
     );
   }

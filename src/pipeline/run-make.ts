@@ -149,11 +149,7 @@ async function settle(value: unknown): Promise<readonly unknown[]> {
     for await (const piece of value as AsyncIterable<unknown>) pieces.push(piece);
     return pieces;
   }
-<<<<<<< HEAD
-  return syncPieces(table.spec, await value);
-=======
-  return syncPieces(await (value as PromiseLike<unknown>));
->>>>>>> origin
+  return syncPieces(await value);
 }
 
 /** A single row, or all that an iterable gives. */
@@ -208,14 +204,13 @@ function collect(table: AnyTable, key: Key, pieces: readonly unknown[], startedA
   return { status: 'made', rows, parts, durationUs: Math.round((performance.now() - startedAtMs) * 1000) };
 }
 
+function isSimple(value: unknown): value is string | number | bigint | boolean {
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
+}
+
 /** A key may come back as another type of the same text: a number for a bigint. */
 function sameText(left: unknown, right: unknown): boolean {
-  const simple = ['string', 'number', 'bigint', 'boolean'];
-  return (
-    simple.includes(typeof left) &&
-    simple.includes(typeof right) &&
-    `${left as string}` === `${right as string}`
-  );
+  return isSimple(left) && isSimple(right) && left.toString() === right.toString();
 }
 
 function countFault(spec: TableSpec, rows: readonly MadeValues[]): MakeFailure | undefined {
@@ -244,15 +239,6 @@ function collectPiece(
     if ('status' in row) return row;
     rows.push(row.values);
   }
-<<<<<<< HEAD
-  for (const [label, list] of Object.entries(
-    (partRows ?? {}) as Readonly<Record<string, Iterable<unknown>>>,
-  )) {
-    const part = table.definition.parts.find(({ spec }) => spec.name === table.spec.parts[label]);
-    if (part === undefined) {
-      return refused('make_returned_wrong_type', `${table.spec.name} has no part "${label}"`);
-    }
-=======
   return collectParts(table, key, partRows ?? {}, parts);
 }
 
@@ -269,12 +255,15 @@ function collectParts(
   for (const [label, list] of Object.entries(partRows)) {
     const part = definition.parts.find((candidate) => candidate.spec.name === spec.parts[label]);
     if (part === undefined) return refused('make_returned_wrong_type', `${spec.name} has no part "${label}"`);
-    if (!isIterable(list)) return refused('make_returned_wrong_type', `${part.spec.name}: the rows are no list`);
+    if (!isIterable(list))
+      return refused('make_returned_wrong_type', `${part.spec.name}: the rows are no list`);
     const encoded = (parts[label] ??= []);
->>>>>>> origin
     for (const item of list) {
       if (typeof item !== 'object' || item === null) {
-        return refused('make_returned_wrong_type', `${part.spec.name}: a row is no object but a ${typeof item}`);
+        return refused(
+          'make_returned_wrong_type',
+          `${part.spec.name}: a row is no object but a ${typeof item}`,
+        );
       }
       const row = encodeRow(part, key, item as Readonly<Record<string, unknown>>);
       if ('status' in row) return row;

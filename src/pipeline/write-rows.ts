@@ -86,7 +86,9 @@ export async function insertQueried(
 /** Keys alone, for rows that come from a query; `only` keeps some of them under their ordinals. */
 function keyBatch(spec: TableSpec, keys: readonly Key[], only?: ReadonlySet<number>): Sql {
   const rows = keys.flatMap((key, ordinal) =>
-    only?.has(ordinal) === false ? [] : [{ ...encodeKey(key), [ORDINAL]: ordinal, [DURATION]: 0, [INPUTS]: null }],
+    only?.has(ordinal) === false
+      ? []
+      : [{ ...encodeKey(key), [ORDINAL]: ordinal, [DURATION]: 0, [INPUTS]: null }],
   );
   return recordset(rows, [...INTERNAL, ...columnTypes(spec, spec.sourceKey)]);
 }
@@ -96,7 +98,9 @@ function queriedRows(target: WriteTarget, keys: readonly Key[], query: Sql): Sql
   const { spec } = target.relation;
   const same = spec.sourceKey.map((column) => sql`q.${sql.id(column)} = b.${sql.id(column)}`);
   const columns = madeColumns(spec, spec.sourceKey).map((column) => sql`q.${sql.id(column)}`);
-  const own = spec.primaryKey.filter((column) => !spec.sourceKey.includes(column)).map((column) => sql`q.${sql.id(column)}`);
+  const own = spec.primaryKey
+    .filter((column) => !spec.sourceKey.includes(column))
+    .map((column) => sql`q.${sql.id(column)}`);
   const ordinal = sql`b.${sql.id(ORDINAL)}`;
   return sql`select * from (
     select r.*, max(r."#times") over (partition by r.${sql.id(ORDINAL)}) as "#most" from (
@@ -127,26 +131,17 @@ export async function replaceComputed(
   target: WriteTarget,
   computed: readonly ComputedKey[],
   run: string,
-<<<<<<< HEAD
-): Promise<ReadonlySet<number>> {
-  const { relation } = target;
-  const fresh = await stillCurrent(transaction, target, computed);
-  const valid = computed.filter((_, ordinal) => fresh.has(ordinal));
-  if (valid.length === 0) return fresh;
-  const keys = keysRecordset(
-    relation.spec,
-    valid.map(({ key }) => key),
-  );
-=======
 ): Promise<Replaced> {
   const { relation, relations } = target;
   const { spec } = relation;
   const found = await compareStored(transaction, target, batchRecordset(spec, computed));
   const valid = computed.filter((_, ordinal) => found.replaced.has(ordinal));
   if (valid.length === 0) return found;
-  const keys = keysRecordset(spec, valid.map(({ key }) => key));
+  const keys = keysRecordset(
+    spec,
+    valid.map(({ key }) => key),
+  );
   const batch = batchRecordset(spec, valid);
->>>>>>> origin
   await archive(transaction, target, keys, 'recomputed', run);
   await upsert(transaction, target, batch, isSingle(spec) ? undefined : madeRecordset(spec, valid));
   for (const part of partsOf(relation, relations)) await upsertPart(transaction, target, part, batch, valid);
@@ -485,7 +480,12 @@ async function compareStored(transaction: Queryable, target: WriteTarget, batch:
   return { replaced: ordinals(false), upToDate: ordinals(true) };
 }
 
-async function upsert(transaction: Queryable, target: WriteTarget, batch: Sql, made: Sql | undefined): Promise<void> {
+async function upsert(
+  transaction: Queryable,
+  target: WriteTarget,
+  batch: Sql,
+  made: Sql | undefined,
+): Promise<void> {
   const { relation, relations } = target;
   const plan = readPlan(relation.spec, relations);
   const rows = sql`with batch as (${batch}), ok as (${okRows(target, plan)}) ${rowsToInsert(relation.spec, plan, made)}`;
@@ -508,7 +508,11 @@ async function upsertPart(
 async function upsertRows(
   transaction: Queryable,
   { spec, placement }: Relation,
-  { sourceKey, batch, rows }: { readonly sourceKey: readonly string[]; readonly batch: Sql; readonly rows: Sql },
+  {
+    sourceKey,
+    batch,
+    rows,
+  }: { readonly sourceKey: readonly string[]; readonly batch: Sql; readonly rows: Sql },
 ): Promise<void> {
   const id = tableId(placement);
   const same = spec.primaryKey.map((column) => sql`n.${sql.id(column)} = t.${sql.id(column)}`);

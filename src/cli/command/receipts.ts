@@ -54,7 +54,9 @@ async function verify(
   { all }: { readonly all?: true },
 ): Promise<CommandResult> {
   if ((path === undefined) !== (all === true)) {
-    return refusedResult([usageFinding('one of PATH and --all is needed', 'Name a receipt, or write --all.')]);
+    return refusedResult([
+      usageFinding('one of PATH and --all is needed', 'Name a receipt, or write --all.'),
+    ]);
   }
   // A path needs no project: whoever is given a folder of evidence can check it.
   const place = path === undefined ? await rootOf(context) : resolve(context.io.workingDir, path);
@@ -78,7 +80,13 @@ function receiptsText(style: Style, receipts: readonly ReceiptLine[]): string {
   return tableText(
     style,
     heads,
-    receipts.map(({ at, environment, migrationId, direction, digest }) => [at, environment, migrationId, direction, digest]),
+    receipts.map(({ at, environment, migrationId, direction, digest }) => [
+      at,
+      environment,
+      migrationId,
+      direction,
+      digest,
+    ]),
   );
 }
 
@@ -88,7 +96,10 @@ function verificationText(style: Style, { files, receipts, findings }: Verificat
     return `${word}  ${migrationId}  ${outcome}  ${path}`;
   });
   const looked = `Looked at ${countOf(files, 'file')} and ${countOf(receipts.length, 'receipt')}`;
-  const sum = findings.length === 0 ? `${looked}: everything holds.` : `${looked}: ${countOf(findings.length, 'finding')}.`;
+  const sum =
+    findings.length === 0
+      ? `${looked}: everything holds.`
+      : `${looked}: ${countOf(findings.length, 'finding')}.`;
   return [...lines, sum].join('\n');
 }
 
