@@ -51,8 +51,25 @@ export async function seed(store: Store): Promise<{ readonly listed: number; rea
   return { listed: listed.length, installed: installed.length };
 }
 
+/** A verdict to follow through the story. */
+export interface Case {
+  readonly path: string;
+  readonly license: string;
+  /** How many packages have this licence. */
+  readonly packages: number;
+}
+
+/** A package of the rarest licence that may be used: a change of its policy reaches few of many. */
+export async function chooseCase(store: Store): Promise<Case> {
+  const [found] = await store.query<{ path: string; license: string; packages: number }>(sql`
+    select min(path collate "C") as path, license, count(*)::integer as packages
+    from audit.license_verdict where allowed group by license order by packages, license collate "C" limit 1`);
+  if (found === undefined) throw new TypeError('no package may be used: nothing was populated');
+  return found;
+}
+
 /** A decision: from now on no package under this licence may be used. */
-export async function forbid(store: Store, license: string, note: string): Promise<void> {
+export async function forbid(store: Store, license: string): Promise<void> {
   await store.execute(sql`
-    update audit.license_policy set allowed = false, note = ${note} where license = ${license}`);
+    update audit.license_policy set allowed = false, note = 'needs a decision of its own' where license = ${license}`);
 }
