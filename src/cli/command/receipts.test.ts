@@ -44,7 +44,7 @@ describe('varve status and varve receipts', () => {
 
   async function varve(...argv: readonly string[]): Promise<readonly [number, string, string]> {
     const captured = capturedIo({ workingDir: dir });
-    const exit = await main(argv, captured.io, COMMANDS);
+    const exit = await main(argv, captured.io, { commands: COMMANDS });
     return [exit, captured.stdout(), captured.stderr()];
   }
 
