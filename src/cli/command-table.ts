@@ -38,6 +38,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/jobs.ts'),
   },
   {
+    name: 'why',
+    summary: 'where a row comes from: run, code, actor, time, every input',
+    load: () => import('./command/why.ts'),
+  },
+  {
+    name: 'history',
+    summary: 'a row as it was, and what replaced it',
+    load: () => import('./command/history.ts'),
+  },
+  {
+    name: 'stale',
+    summary: 'rows whose recorded inputs or code are no longer those of the present',
+    load: () => import('./command/stale.ts'),
+  },
+  {
+    name: 'delete',
+    summary: 'move rows and all that hangs on them to history; asks first',
+    load: () => import('./command/delete.ts'),
+  },
+  {
     name: 'plan',
     summary: 'what a migration would do, without doing it',
     load: () => import('./command/plan.ts'),
@@ -51,6 +71,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'rollback',
     summary: 'take an applied migration back',
     load: () => import('./command/rollback.ts'),
+  },
+  {
+    name: 'verify',
+    summary: 'whether what stands in the database is what its definitions give',
+    load: () => import('./command/verify.ts'),
   },
   {
     name: 'status',

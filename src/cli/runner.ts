@@ -3,10 +3,11 @@ import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.
 import type { Context } from './context.ts';
 import type { Kinds } from './kinds.ts';
 import type { Progress } from './progress.ts';
-import { openProjectWorld, type WorldAccess, type WorldResult } from './project-world.ts';
+import { openProjectWorld, type ProjectWorld, type WorldAccess, type WorldResult } from './project-world.ts';
 
 /** What the verbs of a migration work with. */
 export interface Runner extends AsyncDisposable {
+  readonly world: ProjectWorld;
   readonly options: RunnerOptions;
   readonly kinds: Kinds;
 }
@@ -46,6 +47,7 @@ export async function openRunner(
   };
   return {
     status: 'ok',
+    world,
     options,
     kinds,
     [Symbol.asyncDispose]: () => Promise.resolve(bars.end()),

@@ -23,7 +23,7 @@ export const Verdict = lab.computed('verdict', {
   reads: { mouse: Mouse },
   strict: '${strict}',
   makeWith: async (db, { key }) => {
-    const policy = await db.selectFrom('lab.policy' as never).selectAll().execute();
+    const policy = await db.selectFrom('lab.policy').selectAll().execute();
     return { fine: policy.length > 0 };
   },
 });
@@ -99,28 +99,32 @@ describe('varve check', () => {
     await using project = await createCliProject(undeclared('enforce'));
     expect(await checked(project)).toMatchInlineSnapshot(`
       [
-        0,
+        3,
         "check                                      checked  findings
       tables defined                                   3         0
-      makes read for what they do not declare          1         0
+      makes read for what they do not declare          1         1
       tables whose recorded reads were compared        0         1
       migration bundles                                0         0
       ",
-        "info: config_invalid  main  the environment variable DATABASE_URL is not set
+        "error: undeclared_read  lab.verdict  a make read what it does not declare: file pipeline/lab.ts, line 12, column 40, reads lab.policy
+        Add \`policy: Policy\` to \`reads\` and \`references: { policy: Policy.optional().from({ policy: SOURCE.column('...') }) }\`, or, for the whole table, \`policy: Policy.all()\` to \`reads\`.
+      info: config_invalid  main  the environment variable DATABASE_URL is not set
         Set DATABASE_URL to the address of the database.
       ",
       ]
     `);
     expect(await checked(project, '--format', 'junit')).toMatchInlineSnapshot(`
       [
-        0,
+        3,
         "<?xml version="1.0" encoding="UTF-8"?>
-      <testsuites name="varve check" tests="4" failures="0">
+      <testsuites name="varve check" tests="4" failures="1">
         <testsuite name="definitions" tests="1" failures="0" errors="0" skipped="0">
           <testcase classname="definitions" name="3 checked"/>
         </testsuite>
-        <testsuite name="sources" tests="1" failures="0" errors="0" skipped="0">
-          <testcase classname="sources" name="1 checked"/>
+        <testsuite name="sources" tests="1" failures="1" errors="0" skipped="0">
+          <testcase classname="sources" name="undeclared_read lab.verdict" file="pipeline/lab.ts" line="12">
+            <failure type="undeclared_read" message="a make read what it does not declare: file pipeline/lab.ts, line 12, column 40, reads lab.policy">Add \`policy: Policy\` to \`reads\` and \`references: { policy: Policy.optional().from({ policy: SOURCE.column('...') }) }\`, or, for the whole table, \`policy: Policy.all()\` to \`reads\`.</failure>
+          </testcase>
         </testsuite>
         <testsuite name="recordedReads" tests="1" failures="0" errors="0" skipped="0">
           <testcase classname="recordedReads" name="config_invalid main">
@@ -132,7 +136,9 @@ describe('varve check', () => {
         </testsuite>
       </testsuites>
       ",
-        "info: config_invalid  main  the environment variable DATABASE_URL is not set
+        "error: undeclared_read  lab.verdict  a make read what it does not declare: file pipeline/lab.ts, line 12, column 40, reads lab.policy
+        Add \`policy: Policy\` to \`reads\` and \`references: { policy: Policy.optional().from({ policy: SOURCE.column('...') }) }\`, or, for the whole table, \`policy: Policy.all()\` to \`reads\`.
+      info: config_invalid  main  the environment variable DATABASE_URL is not set
         Set DATABASE_URL to the address of the database.
       ",
       ]
@@ -140,7 +146,7 @@ describe('varve check', () => {
     const [exit, sarif] = await checked(project, '--format', 'sarif');
     expect([exit, sarif]).toMatchInlineSnapshot(`
       [
-        0,
+        3,
         "{
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
@@ -156,12 +162,45 @@ describe('varve check', () => {
                     "shortDescription": {
                       "text": "the project configuration is not usable"
                     }
+                  },
+                  {
+                    "id": "undeclared_read",
+                    "shortDescription": {
+                      "text": "a make read what it does not declare"
+                    }
                   }
                 ]
               }
             },
             "columnKind": "utf16CodeUnits",
             "results": [
+              {
+                "ruleId": "undeclared_read",
+                "ruleIndex": 1,
+                "level": "error",
+                "message": {
+                  "text": "lab.verdict: a make read what it does not declare: file pipeline/lab.ts, line 12, column 40, reads lab.policy. Add \`policy: Policy\` to \`reads\` and \`references: { policy: Policy.optional().from({ policy: SOURCE.column('...') }) }\`, or, for the whole table, \`policy: Policy.all()\` to \`reads\`."
+                },
+                "locations": [
+                  {
+                    "physicalLocation": {
+                      "artifactLocation": {
+                        "uri": "pipeline/lab.ts",
+                        "uriBaseId": "%SRCROOT%"
+                      },
+                      "region": {
+                        "startLine": 12,
+                        "startColumn": 40
+                      }
+                    },
+                    "logicalLocations": [
+                      {
+                        "fullyQualifiedName": "lab.verdict"
+                      }
+                    ]
+                  }
+                ]
+              },
               {
                 "ruleId": "config_invalid",
                 "ruleIndex": 0,

@@ -1,12 +1,14 @@
-import { InvalidArgumentError, type Command } from 'commander';
-import { refusal } from '../../base/index.ts';
+import type { Command } from 'commander';
+import { isRefused } from '../../base/index.ts';
+import { attributeOption } from '../attribution-argument.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
+import { draftWithRules } from '../draft.ts';
 import type { AttributionRule } from '../kinds.ts';
+import type { CommandResult } from '../output.ts';
+import { pendingMigration } from '../pending-migration.ts';
 import { runResult } from '../run-output.ts';
 import { openRunner, type Runner } from '../runner.ts';
-import type { CommandResult } from '../output.ts';
-import { onlyPending } from '../pending-migration.ts';
 import { refusedResult } from '../walk-output.ts';
 
 interface ApplyFlags {
@@ -18,14 +20,10 @@ export function register(command: Command, act: Act): void {
   withExamples(command, [
     'varve apply',
     'varve apply PIPE-MIG-2026-05-12-01 --json',
-    'varve apply PIPE-MIG-2026-05-12-01 --attribute audit.license_verdict=recompute',
+    'varve apply --attribute audit.license_verdict=recompute',
   ])
-    .argument('[id]', 'the migration; default: the one that is pending')
-    .option(
-      '--attribute <rule...>',
-      'what becomes of ambiguous rows, as TABLE=RULE, or RULE for every table: recompute',
-      readRule,
-    )
+    .argument('[id]', 'the migration; default: the one that is half-way, or the last that was planned')
+    .addOption(attributeOption())
     .action(act(run));
 }
 
@@ -33,32 +31,32 @@ async function run(context: Context, id: string | undefined, flags: ApplyFlags):
   const opened = await openRunner(context, 'write');
   if (opened.status === 'refused') return refusedResult(opened.findings);
   await using runner = opened;
-  const chosen = id ?? (await onlyPending(runner.options));
-  if (chosen === undefined)
-    return { status: 'ok', fields: { migrationId: null }, text: () => 'No migration is pending.' };
-  if (typeof chosen !== 'string') return refusedResult([chosen]);
-  const refused = await attribute(runner, chosen, flags.attribute ?? []);
-  if (refused !== undefined) return refused;
+  const chosen =
+    flags.attribute === undefined
+      ? (id ?? (await pending(runner)))
+      : await attributed(runner, flags.attribute);
+  if (typeof chosen !== 'string') return chosen;
+  if (id !== undefined && chosen !== id) context.say(`${id} with these rules is ${chosen}.`);
   const { applyMigration } = await import('../../migration/index.ts');
   return runResult(chosen, await applyMigration(runner.options, chosen));
 }
 
-async function attribute(
-  { kinds, options }: Runner,
-  id: string,
-  rules: readonly AttributionRule[],
-): Promise<CommandResult | undefined> {
-  if (rules.length === 0) return undefined;
-  if (kinds.attribute === undefined) {
-    const hint = 'Leave --attribute out: no kind of migration that can be run here asks for it.';
-    return refusedResult([refusal('kind_unavailable', id, { hint })]);
-  }
-  const outcome = await kinds.attribute(options, id, rules);
-  return outcome.status === 'refused' ? refusedResult(outcome.findings) : undefined;
+async function pending({ options }: Runner): Promise<string | CommandResult> {
+  const found = await pendingMigration(options);
+  if (typeof found === 'string') return found;
+  if (found !== undefined) return refusedResult([found]);
+  return { status: 'ok', fields: { migrationId: null }, text: () => 'No migration is pending.' };
 }
 
-function readRule(text: string, before: readonly AttributionRule[] = []): readonly AttributionRule[] {
-  const parts = /^(?:(?<table>[^=]+)=)?(?<rule>[^=]+)$/u.exec(text)?.groups;
-  if (parts?.['rule'] === undefined) throw new InvalidArgumentError('Not TABLE=RULE or RULE.');
-  return [...before, { table: parts['table'], rule: parts['rule'] }];
+/** Rules are part of what is signed and planned, so a bundle is never given others: the same change with them is another one. */
+async function attributed(
+  runner: Runner,
+  rules: readonly AttributionRule[],
+): Promise<string | CommandResult> {
+  const drafted = await draftWithRules(runner, rules);
+  if (drafted.status !== 'drafted') return drafted.result;
+  const { outcome, migrationId } = drafted;
+  return outcome.status === 'refused' || isRefused(outcome.findings)
+    ? refusedResult(outcome.findings)
+    : migrationId;
 }

@@ -11,7 +11,7 @@ import type { Sql } from '../../store/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import { filesFolderOf } from '../config.ts';
 import type { Context } from '../context.ts';
-import { readKeyCondition } from '../key-condition.ts';
+import { readKeyCondition } from '../where-argument.ts';
 import { readCount } from '../number-argument.ts';
 import { countText, tableText, type CommandResult, type Style } from '../output.ts';
 import type { Progress } from '../progress.ts';

@@ -27,7 +27,7 @@ export function register(command: Command, act: Act): void {
     command
       .command('verify')
       .description('hold receipts against their evidence, offline')
-      .argument('[path]', 'a receipt, a bundle, or a migrations folder')
+      .argument('[path]', 'a receipt, a bundle, or a migrations folder; default: all of the project')
       .option('--all', 'everything in the migrations folder of the project'),
     [
       'varve receipts verify --all',
@@ -53,10 +53,8 @@ async function verify(
   path: string | undefined,
   { all }: { readonly all?: true },
 ): Promise<CommandResult> {
-  if ((path === undefined) !== (all === true)) {
-    return refusedResult([
-      usageFinding('one of PATH and --all is needed', 'Name a receipt, or write --all.'),
-    ]);
+  if (path !== undefined && all === true) {
+    return refusedResult([usageFinding('PATH and --all at once', 'Name a receipt, or write --all.')]);
   }
   // A path needs no project: whoever is given a folder of evidence can check it.
   const place = path === undefined ? await rootOf(context) : resolve(context.io.workingDir, path);

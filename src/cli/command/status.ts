@@ -3,7 +3,6 @@ import type { MigrationState, MigrationStatus } from '../../migration/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { tableText, type CommandResult, type Style } from '../output.ts';
-import { storeToRead } from '../project-world.ts';
 import { migrationsRoot } from '../runner.ts';
 
 /** `varve status` */
@@ -13,7 +12,8 @@ export function register(command: Command, act: Act): void {
 
 async function run(context: Context): Promise<CommandResult> {
   const { dir } = await context.project();
-  const store = await storeToRead(context);
+  // A database that nothing was deployed to has a status too: everything is pending.
+  const store = await context.store();
   const { readStatus } = await import('../../migration/index.ts');
   const status = await readStatus({ store, root: migrationsRoot(dir), environment: context.options.env });
   return {
@@ -46,7 +46,7 @@ function subjectIn(migrationId: string, subject: string): string {
 
 function statusText(style: Style, { environment, migrations, unfinished }: MigrationStatus): string {
   if (migrations.length === 0) return `${environment}: there are no migrations.`;
-  const heads = [{ head: 'migration' }, { head: environment }, { head: 'since' }, { head: '' }];
+  const heads = [{ head: 'migration' }, { head: 'status' }, { head: 'last run' }, { head: '' }];
   const table = tableText(
     style,
     heads,
