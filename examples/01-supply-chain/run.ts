@@ -5,52 +5,58 @@
 // `--folder` is where the project is made (default: `.varve` here; it is emptied first), `--store` a store of its
 // configuration (default: the embedded one; `server` is the one at DATABASE_URL, which has to be empty).
 import { cp, mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Store } from 'varve/store';
 import { embeddedStore, postgresStore } from 'varve/store/postgres';
 import { forbid, seed } from './seed.ts';
-import { openStage } from './stage.ts';
+import { numbersOf, openStage } from './stage.ts';
 
 const { values: given } = parseArgs({ options: { folder: { type: 'string' }, store: { type: 'string' } } });
 const here = import.meta.dirname;
 const folder = given.folder ?? join(here, '.varve');
 const { say, type, varve, expect } = openStage(folder, given.store);
+const startedMs = performance.now();
 
 await rm(folder, { recursive: true, force: true });
 await mkdir(folder, { recursive: true });
 await cp(join(here, 'v1'), folder, { recursive: true });
 
-say('A project of five tables: which packages does this repository use, and may it? First they are made.');
+say('Which packages does this repository use, and may it? A project of five tables; first they are made.');
 await varve(['plan']);
 await varve(['apply']);
 
-say('People bring two of them: the packages of package-lock.json, and what is decided about licences.');
+say('People fill two of them: with the packages of package-lock.json, and with what is decided on licences.');
 type('node seed.ts');
-const { listed, installed } = await withStore(seed);
-console.log(
-  `${listed} packages in package-lock.json, ${installed} of them installed here; 7 licence policies`,
-);
+const { listed, installed, policies, followed } = await withStore(seed);
+console.log(`${listed} packages are locked, ${installed} of them installed here; ${policies} policies`);
 
 say('The others are computed: manifests and files from node_modules, a verdict each, a report per licence.');
 const populated = await varve(['populate']);
-expect('every package has a verdict', rowOf(populated.output, 'audit.license_verdict')[0] === installed);
+expect('every package has a verdict', numbersOf(populated, 'audit.license_verdict')[0] === installed);
+expect('every policy has a report', numbersOf(populated, 'audit.report')[0] === policies);
 
-say('Is every result made of what it declares? A check of the source, and of what was really read, says no:');
+say('Is each result made of what it declares? The source says no, and so does what was read at run time:');
 const checked = await varve(['check']);
-expect('check finds the undeclared read', /undeclared_read.+audit\.license_verdict/.test(checked.output));
-expect('check names what was read', checked.output.includes('audit.license_policy'));
+expect('check finds the read in the source', /audit\.license_verdict.+file pipeline\.ts, line/.test(checked));
+expect('check finds the reads of the run', checked.includes(`reads audit.license_policy, keys ${installed}`));
 
-say('One verdict. The run recorded the row of audit.license_policy that it read, though nobody declared it:');
-const verdict = ['audit.license_verdict', '--key', '{"path":"node_modules/lightningcss"}'];
+say('One verdict. The run recorded which row of audit.license_policy it read, though nobody declared it:');
+const verdict = ['audit.license_verdict', '--key', JSON.stringify({ path: followed.path })];
 const before = await varve(['why', ...verdict]);
-expect('why names the undeclared read', before.output.includes('audit.license_policy'));
+expect('why names the undeclared read', before.includes('audit.license_policy'));
 
-say('Why that matters: the policy for MPL-2.0 changes, and nothing notices. The verdict above is wrong now.');
-type(`psql -c "update audit.license_policy set allowed = false where license = 'MPL-2.0'"`);
-await withStore((store) => forbid(store, 'MPL-2.0', 'copyleft: needs a decision of its own'));
+const { license } = followed;
+const note = 'needs a decision of its own';
+say(
+  `Why that matters: the policy for ${license} changes, and nothing notices. The verdict above is wrong now.`,
+);
+type(
+  `psql -c "update audit.license_policy set allowed = false, note = '${note}' where license = '${license}'"`,
+);
+await withStore((store) => forbid(store, license, note));
 const unnoticed = await varve(['populate']);
-expect('nothing is computed again', rowOf(unnoticed.output, 'audit.license_verdict')[0] === 0);
+expect('nothing is computed again', numbersOf(unnoticed, 'audit.license_verdict')[0] === 0);
 
 say(
   'The repair is an edit: version 2 declares the policy as a reference of the verdict, and reads it as such.',
@@ -58,43 +64,43 @@ say(
 type('cp ../v2/pipeline.ts pipeline.ts');
 await cp(join(here, 'v2/pipeline.ts'), join(folder, 'pipeline.ts'));
 
-say('What would that do to the data? No verdict is thrown away: each gets the key of the policy it read.');
+say(
+  'What would that do to the data? No verdict is thrown away: each gets the key of the policy that it read.',
+);
 const planned = await varve(['plan']);
-const [, backfill, recompute, , ambiguous] = rowOf(planned.output, 'audit.license_verdict');
+const [, backfill, recompute, , ambiguous] = numbersOf(planned, 'audit.license_verdict');
 expect('every row is backfilled', backfill === installed && recompute === 0 && ambiguous === 0);
-await varve(['apply']);
+const applied = await varve(['apply']);
+expect('what was planned is what was done', numbersOf(applied, 'audit.license_verdict')[1] === installed);
 
-say('Now the change of the policy is seen, and reaches exactly the verdicts and the report that rest on it.');
+say(
+  'Now the change of the policy is seen. It reaches the verdicts and the report that rest on it, and no others.',
+);
 const repaired = await varve(['populate']);
-const [computed = 0, , , unchanged = 0] = rowOf(repaired.output, 'audit.license_verdict');
-expect('only some verdicts are computed again', computed > 0 && computed < installed / 10);
-expect('the others are left alone', computed + unchanged === installed);
-expect('one report is computed again', rowOf(repaired.output, 'audit.report')[0] === 1);
-expect('no manifest is read again', rowOf(repaired.output, 'audit.manifest')[0] === 0);
+const [computed = 0, , , unchanged] = numbersOf(repaired, 'audit.license_verdict');
+expect('some verdicts are computed again', computed > 0 && computed < installed / 2);
+expect('the others are left alone', unchanged === installed - computed);
+expect('one report is computed again', numbersOf(repaired, 'audit.report')[0] === 1);
+expect('no manifest is read again', numbersOf(repaired, 'audit.manifest')[0] === 0);
 
-say('The same verdict today, and what it was before. Nothing was lost.');
+say('The same verdict today, and all it ever was: nothing is lost.');
 await varve(['why', ...verdict]);
 const versions = await varve(['history', ...verdict]);
-expect('history has the old and the new verdict', /used unchanged[^]*needs a decision/.test(versions.output));
+expect('history has the verdict of today', versions.includes(note));
+expect('history has the verdict of before', versions.includes(followed.note));
 
-say('Is the result what dropping everything and computing it anew would give? In a copy, row by row:');
+say('Is this what dropping everything and computing it anew would give? In a copy, row by row:');
 const verified = await varve(['verify', '--full']);
-expect('every row is equal', rowOf(verified.output, 'audit.license_verdict').includes(installed));
+const [rows, equal] = numbersOf(verified, 'audit.license_verdict');
+expect('every row is equal', rows === installed && equal === installed);
 
-say('And what was done is on record, signed and chained; files alone suffice to check it.');
-await varve(['receipts', 'verify', '--all']);
+say('What was done is on record, each line chained to the one before. Files alone suffice to check it:');
+const proved = await varve(['receipts', 'verify', '--all']);
+expect('both receipts are verified', proved.match(/\bverified\b/g)?.length === 2);
 
-say(`All of it is left for you to look at: cd ${folder}, then npx varve status, or npx varve --help.`);
-
-/** The numbers of a table's line in a printed table. */
-function rowOf(output: string, table: string): readonly number[] {
-  const line = output.split('\n').find((each) => each.startsWith(`${table} `)) ?? '';
-  return line
-    .split(/\s+/)
-    .slice(1)
-    .map((cell) => Number(cell.replaceAll(',', '')))
-    .filter((cell) => !Number.isNaN(cell));
-}
+const seconds = Math.round((performance.now() - startedMs) / 1000);
+say(`All as told, in ${seconds} s. The project is left for you to look at:`);
+console.log(`cd ${relative(process.cwd(), folder)}\nnpx varve status\nnpx varve --help`);
 
 /** What is done beside varve opens the store for itself, as another program would. */
 async function withStore<T>(work: (store: Store) => Promise<T>): Promise<T> {
