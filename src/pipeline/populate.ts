@@ -13,6 +13,7 @@ import { computeBatch, openBatchContext, type Batch, type BatchContext, type Bat
 import type { CodeIdentity } from './code-digest.ts';
 import type { Definitions } from './definition-set.ts';
 import { countComputations } from './computation-spec.ts';
+import { forgetComputed } from './job.ts';
 import { countMissing, missingKeys, staleKeys } from './key-source.ts';
 import { loadRelations, mismatches, relationOf, type Relations } from './relation.ts';
 import type { TableSpec } from './spec.ts';
@@ -169,6 +170,7 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
   const tally = new Tally(table.spec.name, Math.min(stale.length + missing, state.left), options.progress);
   await computeKeys(state, context, tally, { keys: stale.map(({ key }) => key), mode: 'replace' });
   await computeMissing(state, context, tally, missing);
+  await forgetComputed(store, relation, context.specId);
   return {
     table: {
       table: table.spec.name,

@@ -41,6 +41,8 @@ export type MakeOutcome = MadeRows | MakeFailure;
 export interface MakeCall {
   readonly key: Key;
   readonly call: () => unknown;
+  /** Called when its time is over, so that what it still waits for can end too. */
+  readonly expire: () => void;
 }
 
 /** Calls the makes of a batch, one after the other, each within its time. */
@@ -98,7 +100,10 @@ function callSynchronously(
   } catch (error) {
     if (!isTimeout(error)) throw error;
     // A little under the limit, for the timer's own grain.
-    if (performance.now() - startedAtMs > timeoutMs * 0.95) outcomes.push(timedOut(table));
+    if (performance.now() - startedAtMs > timeoutMs * 0.95) {
+      calls[outcomes.length]?.expire();
+      outcomes.push(timedOut(table));
+    }
     return undefined;
   }
 }
@@ -130,7 +135,10 @@ async function awaitMade(
 ): Promise<MakeOutcome> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<MakeOutcome>((resolve) => {
-    timer = setTimeout(() => resolve(timedOut(table)), timeoutMs);
+    timer = setTimeout(() => {
+      call.expire();
+      resolve(timedOut(table));
+    }, timeoutMs);
   });
   const made = settle(pending.value).then(
     (pieces) => collect(table, call.key, pieces, pending.startedAtMs),
@@ -149,7 +157,7 @@ async function settle(value: unknown): Promise<readonly unknown[]> {
     for await (const piece of value as AsyncIterable<unknown>) pieces.push(piece);
     return pieces;
   }
-  return syncPieces(await (value as PromiseLike<unknown>));
+  return syncPieces(await value);
 }
 
 /** A single row, or all that an iterable gives. */
@@ -257,6 +265,13 @@ function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.iterator in value;
 }
 
+/** A key's value as the store gave it and as a make returned it: `1n` and `1` are the same key. */
+function isSameValue(own: unknown, returned: unknown): boolean {
+  if (Object.is(own, returned)) return true;
+  if (own instanceof Uint8Array) return returned instanceof Uint8Array && Buffer.compare(own, returned) === 0;
+  return typeof returned !== 'object' && String(own) === String(returned);
+}
+
 /** Columns that a make returns: all but the key it was called for and what varve fills. */
 export function madeColumns(spec: TableSpec, sourceKey: readonly string[]): readonly string[] {
   const filled = new Set(
@@ -289,7 +304,7 @@ function encodeRow(
   for (const [name, value] of Object.entries(columns)) {
     if (name in values || value === undefined) continue;
     if (fromKey.includes(name)) {
-      if (Object.is(key[name], value) || String(key[name]) === String(value)) continue;
+      if (isSameValue(key[name], value)) continue;
       return refused('make_returned_another_key', `${spec.name}.${name}: the make returned a row of another key`);
     }
     return refused('make_returned_wrong_type', `${spec.name} has no column "${name}" for its make to return`);
