@@ -6,7 +6,7 @@
  * database call is made per key. Computing happens outside any transaction. A key whose input moved between read and
  * write is read again; a key that fails is recorded with its error, and the rest goes on.
  */
-import { refusal, type Finding, type JsonObject } from '../base/index.ts';
+import { refusal, VarveError, type Finding, type JsonObject } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunEnvironment, type RunStatus } from '../run/index.ts';
 import type { Sql, Store } from '../store/index.ts';
 import { computeBatch, openBatchContext, type Batch, type BatchContext, type BatchResult } from './compute-batch.ts';
@@ -161,7 +161,12 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
   const { store, options, relations, run } = state;
   const relation = relationOf(relations, table.spec.name);
   const code = options.codeByTable.get(table.spec.name);
-  if (code === undefined) throw new TypeError(`no code identity for ${table.spec.name}`);
+  if (code === undefined) {
+    throw new VarveError('internal', {
+      detail: { table: table.spec.name },
+      hint: 'Pass the code of every computed table: `digestCode` gives it.',
+    });
+  }
   await using context = await openBatchContext({ store, table, relation, relations, run, code, ...makingOf(options) });
   const restriction = { condition: options.where };
   const recorded = await countComputations(store, relation);

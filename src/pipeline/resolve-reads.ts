@@ -11,9 +11,15 @@
  * The way is always a foreign key's column map or one that is written out; equal names mean nothing.
  */
 import { definitionError } from './definition-error.ts';
-import type { DeclaredKey } from './build-spec.ts';
 import type { ForeignKeySpec, Origin, ReadSpec } from './spec.ts';
-import type { ColumnReference, Read, ReadSource, AnyTable } from './table.ts';
+import type { AnyReference, AnyTable, ColumnReference, Parent, Read, ReadSource } from './table.ts';
+
+/** A foreign key with the object that declared it, by which reads find it. */
+export interface DeclaredKey {
+  readonly spec: ForeignKeySpec;
+  readonly declared: Parent;
+  readonly reference: AnyReference;
+}
 
 /** The reads in normal form, and the sources of filled foreign keys by their names. */
 export interface ResolvedReads {

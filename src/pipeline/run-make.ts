@@ -269,7 +269,7 @@ function isIterable(value: unknown): value is Iterable<unknown> {
 function isSameValue(own: unknown, returned: unknown): boolean {
   if (Object.is(own, returned)) return true;
   if (own instanceof Uint8Array) return returned instanceof Uint8Array && Buffer.compare(own, returned) === 0;
-  return typeof returned !== 'object' && String(own) === String(returned);
+  return typeof returned !== 'object' && textOf(own) === textOf(returned);
 }
 
 /** Columns that a make returns: all but the key it was called for and what varve fills. */
