@@ -196,18 +196,38 @@ function makeCall(context: BatchContext, { key, inputs, values }: KeyInputs): Pr
 }
 
 function contextOf(context: BatchContext, key: Key, reads: RecordedRead[]): MakeContext {
-  const { signal, log, projectFolder } = context.making;
-  const lazy: { random?: () => number; files?: MakeContext['files'] } = {};
-  return {
-    key,
-    signal,
-    log,
-    now: context.run.startedAt,
-    random: () => (lazy.random ??= seededRandom(`${context.table.spec.name} ${keyText(key)}`))(),
-    get files() {
-      return (lazy.files ??= contextFiles(projectFolder, (read) => reads.push(fileRead(read))));
-    },
-  };
+  return new KeyContext(context, key, reads);
+}
+
+/** A class, since one is made for every key: what a make does not ask for costs nothing. */
+class KeyContext implements MakeContext {
+  readonly key: Key;
+  readonly signal: AbortSignal;
+  readonly log: (message: string) => void;
+  readonly now: string;
+  readonly #context: BatchContext;
+  readonly #reads: RecordedRead[];
+  #random: (() => number) | undefined;
+  #files: MakeContext['files'] | undefined;
+
+  constructor(context: BatchContext, key: Key, reads: RecordedRead[]) {
+    this.key = key;
+    this.signal = context.making.signal;
+    this.log = context.making.log;
+    this.now = context.run.startedAt;
+    this.#context = context;
+    this.#reads = reads;
+  }
+
+  get random(): () => number {
+    return (this.#random ??= seededRandom(`${this.#context.table.spec.name} ${keyText(this.key)}`));
+  }
+
+  get files(): MakeContext['files'] {
+    return (this.#files ??= contextFiles(this.#context.making.projectFolder, (read) =>
+      this.#reads.push(fileRead(read)),
+    ));
+  }
 }
 
 function fileRead(read: FileRead): RecordedRead {
