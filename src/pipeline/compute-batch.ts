@@ -196,33 +196,57 @@ function makeCall(context: BatchContext, { key, inputs, values }: KeyInputs): Pr
   return { key, inputs, reads, expire, call: () => make(values, makeContext) };
 }
 
-/** The context of one key, and what ends its signal when its time is over. What few makes use is made on demand. */
+/** The context of one key, and what ends its signal when its time is over. */
 function contextOf(
   context: BatchContext,
   key: Key,
   reads: RecordedRead[],
 ): { readonly context: MakeContext; readonly expire: () => void } {
-  const { signal, log, projectFolder } = context.making;
-  const lazy: {
-    random?: () => number;
-    files?: MakeContext['files'];
-    over?: AbortController;
-    signal?: AbortSignal;
-  } = {};
-  const over = (): AbortController => (lazy.over ??= new AbortController());
-  const makeContext: MakeContext = {
-    key,
-    get signal() {
-      return (lazy.signal ??= AbortSignal.any([signal, over().signal]));
-    },
-    log,
-    now: context.run.startedAt,
-    random: () => (lazy.random ??= seededRandom(`${context.table.spec.name} ${keyText(key)}`))(),
-    get files() {
-      return (lazy.files ??= contextFiles(projectFolder, (read) => reads.push(fileRead(read))));
-    },
-  };
-  return { context: makeContext, expire: () => over().abort() };
+  const made = new KeyContext(context, key, reads);
+  return { context: made, expire: () => made.expire() };
+}
+
+/** A class, since one is made for every key: what a make does not ask for costs nothing. */
+class KeyContext implements MakeContext {
+  readonly key: Key;
+  readonly log: (message: string) => void;
+  readonly now: string;
+  readonly #context: BatchContext;
+  readonly #reads: RecordedRead[];
+  #over: AbortController | undefined;
+  #signal: AbortSignal | undefined;
+  #random: (() => number) | undefined;
+  #files: MakeContext['files'] | undefined;
+
+  constructor(context: BatchContext, key: Key, reads: RecordedRead[]) {
+    this.key = key;
+    this.log = context.making.log;
+    this.now = context.run.startedAt;
+    this.#context = context;
+    this.#reads = reads;
+  }
+
+  get signal(): AbortSignal {
+    return (this.#signal ??= AbortSignal.any([this.#context.making.signal, this.#timeOver().signal]));
+  }
+
+  get random(): () => number {
+    return (this.#random ??= seededRandom(`${this.#context.table.spec.name} ${keyText(this.key)}`));
+  }
+
+  get files(): MakeContext['files'] {
+    return (this.#files ??= contextFiles(this.#context.making.projectFolder, (read) =>
+      this.#reads.push(fileRead(read)),
+    ));
+  }
+
+  expire(): void {
+    this.#timeOver().abort();
+  }
+
+  #timeOver(): AbortController {
+    return (this.#over ??= new AbortController());
+  }
 }
 
 function fileRead(read: FileRead): RecordedRead {

@@ -131,9 +131,9 @@ function fault(name: string, column: Column, code: ValueFault['code']): Encoded 
 
 /** A key as the store decoded it, as JSON that the database reads back to the same value. */
 export function encodeKey(key: Readonly<Record<string, unknown>>): Readonly<Record<string, Json>> {
-  return Object.fromEntries(
-    Object.entries(key).map(([name, value]): [string, Json] => [name, keyJson(value)]),
-  );
+  const encoded: Record<string, Json> = {};
+  for (const name of Object.keys(key)) encoded[name] = keyJson(key[name]);
+  return encoded;
 }
 
 function keyJson(value: unknown): Json {

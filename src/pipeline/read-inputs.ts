@@ -40,20 +40,42 @@ export async function readInputs(
     if (read.cardinality !== 'many') continue;
     lists.set(read.name, await readMany(transaction, relation, relations, read, options.keys));
   }
+  const readers = spec.reads.map((read, index) => readerOf(read, index, lists.get(read.name)));
   return rows.map((row) => {
-    const ordinal = row['#ordinal'] as number;
+    const ordinal = row[ORDINAL] as number;
     const key = options.keys[ordinal] as Key;
     if (row['#complete'] !== true) return { key, incomplete: true as const };
-    const values = Object.fromEntries(
-      spec.reads.map((read, index): [string, unknown] => [
-        read.name,
-        read.cardinality === 'many'
-          ? (lists.get(read.name)?.get(Object.keys(read.match).length === 0 ? 0 : ordinal) ?? [])
-          : rowOf(row, read, index),
-      ]),
-    );
+    const values: Record<string, unknown> = {};
+    for (const { name, read } of readers) values[name] = read(row, ordinal);
     return { key, inputs: row['#inputs'] as string, values };
   });
+}
+
+interface Reader {
+  readonly name: string;
+  readonly read: (row: Row, ordinal: number) => unknown;
+}
+
+/** What is the same for every key is found once. */
+function readerOf(
+  read: ReadSpec,
+  index: number,
+  lists: ReadonlyMap<number, readonly Row[]> | undefined,
+): Reader {
+  const { name } = read;
+  if (read.cardinality === 'many') {
+    const isWhole = Object.keys(read.match).length === 0;
+    return { name, read: (_, ordinal) => lists?.get(isWhole ? 0 : ordinal) ?? [] };
+  }
+  const present = presentName(index);
+  const columns = read.columns.map((column) => ({ column, from: valueName(index, column) }));
+  return { name, read: (row) => (row[present] === true ? pick(row, columns) : null) };
+}
+
+function pick(row: Row, columns: readonly { readonly column: string; readonly from: string }[]): Row {
+  const picked: Record<string, unknown> = {};
+  for (const { column, from } of columns) picked[column] = row[from];
+  return picked;
 }
 
 function singleRowsStatement(
@@ -88,11 +110,6 @@ function presentName(index: number): string {
 
 function valueName(index: number, column: string): string {
   return `#${String(index)} ${column}`;
-}
-
-function rowOf(row: Row, read: ReadSpec, index: number): Row | null {
-  if (row[presentName(index)] !== true) return null;
-  return Object.fromEntries(read.columns.map((column) => [column, row[valueName(index, column)]]));
 }
 
 /** The rows of one read of many, by the ordinal of their key; of the whole table, all under 0. */

@@ -8,7 +8,7 @@
  */
 import { Script } from 'node:vm';
 import { isVarveError, type ErrorCode, type Json } from '../base/index.ts';
-import type { Columns } from './column.ts';
+import type { Column, Columns } from './column.ts';
 import { encodeValue } from './encode-row.ts';
 import type { Key } from './key-source.ts';
 import type { TableSpec } from './spec.ts';
@@ -231,14 +231,12 @@ function collectPiece(
   rows: MadeValues[],
   parts: Record<string, MadeValues[]>,
 ): MakeFailure | undefined {
+  // Most pieces are a row and nothing else: those are taken as they are.
+  if (!('parts' in piece)) return collectRow(table, key, piece, rows);
   const { parts: partRows, ...columns } = piece;
   const isRow = partRows === undefined || Object.keys(columns).length > 0;
-  if (isRow) {
-    const row = encodeRow(table, key, columns);
-    if ('status' in row) return row;
-    rows.push(row.values);
-  }
-  return collectParts(table, key, partRows ?? {}, parts);
+  const fault = isRow ? collectRow(table, key, columns, rows) : undefined;
+  return fault ?? collectParts(table, key, partRows ?? {}, parts);
 }
 
 function collectParts(
@@ -264,9 +262,8 @@ function collectParts(
           `${part.spec.name}: a row is no object but a ${typeof item}`,
         );
       }
-      const row = encodeRow(part, key, item as Readonly<Record<string, unknown>>);
-      if ('status' in row) return row;
-      encoded.push(row.values);
+      const fault = collectRow(part, key, item as Readonly<Record<string, unknown>>, encoded);
+      if (fault !== undefined) return fault;
     }
   }
   return undefined;
@@ -274,6 +271,18 @@ function collectParts(
 
 function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.iterator in value;
+}
+
+function collectRow(
+  table: AnyTable,
+  key: Key,
+  columns: Readonly<Record<string, unknown>>,
+  rows: MadeValues[],
+): MakeFailure | undefined {
+  const row = encodeRow(table, key, columns);
+  if ('status' in row) return row;
+  rows.push(row.values);
+  return undefined;
 }
 
 /** Columns that a make returns: all but the key it was called for and what varve fills. */
@@ -299,18 +308,34 @@ function isSimple(value: unknown): value is string | number | bigint | boolean {
   return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
 }
 
+interface MadeColumn {
+  readonly name: string;
+  readonly type: Column;
+}
+
+const shapes = new WeakMap<AnyTable, readonly MadeColumn[]>();
+
+/** The columns that a make returns, with their types: found for the first key of a table, the same for all. */
+function shapeOf(table: AnyTable, key: Key): readonly MadeColumn[] {
+  const known = shapes.get(table);
+  if (known !== undefined) return known;
+  const types: Columns = table.definition.columns;
+  const shape = madeColumns(table.spec, Object.keys(key)).flatMap((name) => {
+    const type = types[name];
+    return type === undefined ? [] : [{ name, type }];
+  });
+  shapes.set(table, shape);
+  return shape;
+}
+
 function encodeRow(
   table: AnyTable,
   key: Key,
   columns: Readonly<Record<string, unknown>>,
 ): { readonly values: MadeValues } | MakeFailure {
   const { spec } = table;
-  const types: Columns = table.definition.columns;
   const values: Record<string, Json> = {};
-  const fromKey = Object.keys(key);
-  for (const name of madeColumns(spec, fromKey)) {
-    const type = types[name];
-    if (type === undefined) continue;
+  for (const { name, type } of shapeOf(table, key)) {
     const encoded = encodeValue(name, type, columns[name]);
     if ('fault' in encoded) {
       const { fault } = encoded;
@@ -318,9 +343,10 @@ function encodeRow(
     }
     values[name] = encoded.value;
   }
-  for (const [name, value] of Object.entries(columns)) {
+  for (const name of Object.keys(columns)) {
+    const value = columns[name];
     if (name in values || value === undefined) continue;
-    if (fromKey.includes(name)) {
+    if (Object.hasOwn(key, name)) {
       if (isSameValue(key[name], value)) continue;
       return refused(
         'make_returned_another_key',
