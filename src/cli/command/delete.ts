@@ -45,7 +45,7 @@ async function run(context: Context, name: string, { where, parts }: DeleteFlags
   if (plan.status === 'refused') return refusedResult(plan.findings);
   const rows = plan.tables.reduce((sum, each) => sum + each.rows, 0);
   if (rows === 0) return nothing(spec.name);
-  context.say(planText((_, text) => text, plan));
+  if (!context.options.yes) context.say(planText((_, text) => text, plan));
   if (!(await context.confirm(`Move ${countOf(rows, 'row')} to history?`))) return nothing(spec.name);
   const result = await deleteRows(store, definitions, spec.name, where, { environment, parts, plan });
   if (result.status === 'refused') return refusedResult(result.findings);
