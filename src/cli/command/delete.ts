@@ -4,7 +4,7 @@ import type { PartPolicy } from '../../provenance/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
-import { openProjectWorld } from '../project-world.ts';
+import { openProjectWorld } from '../open-project-world.ts';
 import { findSpec, isFinding } from '../table-argument.ts';
 import { refusedResult } from '../walk-output.ts';
 import { readRowCondition } from '../where-argument.ts';
