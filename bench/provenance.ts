@@ -4,89 +4,88 @@
  */
 import { cascade, catalogGraph, trace, type TableGraph, type WalkOutcome } from '../src/provenance/index.ts';
 import { sql, type Store } from '../src/store/index.ts';
+import { alternate, atMost, figure, timedMs, type Figure } from './figure.ts';
+import type { BenchStores } from './stores.ts';
 
-/** One figure against its target; `met` where the value is at most the target. */
-export interface BenchResult {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: 'ms' | 'ratio';
-  readonly target: number;
-  readonly met: boolean;
-}
+/** Rows of each table of the diamonds: 31 tables hold about 3 million. */
+const DIAMOND_ROWS = Number(process.env['VARVE_BENCH_DIAMOND_ROWS'] ?? 100_000);
 
-/** What a benchmark runs on. */
-export interface BenchContext {
-  readonly store: Store;
-  /** Rows of each table of the diamonds. Default 100,000: 31 tables hold about 3 million. */
-  readonly diamondRows?: number;
-  /** Each figure is the median of so many runs, after one that is thrown away. Default 5. */
-  readonly runs?: number;
-}
+const ROUNDS = 5;
 
 const SCHEMAS = ['bench_chain', 'bench_diamond_10', 'bench_diamond_20'] as const;
 
-/** Measures the targets of trace and cascade; what it made is dropped again. */
-export async function bench({
-  store,
-  diamondRows = 100_000,
-  runs = 5,
-}: BenchContext): Promise<BenchResult[]> {
+/** Measures the targets of trace and cascade on the server; what it made is dropped again. */
+export async function benchProvenance({ server, progress }: BenchStores): Promise<readonly Figure[]> {
   try {
-    await makeChain(store, 21, 1_000);
-    await makeDiamonds(store, 'bench_diamond_10', 10, diamondRows);
-    await makeDiamonds(store, 'bench_diamond_20', 20, diamondRows);
-    await store.script('analyze');
-    return await measureAll(store, await catalogGraph(store), diamondRows, runs);
+    progress('making a chain and diamonds');
+    await makeChain(server, 21, 1_000);
+    await makeDiamonds(server, 'bench_diamond_10', 10, DIAMOND_ROWS);
+    await makeDiamonds(server, 'bench_diamond_20', 20, DIAMOND_ROWS);
+    await server.script('vacuum analyze');
+    const graph = await catalogGraph(server);
+    return [
+      ...(await measureChain(server, graph, progress)),
+      ...(await measureDiamonds(server, graph, progress)),
+    ];
   } finally {
-    for (const schema of SCHEMAS) await store.script(`drop schema if exists ${schema} cascade`);
+    for (const schema of SCHEMAS) await server.script(`drop schema if exists ${schema} cascade`);
   }
 }
 
-async function measureAll(
+type Progress = BenchStores['progress'];
+
+async function measureChain(store: Store, graph: TableGraph, progress: Progress): Promise<readonly Figure[]> {
+  progress('chain');
+  const [down, up] = await inTurn(20, [
+    () => done(cascade(store, graph, { table: 'bench_chain.t0' })),
+    () => done(trace(store, graph, { table: 'bench_chain.t20' })),
+  ]);
+  return [
+    atMost('cascade, 21 tables in a chain, with counts', down, 'ms', 15),
+    atMost('trace, 21 tables in a chain, with counts', up, 'ms', 15),
+  ];
+}
+
+async function measureDiamonds(
   store: Store,
   graph: TableGraph,
-  diamondRows: number,
-  runs: number,
-): Promise<BenchResult[]> {
-  const median = (work: () => Promise<unknown>): Promise<number> => medianMs(work, runs);
-  const half = `id <= ${diamondRows / 2}`;
-  const chainDown = await median(() => done(cascade(store, graph, { table: 'bench_chain.t0' })));
-  const chainUp = await median(() => done(trace(store, graph, { table: 'bench_chain.t20' })));
-  const readKeys = await median(() => readEachKey(store, graph, 'bench_diamond_10.'));
-  const ten = await median(() => done(cascade(store, graph, { table: 'bench_diamond_10.r0', where: half })));
-  const twenty = await median(() =>
-    done(cascade(store, graph, { table: 'bench_diamond_20.r0', where: half })),
-  );
-  const one = await median(() =>
-    done(cascade(store, graph, { table: 'bench_diamond_10.r0', where: 'id = 7' })),
-  );
+  progress: Progress,
+): Promise<readonly Figure[]> {
+  progress('diamonds');
+  const half = `id <= ${DIAMOND_ROWS / 2}`;
+  const walk = (diamonds: number, where: string) => () =>
+    done(cascade(store, graph, { table: `bench_diamond_${diamonds}.r0`, where }));
+  const [read, ten, twenty, one] = await inTurn(ROUNDS, [
+    () => readEachKey(store, graph, 'bench_diamond_10.'),
+    walk(10, half),
+    walk(20, half),
+    walk(10, 'id = 7'),
+  ]);
   return [
-    atMost('cascade, 21 tables in a chain, with counts', chainDown, 'ms', 15),
-    atMost('trace, 21 tables in a chain, with counts', chainUp, 'ms', 15),
-    atMost('10 diamonds, half affected, against reading each key once', ten / readKeys, 'ratio', 5),
-    atMost('20 diamonds against 10', twenty / ten, 'ratio', 2.2),
+    figure('reading the key of each of 31 tables once', read, 'ms'),
+    figure('10 diamonds, half affected', ten, 'ms'),
+    atMost('10 diamonds, half affected / reading each key once', ten / read, 'ratio', 5),
+    atMost('20 diamonds / 10', twenty / ten, 'ratio', 2.2),
     atMost('10 diamonds, one start row', one, 'ms', 30),
   ];
 }
 
-function atMost(name: string, value: number, unit: BenchResult['unit'], target: number): BenchResult {
-  return { name, value: Math.round(value * 100) / 100, unit, target, met: value <= target };
+/** Medians of works in turn, after a round that is thrown away. */
+async function inTurn(
+  rounds: number,
+  works: readonly (() => Promise<void>)[],
+): Promise<readonly [number, number, number, number]> {
+  for (const work of works) await work();
+  const [a = NaN, b = NaN, c = NaN, d = NaN] = await alternate(
+    rounds,
+    works.map((work) => () => timedMs(work)),
+  );
+  return [a, b, c, d];
 }
 
 async function done(walk: Promise<WalkOutcome>): Promise<void> {
   const outcome = await walk;
   if (outcome.status !== 'ok') throw new TypeError(JSON.stringify(outcome.findings));
-}
-
-async function medianMs(work: () => Promise<unknown>, runs: number): Promise<number> {
-  await work();
-  const times: number[] = [];
-  for (let run = 0; run < runs; run += 1) {
-    const startedMs = performance.now();
-    await work();
-    times.push(performance.now() - startedMs);
-  }
-  return times.toSorted((left, right) => left - right)[Math.floor(runs / 2)] ?? Number.NaN;
 }
 
 async function readEachKey(store: Store, graph: TableGraph, prefix: string): Promise<void> {

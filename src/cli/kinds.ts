@@ -1,6 +1,7 @@
 import { refusal, type Finding } from '../base/index.ts';
 import type { Attribution, EvolutionWorld } from '../evolution/index.ts';
 import type { MigrationKind, PlanOutcome, RunnerOptions } from '../migration/index.ts';
+import { filesFolderOf } from './config.ts';
 import type { ProjectWorld } from './project-world.ts';
 
 /** The kinds of migration that this command line runs, and what only some of them can do. */
@@ -44,7 +45,12 @@ export const kindsOf: KindsOf = async (world) => {
 /** What an evolution needs of a project; the code is read when it is asked for. */
 export async function evolutionWorld(world: ProjectWorld): Promise<EvolutionWorld> {
   const { definitions, environment, project } = world;
-  return { definitions, environment, projectFolder: project.dir, codeByTable: await world.codeByTable() };
+  return {
+    definitions,
+    environment,
+    projectFolder: filesFolderOf(project),
+    codeByTable: await world.codeByTable(),
+  };
 }
 
 async function draftPipeline(

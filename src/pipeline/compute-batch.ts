@@ -27,10 +27,11 @@ import type { AnyTable } from './table.ts';
 import {
   insertComputed,
   insertQueried,
-  removeComputed,
   replaceComputed,
+  replaceQueried,
   type ComputedKey,
   type RecordedRead,
+  type Replaced,
   type WriteTarget,
 } from './write-rows.ts';
 
@@ -234,10 +235,12 @@ async function writeHalving(
 ): Promise<Written> {
   if (computed.length === 0) return { result: { computed: 0, skipped: 0, failures: [] }, moved: [] };
   try {
-    const ordinals = await write(context, computed, mode);
-    const moved = computed.filter((_, ordinal) => !ordinals.has(ordinal)).map(({ key }) => key);
+    const { replaced, upToDate } = await retried(() => write(context, computed, mode));
+    const moved = computed
+      .filter((_, ordinal) => !replaced.has(ordinal) && !upToDate.has(ordinal))
+      .map(({ key }) => key);
     if (moved.length > 0) await assertLive(context);
-    return { result: { computed: ordinals.size, skipped: 0, failures: [] }, moved };
+    return { result: { computed: replaced.size, skipped: upToDate.size, failures: [] }, moved };
   } catch (error) {
     if (!isRowFault(error)) throw error;
     const [only, another] = computed;
@@ -255,12 +258,29 @@ async function write(
   context: BatchContext,
   computed: readonly ComputedKey[],
   mode: Batch['mode'],
-): Promise<ReadonlySet<number>> {
+): Promise<Replaced> {
   const target = targetOf(context);
-  if (mode === 'insert') return insertComputed(context.store, target, computed);
+  if (mode === 'insert') return inserted(await insertComputed(context.store, target, computed));
   return context.store.transaction({ isolation: 'repeatable read' }, async (transaction) =>
     replaceComputed(transaction, target, computed, context.run.name),
   );
+}
+
+const NOBODY: ReadonlySet<number> = new Set();
+
+function inserted(ordinals: ReadonlySet<number>): Replaced {
+  return { replaced: ordinals, upToDate: NOBODY };
+}
+
+/** Two writers of the same keys can get in each other's way; the one that was turned back sees on its next try what the other did. */
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let round = 1; ; round += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (round >= ROUNDS || !isVarveError(error, 'transaction_conflict')) throw error;
+    }
+  }
 }
 
 function targetOf({ relation, relations, specId }: BatchContext): WriteTarget {
@@ -305,36 +325,48 @@ function added(left: BatchResult, right: BatchResult): BatchResult {
   };
 }
 
-/** Set-based: the database computes the rows of all keys at once. A stale key's old rows go to history first. */
+/** Set-based: the database computes the rows of all keys at once; where it refuses them for a row's sake, half of them. */
 async function computeQueried(context: BatchContext, { keys, mode }: Batch): Promise<BatchResult> {
+  try {
+    return await queryOnce(context, { keys, mode });
+  } catch (error) {
+    if (!isRowFault(error)) throw error;
+    const [only, another] = keys;
+    if (only !== undefined && another === undefined) return failed(context, only, rowFault(error));
+    const middle = Math.ceil(keys.length / 2);
+    const left = await computeQueried(context, { keys: keys.slice(0, middle), mode });
+    return added(left, await computeQueried(context, { keys: keys.slice(middle), mode }));
+  }
+}
+
+async function queryOnce(context: BatchContext, { keys, mode }: Batch): Promise<BatchResult> {
   const { query } = context.table.definition;
   if (query === undefined) return { computed: 0, skipped: 0, failures: [] };
-  const ordinals = await context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
-    if (mode === 'replace') {
-      await removeComputed(transaction, targetOf(context), keys, {
-        reason: 'recomputed',
-        run: context.run.name,
-      });
-    }
-    return insertQueried(transaction, targetOf(context), keys, query);
-  });
-  let result: BatchResult = { computed: ordinals.size, skipped: 0, failures: [] };
-  if (ordinals.size === keys.length) return result;
+  const { replaced, upToDate } = await retried(() =>
+    context.store.transaction({ isolation: 'repeatable read' }, async (transaction) =>
+      mode === 'replace'
+        ? replaceQueried(transaction, targetOf(context), keys, { query, run: context.run.name })
+        : inserted(await insertQueried(transaction, targetOf(context), keys, query)),
+    ),
+  );
+  let result: BatchResult = { computed: replaced.size, skipped: upToDate.size, failures: [] };
+  const open = keys.filter((_, ordinal) => !replaced.has(ordinal) && !upToDate.has(ordinal));
+  if (open.length === 0) return result;
   await assertLive(context);
-  const open = keys.filter((_, ordinal) => !ordinals.has(ordinal));
   const present = await readInputs(context.store, context.relation, context.relations, {
     keys: open,
-    onlyMissing: true,
+    onlyMissing: mode === 'insert',
   });
-  result = { ...result, skipped: open.length - present.length };
-  for (const { key } of present) result = added(result, await failed(context, key, NO_ROW));
+  result = { ...result, skipped: result.skipped + open.length - present.length };
+  for (const each of present)
+    result = added(result, await failed(context, each.key, 'incomplete' in each ? NO_INPUT : NO_ROW));
   return result;
 }
 
 const NO_ROW: MakeFailure = {
   status: 'failed',
   code: 'make_returned_nothing',
-  message: 'the query gave no row for this key',
+  message: 'the query gave no row for this key, or one row several times',
   stack: null,
 };
 
@@ -359,17 +391,16 @@ async function computeOne(
   strict: StrictReads,
 ): Promise<BatchResult> {
   try {
-    const ordinals = await context.store.transaction(
-      { isolation: 'repeatable read' },
-      async (transaction) => {
+    const { replaced } = await retried(() =>
+      context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
         const computed = await makeWith(context, transaction, key, strict);
         return mode === 'insert'
-          ? insertComputed(transaction, targetOf(context), [computed])
+          ? inserted(await insertComputed(transaction, targetOf(context), [computed]))
           : replaceComputed(transaction, targetOf(context), [computed], context.run.name);
-      },
+      }),
     );
-    if (ordinals.size === 0) await assertLive(context);
-    return { computed: ordinals.size, skipped: 1 - ordinals.size, failures: [] };
+    if (replaced.size === 0) await assertLive(context);
+    return { computed: replaced.size, skipped: 1 - replaced.size, failures: [] };
   } catch (error) {
     if (error instanceof FailedMake) return failed(context, key, error.failure);
     if (isRowFault(error) || isReadFault(error)) return failed(context, key, rowFault(error));

@@ -1,6 +1,7 @@
 /** Jobs: keys that are left out of populate for a reason, because their make failed or because someone said so. */
-import type { Json } from '../base/index.ts';
+import type { JsonObject } from '../base/index.ts';
 import { sql, type Queryable, type Row } from '../store/index.ts';
+import { readExactRow } from './exact-json.ts';
 import { keyHash } from './read-plan.ts';
 import type { Relation } from './relation.ts';
 import type { MakeFailure } from './run-make.ts';
@@ -10,7 +11,7 @@ import { keysRecordset } from './write-rows.ts';
 /** A key that stands aside, as `varve jobs` shows it. */
 export interface Job {
   readonly table: string;
-  readonly key: Json;
+  readonly key: JsonObject;
   readonly state: 'error' | 'ignored';
   readonly code: string | null;
   readonly message: string | null;
@@ -58,11 +59,22 @@ export async function listJobs(
   relations: readonly Relation[],
   filter: JobFilter = {},
 ): Promise<readonly Job[]> {
-  return store.query<Job & Row>(sql`
-    select r.name as "table", j.key, j.state, j.code, j.message, j.stack, j.run, j.attempts, j.changed_at as "changedAt"
+  const state = filter.state ?? null;
+  const rows = await store.query<JobRow>(sql`
+    select j.relation, j.key::text as key, j.state, j.code, j.message, j.stack, j.run, j.attempts, j.changed_at
     from varve.job j join varve.relation r on r.id = j.relation
-    where j.relation = any(${idsOf(relations)}::integer[]) and (${filter.state ?? null}::text is null or j.state = ${filter.state ?? null})
+    where j.relation = any(${idsOf(relations)}::integer[]) and (${state}::text is null or j.state = ${state})
     order by r.name, j.changed_at, j.key_hash limit ${filter.limit ?? null}`);
+  return rows.map(({ relation: id, key, changed_at: changedAt, ...rest }) => {
+    const { name, spec } = relations.find((relation) => relation.id === id) as Relation;
+    return { table: name, key: readExactRow(key, spec), ...rest, changedAt };
+  });
+}
+
+interface JobRow extends Omit<Job, 'table' | 'key' | 'changedAt'>, Row {
+  readonly relation: number;
+  readonly key: string;
+  readonly changed_at: string;
 }
 
 function idsOf(relations: readonly Relation[]): readonly number[] {

@@ -9,7 +9,13 @@
 import { refusal, VarveError, type Finding, type JsonObject } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunEnvironment, type RunStatus } from '../run/index.ts';
 import type { Sql, Store } from '../store/index.ts';
-import { computeBatch, openBatchContext, type Batch, type BatchContext } from './compute-batch.ts';
+import {
+  computeBatch,
+  openBatchContext,
+  type Batch,
+  type BatchContext,
+  type BatchResult,
+} from './compute-batch.ts';
 import type { CodeIdentity } from './code-digest.ts';
 import type { Definitions } from './definition-set.ts';
 import { countComputations } from './computation-spec.ts';
@@ -39,7 +45,7 @@ export interface PopulateOptions {
   readonly tables?: readonly string[];
   /** Narrows the keys of every table asked for; already checked to be one condition. */
   readonly where?: Sql;
-  /** Keys to compute at most, over all tables. */
+  /** Keys to try at most, over all tables; those that fail count. */
   readonly max?: number;
   /** Keys a batch. Default 5000. */
   readonly batchSize?: number;
@@ -247,8 +253,9 @@ async function computeKeys(
       // Reserved before the work and given back after it, so that two lanes never pass `max`.
       state.left -= batch.length;
       const done = await computeBatch(context, { keys: batch, mode });
-      state.left += batch.length - done.computed;
-      tally.add(done);
+      // A key that failed was tried too; one that someone else computed was not.
+      state.left += batch.length - done.computed - done.failures.length;
+      tally.add(done, mode);
     }
   };
   const lanes = state.store.capabilities.concurrentSessions ? LANES : 1;
@@ -266,7 +273,7 @@ class Tally {
   readonly #table: string;
   readonly #total: number;
   readonly #progress: PopulateOptions['progress'];
-  readonly #failures = new Map<string, number>();
+  readonly #failures = new Map<string, { keys: number; keptOldRows: number }>();
 
   constructor(table: string, total: number, progress: PopulateOptions['progress']) {
     this.#table = table;
@@ -274,11 +281,14 @@ class Tally {
     this.#progress = progress;
   }
 
-  add(done: { computed: number; skipped: number; failures: readonly { code: string }[] }): void {
+  add(done: BatchResult, mode: Batch['mode']): void {
     this.computed += done.computed;
     this.failed += done.failures.length;
     this.settled += done.computed + done.skipped + done.failures.length;
-    for (const { code } of done.failures) this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1);
+    for (const { code } of done.failures) {
+      const { keys, keptOldRows } = this.#failures.get(code) ?? { keys: 0, keptOldRows: 0 };
+      this.#failures.set(code, { keys: keys + 1, keptOldRows: keptOldRows + (mode === 'replace' ? 1 : 0) });
+    }
     this.#progress?.({
       table: this.#table,
       computed: this.computed,
@@ -288,10 +298,13 @@ class Tally {
   }
 
   findings(run: string): readonly Finding[] {
-    return [...this.#failures].map(([code, count]) =>
+    const list = `Run \`varve jobs list ${this.#table}\` to see each key and its error, then \`varve jobs retry ${this.#table}\`.`;
+    return [...this.#failures].map(([code, { keys, keptOldRows }]) =>
       refusal(code as Finding['code'], this.#table, {
-        detail: { keys: count, run },
-        hint: `Run \`varve jobs list ${this.#table}\` to see each key and its error, then \`varve jobs retry ${this.#table}\`.`,
+        // A key that was stale still has the row from before: old, but whole.
+        detail: { keys, ...(keptOldRows === 0 ? {} : { keptOldRows }), run },
+        hint:
+          keptOldRows === 0 ? list : `${list} Keys that were computed before keep their old rows until then.`,
       }),
     );
   }

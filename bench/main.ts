@@ -1,0 +1,86 @@
+/**
+ * `npm run bench -- [AREA] [--json]`: measures one area, or all, on the embedded store and on a PostgreSQL 18 of its own.
+ *
+ * The server stands in a temporary folder with its default settings: it waits for the disk at each commit. A missed
+ * target is a measurement, so the exit status stays 0; the last line on stderr says what was missed.
+ */
+import { parseArgs } from 'node:util';
+import { embeddedStore, postgresStore } from '../src/store/postgres/index.ts';
+import { startPostgres } from '../test/harness/postgres-server.ts';
+import type { Figure } from './figure.ts';
+import { describeMachine, describeVersions, type Machine, type Versions } from './machine.ts';
+import { benchPipeline } from './pipeline.ts';
+import { benchProvenance } from './provenance.ts';
+import type { BenchStores } from './stores.ts';
+
+const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<readonly Figure[]>>> = {
+  pipeline: benchPipeline,
+  provenance: benchProvenance,
+};
+
+interface Report {
+  readonly machine: Machine;
+  readonly versions: Versions;
+  readonly results: readonly Figure[];
+}
+
+await main();
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: 'boolean' } },
+  });
+  const areas = positionals.length === 0 ? Object.keys(AREAS) : positionals;
+  const unknown = areas.find((area) => !(area in AREAS));
+  if (unknown !== undefined) {
+    process.stderr.write(`There is no area "${unknown}". Give one of: ${Object.keys(AREAS).join(', ')}.\n`);
+    process.exitCode = 2;
+    return;
+  }
+  const report = await measure(areas);
+  process.stdout.write(values.json === true ? `${JSON.stringify(report, null, 2)}\n` : textOf(report));
+  const missed = report.results.filter(({ met }) => met === false);
+  process.stderr.write(
+    missed.length === 0
+      ? 'Every target is met.\n'
+      : `Missed: ${missed.map(({ name, value, unit, target }) => `${name} (${value} ${unit}, target ${target})`).join('; ')}.\n`,
+  );
+}
+
+async function measure(areas: readonly string[]): Promise<Report> {
+  await using postgres = await startPostgres({ version: 18, durable: true });
+  await using server = await postgresStore({ url: postgres.url });
+  await using embedded = await embeddedStore({ folder: undefined });
+  const results: Figure[] = [];
+  for (const area of areas) {
+    const progress = (message: string): void => void process.stderr.write(`${area}: ${message}\n`);
+    results.push(...((await AREAS[area]?.({ server, embedded, progress })) ?? []));
+  }
+  return { machine: describeMachine(), versions: await describeVersions(server), results };
+}
+
+function textOf({ machine, versions, results }: Report): string {
+  const rows = results.map(({ name, value, unit, target, met }) => [
+    name,
+    String(value),
+    unit,
+    target === null ? '' : String(target),
+    met === null ? '' : met ? 'yes' : 'no',
+  ]);
+  const lines = table([['name', 'value', 'unit', 'target', 'met'], ...rows]);
+  const facts = [...Object.entries(machine), ...Object.entries(versions)];
+  return `${[...lines, '', ...facts.map(([name, value]) => `${name}: ${value}`)].join('\n')}\n`;
+}
+
+function table(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, at) =>
+        at === 1 || at === 3 ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+}
