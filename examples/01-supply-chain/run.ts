@@ -15,7 +15,8 @@ import { numbersOf, openStage } from './stage.ts';
 const { values: given } = parseArgs({ options: { folder: { type: 'string' }, store: { type: 'string' } } });
 const here = import.meta.dirname;
 const folder = given.folder ?? join(here, '.varve');
-const { say, type, varve, expect } = openStage(folder, given.store);
+await using stage = openStage(folder, given.store);
+const { say, type, varve, expect } = stage;
 const startedMs = performance.now();
 
 await rm(folder, { recursive: true, force: true });
@@ -63,6 +64,7 @@ say(
 );
 type('cp ../v2/pipeline.ts pipeline.ts');
 await cp(join(here, 'v2/pipeline.ts'), join(folder, 'pipeline.ts'));
+await stage.edited();
 
 say(
   'What would that do to the data? No verdict is thrown away: each gets the key of the policy that it read.',
