@@ -55,6 +55,7 @@ export async function sampleDiffers(
     kind: 'verify',
   });
   context.signal.throwIfAborted();
+  await context.fault('E04_sampled');
   if (result.status === 'refused' || result.findings.length > 0) return result.findings;
   const differing = await differingRows(store, copies.relations.get(spec.name) ?? next, next);
   if (differing === 0) return [];

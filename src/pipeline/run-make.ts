@@ -204,15 +204,6 @@ function collect(table: AnyTable, key: Key, pieces: readonly unknown[], startedA
   return { status: 'made', rows, parts, durationUs: Math.round((performance.now() - startedAtMs) * 1000) };
 }
 
-function isSimple(value: unknown): value is string | number | bigint | boolean {
-  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
-}
-
-/** A key may come back as another type of the same text: a number for a bigint. */
-function sameText(left: unknown, right: unknown): boolean {
-  return isSimple(left) && isSimple(right) && left.toString() === right.toString();
-}
-
 function countFault(spec: TableSpec, rows: readonly MadeValues[]): MakeFailure | undefined {
   if (rows.length === 0)
     return refused('make_returned_nothing', `${spec.name}: the make returned no row for its key`);
@@ -289,6 +280,17 @@ export function madeColumns(spec: TableSpec, sourceKey: readonly string[]): read
     .filter((name) => !sourceKey.includes(name) && (!filled.has(name) || spec.primaryKey.includes(name)));
 }
 
+/** A key's value as the store gave it and as a make returned it: `1n` and `1` are the same key. */
+function isSameValue(own: unknown, returned: unknown): boolean {
+  if (Object.is(own, returned)) return true;
+  if (own instanceof Uint8Array) return returned instanceof Uint8Array && Buffer.compare(own, returned) === 0;
+  return isSimple(own) && isSimple(returned) && own.toString() === returned.toString();
+}
+
+function isSimple(value: unknown): value is string | number | bigint | boolean {
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
+}
+
 function encodeRow(
   table: AnyTable,
   key: Key,
@@ -311,7 +313,7 @@ function encodeRow(
   for (const [name, value] of Object.entries(columns)) {
     if (name in values || value === undefined) continue;
     if (fromKey.includes(name)) {
-      if (Object.is(key[name], value) || sameText(key[name], value)) continue;
+      if (isSameValue(key[name], value)) continue;
       return refused(
         'make_returned_another_key',
         `${spec.name}.${name}: the make returned a row of another key`,
