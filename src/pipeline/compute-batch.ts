@@ -135,7 +135,7 @@ async function computeMade(context: BatchContext, batch: Batch): Promise<BatchRe
     message: 'its inputs changed each time between read and write',
     stack: null,
   };
-  for (const key of open) result = added(result, await failed(context, key, unsettled));
+  for (const key of open) result = added(result, await failed(context, key, batch.mode, unsettled));
   return result;
 }
 
@@ -152,14 +152,14 @@ async function computeOnce(context: BatchContext, { keys, mode }: Batch): Promis
   const complete = inputs.filter((each): each is KeyInputs => !('incomplete' in each));
   const incomplete = inputs.filter((each): each is IncompleteKey => 'incomplete' in each);
   let result: BatchResult = { computed: 0, skipped: keys.length - inputs.length, failures: [] };
-  for (const { key } of incomplete) result = added(result, await failed(context, key, NO_INPUT));
+  for (const { key } of incomplete) result = added(result, await failed(context, key, mode, NO_INPUT));
   const calls = complete.map((each) => makeCall(context, each));
   const outcomes = await runMakes(context.table, calls, context.making.signal);
   const computed: ComputedKey[] = [];
   for (const [index, outcome] of outcomes.entries()) {
     const call = calls[index];
     if (call === undefined) continue;
-    if (outcome.status === 'failed') result = added(result, await failed(context, call.key, outcome));
+    if (outcome.status === 'failed') result = added(result, await failed(context, call.key, mode, outcome));
     else computed.push({ key: call.key, inputs: call.inputs, made: outcome, reads: call.reads });
   }
   const written = await writeHalving(context, computed, mode);
@@ -192,16 +192,29 @@ interface PreparedCall extends MakeCall {
 function makeCall(context: BatchContext, { key, inputs, values }: KeyInputs): PreparedCall {
   const reads: RecordedRead[] = [];
   const make = context.table.definition.make as unknown as (inputs: unknown, context: MakeContext) => unknown;
-  const makeContext = contextOf(context, key, reads);
-  return { key, inputs, reads, call: () => make(values, makeContext) };
+  const { context: makeContext, expire } = contextOf(context, key, reads);
+  return { key, inputs, reads, expire, call: () => make(values, makeContext) };
 }
 
-function contextOf(context: BatchContext, key: Key, reads: RecordedRead[]): MakeContext {
+/** The context of one key, and what ends its signal when its time is over. What few makes use is made on demand. */
+function contextOf(
+  context: BatchContext,
+  key: Key,
+  reads: RecordedRead[],
+): { readonly context: MakeContext; readonly expire: () => void } {
   const { signal, log, projectFolder } = context.making;
-  const lazy: { random?: () => number; files?: MakeContext['files'] } = {};
-  return {
+  const lazy: {
+    random?: () => number;
+    files?: MakeContext['files'];
+    over?: AbortController;
+    signal?: AbortSignal;
+  } = {};
+  const over = (): AbortController => (lazy.over ??= new AbortController());
+  const makeContext: MakeContext = {
     key,
-    signal,
+    get signal() {
+      return (lazy.signal ??= AbortSignal.any([signal, over().signal]));
+    },
     log,
     now: context.run.startedAt,
     random: () => (lazy.random ??= seededRandom(`${context.table.spec.name} ${keyText(key)}`))(),
@@ -209,6 +222,7 @@ function contextOf(context: BatchContext, key: Key, reads: RecordedRead[]): Make
       return (lazy.files ??= contextFiles(projectFolder, (read) => reads.push(fileRead(read))));
     },
   };
+  return { context: makeContext, expire: () => over().abort() };
 }
 
 function fileRead(read: FileRead): RecordedRead {
@@ -245,7 +259,7 @@ async function writeHalving(
     if (!isRowFault(error)) throw error;
     const [only, another] = computed;
     if (only !== undefined && another === undefined) {
-      return { result: await failed(context, only.key, rowFault(error)), moved: [] };
+      return { result: await failed(context, only.key, mode, rowFault(error)), moved: [] };
     }
     const middle = Math.ceil(computed.length / 2);
     const left = await writeHalving(context, computed.slice(0, middle), mode);
@@ -312,9 +326,22 @@ async function assertLive(context: BatchContext): Promise<void> {
   });
 }
 
-async function failed(context: BatchContext, key: Key, failure: MakeFailure): Promise<BatchResult> {
-  await recordFailure(context.store, context.relation, key, failure, context.run.name);
-  return { computed: 0, skipped: 0, failures: [{ key, code: failure.code }] };
+async function failed(
+  context: BatchContext,
+  key: Key,
+  mode: Batch['mode'],
+  failure: MakeFailure,
+): Promise<BatchResult> {
+  const { store, relation, run } = context;
+  const recorded = await recordFailure(store, relation, {
+    key,
+    failure,
+    run: run.name,
+    hasResult: mode === 'replace',
+  });
+  return recorded
+    ? { computed: 0, skipped: 0, failures: [{ key, code: failure.code }] }
+    : { computed: 0, skipped: 1, failures: [] };
 }
 
 function added(left: BatchResult, right: BatchResult): BatchResult {
@@ -332,7 +359,7 @@ async function computeQueried(context: BatchContext, { keys, mode }: Batch): Pro
   } catch (error) {
     if (!isRowFault(error)) throw error;
     const [only, another] = keys;
-    if (only !== undefined && another === undefined) return failed(context, only, rowFault(error));
+    if (only !== undefined && another === undefined) return failed(context, only, mode, rowFault(error));
     const middle = Math.ceil(keys.length / 2);
     const left = await computeQueried(context, { keys: keys.slice(0, middle), mode });
     return added(left, await computeQueried(context, { keys: keys.slice(middle), mode }));
@@ -358,8 +385,10 @@ async function queryOnce(context: BatchContext, { keys, mode }: Batch): Promise<
     onlyMissing: mode === 'insert',
   });
   result = { ...result, skipped: result.skipped + open.length - present.length };
-  for (const each of present)
-    result = added(result, await failed(context, each.key, 'incomplete' in each ? NO_INPUT : NO_ROW));
+  for (const each of present) {
+    const failure = 'incomplete' in each ? NO_INPUT : NO_ROW;
+    result = added(result, await failed(context, each.key, mode, failure));
+  }
   return result;
 }
 
@@ -402,8 +431,8 @@ async function computeOne(
     if (replaced.size === 0) await assertLive(context);
     return { computed: replaced.size, skipped: 1 - replaced.size, failures: [] };
   } catch (error) {
-    if (error instanceof FailedMake) return failed(context, key, error.failure);
-    if (isRowFault(error) || isReadFault(error)) return failed(context, key, rowFault(error));
+    if (error instanceof FailedMake) return failed(context, key, mode, error.failure);
+    if (isRowFault(error) || isReadFault(error)) return failed(context, key, mode, rowFault(error));
     throw error;
   }
 }
@@ -432,12 +461,10 @@ async function makeWith(
 ): Promise<ComputedKey> {
   const reads: RecordedRead[] = [];
   const make = context.table.definition.makeWith as unknown as (db: unknown, context: MakeContext) => unknown;
+  const { context: makeContext, expire } = contextOf(context, key, reads);
   const { value: outcome, reads: observed } = await strict.run(transaction, key, async (db) => {
-    const [first] = await runMakes(
-      context.table,
-      [{ key, call: () => make(db, contextOf(context, key, reads)) }],
-      context.making.signal,
-    );
+    const call = { key, expire, call: () => make(db, makeContext) };
+    const [first] = await runMakes(context.table, [call], context.making.signal);
     return first;
   });
   const made: MakeOutcome | undefined = outcome;

@@ -19,6 +19,7 @@ import {
 import type { CodeIdentity } from './code-digest.ts';
 import type { Definitions } from './definition-set.ts';
 import { countComputations } from './computation-spec.ts';
+import { forgetComputed } from './job.ts';
 import { countMissing, missingKeys, staleKeys } from './key-source.ts';
 import { loadRelations, mismatches, relationOf, type Relations } from './relation.ts';
 import type { TableSpec } from './spec.ts';
@@ -173,7 +174,7 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
   if (code === undefined) {
     throw new VarveError('internal', {
       detail: { table: table.spec.name },
-      hint: 'Report this: a computed table has no code identity.',
+      hint: 'Pass the code of every computed table: `digestCode` gives it.',
     });
   }
   await using context = await openBatchContext({
@@ -192,6 +193,7 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
   const tally = new Tally(table.spec.name, Math.min(stale.length + missing, state.left), options.progress);
   await computeKeys(state, context, tally, { keys: stale.map(({ key }) => key), mode: 'replace' });
   await computeMissing(state, context, tally, missing);
+  await forgetComputed(store, relation, context.specId);
   return {
     table: {
       table: table.spec.name,

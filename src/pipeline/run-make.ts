@@ -41,6 +41,8 @@ export type MakeOutcome = MadeRows | MakeFailure;
 export interface MakeCall {
   readonly key: Key;
   readonly call: () => unknown;
+  /** Called when its time is over, so that what it still waits for can end too. */
+  readonly expire: () => void;
 }
 
 /** Calls the makes of a batch, one after the other, each within its time. */
@@ -98,7 +100,10 @@ function callSynchronously(
   } catch (error) {
     if (!isTimeout(error)) throw error;
     // A little under the limit, for the timer's own grain.
-    if (performance.now() - startedAtMs > timeoutMs * 0.95) outcomes.push(timedOut(table));
+    if (performance.now() - startedAtMs > timeoutMs * 0.95) {
+      calls[outcomes.length]?.expire();
+      outcomes.push(timedOut(table));
+    }
     return undefined;
   }
 }
@@ -130,7 +135,10 @@ async function awaitMade(
 ): Promise<MakeOutcome> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<MakeOutcome>((resolve) => {
-    timer = setTimeout(() => resolve(timedOut(table)), timeoutMs);
+    timer = setTimeout(() => {
+      call.expire();
+      resolve(timedOut(table));
+    }, timeoutMs);
   });
   const made = settle(pending.value).then(
     (pieces) => collect(table, call.key, pieces, pending.startedAtMs),

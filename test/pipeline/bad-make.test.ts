@@ -174,6 +174,72 @@ withStores('makes that keep no promise', (given) => {
     expect(rows).toHaveLength(2);
   });
 
+  it('the signal of a key whose time is over is aborted', async () => {
+    const lab = pipeline(uniqueName('s'));
+    const Source = lab.manual('source', { key: { id: t.integer() } });
+    const seen: boolean[] = [];
+    lab.computed('out', {
+      parents: [Source],
+      reads: { source: Source },
+      timeoutSeconds: 0.2,
+      make: ({ source }, { signal }) =>
+        source.id === 1
+          ? new Promise(() => signal.addEventListener('abort', () => seen.push(signal.aborted)))
+          : { id: source.id },
+    });
+    const world = await deploy(given.store, lab);
+    await world.insert(Source, [{ id: 1 }, { id: 2 }]);
+    expect(await world.populate()).toMatchObject({ tables: [{ computed: 1, failed: 1 }] });
+    expect(seen).toEqual([true]);
+  });
+
+  it('a key that fails here and is computed there leaves no job', async () => {
+    const lab = pipeline(uniqueName('s'));
+    const Source = lab.manual('source', { key: { id: t.integer() } });
+    const order: (() => Promise<unknown>)[] = [];
+    const Out = lab.computed('out', {
+      parents: [Source],
+      reads: { source: Source },
+      make: async () => {
+        const other = order.shift();
+        if (other === undefined) return {};
+        await other();
+        throw new Error('lost the race');
+      },
+    });
+    const world = await deploy(given.store, lab);
+    await world.insert(Source, [{ id: 1 }]);
+    order.push(() => world.populate());
+    expect(await world.populate()).toMatchObject({
+      status: 'done',
+      tables: [{ computed: 0, failed: 0, remaining: 0 }],
+    });
+    expect(await listJobs(given.store, [await world.relation(Out)])).toEqual([]);
+  });
+
+  it('a key that fails there while it is computed here leaves no job', async () => {
+    const lab = pipeline(uniqueName('s'));
+    const Source = lab.manual('source', { key: { id: t.integer() } });
+    let calls = 0;
+    const Out = lab.computed('out', {
+      parents: [Source],
+      reads: { source: Source },
+      make: async () => {
+        calls += 1;
+        if (calls === 2) throw new Error('too early');
+        await world.populate();
+        return {};
+      },
+    });
+    const world = await deploy(given.store, lab);
+    await world.insert(Source, [{ id: 1 }]);
+    expect(await world.populate()).toMatchObject({
+      status: 'done',
+      tables: [{ computed: 1, failed: 0, remaining: 0 }],
+    });
+    expect(await listJobs(given.store, [await world.relation(Out)])).toEqual([]);
+  });
+
   it('a generator of many part rows is written whole', async () => {
     const count = given.store.capabilities.sharedByProcesses ? 1_000_000 : 100_000;
     const { result, pieces } = await compute(function* () {

@@ -476,6 +476,48 @@ withStores('populate', (given) => {
     expect(await world.rows(Piece)).toHaveLength(6);
   });
 
+  it('20. a late writer leaves what another has written meanwhile', async () => {
+    const lab = pipeline(uniqueName('s'));
+    const Source = lab.manual('source', { key: { id: t.integer() }, columns: { value: t.integer() } });
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    let calls = 0;
+    const Out = lab.computed('out', {
+      parents: [Source],
+      columns: { call: t.integer() },
+      parts: { piece: part({ key: { n: t.integer() } }) },
+      reads: { source: Source },
+      make: async () => {
+        calls += 1;
+        const call = calls;
+        const other = meanwhile;
+        meanwhile = undefined;
+        await other?.();
+        return { call, parts: { piece: [{ n: call }] } };
+      },
+    });
+    const world = await deploy(given.store, lab);
+    await world.insert(Source, [{ id: 1, value: 1 }]);
+    meanwhile = () => world.populate();
+    expect(countsOf(await world.populate(), Out)).toEqual({
+      computed: 0,
+      failed: 0,
+      remaining: 0,
+      skippedUnchanged: 0,
+    });
+    expect(await world.rows(Out)).toEqual([{ id: 1, call: 2 }]);
+    expect(await world.rows(Out.parts.piece)).toEqual([{ id: 1, n: 2 }]);
+    await given.store.execute(sql`update ${sql.id(lab.schema, 'source')} set value = 2`);
+    meanwhile = () => world.populate();
+    expect(countsOf(await world.populate(), Out)).toMatchObject({ computed: 0, failed: 0, remaining: 0 });
+    expect(await world.rows(Out)).toEqual([{ id: 1, call: 4 }]);
+    expect(await world.rows(Out.parts.piece)).toEqual([{ id: 1, n: 4 }]);
+    expect(await world.wrongOutputs(Out)).toBe(0);
+    expect(
+      await given.store.query(sql`select count(*)::int as n from varve.superseded
+      where relation = ${(await world.relation(Out)).id}`),
+    ).toEqual([{ n: 1 }]);
+  });
+
   it('two populates at once on one database write each key once', async ({ skip }) => {
     if (!given.store.capabilities.sharedByProcesses) skip('the embedded store has one opener');
     const lab = pipeline(uniqueName('s'));
