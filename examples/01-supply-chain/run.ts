@@ -33,7 +33,8 @@ const { listed, installed, policies, followed } = await withStore(seed);
 console.log(`${listed} packages are locked, ${installed} of them installed here; ${policies} policies`);
 
 say('The others are computed: manifests and files from node_modules, a verdict each, a report per licence.');
-const populated = await varve(['populate']);
+// Small batches, so that on a terminal the bar moves.
+const populated = await varve(['populate', '--batch', '20']);
 expect('every package has a verdict', numbersOf(populated, 'audit.license_verdict')[0] === installed);
 expect('every policy has a report', numbersOf(populated, 'audit.report')[0] === policies);
 
