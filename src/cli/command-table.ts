@@ -94,7 +94,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'receipts',
-    summary: 'the signed record of each run: list, show, verify',
+    summary: 'the record of each run: list, show, verify',
     load: () => import('./command/receipts.ts'),
   },
 ];
