@@ -229,7 +229,9 @@ function wrongId(id: string): Finding {
 async function missingBundle(root: string, id: string): Promise<Finding> {
   const nearest = nearestName(id, await listBundles(root));
   const hint =
-    nearest === undefined ? 'Run `varve plan` or `varve new` to write one.' : `Ask for ${nearest}.`;
+    nearest === undefined
+      ? 'Where it was planned or applied before, bring its folder back from version control; `varve plan` writes a new one.'
+      : `Ask for ${nearest}.`;
   return refusal('bundle_missing', id, { detail: nearest === undefined ? {} : { nearest }, hint });
 }
 

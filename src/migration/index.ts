@@ -27,6 +27,7 @@ export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
+export { unwritable } from './session.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
 export type { ReceiptRef } from './settle.ts';
 export { readStatus, type MigrationState, type MigrationStatus, type UnfinishedRun } from './status.ts';

@@ -39,10 +39,14 @@ async function run(context: Context, id: string | undefined, flags: PlanFlags): 
   const opened = await openRunner(context, 'write');
   if (opened.status === 'refused') return refusedResult(opened.findings);
   await using runner = opened;
-  const { planMigration } = await import('../../migration/index.ts');
-  if (id !== undefined) return await shownPlan(runner, await planMigration(runner.options, id));
-  const drafted = await draftWithRules(runner, flags.attribute ?? []);
-  return drafted.status === 'ended' ? drafted.result : await shownPlan(runner, drafted.outcome);
+  const { planMigration, unwritable } = await import('../../migration/index.ts');
+  try {
+    if (id !== undefined) return await shownPlan(runner, await planMigration(runner.options, id));
+    const drafted = await draftWithRules(runner, flags.attribute ?? []);
+    return drafted.status === 'ended' ? drafted.result : await shownPlan(runner, drafted.outcome);
+  } catch (error) {
+    return refusedResult(unwritable(error, runner.options.root).findings);
+  }
 }
 
 /** A plan is shown even where its findings refuse: what they say is read beside it. */
