@@ -61,7 +61,6 @@ const TABLE = {
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
   not_deployed: [3, 409, 'this table is not in the database as defined'],
   not_manual: [3, 409, 'people do not fill this table'],
-  nothing_to_plan: [3, 409, 'the definitions are deployed as they are'],
   operation_unavailable: [3, 501, 'no operation carries out this change of a definition'],
   part_without_master: [3, 409, 'rows of a part would go and their master stay'],
   permission_denied: [3, 403, 'the database user lacks a right'],

@@ -18,19 +18,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/graph.ts'),
   },
   {
-    name: 'status',
-    summary: 'what is applied, pending, drifted and unfinished',
-    load: () => import('./command/status.ts'),
-  },
-  {
-    name: 'receipts',
-    summary: 'the records of runs: list, show, and verify offline',
-    load: () => import('./command/receipts.ts'),
-  },
-  {
     name: 'fingerprint',
     summary: 'a digest of the catalog, by schema and kind of object',
     load: () => import('./command/fingerprint.ts'),
+  },
+  {
+    name: 'check',
+    summary: 'everything that needs no write: the command for CI',
+    load: () => import('./command/check.ts'),
   },
   {
     name: 'populate',
@@ -41,5 +36,60 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'jobs',
     summary: 'keys that stand aside: list, retry, ignore or clear them',
     load: () => import('./command/jobs.ts'),
+  },
+  {
+    name: 'why',
+    summary: 'where a row comes from: run, code, actor, time, every input',
+    load: () => import('./command/why.ts'),
+  },
+  {
+    name: 'history',
+    summary: 'a row as it was, and what replaced it',
+    load: () => import('./command/history.ts'),
+  },
+  {
+    name: 'stale',
+    summary: 'rows whose recorded inputs or code are no longer those of the present',
+    load: () => import('./command/stale.ts'),
+  },
+  {
+    name: 'delete',
+    summary: 'move rows and all that hangs on them to history; asks first',
+    load: () => import('./command/delete.ts'),
+  },
+  {
+    name: 'plan',
+    summary: 'what a migration would do, without doing it',
+    load: () => import('./command/plan.ts'),
+  },
+  {
+    name: 'apply',
+    summary: 'do what was planned, or go on where a killed run stopped',
+    load: () => import('./command/apply.ts'),
+  },
+  {
+    name: 'rollback',
+    summary: 'take an applied migration back',
+    load: () => import('./command/rollback.ts'),
+  },
+  {
+    name: 'verify',
+    summary: 'whether what stands in the database is what its definitions give',
+    load: () => import('./command/verify.ts'),
+  },
+  {
+    name: 'status',
+    summary: 'what is applied, pending, drifted, unfinished',
+    load: () => import('./command/status.ts'),
+  },
+  {
+    name: 'recover',
+    summary: 'settle runs that were killed',
+    load: () => import('./command/recover.ts'),
+  },
+  {
+    name: 'receipts',
+    summary: 'the signed record of each run: list, show, verify',
+    load: () => import('./command/receipts.ts'),
   },
 ];

@@ -59,13 +59,18 @@ async function importConfig(filePath: string): Promise<unknown> {
   }
 }
 
+/** The folder below which makes read files. */
+export function filesFolderOf({ dir, config }: Project): string {
+  return resolve(dir, config.filesFolder ?? '.');
+}
+
 /** What is wrong in a configuration; nothing when it is usable. */
 export function checkConfig(config: unknown, filePath: string): readonly Finding[] {
   if (!isObject(config)) {
     const hint = 'Write: export default defineConfig({ stores: { main: { embedded: ".varve/db" } } }).';
     return [invalid(filePath, 'it has no default export that is an object', hint)];
   }
-  const { stores, defaultStore, pipelines } = config;
+  const { stores, defaultStore, pipelines, filesFolder } = config;
   const unknown = Object.keys(config).filter((name) => !KNOWN_MEMBERS.includes(name));
   return [
     ...unknown.map((name) => unknownMember(filePath, name)),
@@ -74,10 +79,13 @@ export function checkConfig(config: unknown, filePath: string): readonly Finding
     ...(pipelines === undefined || Array.isArray(pipelines)
       ? []
       : [invalid(filePath, 'pipelines is no list', 'Write pipelines: [yourPipeline].')]),
+    ...(filesFolder === undefined || typeof filesFolder === 'string'
+      ? []
+      : [invalid(filePath, 'filesFolder is no path', "Write filesFolder: '../data'.")]),
   ];
 }
 
-const KNOWN_MEMBERS: readonly string[] = ['stores', 'defaultStore', 'pipelines'];
+const KNOWN_MEMBERS: readonly string[] = ['stores', 'defaultStore', 'pipelines', 'filesFolder'];
 
 function unknownMember(filePath: string, name: string): Finding {
   const nearest = nearestName(name, KNOWN_MEMBERS);

@@ -5,6 +5,7 @@ import type { Store } from '../store/index.ts';
 import type { StoreConfig } from '../pipeline/index.ts';
 import { loadConfig, type Project } from './config.ts';
 import type { Io } from './io.ts';
+import { kindsOf, type KindsOf } from './kinds.ts';
 import { createProgress, silentProgress, type Progress } from './progress.ts';
 
 /** The options every command understands. */
@@ -25,6 +26,8 @@ export interface Context extends AsyncDisposable {
   readonly options: GlobalOptions;
   /** Aborted by the first Ctrl-C: stop at the next safe point. */
   readonly signal: AbortSignal;
+  /** The kinds of migration that can be run. */
+  readonly kindsOf: KindsOf;
   /** The project of `--project` or the nearest upward; throws `config_missing`, `config_invalid`. */
   readonly project: () => Promise<Project>;
   /** The store of `--db`, `--store` or the project's default; the same one on each call. */
@@ -40,7 +43,7 @@ export interface Context extends AsyncDisposable {
 }
 
 /** The context of one command. */
-export function createContext(io: Io, options: GlobalOptions): Context {
+export function createContext(io: Io, options: GlobalOptions, kinds: KindsOf = kindsOf): Context {
   const controller = new AbortController();
   const forget = io.onInterrupt(() => interrupt(io, controller));
   const project = once(() => loadConfig(resolve(io.workingDir, options.project ?? '.')));
@@ -49,6 +52,7 @@ export function createContext(io: Io, options: GlobalOptions): Context {
     io,
     options,
     signal: controller.signal,
+    kindsOf: kinds,
     project,
     store: () => (opened ??= openStore(io, options, project)),
     isStoreThere: async () => {

@@ -6,6 +6,8 @@ import {
   refusal,
   type ErrorCode,
   type Finding,
+  type Severity,
+  type VarveError,
 } from '../base/index.ts';
 import type { CommandResult, Status, Style } from './output.ts';
 
@@ -24,20 +26,18 @@ const STATUS_BY_EXIT: Readonly<Record<1 | 2 | 3 | 4 | 5, Status>> = {
 export function failureResult(thrown: unknown): CommandResult {
   if (thrown instanceof CommanderError) return usageResult(thrown);
   if (isVarveError(thrown)) {
-    const finding = refusal(thrown.code, subjectOf(thrown.detail), {
-      detail: thrown.detail,
-      hint: thrown.hint,
-    });
-    return { status: STATUS_BY_EXIT[ERROR_CODES[thrown.code].exit], findings: [finding] };
+    return { status: STATUS_BY_EXIT[ERROR_CODES[thrown.code].exit], findings: [errorFinding(thrown)] };
   }
   const reason = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
   const hint = 'Set VARVE_DEBUG=1 to see the stack, and report it.';
   return { status: 'failed', findings: [refusal('internal', 'varve', { detail: { reason }, hint })] };
 }
 
-function subjectOf(detail: Readonly<Record<string, unknown>>): string {
-  const named = detail['subject'] ?? detail['location'] ?? detail['table'];
-  return typeof named === 'string' ? named : 'varve';
+/** The finding that says what an exception of varve's own says. */
+export function errorFinding({ code, detail, hint }: VarveError, severity: Severity = 'error'): Finding {
+  const { subject, ...rest } = detail;
+  const named = subject ?? detail['location'] ?? detail['table'];
+  return { code, severity, subject: typeof named === 'string' ? named : 'varve', detail: rest, hint };
 }
 
 function usageResult(thrown: CommanderError): CommandResult {

@@ -43,7 +43,7 @@ async function run(
   argv: readonly string[],
   captured = capturedIo(),
 ): Promise<readonly [number, string, string]> {
-  const exit = await main(argv, captured.io, [echo, neverLoaded]);
+  const exit = await main(argv, captured.io, { commands: [echo, neverLoaded] });
   return [exit, captured.stdout(), captured.stderr()];
 }
 
@@ -116,7 +116,7 @@ describe('main', () => {
     const workingDir = await mkdtemp(join(tmpdir(), 'varve-cli-'));
     const needsStore = openingCommand();
     const captured = capturedIo({ workingDir });
-    expect(await main(['open', '--json'], captured.io, [needsStore])).toBe(3);
+    expect(await main(['open', '--json'], captured.io, { commands: [needsStore] })).toBe(3);
     expect(JSON.parse(captured.stdout())).toMatchObject({ findings: [{ code: 'config_missing' }] });
   });
 
@@ -135,14 +135,16 @@ describe('main', () => {
     const workingDir = await mkdtemp(join(tmpdir(), 'varve-cli-'));
     await writeFile(join(workingDir, 'varve.config.ts'), text);
     const captured = capturedIo({ workingDir });
-    expect(await main(['open'], captured.io, [openingCommand()])).toBe(3);
+    expect(await main(['open'], captured.io, { commands: [openingCommand()] })).toBe(3);
     expect(captured.stderr()).toContain(said);
     expect(captured.stderr()).toContain('config_invalid');
   });
 
   it('does not repeat an address that it does not understand', async () => {
     const captured = capturedIo();
-    expect(await main(['open', '--db', 'mysql://u:secret@h/d'], captured.io, [openingCommand()])).toBe(2);
+    expect(
+      await main(['open', '--db', 'mysql://u:secret@h/d'], captured.io, { commands: [openingCommand()] }),
+    ).toBe(2);
     expect(captured.stderr()).not.toContain('secret');
   });
 });
@@ -181,7 +183,7 @@ describe('Ctrl-C', () => {
           },
         }),
     };
-    expect(await main(['wait'], captured.io, [wait])).toBe(3);
+    expect(await main(['wait'], captured.io, { commands: [wait] })).toBe(3);
     expect(captured.exits).toEqual([130]);
     expect(captured.stderr()).toMatch(/Press Ctrl-C again[^]*interrupted/u);
   });

@@ -1,11 +1,18 @@
 import { Command, Option } from 'commander';
-import { readFileSync } from 'node:fs';
 import { COMMANDS } from './command-table.ts';
 import type { Act, CommandEntry, Honours } from './command.ts';
-import { createContext, type GlobalOptions } from './context.ts';
+import { createContext, type Context, type GlobalOptions } from './context.ts';
 import { exitStatus, failureResult, findingsText, isHelp, usageFinding } from './failure.ts';
 import { processIo, type Io } from './io.ts';
+import { kindsOf, type KindsOf } from './kinds.ts';
+import { release } from './release.ts';
 import { resultJson, streamStyle, type CommandResult } from './output.ts';
+
+/** What the command line is made of; the default is all of varve. */
+export interface MainParts {
+  readonly commands?: readonly CommandEntry[];
+  readonly kinds?: KindsOf;
+}
 
 /**
  * Runs one command line and returns the exit status; `process.exitCode` is left to the binary.
@@ -16,12 +23,12 @@ import { resultJson, streamStyle, type CommandResult } from './output.ts';
 export async function main(
   argv: readonly string[],
   io: Io = processIo(),
-  commands: readonly CommandEntry[] = COMMANDS,
+  { commands = COMMANDS, kinds = kindsOf }: MainParts = {},
 ): Promise<number> {
   let result: CommandResult | undefined;
   const format = { json: argv.includes('--json'), quiet: argv.includes('--quiet') };
   try {
-    const program = await buildProgram(argv, io, commands, (made) => (result = made));
+    const program = await buildProgram(argv, { io, commands, kinds }, (made) => (result = made));
     await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
   } catch (thrown) {
     if (isHelp(thrown)) return 0;
@@ -35,13 +42,12 @@ export async function main(
 
 async function buildProgram(
   argv: readonly string[],
-  io: Io,
-  commands: readonly CommandEntry[],
+  { io, commands, kinds }: Required<MainParts> & { readonly io: Io },
   finish: (result: CommandResult) => void,
 ): Promise<Command> {
   const program = globalProgram(io);
   const called = globalProgram(io).parseOptions([...argv]).operands[0];
-  const act = actWith(io, program, finish);
+  const act = actWith(program, (options) => createContext(io, options, kinds), finish);
   for (const entry of commands) {
     const command = program.command(entry.name).description(entry.summary);
     // `varve help NAME` shows that command, so its file is needed too.
@@ -54,7 +60,7 @@ async function buildProgram(
 function globalProgram(io: Io): Command {
   return new Command('varve')
     .description('Changes the shape of a data system that already holds data, and keeps its history.')
-    .version(version(), '--version', 'show the release')
+    .version(release(), '--version', 'show the release')
     .option('--project <dir>', 'the project; default: the nearest varve.config.ts upward')
     .option('--store <name>', 'a store of the project')
     .option('--db <url>', 'a database without a project: postgres://... or embedded:FOLDER')
@@ -81,13 +87,17 @@ function globalProgram(io: Io): Command {
     .exitOverride();
 }
 
-function actWith(io: Io, program: Command, finish: (result: CommandResult) => void): Act {
+function actWith(
+  program: Command,
+  contextOf: (options: GlobalOptions) => Context,
+  finish: (result: CommandResult) => void,
+): Act {
   return (work, honours = {}) =>
     async (...given) => {
       const options = program.opts<GlobalOptions>();
       const refused = refuseUnhonoured(options, honours);
       if (refused !== undefined) return finish(refused);
-      await using context = createContext(io, options);
+      await using context = contextOf(options);
       finish(await work(context, ...given));
     };
 }
@@ -112,10 +122,4 @@ function print(io: Io, result: CommandResult, { json, quiet }: OutputFormat): vo
   if (text !== undefined && text !== '') io.stdout(`${text}\n`);
   const findings = (result.findings ?? []).filter(({ severity }) => !quiet || severity === 'error');
   io.stderr(findingsText(streamStyle(io, 'stderr'), findings));
-}
-
-/** The release, read from the package's own description: one level above `src` and above `dist` alike. */
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version;
 }

@@ -86,6 +86,11 @@ export function countText(count: number | bigint): string {
   return count.toLocaleString('en-US');
 }
 
+/** A count with its noun: `1 key`, `2 keys`. */
+export function countOf(count: number, noun: string): string {
+  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** The one JSON object of `--json`. */
 export function resultJson(result: CommandResult): string {
   const object = { status: result.status, findings: result.findings ?? [], ...result.fields };

@@ -1,13 +1,6 @@
 import { hostname, userInfo } from 'node:os';
 import { dirname } from 'node:path';
-import {
-  isVarveError,
-  refusal,
-  systemClock,
-  systemRandomBytes,
-  VarveError,
-  type Finding,
-} from '../base/index.ts';
+import { systemClock, systemRandomBytes, VarveError, type Finding } from '../base/index.ts';
 import type { CodeIdentity, Definitions } from '../pipeline/index.ts';
 import type { RunEnvironment } from '../run/index.ts';
 import type { Store } from '../store/index.ts';
@@ -133,12 +126,4 @@ async function digestPresentCode(
 ): Promise<ReadonlyMap<string, CodeIdentity>> {
   const { digestCode } = await import('../pipeline/index.ts');
   return digestCode([...definitions.tableByName.values()], { projectFolder });
-}
-
-/** The findings of an exception that says why something cannot be looked at; anything else is thrown on. */
-export function findingOf(thrown: unknown, severity: Finding['severity']): Finding {
-  if (!isVarveError(thrown)) throw thrown;
-  const subject = thrown.detail['subject'] ?? thrown.detail['location'];
-  const { code, detail, hint } = thrown;
-  return { ...refusal(code, typeof subject === 'string' ? subject : 'varve', { detail, hint }), severity };
 }

@@ -5,18 +5,25 @@ import { usageFinding } from './failure.ts';
 /** The definition of a table that a person named: `schema.table`, or the bare name where one schema has it. */
 export function findSpec(definitions: Definitions, name: string): TableSpec | Finding {
   const { tables } = definitions.set;
-  const exact = tables.find((spec) => spec.name === name);
-  if (exact !== undefined) return exact;
-  const bare = tables.filter((spec) => spec.name.endsWith(`.${name}`));
-  if (bare.length === 1 && bare[0] !== undefined) return bare[0];
-  if (bare.length > 1) {
-    const names = bare.map((spec) => spec.name);
+  const found = findIn(
+    tables.map((spec) => spec.name),
+    name,
+  );
+  if (typeof found !== 'string') return found;
+  return tables.find((spec) => spec.name === found) ?? unknownTable(name, []);
+}
+
+/** The one of these names that a person meant. */
+export function findIn(names: readonly string[], name: string): string | Finding {
+  if (names.includes(name)) return name;
+  const [only, ...others] = names.filter((known) => known.endsWith(`.${name}`));
+  if (only !== undefined && others.length === 0) return only;
+  if (only !== undefined) {
     return refusal('unknown_table', name, {
-      detail: { schemas: names.length },
-      hint: `Name one of: ${names.join(', ')}.`,
+      detail: { schemas: others.length + 1 },
+      hint: `Name one of: ${[only, ...others].join(', ')}.`,
     });
   }
-  const names = tables.map((spec) => spec.name);
   const nearest = name.includes('.') ? undefined : nearestName(name, names.map(bareName));
   return unknownTable(name, nearest === undefined ? names : [nearest]);
 }

@@ -4,7 +4,7 @@
  * | what is recorded of the referenced table | class |
  * |---|---|
  * | no computation, no read of it, or a read whose keys are not known | ambiguous |
- * | several of its rows, or one that is gone | ambiguous |
+ * | several of its rows, one that is gone, or reads that found different rows | ambiguous |
  * | exactly one row | backfill with its key |
  * | a read that found none | backfill with null where the reference is optional, else ambiguous |
  * | anything else than what the reference's own sources say now | recompute |
@@ -13,8 +13,9 @@
  * A rule of the bundle turns ambiguous rows into recompute. No value is ever invented.
  *
  * The inputs of a backfilled row under the new reads: the recorded digest where the old definition had that read; the
- * present digest of the row that was read where that row is unchanged since; else zeros, which equal no digest, so that
- * the row counts as stale and the next populate computes it from the present.
+ * present digest where the new read finds exactly the row that was read, unchanged since; else zeros, which equal no
+ * digest, so that the row counts as stale and the next populate computes it from the present. A new read of many rows
+ * that finds more than the recorded one is such a case: whether the others were there is not on record.
  */
 import {
   keyHash,
@@ -42,9 +43,6 @@ export interface Classification {
   readonly recomputeAmbiguous: boolean;
 }
 
-/** The classes that a row can be in here. */
-export type RowClass = 'backfill' | 'recompute' | 'ambiguous';
-
 const ZERO = sql`decode(repeat('00', 32), 'hex')`;
 
 /**
@@ -60,10 +58,10 @@ export async function classified(store: Queryable, given: Classification): Promi
   const values = Object.entries(key.columns).map(
     ([child, parent]) => sql`p.${sql.id(parent)} as ${sql.id(child)}`,
   );
-  const unchanged = await unchangedSince(store, old, target);
+  const facts = { target, unchanged: await unchangedSince(store, old, target) };
   const covered = coverage(old.spec, spec, key);
   const inputs = spec.reads.map((read, index) =>
-    inputOf(read, covered[index], plan.digests[index] ?? ZERO, unchanged),
+    inputOf(read, covered[index], plan.digests[index] ?? ZERO, facts),
   );
   const fill = fillDiffers(key, plan.fillByColumn);
   return sql`
@@ -72,10 +70,28 @@ export async function classified(store: Queryable, given: Classification): Promi
       c.spec as "#spec", c.duration_us as "#duration", ${hash} as "#hash"
     from ${tableId(old.placement)} t
     left join varve.computation c on c.relation = ${old.id} and c.key_hash = ${hash}
-    left join varve.recorded_read r on r.relation = ${old.id} and r.key_hash = c.key_hash and r.spec = c.spec
-      and r.subject = ${key.to}
+    left join (${await recordedReads(store, old, target)}) r on r.key_hash = c.key_hash and r.spec = c.spec
     left join ${tableId(target.placement)} p on jsonb_array_length(r.keys) = 1 and ${recordedRow(target)}
     ${plan.joins}`;
+}
+
+/**
+ * What each key read of the referenced table: its rows' keys, the columns and their digest. A key that read it in several
+ * statements counts as one read where all of them found the same rows, and its columns and digest are then unknown.
+ */
+async function recordedReads(store: Queryable, old: Relation, target: Relation): Promise<Sql> {
+  const own = sql`from varve.recorded_read where relation = ${old.id} and subject = ${target.name}`;
+  const [row] = await store.query<{ ordinals: bigint }>(
+    sql`select count(distinct ordinal) as ordinals ${own}`,
+  );
+  // Two reads of one key stand at different places, so where one place occurs no key has two, and nothing is grouped.
+  if ((row?.ordinals ?? 0n) <= 1n) return sql`select key_hash, spec, keys, columns, digest ${own}`;
+  return sql`
+    select key_hash, spec,
+      case when count(keys) = count(*) and min(keys::text) = max(keys::text) then min(keys::text)::jsonb end as keys,
+      case when count(*) = 1 then min(columns::text)::text[] end as columns,
+      case when count(*) = 1 then decode(min(encode(digest, 'hex')), 'hex') end as digest
+    ${own} group by key_hash, spec`;
 }
 
 /** The one row that was read, by its recorded key. */
@@ -127,9 +143,18 @@ function coverage(old: TableSpec, spec: TableSpec, key: ForeignKeySpec): readonl
   });
 }
 
-function inputOf(_read: ReadSpec, covered: Coverage | undefined, present: Sql, unchanged: Sql): Sql {
+function inputOf(
+  read: ReadSpec,
+  covered: Coverage | undefined,
+  present: Sql,
+  { target, unchanged }: { readonly target: Relation; readonly unchanged: Sql },
+): Sql {
   if (typeof covered === 'number') return sql`coalesce(substr(c.inputs, ${1 + 32 * covered}, 32), ${ZERO})`;
-  return sql`case when ${unchanged} then ${present} else ${ZERO} end`;
+  const row = rowDigest(sql`p`, read.columns);
+  const only = read.cardinality === 'many' ? sql`sha256(${row})` : row;
+  const [first] = target.spec.primaryKey;
+  const found = sql`case when p.${sql.id(first ?? '')} is null then sha256(''::bytea) else ${only} end`;
+  return sql`case when ${unchanged} and ${present} = ${found} then ${present} else ${ZERO} end`;
 }
 
 /**

@@ -2,7 +2,11 @@
  * Disposable copies of computed tables, in which ordinary populate runs to prove something: the same relations, makes
  * and statements, other rows. A copy has no foreign keys, stands in a schema of its own, and goes when it is done with;
  * so does all that the catalog recorded of it.
+ *
+ * Who has copies holds a lock of their label, so that the next one tells those of a killed process from those in use.
  */
+import { VarveError } from '../base/index.ts';
+import { digestOf } from '../evidence/index.ts';
 import {
   createTable,
   insertRelation,
@@ -10,7 +14,7 @@ import {
   type Relations,
   type TableSpec,
 } from '../pipeline/index.ts';
-import { sql, type Store } from '../store/index.ts';
+import { sql, type Queryable, type Store, type Transaction } from '../store/index.ts';
 import { dropReadViews } from './dependents.ts';
 
 /** Copies that go when disposed. */
@@ -19,67 +23,98 @@ export interface Copies extends AsyncDisposable {
   readonly relations: Relations;
 }
 
-/** Makes empty copies of these tables; `label` names the run that they belong to. */
+/**
+ * Makes empty copies of these tables; `label` names what they belong to, one user at a time.
+ *
+ * Errors: throws `run_fenced` where another process has copies of this label.
+ */
 export async function openCopies(
   store: Store,
   specs: readonly TableSpec[],
   world: { readonly relations: Relations; readonly label: string },
 ): Promise<Copies> {
   await dropLeftovers(store);
-  const copies: Relation[] = [];
-  await store.transaction({}, async (transaction) => {
-    for (const spec of specs) {
-      const placement = { schema: COPY, table: `copy ${String(copies.length)} of ${spec.name}`.slice(0, 60) };
-      const bare = { ...spec, foreignKeys: spec.foreignKeys.map((key) => ({ ...key, unique: false })) };
-      for (const statement of createTable({ ...bare, foreignKeys: [] }, placement, () => placement)) {
-        await transaction.execute(statement);
-      }
-      copies.push(
-        await insertRelation(transaction, {
-          name: spec.name,
-          spec,
-          placement,
-          state: 'copy',
-          predecessor: null,
-          run: world.label,
-        }),
-      );
-    }
-  });
+  const lock = await store.tryLock(lockOf(world.label));
+  if (lock === undefined) {
+    throw new VarveError('run_fenced', {
+      detail: { run: world.label },
+      hint: 'Another process goes on with this run. Look at `varve status`.',
+    });
+  }
+  const copies = await store
+    .transaction({}, (transaction) => createCopies(transaction, specs, world.label))
+    .catch(async (error: unknown) => {
+      await lock[Symbol.asyncDispose]();
+      throw error;
+    });
   return {
     relations: new Map([...world.relations, ...copies.map((copy) => [copy.name, copy] as const)]),
-    [Symbol.asyncDispose]: () => dropCopies(store, copies),
+    [Symbol.asyncDispose]: async () => {
+      await using _held = lock;
+      await store.transaction({}, (transaction) => dropCopies(transaction, world.label));
+    },
   };
 }
 
 const COPY = 'varve_copy';
 
-/** Copies that a killed process left. */
-async function dropLeftovers(store: Store): Promise<void> {
-  const rows = await store.query<{ id: number; schema: string; table: string }>(sql`
-    select id, physical_schema as schema, physical_name as table from varve.relation where state = 'copy'`);
-  await dropCopies(
-    store,
-    rows.map(({ id, schema, table }) => ({ id, placement: { schema, table } })),
-  );
+function lockOf(label: string): string {
+  return `copies of ${label}`;
 }
 
-async function dropCopies(
-  store: Store,
-  copies: readonly Pick<Relation, 'id' | 'placement'>[],
-): Promise<void> {
-  if (copies.length === 0) return;
-  await store.transaction({}, async (transaction) => {
-    const ids = copies.map(({ id }) => id);
-    for (const { placement } of copies) {
-      await dropReadViews(transaction, placement);
-      await transaction.execute(sql`drop table if exists ${sql.id(placement.schema, placement.table)}`);
+async function createCopies(
+  transaction: Transaction,
+  specs: readonly TableSpec[],
+  label: string,
+): Promise<readonly Relation[]> {
+  const copies: Relation[] = [];
+  const own = digestOf(label).slice('sha256:'.length, 'sha256:'.length + 16);
+  for (const spec of specs) {
+    const placement = { schema: COPY, table: `copy ${own} ${String(copies.length)}` };
+    for (const statement of createTable({ ...spec, foreignKeys: [] }, placement, () => placement)) {
+      await transaction.execute(statement);
     }
-    for (const table of ['recorded_read', 'computation', 'job', 'computation_spec', 'superseded']) {
-      await transaction.execute(
-        sql`delete from ${sql.id('varve', table)} where relation = any(${ids}::integer[])`,
-      );
-    }
-    await transaction.execute(sql`delete from varve.relation where id = any(${ids}::integer[])`);
-  });
+    const { name } = spec;
+    copies.push(
+      await insertRelation(transaction, {
+        name,
+        spec,
+        placement,
+        state: 'copy',
+        predecessor: null,
+        run: label,
+      }),
+    );
+  }
+  return copies;
+}
+
+/** Copies that a killed process left. */
+async function dropLeftovers(store: Store): Promise<void> {
+  const rows = await store.query<{ label: string }>(sql`
+    select distinct since_run as label from varve.relation where state = 'copy'`);
+  for (const { label } of rows) {
+    await using lock = await store.tryLock(lockOf(label));
+    if (lock !== undefined) await store.transaction({}, (transaction) => dropCopies(transaction, label));
+  }
+}
+
+/** Takes the copies of a label away, with all that is recorded of them. */
+export async function dropCopies(transaction: Queryable, label: string): Promise<void> {
+  const copies = await transaction.query<{ id: number; schema: string; table: string }>(sql`
+    select id, physical_schema as schema, physical_name as "table" from varve.relation
+    where state = 'copy' and since_run = ${label} order by id`);
+  for (const { id, ...placement } of copies) {
+    await dropReadViews(transaction, placement);
+    await transaction.execute(sql`drop table if exists ${sql.id(placement.schema, placement.table)}`);
+    await forgetRelation(transaction, id);
+  }
+}
+
+/** Takes a relation that nobody reads any more out of the catalog. */
+export async function forgetRelation(transaction: Queryable, id: number): Promise<void> {
+  for (const table of ['recorded_read', 'computation', 'job', 'computation_spec', 'superseded']) {
+    await transaction.execute(sql`delete from ${sql.id('varve', table)} where relation = ${id}`);
+  }
+  await transaction.execute(sql`delete from varve.relation where id = ${id}`);
 }

@@ -4,7 +4,10 @@ import { READ_SCHEMA_PREFIX, tableId, type Placement, type Relation } from '../p
 import { sql, type Queryable } from '../store/index.ts';
 import { regclass } from './retire.ts';
 
-/** What would stay with the old table without anybody noticing: views, triggers, policies. Each is a refusal that names it. */
+/**
+ * What would stay with the old table without anybody noticing: views, triggers, policies, columns that no definition has.
+ * Each is a refusal that names it.
+ */
 export async function dependents(transaction: Queryable, relation: Relation): Promise<readonly Finding[]> {
   const rows = await transaction.query<{ kind: string; name: string }>(sql`
     select distinct 'view' as kind, n.nspname || '.' || v.relname as name
@@ -17,6 +20,10 @@ export async function dependents(transaction: Queryable, relation: Relation): Pr
     where tgrelid = ${regclass(relation.placement)}::regclass and not tgisinternal
     union all
     select 'policy', polname::text from pg_policy where polrelid = ${regclass(relation.placement)}::regclass
+    union all
+    select 'column', attname::text from pg_attribute
+    where attrelid = ${regclass(relation.placement)}::regclass and attnum > 0 and not attisdropped
+      and attname <> all (${relation.spec.columns.map((column) => column.name)}::text[])
     order by 1, 2`);
   return rows.map(({ kind, name }) =>
     refusal('dependents_in_the_way', relation.name, {
@@ -26,18 +33,50 @@ export async function dependents(transaction: Queryable, relation: Relation): Pr
   );
 }
 
-/** Gives the new table the owner and the grants of the old one. */
+/** Gives the new table the owner, the grants on table and columns, and the row security of the old one. */
 export async function copyGrants(transaction: Queryable, from: Placement, to: Placement): Promise<void> {
-  const rows = await transaction.query<{ grantee: string | null; privilege: string; grantable: boolean }>(sql`
-    select r.rolname as grantee, a.privilege_type as privilege, a.is_grantable as grantable
-    from pg_class c cross join aclexplode(c.relacl) a left join pg_roles r on r.oid = a.grantee
-    where c.oid = ${regclass(from)}::regclass and a.grantee <> c.relowner
-      and (a.grantee = 0 or r.rolname is not null)`);
-  for (const { grantee, privilege, grantable } of rows) {
+  const rows = await transaction.query<Grant>(sql`
+    select r.rolname as grantee, a.privilege_type as privilege, a.is_grantable as grantable, g.column
+    from (select relacl as acl, null::text as column, relowner from pg_class where oid = ${regclass(from)}::regclass
+      union all
+      select t.attacl, t.attname::text, c.relowner from pg_attribute t join pg_class c on c.oid = t.attrelid
+      where c.oid = ${regclass(from)}::regclass and t.attnum > 0 and not t.attisdropped) g
+    cross join aclexplode(g.acl) a left join pg_roles r on r.oid = a.grantee
+    where a.grantee <> g.relowner and (a.grantee = 0 or r.rolname is not null)`);
+  for (const { grantee, privilege, grantable, column } of rows) {
     const role = grantee === null ? sql.raw('public') : sql.id(grantee);
     const option = grantable ? sql.raw(' with grant option') : sql.raw('');
-    await transaction.execute(sql`grant ${sql.raw(privilege)} on ${tableId(to)} to ${role}${option}`);
+    const columns = column === null ? sql`` : sql` (${sql.id(column)})`;
+    await transaction.execute(
+      sql`grant ${sql.raw(privilege)}${columns} on ${tableId(to)} to ${role}${option}`,
+    );
   }
+  await copyOwner(transaction, from, to);
+}
+
+interface Grant extends Record<string, unknown> {
+  /** Null: everybody. */
+  readonly grantee: string | null;
+  readonly privilege: string;
+  readonly grantable: boolean;
+  /** Null: the whole table. */
+  readonly column: string | null;
+}
+
+async function copyOwner(transaction: Queryable, from: Placement, to: Placement): Promise<void> {
+  const [row] = await transaction.query<{
+    owner: string;
+    same: boolean;
+    enabled: boolean;
+    forced: boolean;
+  }>(sql`
+    select r.rolname as owner, o.relowner = n.relowner as same, o.relrowsecurity as enabled, o.relforcerowsecurity as forced
+    from pg_class o join pg_roles r on r.oid = o.relowner cross join pg_class n
+    where o.oid = ${regclass(from)}::regclass and n.oid = ${regclass(to)}::regclass`);
+  if (row === undefined) return;
+  if (row.enabled) await transaction.execute(sql`alter table ${tableId(to)} enable row level security`);
+  if (row.forced) await transaction.execute(sql`alter table ${tableId(to)} force row level security`);
+  if (!row.same) await transaction.execute(sql`alter table ${tableId(to)} owner to ${sql.id(row.owner)}`);
 }
 
 /** Drops the views through which makes read this table; the next populate makes them again over the one that stands then. */

@@ -1,6 +1,7 @@
 /** Foreign keys that lead to a table which another one takes the place of. */
+import { VarveError } from '../base/index.ts';
 import { tableId, type Placement } from '../pipeline/index.ts';
-import { sql, type Queryable } from '../store/index.ts';
+import { sql, type Queryable, type Sql } from '../store/index.ts';
 import { regclass } from './retire.ts';
 
 /** A foreign key of some table to the one in hand. */
@@ -10,22 +11,44 @@ interface IncomingKey extends Record<string, unknown> {
   readonly table: string;
   readonly columns: readonly string[];
   readonly referenced: readonly string[];
+  /** What stands behind the referenced columns: match, actions, deferral, validity. */
+  readonly options: string | null;
 }
 
-/** The foreign keys of other tables that lead to this one. */
+/**
+ * The foreign keys of other tables that lead to this one. A partition's copy of its parent's key is not listed: it comes
+ * and goes with that.
+ */
 export async function incomingKeys(
   transaction: Queryable,
   placement: Placement,
 ): Promise<readonly IncomingKey[]> {
-  return transaction.query<IncomingKey>(sql`
-    select f.conname as name, n.nspname as schema, c.relname as table,
-      array(select a.attname::text from unnest(f.conkey) with ordinality k(num, ord)
-        join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.num order by k.ord) as columns,
-      array(select a.attname::text from unnest(f.confkey) with ordinality k(num, ord)
-        join pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.num order by k.ord) as referenced
-    from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
-    where f.contype = 'f' and f.confrelid = ${regclass(placement)}::regclass and f.conrelid <> f.confrelid
-    order by n.nspname, c.relname, f.conname`);
+  const keys = await transaction.query<IncomingKey>(sql`
+    select name, schema, "table", columns, referenced,
+      case when starts_with(definition, prefix) then substr(definition, length(prefix) + 1) end as options
+    from (
+      select f.conname as name, n.nspname as schema, c.relname as "table", own.names as columns, theirs.names as referenced,
+        pg_get_constraintdef(f.oid) as definition,
+        'FOREIGN KEY (' || own.quoted || ') REFERENCES ' || f.confrelid::regclass::text || '(' || theirs.quoted || ')' as prefix
+      from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
+      cross join lateral (${columnNames(sql`f.conrelid`, sql`f.conkey`)}) own
+      cross join lateral (${columnNames(sql`f.confrelid`, sql`f.confkey`)}) theirs
+      where f.contype = 'f' and f.confrelid = ${regclass(placement)}::regclass and f.conrelid <> f.confrelid
+        and f.conparentid = 0) k
+    order by schema, "table", name`);
+  const unread = keys.find(({ options }) => options === null);
+  if (unread === undefined) return keys;
+  throw new VarveError('internal', {
+    detail: { table: `${unread.schema}.${unread.table}`, constraint: unread.name },
+    hint: 'Report this: the definition of a foreign key was not understood. Nothing was changed.',
+  });
+}
+
+function columnNames(relation: Sql, key: Sql): Sql {
+  return sql`select array_agg(a.attname::text order by k.ord) as names,
+      string_agg(quote_ident(a.attname), ', ' order by k.ord) as quoted
+    from unnest(${key}) with ordinality k(num, ord)
+    join pg_attribute a on a.attrelid = ${relation} and a.attnum = k.num`;
 }
 
 /** Takes them off their old target; what was held by them is held again by `pointAt`. */
@@ -37,7 +60,7 @@ export async function dropIncoming(transaction: Queryable, keys: readonly Incomi
   }
 }
 
-/** Makes them lead to another table, and checks every row. */
+/** Makes them lead to another table, as they were, and checks every row that they checked before. */
 export async function pointAt(
   transaction: Queryable,
   keys: readonly IncomingKey[],
@@ -47,6 +70,7 @@ export async function pointAt(
     const own = sql.join(key.columns.map((column) => sql.id(column)));
     const theirs = sql.join(key.referenced.map((column) => sql.id(column)));
     await transaction.execute(sql`alter table ${sql.id(key.schema, key.table)}
-      add constraint ${sql.id(key.name)} foreign key (${own}) references ${tableId(target)} (${theirs})`);
+      add constraint ${sql.id(key.name)} foreign key (${own}) references ${tableId(target)} (${theirs})
+      ${sql.raw(key.options ?? '')}`);
   }
 }

@@ -24,7 +24,7 @@ import {
   type TableSpec,
 } from '../pipeline/index.ts';
 import { measure } from './baseline.ts';
-import { countRows } from './operation/create-table.ts';
+import { countRows } from './count-rows.ts';
 import {
   counts,
   type Attribution,
@@ -71,7 +71,14 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     name: 'pipeline',
     prefix: 'PIPE',
     limits: LIMITS,
-    faultPoints: ['E01_classified', 'E02_attributed', 'E03_recomputed', 'E04_checked', 'E05_renamed'],
+    faultPoints: [
+      'E01_classified',
+      'E02_attributed',
+      'E03_recomputed',
+      'E04_sampled',
+      'E05_checked',
+      'E06_renamed',
+    ],
     enforcement: { level: 'observed', layers: ['provenance_rows', 'row_digests'], role: 'none' },
     plan: async (context) => {
       const { forward, sets } = documentsOf(context.bundle.documents);

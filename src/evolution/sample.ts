@@ -17,7 +17,7 @@ import { sql, type Store } from '../store/index.ts';
 import { openCopies } from './copy.ts';
 import type { RunScope } from './operation/operation.ts';
 
-/** Keys that are computed again for the sample. */
+/** Keys that are computed again for the sample, of each code that computed kept rows. */
 const SAMPLE_KEYS = 100;
 
 /** Computes kept rows again, in a copy, from what they were attributed to; a row that comes out otherwise is a refusal. */
@@ -35,9 +35,13 @@ export async function sampleDiffers(
   const plan = readPlan(spec, relations, sql`l`);
   const key = names(spec.sourceKey);
   // By hash: spread over the table, and the same keys when asked again. Rows whose inputs moved since are stale, not wrong.
-  const keys = sql`select ${sql.join(spec.sourceKey.map((column) => sql`l.${sql.id(column)}`))}
-    from ${tableId(list)} l ${plan.joins}
-    where l."#class" = 'backfill' and l."#inputs" = ${plan.inputs} order by l."#hash" limit ${SAMPLE_KEYS}`;
+  // Code by code: rows that an earlier version of the make left may be few, and are the likeliest to differ.
+  const keys = sql`select ${key} from (
+      select ${sql.join(spec.sourceKey.map((column) => sql`l.${sql.id(column)}`))},
+        row_number() over (partition by s.code order by l."#hash") as "#place"
+      from ${tableId(list)} l join varve.computation_spec s on s.id = l."#spec" ${plan.joins}
+      where l."#class" = 'backfill' and l."#inputs" = ${plan.inputs}) k
+    where k."#place" <= ${SAMPLE_KEYS}`;
   await using copies = await openCopies(store, [spec], { relations, label: context.runId });
   const result = await populate(store, {
     definitions: world.definitions,
@@ -51,6 +55,7 @@ export async function sampleDiffers(
     kind: 'verify',
   });
   context.signal.throwIfAborted();
+  await context.fault('E04_sampled');
   if (result.status === 'refused' || result.findings.length > 0) return result.findings;
   const differing = await differingRows(store, copies.relations.get(spec.name) ?? next, next);
   if (differing === 0) return [];

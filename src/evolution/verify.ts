@@ -3,7 +3,7 @@
  * and compare row by row.
  */
 import type { Finding, JsonObject } from '../base/index.ts';
-import { refusal } from '../base/index.ts';
+import { hex, refusal } from '../base/index.ts';
 import {
   loadRelations,
   mismatches,
@@ -73,7 +73,8 @@ export async function verifyFull(
   const undeployed = mismatches(relations, set.tables);
   if (undeployed.length > 0) return { status: 'refused', findings: undeployed };
   const parts = set.tables.filter(({ master }) => computed.some(({ name }) => name === master));
-  await using copies = await openCopies(store, [...computed, ...parts], { relations, label: 'varve verify' });
+  const label = `varve verify ${hex(world.environment.randomBytes(8))}`;
+  await using copies = await openCopies(store, [...computed, ...parts], { relations, label });
   const result = await populate(store, {
     ...world,
     tables: computed.map(({ name }) => name),

@@ -22,6 +22,7 @@ export type {
   StepResult,
 } from './kind.ts';
 export type { KindName } from './migration-id.ts';
+export { parseMigrationId, type MigrationId } from './migration-id.ts';
 export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';

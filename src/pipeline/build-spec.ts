@@ -8,11 +8,12 @@
  */
 import { nearestName } from '../base/index.ts';
 import type { Column, Columns } from './column.ts';
+import type { DeclaredKey } from './declared-key.ts';
 import { definitionError } from './definition-error.ts';
 import { asReference } from './reference.ts';
 import { resolveReads } from './resolve-reads.ts';
 import type { ColumnSpec, ForeignKeySpec, TableSpec, Tier } from './spec.ts';
-import type { Parent, ReadSource, AnyReference, AnyTable } from './table.ts';
+import type { AnyTable, Parent, ReadSource } from './table.ts';
 
 /** The options of any table, without their types. */
 export interface AnyOptions {
@@ -23,13 +24,6 @@ export interface AnyOptions {
   readonly uniques?: readonly (readonly string[])[];
   readonly comment?: string;
   readonly reads?: Readonly<Record<string, ReadSource>>;
-}
-
-/** A foreign key with the object that declared it, by which reads find it. */
-export interface DeclaredKey {
-  readonly spec: ForeignKeySpec;
-  readonly declared: Parent;
-  readonly reference: AnyReference;
 }
 
 /** What building gives: the normal form without its making, and the columns with their types. */

@@ -27,10 +27,11 @@ import type { AnyTable } from './table.ts';
 import {
   insertComputed,
   insertQueried,
-  removeComputed,
   replaceComputed,
+  replaceQueried,
   type ComputedKey,
   type RecordedRead,
+  type Replaced,
   type WriteTarget,
 } from './write-rows.ts';
 
@@ -134,7 +135,7 @@ async function computeMade(context: BatchContext, batch: Batch): Promise<BatchRe
     message: 'its inputs changed each time between read and write',
     stack: null,
   };
-  for (const key of open) result = added(result, await failed(context, key, unsettled));
+  for (const key of open) result = added(result, await failed(context, key, batch.mode, unsettled));
   return result;
 }
 
@@ -151,14 +152,14 @@ async function computeOnce(context: BatchContext, { keys, mode }: Batch): Promis
   const complete = inputs.filter((each): each is KeyInputs => !('incomplete' in each));
   const incomplete = inputs.filter((each): each is IncompleteKey => 'incomplete' in each);
   let result: BatchResult = { computed: 0, skipped: keys.length - inputs.length, failures: [] };
-  for (const { key } of incomplete) result = added(result, await failed(context, key, NO_INPUT));
+  for (const { key } of incomplete) result = added(result, await failed(context, key, mode, NO_INPUT));
   const calls = complete.map((each) => makeCall(context, each));
   const outcomes = await runMakes(context.table, calls, context.making.signal);
   const computed: ComputedKey[] = [];
   for (const [index, outcome] of outcomes.entries()) {
     const call = calls[index];
     if (call === undefined) continue;
-    if (outcome.status === 'failed') result = added(result, await failed(context, call.key, outcome));
+    if (outcome.status === 'failed') result = added(result, await failed(context, call.key, mode, outcome));
     else computed.push({ key: call.key, inputs: call.inputs, made: outcome, reads: call.reads });
   }
   const written = await writeHalving(context, computed, mode);
@@ -191,42 +192,57 @@ interface PreparedCall extends MakeCall {
 function makeCall(context: BatchContext, { key, inputs, values }: KeyInputs): PreparedCall {
   const reads: RecordedRead[] = [];
   const make = context.table.definition.make as unknown as (inputs: unknown, context: MakeContext) => unknown;
-  const makeContext = contextOf(context, key, reads);
-  return { key, inputs, reads, call: () => make(values, makeContext) };
+  const { context: makeContext, expire } = contextOf(context, key, reads);
+  return { key, inputs, reads, expire, call: () => make(values, makeContext) };
 }
 
-function contextOf(context: BatchContext, key: Key, reads: RecordedRead[]): MakeContext {
-  return new KeyContext(context, key, reads);
+/** The context of one key, and what ends its signal when its time is over. What few makes use is made on demand. */
+function contextOf(
+  context: BatchContext,
+  key: Key,
+  reads: RecordedRead[],
+): { readonly context: MakeContext; readonly expire: () => void } {
+  const keyContext = new KeyContext(context, key, reads);
+  return { context: keyContext, expire: () => keyContext.expire() };
 }
 
 /** A class, since one is made for every key: what a make does not ask for costs nothing. */
 class KeyContext implements MakeContext {
   readonly key: Key;
-  readonly signal: AbortSignal;
   readonly log: (message: string) => void;
   readonly now: string;
-  readonly #context: BatchContext;
+  readonly #batch: BatchContext;
   readonly #reads: RecordedRead[];
+  #over: AbortController | undefined;
+  #signal: AbortSignal | undefined;
   #random: (() => number) | undefined;
   #files: MakeContext['files'] | undefined;
 
-  constructor(context: BatchContext, key: Key, reads: RecordedRead[]) {
+  constructor(batch: BatchContext, key: Key, reads: RecordedRead[]) {
     this.key = key;
-    this.signal = context.making.signal;
-    this.log = context.making.log;
-    this.now = context.run.startedAt;
-    this.#context = context;
+    this.log = batch.making.log;
+    this.now = batch.run.startedAt;
+    this.#batch = batch;
     this.#reads = reads;
   }
 
+  get signal(): AbortSignal {
+    this.#over ??= new AbortController();
+    return (this.#signal ??= AbortSignal.any([this.#batch.making.signal, this.#over.signal]));
+  }
+
   get random(): () => number {
-    return (this.#random ??= seededRandom(`${this.#context.table.spec.name} ${keyText(this.key)}`));
+    return (this.#random ??= seededRandom(`${this.#batch.table.spec.name} ${keyText(this.key)}`));
   }
 
   get files(): MakeContext['files'] {
-    return (this.#files ??= contextFiles(this.#context.making.projectFolder, (read) =>
+    return (this.#files ??= contextFiles(this.#batch.making.projectFolder, (read) =>
       this.#reads.push(fileRead(read)),
     ));
+  }
+
+  expire(): void {
+    (this.#over ??= new AbortController()).abort();
   }
 }
 
@@ -254,15 +270,17 @@ async function writeHalving(
 ): Promise<Written> {
   if (computed.length === 0) return { result: { computed: 0, skipped: 0, failures: [] }, moved: [] };
   try {
-    const ordinals = await write(context, computed, mode);
-    const moved = computed.filter((_, ordinal) => !ordinals.has(ordinal)).map(({ key }) => key);
+    const { replaced, upToDate } = await retried(() => write(context, computed, mode));
+    const moved = computed
+      .filter((_, ordinal) => !replaced.has(ordinal) && !upToDate.has(ordinal))
+      .map(({ key }) => key);
     if (moved.length > 0) await assertLive(context);
-    return { result: { computed: ordinals.size, skipped: 0, failures: [] }, moved };
+    return { result: { computed: replaced.size, skipped: upToDate.size, failures: [] }, moved };
   } catch (error) {
     if (!isRowFault(error)) throw error;
     const [only, another] = computed;
     if (only !== undefined && another === undefined) {
-      return { result: await failed(context, only.key, rowFault(error)), moved: [] };
+      return { result: await failed(context, only.key, mode, rowFault(error)), moved: [] };
     }
     const middle = Math.ceil(computed.length / 2);
     const left = await writeHalving(context, computed.slice(0, middle), mode);
@@ -275,12 +293,29 @@ async function write(
   context: BatchContext,
   computed: readonly ComputedKey[],
   mode: Batch['mode'],
-): Promise<ReadonlySet<number>> {
+): Promise<Replaced> {
   const target = targetOf(context);
-  if (mode === 'insert') return insertComputed(context.store, target, computed);
+  if (mode === 'insert') return inserted(await insertComputed(context.store, target, computed));
   return context.store.transaction({ isolation: 'repeatable read' }, async (transaction) =>
     replaceComputed(transaction, target, computed, context.run.name),
   );
+}
+
+const NOBODY: ReadonlySet<number> = new Set();
+
+function inserted(ordinals: ReadonlySet<number>): Replaced {
+  return { replaced: ordinals, upToDate: NOBODY };
+}
+
+/** Two writers of the same keys can get in each other's way; the one that was turned back sees on its next try what the other did. */
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let round = 1; ; round += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (round >= ROUNDS || !isVarveError(error, 'transaction_conflict')) throw error;
+    }
+  }
 }
 
 function targetOf({ relation, relations, specId }: BatchContext): WriteTarget {
@@ -312,9 +347,22 @@ async function assertLive(context: BatchContext): Promise<void> {
   });
 }
 
-async function failed(context: BatchContext, key: Key, failure: MakeFailure): Promise<BatchResult> {
-  await recordFailure(context.store, context.relation, key, failure, context.run.name);
-  return { computed: 0, skipped: 0, failures: [{ key, code: failure.code }] };
+async function failed(
+  context: BatchContext,
+  key: Key,
+  mode: Batch['mode'],
+  failure: MakeFailure,
+): Promise<BatchResult> {
+  const { store, relation, run } = context;
+  const recorded = await recordFailure(store, relation, {
+    key,
+    failure,
+    run: run.name,
+    hasResult: mode === 'replace',
+  });
+  return recorded
+    ? { computed: 0, skipped: 0, failures: [{ key, code: failure.code }] }
+    : { computed: 0, skipped: 1, failures: [] };
 }
 
 function added(left: BatchResult, right: BatchResult): BatchResult {
@@ -325,36 +373,50 @@ function added(left: BatchResult, right: BatchResult): BatchResult {
   };
 }
 
-/** Set-based: the database computes the rows of all keys at once. A stale key's old rows go to history first. */
+/** Set-based: the database computes the rows of all keys at once; where it refuses them for a row's sake, half of them. */
 async function computeQueried(context: BatchContext, { keys, mode }: Batch): Promise<BatchResult> {
+  try {
+    return await queryOnce(context, { keys, mode });
+  } catch (error) {
+    if (!isRowFault(error)) throw error;
+    const [only, another] = keys;
+    if (only !== undefined && another === undefined) return failed(context, only, mode, rowFault(error));
+    const middle = Math.ceil(keys.length / 2);
+    const left = await computeQueried(context, { keys: keys.slice(0, middle), mode });
+    return added(left, await computeQueried(context, { keys: keys.slice(middle), mode }));
+  }
+}
+
+async function queryOnce(context: BatchContext, { keys, mode }: Batch): Promise<BatchResult> {
   const { query } = context.table.definition;
   if (query === undefined) return { computed: 0, skipped: 0, failures: [] };
-  const ordinals = await context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
-    if (mode === 'replace') {
-      await removeComputed(transaction, targetOf(context), keys, {
-        reason: 'recomputed',
-        run: context.run.name,
-      });
-    }
-    return insertQueried(transaction, targetOf(context), keys, query);
-  });
-  let result: BatchResult = { computed: ordinals.size, skipped: 0, failures: [] };
-  if (ordinals.size === keys.length) return result;
+  const { replaced, upToDate } = await retried(() =>
+    context.store.transaction({ isolation: 'repeatable read' }, async (transaction) =>
+      mode === 'replace'
+        ? replaceQueried(transaction, targetOf(context), keys, { query, run: context.run.name })
+        : inserted(await insertQueried(transaction, targetOf(context), keys, query)),
+    ),
+  );
+  let result: BatchResult = { computed: replaced.size, skipped: upToDate.size, failures: [] };
+  const open = keys.filter((_, ordinal) => !replaced.has(ordinal) && !upToDate.has(ordinal));
+  if (open.length === 0) return result;
   await assertLive(context);
-  const open = keys.filter((_, ordinal) => !ordinals.has(ordinal));
   const present = await readInputs(context.store, context.relation, context.relations, {
     keys: open,
-    onlyMissing: true,
+    onlyMissing: mode === 'insert',
   });
-  result = { ...result, skipped: open.length - present.length };
-  for (const { key } of present) result = added(result, await failed(context, key, NO_ROW));
+  result = { ...result, skipped: result.skipped + open.length - present.length };
+  for (const each of present) {
+    const failure = 'incomplete' in each ? NO_INPUT : NO_ROW;
+    result = added(result, await failed(context, each.key, mode, failure));
+  }
   return result;
 }
 
 const NO_ROW: MakeFailure = {
   status: 'failed',
   code: 'make_returned_nothing',
-  message: 'the query gave no row for this key',
+  message: 'the query gave no row for this key, or one row several times',
   stack: null,
 };
 
@@ -379,20 +441,19 @@ async function computeOne(
   strict: StrictReads,
 ): Promise<BatchResult> {
   try {
-    const ordinals = await context.store.transaction(
-      { isolation: 'repeatable read' },
-      async (transaction) => {
+    const { replaced } = await retried(() =>
+      context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
         const computed = await makeWith(context, transaction, key, strict);
         return mode === 'insert'
-          ? insertComputed(transaction, targetOf(context), [computed])
+          ? inserted(await insertComputed(transaction, targetOf(context), [computed]))
           : replaceComputed(transaction, targetOf(context), [computed], context.run.name);
-      },
+      }),
     );
-    if (ordinals.size === 0) await assertLive(context);
-    return { computed: ordinals.size, skipped: 1 - ordinals.size, failures: [] };
+    if (replaced.size === 0) await assertLive(context);
+    return { computed: replaced.size, skipped: 1 - replaced.size, failures: [] };
   } catch (error) {
-    if (error instanceof FailedMake) return failed(context, key, error.failure);
-    if (isRowFault(error) || isReadFault(error)) return failed(context, key, rowFault(error));
+    if (error instanceof FailedMake) return failed(context, key, mode, error.failure);
+    if (isRowFault(error) || isReadFault(error)) return failed(context, key, mode, rowFault(error));
     throw error;
   }
 }
@@ -421,12 +482,10 @@ async function makeWith(
 ): Promise<ComputedKey> {
   const reads: RecordedRead[] = [];
   const make = context.table.definition.makeWith as unknown as (db: unknown, context: MakeContext) => unknown;
+  const { context: makeContext, expire } = contextOf(context, key, reads);
   const { value: outcome, reads: observed } = await strict.run(transaction, key, async (db) => {
-    const [first] = await runMakes(
-      context.table,
-      [{ key, call: () => make(db, contextOf(context, key, reads)) }],
-      context.making.signal,
-    );
+    const call = { key, expire, call: () => make(db, makeContext) };
+    const [first] = await runMakes(context.table, [call], context.making.signal);
     return first;
   });
   const made: MakeOutcome | undefined = outcome;

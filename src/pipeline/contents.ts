@@ -40,8 +40,8 @@ export async function syncContents(
   }
 }
 
-function withoutContents({ contents: _, ...spec }: TableSpec): TableSpec {
-  return spec;
+function withoutContents(spec: TableSpec): TableSpec {
+  return { ...spec, contents: [] };
 }
 
 async function sync(

@@ -1,3 +1,4 @@
+export { checkRecordedReads } from './check/recorded-reads.ts';
 export { checkSource, type CheckSourceOptions } from './check/check-source.ts';
 export { digestCode, type CodeDigestOptions, type CodeIdentity } from './code-digest.ts';
 export { t, type Column, type ColumnBuilder, type Columns, type RowOf } from './column.ts';

@@ -1,8 +1,9 @@
 /** Jobs: keys that are left out of populate for a reason, because their make failed or because someone said so. */
-import type { Json } from '../base/index.ts';
+import type { JsonObject } from '../base/index.ts';
 import { sql, type Queryable, type Row } from '../store/index.ts';
+import { readExactRow } from './exact-json.ts';
 import { keyHash } from './read-plan.ts';
-import type { Relation } from './relation.ts';
+import { tableId, type Relation } from './relation.ts';
 import type { MakeFailure } from './run-make.ts';
 import type { Key } from './key-source.ts';
 import { keysRecordset } from './write-rows.ts';
@@ -10,7 +11,7 @@ import { keysRecordset } from './write-rows.ts';
 /** A key that stands aside, as `varve jobs` shows it. */
 export interface Job {
   readonly table: string;
-  readonly key: Json;
+  readonly key: JsonObject;
   readonly state: 'error' | 'ignored';
   readonly code: string | null;
   readonly message: string | null;
@@ -22,22 +23,44 @@ export interface Job {
   readonly changedAt: string;
 }
 
-/** Records that the make of a key failed; once more where it failed before. */
+/** What failed, and where. */
+export interface FailedKey {
+  readonly key: Key;
+  readonly failure: MakeFailure;
+  readonly run: string;
+  /** Whether the key has a result, which stays. */
+  readonly hasResult: boolean;
+}
+
+/**
+ * Records that the make of a key failed; once more where it failed before. Returns false, and records nothing, where
+ * someone else has computed the key meanwhile.
+ */
 export async function recordFailure(
   store: Queryable,
   relation: Relation,
-  key: Key,
-  failure: MakeFailure,
-  run: string,
-): Promise<void> {
+  { key, failure, run, hasResult }: FailedKey,
+): Promise<boolean> {
+  const same = relation.spec.sourceKey.map((column) => sql`t.${sql.id(column)} = k.${sql.id(column)}`);
+  const open = hasResult
+    ? sql`true`
+    : sql`not exists (select from ${tableId(relation.placement)} t where ${sql.join(same, sql` and `)})`;
   const columns = relation.spec.sourceKey.map((column) => sql`${column}::text, k.${sql.id(column)}`);
-  await store.execute(sql`
+  const recorded = await store.execute(sql`
     insert into varve.job (relation, key_hash, key, state, code, message, stack, attempts, run, changed_at)
     select ${relation.id}, ${keyHash(sql`k`, relation.spec.sourceKey)}, jsonb_build_object(${sql.join(columns)}),
       'error', ${failure.code}, ${printable(failure.message)}, ${failure.stack === null ? null : printable(failure.stack)}, 1, ${run}, now()
-    from (${keysRecordset(relation.spec, [key])}) k
+    from (${keysRecordset(relation.spec, [key])}) k where ${open}
     on conflict (relation, key_hash) do update set state = 'error', code = excluded.code, message = excluded.message,
       stack = excluded.stack, attempts = varve.job.attempts + 1, run = excluded.run, changed_at = excluded.changed_at`);
+  return recorded > 0;
+}
+
+/** Forgets the jobs of keys that this computation spec has computed, whoever recorded them. */
+export async function forgetComputed(store: Queryable, relation: Relation, specId: number): Promise<void> {
+  await store.execute(sql`
+    delete from varve.job j using varve.computation c
+    where j.relation = ${relation.id} and c.relation = j.relation and c.key_hash = j.key_hash and c.spec = ${specId}`);
 }
 
 /** A make's own message may hold what no text column can. */
@@ -58,11 +81,22 @@ export async function listJobs(
   relations: readonly Relation[],
   filter: JobFilter = {},
 ): Promise<readonly Job[]> {
-  return store.query<Job & Row>(sql`
-    select r.name as "table", j.key, j.state, j.code, j.message, j.stack, j.run, j.attempts, j.changed_at as "changedAt"
+  const state = filter.state ?? null;
+  const rows = await store.query<JobRow>(sql`
+    select j.relation, j.key::text as key, j.state, j.code, j.message, j.stack, j.run, j.attempts, j.changed_at
     from varve.job j join varve.relation r on r.id = j.relation
-    where j.relation = any(${idsOf(relations)}::integer[]) and (${filter.state ?? null}::text is null or j.state = ${filter.state ?? null})
+    where j.relation = any(${idsOf(relations)}::integer[]) and (${state}::text is null or j.state = ${state})
     order by r.name, j.changed_at, j.key_hash limit ${filter.limit ?? null}`);
+  return rows.map(({ relation: id, key, changed_at: changedAt, ...rest }) => {
+    const { name, spec } = relations.find((relation) => relation.id === id) as Relation;
+    return { table: name, key: readExactRow(key, spec), ...rest, changedAt };
+  });
+}
+
+interface JobRow extends Omit<Job, 'table' | 'key' | 'changedAt'>, Row {
+  readonly relation: number;
+  readonly key: string;
+  readonly changed_at: string;
 }
 
 function idsOf(relations: readonly Relation[]): readonly number[] {

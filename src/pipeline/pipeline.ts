@@ -139,7 +139,7 @@ export function part<
   Key extends Columns = None,
   Cols extends Columns = None,
 >(options: PartOptions<Ps, Refs, Key, Cols>): Part<Keys<Ps, Key>, Rows<Ps, Refs, Key, Cols>> {
-  return Object.freeze({ kind: 'part' as const, options }) as Part<Keys<Ps, Key>, Rows<Ps, Refs, Key, Cols>>;
+  return Object.freeze({ kind: 'part' as const, options });
 }
 
 function defineTable(name: string, tier: Tier, options: LooseOptions, file: string | undefined): AnyTable {

@@ -6,13 +6,20 @@
  * database call is made per key. Computing happens outside any transaction. A key whose input moved between read and
  * write is read again; a key that fails is recorded with its error, and the rest goes on.
  */
-import { refusal, type Finding, type JsonObject } from '../base/index.ts';
+import { refusal, VarveError, type Finding, type JsonObject } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunEnvironment, type RunStatus } from '../run/index.ts';
 import type { Sql, Store } from '../store/index.ts';
-import { computeBatch, openBatchContext, type Batch, type BatchContext } from './compute-batch.ts';
+import {
+  computeBatch,
+  openBatchContext,
+  type Batch,
+  type BatchContext,
+  type BatchResult,
+} from './compute-batch.ts';
 import type { CodeIdentity } from './code-digest.ts';
 import type { Definitions } from './definition-set.ts';
 import { countComputations } from './computation-spec.ts';
+import { forgetComputed } from './job.ts';
 import { countMissing, missingKeys, staleKeys } from './key-source.ts';
 import { loadRelations, mismatches, relationOf, type Relations } from './relation.ts';
 import type { TableSpec } from './spec.ts';
@@ -39,7 +46,7 @@ export interface PopulateOptions {
   readonly tables?: readonly string[];
   /** Narrows the keys of every table asked for; already checked to be one condition. */
   readonly where?: Sql;
-  /** Keys to compute at most, over all tables. */
+  /** Keys to try at most, over all tables; those that fail count. */
   readonly max?: number;
   /** Keys a batch. Default 5000. */
   readonly batchSize?: number;
@@ -164,7 +171,12 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
   const { store, options, relations, run } = state;
   const relation = relationOf(relations, table.spec.name);
   const code = options.codeByTable.get(table.spec.name);
-  if (code === undefined) throw new TypeError(`no code identity for ${table.spec.name}`);
+  if (code === undefined) {
+    throw new VarveError('internal', {
+      detail: { table: table.spec.name },
+      hint: 'Pass the code of every computed table: `digestCode` gives it.',
+    });
+  }
   await using context = await openBatchContext({
     store,
     table,
@@ -181,6 +193,7 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
   const tally = new Tally(table.spec.name, Math.min(stale.length + missing, state.left), options.progress);
   await computeKeys(state, context, tally, { keys: stale.map(({ key }) => key), mode: 'replace' });
   await computeMissing(state, context, tally, missing);
+  await forgetComputed(store, relation, context.specId);
   return {
     table: {
       table: table.spec.name,
@@ -242,8 +255,9 @@ async function computeKeys(
       // Reserved before the work and given back after it, so that two lanes never pass `max`.
       state.left -= batch.length;
       const done = await computeBatch(context, { keys: batch, mode });
-      state.left += batch.length - done.computed;
-      tally.add(done);
+      // A key that failed was tried too; one that someone else computed was not.
+      state.left += batch.length - done.computed - done.failures.length;
+      tally.add(done, mode);
     }
   };
   const lanes = state.store.capabilities.concurrentSessions ? LANES : 1;
@@ -261,7 +275,7 @@ class Tally {
   readonly #table: string;
   readonly #total: number;
   readonly #progress: PopulateOptions['progress'];
-  readonly #failures = new Map<string, number>();
+  readonly #failures = new Map<string, { keys: number; keptOldRows: number }>();
 
   constructor(table: string, total: number, progress: PopulateOptions['progress']) {
     this.#table = table;
@@ -269,11 +283,14 @@ class Tally {
     this.#progress = progress;
   }
 
-  add(done: { computed: number; skipped: number; failures: readonly { code: string }[] }): void {
+  add(done: BatchResult, mode: Batch['mode']): void {
     this.computed += done.computed;
     this.failed += done.failures.length;
     this.settled += done.computed + done.skipped + done.failures.length;
-    for (const { code } of done.failures) this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1);
+    for (const { code } of done.failures) {
+      const { keys, keptOldRows } = this.#failures.get(code) ?? { keys: 0, keptOldRows: 0 };
+      this.#failures.set(code, { keys: keys + 1, keptOldRows: keptOldRows + (mode === 'replace' ? 1 : 0) });
+    }
     this.#progress?.({
       table: this.#table,
       computed: this.computed,
@@ -283,10 +300,13 @@ class Tally {
   }
 
   findings(run: string): readonly Finding[] {
-    return [...this.#failures].map(([code, count]) =>
+    const list = `Run \`varve jobs list ${this.#table}\` to see each key and its error, then \`varve jobs retry ${this.#table}\`.`;
+    return [...this.#failures].map(([code, { keys, keptOldRows }]) =>
       refusal(code as Finding['code'], this.#table, {
-        detail: { keys: count, run },
-        hint: `Run \`varve jobs list ${this.#table}\` to see each key and its error, then \`varve jobs retry ${this.#table}\`.`,
+        // A key that was stale still has the row from before: old, but whole.
+        detail: { keys, ...(keptOldRows === 0 ? {} : { keptOldRows }), run },
+        hint:
+          keptOldRows === 0 ? list : `${list} Keys that were computed before keep their old rows until then.`,
       }),
     );
   }

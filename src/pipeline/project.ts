@@ -14,6 +14,8 @@ export interface ProjectConfig {
   /** The store used when `--store` names none; may be left out where there is one. */
   readonly defaultStore?: string;
   readonly pipelines?: readonly Pipeline[];
+  /** The folder below which makes read files through `ctx.files`, from the configuration's own. Default: that one. */
+  readonly filesFolder?: string;
 }
 
 /** Gives the configuration its type; the value is returned unchanged. */

@@ -48,7 +48,7 @@ function reference(fields: ReferenceFields): AnyReference {
     unique: () => reference({ ...fields, isUnique: true }),
     from: (fills: Readonly<Record<string, ColumnReference>>) => reference({ ...fields, fills }),
   };
-  return Object.freeze({ kind: 'reference' as const, ...fields, ...methods }) as unknown as AnyReference;
+  return Object.freeze({ kind: 'reference' as const, ...fields, ...methods });
 }
 
 /** A plain table as a reference: not renamed, not optional. */

@@ -11,7 +11,7 @@
  * The way is always a foreign key's column map or one that is written out; equal names mean nothing.
  */
 import { definitionError } from './definition-error.ts';
-import type { DeclaredKey } from './build-spec.ts';
+import type { DeclaredKey } from './declared-key.ts';
 import type { ForeignKeySpec, Origin, ReadSpec } from './spec.ts';
 import type { ColumnReference, Read, ReadSource, AnyTable } from './table.ts';
 

@@ -8,7 +8,7 @@
  * | part | its master's unit |
  */
 import { nearestName, refusal, type Finding, type JsonObject } from '../base/index.ts';
-import { isStoreError, sql, type Queryable, type Row } from '../store/index.ts';
+import { isStoreError, sql, type Queryable } from '../store/index.ts';
 import { encodeKey } from './encode-row.ts';
 import type { Key } from './key-source.ts';
 import type { Relation, Relations } from './relation.ts';
@@ -65,7 +65,7 @@ export async function askUnit(
   const picked = Object.fromEntries(relation.spec.sourceKey.map((column) => [column, key[column]]));
   try {
     const columns = sql.join(relation.spec.sourceKey.map((column) => sql`k.${sql.id(column)}`));
-    const [row] = await store.query<Row>(
+    const [row] = await store.query(
       sql`select ${columns} from (${keysRecordset(relation.spec, [picked])}) k`,
     );
     return { status: 'ok', relation, key: row ?? picked };

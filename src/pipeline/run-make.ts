@@ -41,6 +41,8 @@ export type MakeOutcome = MadeRows | MakeFailure;
 export interface MakeCall {
   readonly key: Key;
   readonly call: () => unknown;
+  /** Called when its time is over, so that what it still waits for can end too. */
+  readonly expire: () => void;
 }
 
 /** Calls the makes of a batch, one after the other, each within its time. */
@@ -82,15 +84,14 @@ function callSynchronously(
       const call = calls[outcomes.length];
       if (call === undefined) return undefined;
       startedAtMs = performance.now();
-      let value: unknown;
       try {
-        value = call.call();
+        const value = call.call();
+        if (isWaiting(value)) return { value, startedAtMs };
+        // A generator runs, and can throw, while it is read.
+        outcomes.push(collect(table, call.key, syncPieces(value), startedAtMs));
       } catch (error) {
         outcomes.push(failure(error));
-        continue;
       }
-      if (isWaiting(value)) return { value, startedAtMs };
-      outcomes.push(collect(table, call.key, syncPieces(table.spec, value), startedAtMs));
     }
     return undefined;
   };
@@ -99,7 +100,10 @@ function callSynchronously(
   } catch (error) {
     if (!isTimeout(error)) throw error;
     // A little under the limit, for the timer's own grain.
-    if (performance.now() - startedAtMs > timeoutMs * 0.95) outcomes.push(timedOut(table));
+    if (performance.now() - startedAtMs > timeoutMs * 0.95) {
+      calls[outcomes.length]?.expire();
+      outcomes.push(timedOut(table));
+    }
     return undefined;
   }
 }
@@ -131,9 +135,12 @@ async function awaitMade(
 ): Promise<MakeOutcome> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<MakeOutcome>((resolve) => {
-    timer = setTimeout(() => resolve(timedOut(table)), timeoutMs);
+    timer = setTimeout(() => {
+      call.expire();
+      resolve(timedOut(table));
+    }, timeoutMs);
   });
-  const made = settle(table, pending.value).then(
+  const made = settle(pending.value).then(
     (pieces) => collect(table, call.key, pieces, pending.startedAtMs),
     failure,
   );
@@ -144,21 +151,18 @@ async function awaitMade(
   }
 }
 
-async function settle(table: AnyTable, value: unknown): Promise<readonly unknown[]> {
+async function settle(value: unknown): Promise<readonly unknown[]> {
   if (typeof value === 'object' && value !== null && Symbol.asyncIterator in value) {
     const pieces: unknown[] = [];
     for await (const piece of value as AsyncIterable<unknown>) pieces.push(piece);
     return pieces;
   }
-  return syncPieces(table.spec, await (value as PromiseLike<unknown>));
+  return syncPieces(await value);
 }
 
 /** A single row, or all that an iterable gives. */
-function syncPieces(_spec: TableSpec, value: unknown): readonly unknown[] {
-  if (typeof value === 'object' && value !== null && Symbol.iterator in value) {
-    return [...(value as Iterable<unknown>)];
-  }
-  return [value];
+function syncPieces(value: unknown): readonly unknown[] {
+  return isIterable(value) ? [...value] : [value];
 }
 
 function failure(error: unknown): MakeFailure {
@@ -166,8 +170,17 @@ function failure(error: unknown): MakeFailure {
     return { status: 'failed', code: error.code, message: error.message, stack: error.stack ?? null };
   }
   return error instanceof Error
-    ? { status: 'failed', code: 'make_failed', message: error.message, stack: error.stack ?? null }
-    : { status: 'failed', code: 'make_failed', message: String(error), stack: null };
+    ? { status: 'failed', code: 'make_failed', message: textOf(error.message), stack: textOf(error.stack) }
+    : { status: 'failed', code: 'make_failed', message: textOf(error), stack: null };
+}
+
+/** Whatever was thrown as text; an object may have none. */
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return 'the make threw a value that has no text';
+  }
 }
 
 function timedOut(table: AnyTable): MakeFailure {
@@ -223,21 +236,7 @@ function collectPiece(
   const { parts: partRows, ...columns } = piece;
   const isRow = partRows === undefined || Object.keys(columns).length > 0;
   const fault = isRow ? collectRow(table, key, columns, rows) : undefined;
-  if (fault !== undefined) return fault;
-  for (const [label, list] of Object.entries(
-    (partRows ?? {}) as Readonly<Record<string, Iterable<unknown>>>,
-  )) {
-    const part = table.definition.parts.find(({ spec }) => spec.name === table.spec.parts[label]);
-    if (part === undefined) {
-      return refused('make_returned_wrong_type', `${table.spec.name} has no part "${label}"`);
-    }
-    const partList = (parts[label] ??= []);
-    for (const item of list) {
-      const wrong = collectRow(part, key, item as Readonly<Record<string, unknown>>, partList);
-      if (wrong !== undefined) return wrong;
-    }
-  }
-  return undefined;
+  return fault ?? collectParts(table, key, partRows ?? {}, parts);
 }
 
 function collectRow(
@@ -250,6 +249,40 @@ function collectRow(
   if ('status' in row) return row;
   rows.push(row.values);
   return undefined;
+}
+
+function collectParts(
+  table: AnyTable,
+  key: Key,
+  partRows: unknown,
+  parts: Record<string, MadeValues[]>,
+): MakeFailure | undefined {
+  const { spec, definition } = table;
+  if (typeof partRows !== 'object' || partRows === null) {
+    return refused('make_returned_wrong_type', `${spec.name}: \`parts\` is no object of lists by part name`);
+  }
+  for (const [label, list] of Object.entries(partRows)) {
+    const part = definition.parts.find((candidate) => candidate.spec.name === spec.parts[label]);
+    if (part === undefined) return refused('make_returned_wrong_type', `${spec.name} has no part "${label}"`);
+    if (!isIterable(list))
+      return refused('make_returned_wrong_type', `${part.spec.name}: the rows are no list`);
+    const encoded = (parts[label] ??= []);
+    for (const item of list) {
+      if (typeof item !== 'object' || item === null) {
+        return refused(
+          'make_returned_wrong_type',
+          `${part.spec.name}: a row is no object but a ${typeof item}`,
+        );
+      }
+      const fault = collectRow(part, key, item as Readonly<Record<string, unknown>>, encoded);
+      if (fault !== undefined) return fault;
+    }
+  }
+  return undefined;
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value;
 }
 
 /** Columns that a make returns: all but the key it was called for and what varve fills. */
@@ -284,6 +317,17 @@ function shapeOf(table: AnyTable, key: Key): readonly MadeColumn[] {
   return shape;
 }
 
+/** A key's value as the store gave it and as a make returned it: `1n` and `1` are the same key. */
+function isSameValue(own: unknown, returned: unknown): boolean {
+  if (Object.is(own, returned)) return true;
+  if (own instanceof Uint8Array) return returned instanceof Uint8Array && Buffer.compare(own, returned) === 0;
+  return isSimple(own) && isSimple(returned) && own.toString() === returned.toString();
+}
+
+function isSimple(value: unknown): value is string | number | bigint | boolean {
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
+}
+
 function encodeRow(
   table: AnyTable,
   key: Key,
@@ -303,7 +347,7 @@ function encodeRow(
     const value = columns[name];
     if (name in values || value === undefined) continue;
     if (Object.hasOwn(key, name)) {
-      if (Object.is(key[name], value) || String(key[name]) === String(value)) continue;
+      if (isSameValue(key[name], value)) continue;
       return refused(
         'make_returned_another_key',
         `${spec.name}.${name}: the make returned a row of another key`,

@@ -166,12 +166,15 @@ function versions(worlds: readonly World[], { key, at }: VersionFilter): Sql {
   return at === undefined ? all : sql`select * from (${all}) a where ${validAt(at)}`;
 }
 
-/** A run's own results count from its start, and what it replaced does not count at its end, whatever the clocks say. */
+/**
+ * A run's own results count from its start, and what it replaced does not count at its end, whatever the clocks say.
+ * What a migration attributed to that run later counts from its new structure's start.
+ */
 function validAt({ at, run }: Moment): Sql {
   const began = sql`since_at is null or since_at <= ${at}::timestamptz`;
   const stands = sql`until_at is null or until_at > ${at}::timestamptz`;
   if (run === null) return sql`(${began}) and (${stands})`;
-  return sql`(${began} or since_run = ${run}) and (${stands}) and until_run is distinct from ${run}`;
+  return sql`(${began} or (since_run = ${run} and origin = 'computed')) and (${stands}) and until_run is distinct from ${run}`;
 }
 
 function past({ generation, relation }: World, key: Key | undefined): Sql {
@@ -184,7 +187,7 @@ function past({ generation, relation }: World, key: Key | undefined): Sql {
       greatest(${generation.sinceAt}::timestamptz, r.started_at,
         lag(s.superseded_at) over (partition by s.key_hash order by s.id)) as since_at, r.name as since_run,
       s.superseded_at as until_at, s.superseded_by as until_run, s.reason as ended,
-      s.spec, s.inputs, s.output, s.duration_us
+      s.spec, s.inputs, s.output, s.duration_us, p.origin
     from varve.superseded s
     left join varve.computation_spec p on p.id = s.spec left join varve.run r on r.id = p.run
     where s.relation = ${generation.id} and ${only}`;
@@ -207,7 +210,7 @@ function standing({ generation, relation, relations }: World, key: Key | undefin
         (select max(s.superseded_at) from varve.superseded s
           where s.relation = ${generation.id} and s.key_hash = t.key_hash)) as since_at, r.name as since_run,
       ${generation.untilAt}::timestamptz as until_at, ${generation.untilRun}::text as until_run,
-      ${retired ? 'structure' : null}::text as ended, c.spec, c.inputs, c.output, c.duration_us
+      ${retired ? 'structure' : null}::text as ended, c.spec, c.inputs, c.output, c.duration_us, p.origin
     from (select t.*, ${keyHash(sql`t`, spec.sourceKey)} as key_hash
       from (select distinct ${unit} from ${tableId(relation.placement)} t ${asked}) t) t
     left join varve.computation c on c.relation = ${generation.id} and c.key_hash = t.key_hash

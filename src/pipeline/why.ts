@@ -337,13 +337,14 @@ async function rowsOf(
 ): Promise<{ readonly keys: readonly JsonObject[]; readonly count: number }> {
   const target = relationOf(relations, read.table);
   const plan = readPlan(spec, relations);
-  const columns = sql.join(target.spec.primaryKey.map((column) => sql`x.${sql.id(column)}`));
+  const { primaryKey } = target.spec;
+  const columns = sql.join(primaryKey.map((column) => sql`x.${sql.id(column)}`));
   const rows = await store.query(sql`
     select ${columns}, count(*) over () as "#count"
     from (${keysRecordset(spec, [key])}) k ${plan.joins} join ${tableId(target.placement)} x on ${matches(read, plan.aliasByRead)}
     order by ${columns} limit ${keyLimit}`);
   return {
-    keys: rows.map(({ '#count': _, ...row }) => encodeKey(row)),
+    keys: rows.map((row) => encodeKey(Object.fromEntries(primaryKey.map((column) => [column, row[column]])))),
     count: Number(rows[0]?.['#count'] ?? 0n),
   };
 }

@@ -77,19 +77,36 @@ export async function insertQueried(
   keys: readonly Key[],
   query: Sql,
 ): Promise<ReadonlySet<number>> {
-  const { spec } = target.relation;
-  const key = recordset(
-    keys.map((each, ordinal) => ({ ...encodeKey(each), [ORDINAL]: ordinal })),
-    [...INTERNAL.slice(0, 1), ...columnTypes(spec, spec.sourceKey)],
+  const batch = keyBatch(target.relation.spec, keys);
+  const made = queriedRows(target, keys, query);
+  const rows = await store.query<{ ordinal: number }>(insertStatement(target, batch, made, []));
+  return new Set(rows.map(({ ordinal }) => ordinal));
+}
+
+/** Keys alone, for rows that come from a query; `only` keeps some of them under their ordinals. */
+function keyBatch(spec: TableSpec, keys: readonly Key[], only?: ReadonlySet<number>): Sql {
+  const rows = keys.flatMap((key, ordinal) =>
+    only?.has(ordinal) === false
+      ? []
+      : [{ ...encodeKey(key), [ORDINAL]: ordinal, [DURATION]: 0, [INPUTS]: null }],
   );
+  return recordset(rows, [...INTERNAL, ...columnTypes(spec, spec.sourceKey)]);
+}
+
+/** The rows that a query gives for these keys; a key of which it gives one row twice has none, and so fails. */
+function queriedRows(target: WriteTarget, keys: readonly Key[], query: Sql): Sql {
+  const { spec } = target.relation;
   const same = spec.sourceKey.map((column) => sql`q.${sql.id(column)} = b.${sql.id(column)}`);
   const columns = madeColumns(spec, spec.sourceKey).map((column) => sql`q.${sql.id(column)}`);
-  const own = spec.sourceKey.map((column) => sql`b.${sql.id(column)}`);
-  const batch = sql`select b.${sql.id(ORDINAL)}, 0 as ${sql.id(DURATION)}, null::bytea as ${sql.id(INPUTS)},
-    ${sql.join([...own, ...columns])}
-    from (${key}) b join (${queryOverReads(spec, target.relations, query)}) q on ${sql.join(same, sql` and `)}`;
-  const rows = await store.query<{ ordinal: number }>(insertStatement(target, batch, undefined, []));
-  return new Set(rows.map(({ ordinal }) => ordinal));
+  const own = spec.primaryKey
+    .filter((column) => !spec.sourceKey.includes(column))
+    .map((column) => sql`q.${sql.id(column)}`);
+  const ordinal = sql`b.${sql.id(ORDINAL)}`;
+  return sql`select * from (
+    select r.*, max(r."#times") over (partition by r.${sql.id(ORDINAL)}) as "#most" from (
+      select ${sql.join([ordinal, ...columns])}, count(*) over (partition by ${sql.join([ordinal, ...own])}) as "#times"
+      from (${keyBatch(spec, keys)}) b join (${queryOverReads(spec, target.relations, query)}) q on ${sql.join(same, sql` and `)}) r) a
+    where a."#most" = 1`;
 }
 
 /** The definition's SELECT with its declared reads in scope under their names. */
@@ -101,44 +118,62 @@ export function queryOverReads(spec: TableSpec, relations: Relations, query: Sql
   return reads.length === 0 ? query : sql`with ${sql.join(reads)} ${query}`;
 }
 
-/** Replaces the results of stale keys: the old ones go to history whole; returns the ordinals that were replaced. */
+/** What became of stale keys; those in neither set have inputs that moved, or no rows. */
+export interface Replaced {
+  readonly replaced: ReadonlySet<number>;
+  /** Someone else was first: their results are those of the present already. */
+  readonly upToDate: ReadonlySet<number>;
+}
+
+/** Replaces the results of stale keys in place, so that rows below keep what they refer to; the old ones go to history whole. */
 export async function replaceComputed(
   transaction: Queryable,
   target: WriteTarget,
   computed: readonly ComputedKey[],
   run: string,
-): Promise<ReadonlySet<number>> {
-  const { relation } = target;
-  const fresh = await stillCurrent(transaction, target, computed);
-  const valid = computed.filter((_, ordinal) => fresh.has(ordinal));
-  if (valid.length === 0) return fresh;
+): Promise<Replaced> {
+  const { relation, relations } = target;
+  const { spec } = relation;
+  const found = await compareStored(transaction, target, batchRecordset(spec, computed));
+  const valid = computed.filter((_, ordinal) => found.replaced.has(ordinal));
+  if (valid.length === 0) return found;
   const keys = keysRecordset(
-    relation.spec,
+    spec,
     valid.map(({ key }) => key),
   );
+  const batch = batchRecordset(spec, valid);
   await archive(transaction, target, keys, 'recomputed', run);
-  for (const table of tablesOf(relation, target.relations)) await upsert(transaction, target, table, valid);
-  await transaction.execute(computationUpdate(target, valid));
+  await upsert(transaction, target, batch, isSingle(spec) ? undefined : madeRecordset(spec, valid));
+  for (const part of partsOf(relation, relations)) await upsertPart(transaction, target, part, batch, valid);
+  await transaction.execute(computationUpdate(target, batch));
   await transaction.execute(recordReads(relation, target.specId, sql`select * from (${keys}) f`, valid));
-  return fresh;
+  return found;
 }
 
-/** Takes the results of stale keys of a `query` out of the table, into history. */
-export async function removeComputed(
+/** The same with the rows of a query, which runs once. */
+export async function replaceQueried(
   transaction: Queryable,
-  { relation, relations }: Pick<WriteTarget, 'relation' | 'relations'>,
+  target: WriteTarget,
   keys: readonly Key[],
-  options: { readonly reason: 'recomputed' | 'deleted'; readonly run: string },
-): Promise<void> {
-  const set = keysRecordset(relation.spec, keys);
-  await archive(transaction, { relation, relations }, set, options.reason, options.run);
-  for (const table of tablesOf(relation, relations).toReversed()) {
-    const same = relation.spec.sourceKey.map((column) => sql`t.${sql.id(column)} = k.${sql.id(column)}`);
-    await transaction.execute(sql`delete from ${tableId(table.relation.placement)} t using (${set}) k
-      where ${sql.join(same, sql` and `)}`);
-  }
-  await transaction.execute(sql`delete from varve.computation c using (${set}) k
-    where c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`k`, relation.spec.sourceKey)}`);
+  { query, run }: { readonly query: Sql; readonly run: string },
+): Promise<Replaced> {
+  const { spec } = target.relation;
+  await transaction.execute(sql`drop table if exists pg_temp.varve_made`);
+  await transaction.execute(
+    sql`create temporary table varve_made on commit drop as ${queriedRows(target, keys, query)}`,
+  );
+  const made = sql`select * from pg_temp.varve_made`;
+  const rows = await transaction.query<{ ordinal: number }>(
+    sql`select distinct ${sql.id(ORDINAL)} as ordinal from (${made}) m`,
+  );
+  const present = new Set(rows.map(({ ordinal }) => ordinal));
+  const found = await compareStored(transaction, target, keyBatch(spec, keys, present));
+  if (found.replaced.size === 0) return found;
+  const batch = keyBatch(spec, keys, found.replaced);
+  await archive(transaction, target, batch, 'recomputed', run);
+  await upsert(transaction, target, batch, made);
+  await transaction.execute(computationUpdate(target, batch));
+  return found;
 }
 
 /** Copies results to history: rows of the table and its parts, and how they were computed. */
@@ -397,7 +432,7 @@ function recordReads(relation: Relation, specId: number, from: Sql, computed: re
       (relation, key_hash, spec, ordinal, subject, declared, columns, keys, row_count, digest)
     select ${relation.id}, ${keyHash(sql`f`, relation.spec.sourceKey)}, ${specId}, b.n, b.subject, b.declared, b.columns,
       nullif(b.keys, 'null'::jsonb), b.count, b.digest
-    from (${from}) f join (${recordset(rows as readonly Record<string, Json>[], columns)}) b on b.${sql.id(ORDINAL)} = f.${sql.id(ORDINAL)}`;
+    from (${from}) f join (${recordset(rows, columns)}) b on b.${sql.id(ORDINAL)} = f.${sql.id(ORDINAL)}`;
 }
 
 function names(spec: TableSpec): Sql {
@@ -431,52 +466,74 @@ function tablesOf(
   return [{ label: undefined, relation }, ...partsOf(relation, relations)];
 }
 
-async function stillCurrent(
-  transaction: Queryable,
-  target: WriteTarget,
-  computed: readonly ComputedKey[],
-): Promise<ReadonlySet<number>> {
-  const plan = readPlan(target.relation.spec, target.relations);
-  const rows = await transaction.query<{ ordinal: number }>(sql`
-    with batch as materialized (${batchRecordset(target.relation.spec, computed)})
-    select ok.${sql.id(ORDINAL)} as ordinal from (${okRows(target, plan)}) ok`);
-  return new Set(rows.map(({ ordinal }) => ordinal));
+async function compareStored(transaction: Queryable, target: WriteTarget, batch: Sql): Promise<Replaced> {
+  const { relation, relations, specId } = target;
+  const { spec } = relation;
+  const rows = await transaction.query<{ ordinal: number; is_present: boolean }>(sql`
+    with batch as materialized (${batch})
+    select ok.${sql.id(ORDINAL)} as ordinal, exists (
+      select from varve.computation c join varve.computation_spec s on s.id = c.spec, varve.computation_spec own
+      where c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`ok`, spec.sourceKey)} and own.id = ${specId}
+        and c.inputs = ok.present_ and s.code = own.code and s.reads = own.reads) as is_present
+    from (${okRows(target, readPlan(spec, relations))}) ok`);
+  const ordinals = (present: boolean) =>
+    new Set(rows.filter((row) => row.is_present === present).map(({ ordinal }) => ordinal));
+  return { replaced: ordinals(false), upToDate: ordinals(true) };
 }
 
 async function upsert(
   transaction: Queryable,
   target: WriteTarget,
-  table: PartRelation | { label: undefined; relation: Relation },
+  batch: Sql,
+  made: Sql | undefined,
+): Promise<void> {
+  const { relation, relations } = target;
+  const plan = readPlan(relation.spec, relations);
+  const rows = sql`with batch as (${batch}), ok as (${okRows(target, plan)}) ${rowsToInsert(relation.spec, plan, made)}`;
+  await upsertRows(transaction, relation, { sourceKey: relation.spec.sourceKey, batch, rows });
+}
+
+async function upsertPart(
+  transaction: Queryable,
+  { relation }: WriteTarget,
+  part: PartRelation,
+  batch: Sql,
   computed: readonly ComputedKey[],
 ): Promise<void> {
-  const { spec } = target.relation;
-  const own = table.relation.spec;
-  const batch = batchRecordset(spec, computed);
-  const plan = readPlan(spec, target.relations);
-  const made = isSingle(spec) ? undefined : madeRecordset(spec, computed);
-  const rows =
-    table.label === undefined
-      ? sql`with batch as (${batch}), ok as (${okRows(target, plan)}) ${rowsToInsert(spec, plan, made)}`
-      : sql`with fresh as (${batch}) ${partRows(table.relation, spec.sourceKey, partRecordset(table.relation, table.label, spec.sourceKey, computed))}`;
-  const id = tableId(table.relation.placement);
-  const same = own.primaryKey.map((column) => sql`n.${sql.id(column)} = t.${sql.id(column)}`);
-  const key = spec.sourceKey.map((column) => sql`k.${sql.id(column)} = t.${sql.id(column)}`);
-  if (own.primaryKey.length > spec.sourceKey.length) {
+  const { sourceKey } = relation.spec;
+  const recordset = partRecordset(part.relation, part.label, sourceKey, computed);
+  const rows = sql`with fresh as (${batch}) ${partRows(part.relation, sourceKey, recordset)}`;
+  await upsertRows(transaction, part.relation, { sourceKey, batch, rows });
+}
+
+async function upsertRows(
+  transaction: Queryable,
+  { spec, placement }: Relation,
+  {
+    sourceKey,
+    batch,
+    rows,
+  }: { readonly sourceKey: readonly string[]; readonly batch: Sql; readonly rows: Sql },
+): Promise<void> {
+  const id = tableId(placement);
+  const same = spec.primaryKey.map((column) => sql`n.${sql.id(column)} = t.${sql.id(column)}`);
+  const key = sourceKey.map((column) => sql`k.${sql.id(column)} = t.${sql.id(column)}`);
+  if (spec.primaryKey.length > sourceKey.length) {
     await transaction.execute(sql`delete from ${id} t using (${batch}) k
       where ${sql.join(key, sql` and `)} and not exists (select from (${rows}) n where ${sql.join(same, sql` and `)})`);
   }
-  const rest = own.columns.map(({ name }) => name).filter((name) => !own.primaryKey.includes(name));
+  const rest = spec.columns.map(({ name }) => name).filter((name) => !spec.primaryKey.includes(name));
   const set = rest.map((column) => sql`${sql.id(column)} = excluded.${sql.id(column)}`);
-  await transaction.execute(sql`insert into ${id} (${names(own)}) ${rows}
-    on conflict (${sql.join(own.primaryKey.map((column) => sql.id(column)))})
+  await transaction.execute(sql`insert into ${id} (${names(spec)}) ${rows}
+    on conflict (${sql.join(spec.primaryKey.map((column) => sql.id(column)))})
     do ${set.length === 0 ? sql`nothing` : sql`update set ${sql.join(set)}`}`);
 }
 
-function computationUpdate(target: WriteTarget, computed: readonly ComputedKey[]): Sql {
+function computationUpdate(target: WriteTarget, batch: Sql): Sql {
   const { relation, relations, specId } = target;
   const { spec } = relation;
   const plan = readPlan(spec, relations);
-  return sql`with batch as (${batchRecordset(spec, computed)}), ok as (${okRows(target, plan)})
+  return sql`with batch as (${batch}), ok as (${okRows(target, plan)})
     insert into varve.computation (relation, spec, duration_us, key_hash, inputs, output)
     select ${relation.id}, ${specId}, ok.${sql.id(DURATION)}, ${keyHash(sql`ok`, spec.sourceKey)}, ok.present_,
       ${outputOf(relation, relations, sql`ok`)}

@@ -134,7 +134,7 @@ function toEdge(
     name,
     from: from.table,
     to: to.table,
-    columns: Object.fromEntries(columns),
+    columns: Object.fromEntries(columns.map(([child, parent]): [string, string] => [child, parent])),
     kind: primary ? 'primary' : 'secondary',
     nullable,
     indexed,

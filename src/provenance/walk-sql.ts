@@ -23,6 +23,7 @@
  * Row identity is `(tableoid, ctid)`: stable within the statement's snapshot, there without any key, and comparable for
  * every type of column.
  */
+import { VarveError } from '../base/index.ts';
 import { sql, type Sql } from '../store/index.ts';
 import type { GraphEdge, GraphTable } from './graph.ts';
 import { isCircle, type Arc, type Walk } from './walk.ts';
@@ -109,8 +110,11 @@ function createLayout(walk: Walk, checks: readonly PartCheck[]): Layout {
 
 function tableOf(walk: Walk, table: string): GraphTable {
   const found = walk.graph.tables.get(table);
-  if (found === undefined) throw new TypeError(`${table} is not in the graph it was found in`);
-  return found;
+  if (found !== undefined) return found;
+  throw new VarveError('internal', {
+    detail: { table },
+    hint: 'Report this: a walk names a table that its graph does not have.',
+  });
 }
 
 function relation(layout: Layout, table: string): Sql {

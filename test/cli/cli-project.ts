@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { main } from '../../src/cli/main.ts';
+import { main, type MainParts } from '../../src/cli/main.ts';
 import {
   createTables,
   definitionsOf,
@@ -36,6 +37,7 @@ export interface CliProject extends AsyncDisposable {
 export async function createCliProject(
   files: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>> = {},
+  parts: MainParts = {},
 ): Promise<CliProject> {
   await mkdir('.cache', { recursive: true });
   const dir = await mkdtemp(path.resolve('.cache', 'cli-'));
@@ -51,7 +53,7 @@ export async function createCliProject(
         ...given,
         env: { VARVE_ACTOR: 'ada', ...env, ...given.env },
       });
-      const exit = await main(argv, captured.io);
+      const exit = await main(argv, captured.io, parts);
       const stdout = captured.stdout();
       return {
         exit,
@@ -71,6 +73,11 @@ export function normalised(text: string, dir = '/no/such/folder'): string {
     .replaceAll(
       /varve:\/\/run\/[0-9TZ:-]+\.(?<rest>[^"\s]+?)\.[0-9a-f]{8}/gu,
       'varve://run/<time>.$<rest>.<id>',
+    )
+    .replaceAll(` on ${hostname()}`, ' on <host>')
+    .replaceAll(/\b[0-9a-f]{40}\b/gu, '<commit>')
+    .replaceAll(/(PIPE-MIG)-\d{4}-\d\d-\d\d(?=-\d\d)/gu, (id) =>
+      id.endsWith('2026-03-01') || id.endsWith('2026-03-02') ? id : 'PIPE-MIG-<day>',
     )
     .replaceAll(/sha256:[0-9a-f]{64}/gu, 'sha256:<digest>')
     .replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00(?::00)?)/gu, '<time>')

@@ -368,28 +368,6 @@ withStores('enforced reads', (given) => {
     expect(seen).toEqual([new Set(['Ada']), new Set(['Bob']), new Set(['Ada']), new Set(['Bob'])]);
   });
 
-  it('gives the inputs of the key in one statement, and the same digests for the same rows', async () => {
-    const inputsOf = (mouse: number, session: string) =>
-      given.store.transaction({}, async (transaction) => {
-        await reads.run(transaction, { mouse, session }, () => Promise.resolve(1));
-        return reads.declaredInputs(transaction);
-      });
-    const first = await inputsOf(1, 'a');
-    expect(first.map(({ read, rowCount }) => [read, rowCount])).toEqual([
-      ['session', 1],
-      ['mouse', 1],
-      ['allSessions', 2],
-      ['strain', 1],
-      ['rule', 2],
-    ]);
-    expect(first.every(({ digest }) => digest.length === 32)).toBe(true);
-    const second = await inputsOf(1, 'b');
-    expect(second[0]?.digest).not.toEqual(first[0]?.digest);
-    expect(second.slice(1)).toEqual(first.slice(1));
-    const none = await inputsOf(7, 'a');
-    expect(none.map(({ rowCount }) => rowCount)).toEqual([0, 0, 0, 0, 2]);
-  });
-
   it('uses the index of the real table for the key in hand', async () => {
     const { store } = given;
     const big = await createLab(store, await given.freshSchema());

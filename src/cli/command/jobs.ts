@@ -13,7 +13,7 @@ import {
 import type { Queryable, Store } from '../../store/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
-import { countText, tableText, type CommandResult, type Style } from '../output.ts';
+import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
 import { openProjectWorld, type WorldAccess } from '../project-world.ts';
 import { findSpec, isFinding } from '../table-argument.ts';
 import { refusedResult } from '../walk-output.ts';
@@ -76,7 +76,7 @@ async function change(
   const { store, relations } = chosen;
   if (wanted.question !== undefined && !(await context.confirm(wanted.question))) return keptResult();
   const changed = await wanted.apply(store, relations);
-  const keys = `${countText(changed)} ${changed === 1 ? 'key' : 'keys'}`;
+  const keys = countOf(changed, 'key');
   return { status: 'ok', fields: { changed }, text: () => `${wanted.said(keys)}.` };
 }
 

@@ -9,8 +9,9 @@ import {
 } from '../../pipeline/index.ts';
 import type { Sql } from '../../store/index.ts';
 import { withExamples, type Act } from '../command.ts';
+import { filesFolderOf } from '../config.ts';
 import type { Context } from '../context.ts';
-import { readKeyCondition } from '../key-condition.ts';
+import { readKeyCondition } from '../where-argument.ts';
 import { readCount } from '../number-argument.ts';
 import { countText, tableText, type CommandResult, type Style } from '../output.ts';
 import type { Progress } from '../progress.ts';
@@ -77,7 +78,7 @@ async function optionsOf(world: ProjectWorld, context: Context): Promise<Populat
   return {
     definitions: world.definitions,
     environment: world.environment,
-    projectFolder: world.project.dir,
+    projectFolder: filesFolderOf(world.project),
     codeByTable: await world.codeByTable(),
     signal: context.signal,
     log: context.say,

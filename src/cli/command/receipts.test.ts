@@ -6,7 +6,6 @@ import { capturedIo } from '../../../test/cli/captured-io.ts';
 import { plannedDouble, runnerOptions } from '../../../test/migration/fixture.ts';
 import { applyMigration, type RunnerOptions } from '../../migration/index.ts';
 import { embeddedStore, installCatalog, readCatalogFiles } from '../../store/postgres/index.ts';
-import { COMMANDS } from '../command-table.ts';
 import { main } from '../main.ts';
 
 describe('varve status and varve receipts', () => {
@@ -44,7 +43,7 @@ describe('varve status and varve receipts', () => {
 
   async function varve(...argv: readonly string[]): Promise<readonly [number, string, string]> {
     const captured = capturedIo({ workingDir: dir });
-    const exit = await main(argv, captured.io, COMMANDS);
+    const exit = await main(argv, captured.io);
     return [exit, captured.stdout(), captured.stderr()];
   }
 

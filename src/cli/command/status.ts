@@ -1,33 +1,77 @@
 import type { Command } from 'commander';
-import { join } from 'node:path';
-import { readStatus, type MigrationStatus } from '../../migration/index.ts';
+import type { MigrationState, MigrationStatus } from '../../migration/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { tableText, type CommandResult, type Style } from '../output.ts';
+import { migrationsRoot } from '../runner.ts';
 
 /** `varve status` */
 export function register(command: Command, act: Act): void {
-  withExamples(command, ['varve status', 'varve status --env prod --json']).action(act(run));
+  withExamples(command, ['varve status', 'varve status --env stage --json']).action(act(run));
 }
 
 async function run(context: Context): Promise<CommandResult> {
-  const root = join((await context.project()).dir, 'migrations');
-  const status = await readStatus({ store: await context.store(), root, environment: context.options.env });
-  return { status: 'ok', fields: { ...status }, text: (style) => statusText(style, status) };
+  const { dir } = await context.project();
+  // A database that nothing was deployed to has a status too: everything is pending.
+  const store = await context.store();
+  const { readStatus } = await import('../../migration/index.ts');
+  const status = await readStatus({ store, root: migrationsRoot(dir), environment: context.options.env });
+  return {
+    status: 'ok',
+    findings: status.migrations.flatMap(({ migrationId, findings }) =>
+      findings.map((finding) => ({
+        ...finding,
+        severity: 'warning' as const,
+        subject: subjectIn(migrationId, finding.subject),
+      })),
+    ),
+    fields: {
+      environment: status.environment,
+      migrations: status.migrations.map(({ migrationId, status: state, runId, at, drifted }) => ({
+        migrationId,
+        status: state,
+        runId: runId ?? null,
+        at: at ?? null,
+        drifted,
+      })),
+      unfinished: status.unfinished,
+    },
+    text: (style) => statusText(style, status),
+  };
 }
 
-function statusText(style: Style, { migrations, unfinished }: MigrationStatus): string {
-  if (migrations.length === 0) return 'no migrations';
-  const rows = migrations.map(({ migrationId, status, drifted, at }) => [
-    migrationId,
-    drifted ? `${status}, files changed since` : status,
-    at ?? '',
-  ]);
-  const table = tableText(style, [{ head: 'migration' }, { head: 'status' }, { head: 'last run' }], rows);
-  const open = unfinished.map(
-    ({ migrationId, direction, phase, since, runId }) =>
-      `${style('yellow', 'unfinished')}  ${migrationId}  ${direction}, ${phase} since ${since}  ${runId}`,
+function subjectIn(migrationId: string, subject: string): string {
+  return subject === migrationId ? subject : `${migrationId}/${subject}`;
+}
+
+function statusText(style: Style, { environment, migrations, unfinished }: MigrationStatus): string {
+  if (migrations.length === 0) return `${environment}: there are no migrations.`;
+  const heads = [{ head: 'migration' }, { head: 'status' }, { head: 'last run' }, { head: '' }];
+  const table = tableText(
+    style,
+    heads,
+    migrations.map((state) => [
+      state.migrationId,
+      stateText(style, state),
+      state.at ?? '',
+      state.drifted ? style('red', 'files changed since') : '',
+    ]),
   );
-  const hint = open.length === 0 ? [] : ['Go on with apply or rollback, or settle it with varve recover.'];
-  return [table, ...open, ...hint].join('\n');
+  const open = unfinished.map(
+    ({ migrationId, direction, phase, since }) =>
+      `${style('yellow', 'unfinished')}  ${migrationId} ${direction}, ${phase} since ${since}: run varve apply ${migrationId} to go on, varve recover to undo`,
+  );
+  return [table, ...open].join('\n');
+}
+
+const COLOURS = {
+  pending: 'yellow',
+  applied: 'green',
+  rolled_back: 'cyan',
+  missing: 'red',
+  invalid: 'red',
+} as const satisfies Record<MigrationState['status'], string>;
+
+function stateText(style: Style, { status }: MigrationState): string {
+  return style(COLOURS[status], status.replace('_', ' '));
 }

@@ -1,20 +1,8 @@
-import { refusal } from '../../base/index.ts';
-import {
-  createTables,
-  defaultPlacement,
-  loadRelations,
-  tableId,
-  type TableSpec,
-} from '../../pipeline/index.ts';
+import { refusal, VarveError } from '../../base/index.ts';
+import { createTables, defaultPlacement, loadRelations, type TableSpec } from '../../pipeline/index.ts';
 import { sql, type Queryable } from '../../store/index.ts';
 import { retire } from '../retire.ts';
-import { counts, type OperationVerbs } from './operation.ts';
-
-/** A table that is defined and not there yet. */
-export interface CreateTable {
-  readonly kind: 'create_table';
-  readonly table: string;
-}
+import { counts, type CreateTable, type OperationVerbs } from './operation.ts';
 
 /** Creates empty tables inside the deciding transaction; the way back keeps their rows in history. */
 export const createTable: OperationVerbs<CreateTable> = {
@@ -47,7 +35,11 @@ export const createTable: OperationVerbs<CreateTable> = {
 
 function specOf(tables: readonly TableSpec[], name: string): TableSpec {
   const spec = tables.find((candidate) => candidate.name === name);
-  if (spec === undefined) throw new TypeError(`${name} is not in the set`);
+  if (spec === undefined)
+    throw new VarveError('internal', {
+      detail: { table: name },
+      hint: 'Report this: a bundle names a table it does not hold.',
+    });
   return spec;
 }
 
@@ -57,15 +49,4 @@ async function exists(transaction: Queryable, spec: TableSpec): Promise<boolean>
     select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where n.nspname = ${schema} and c.relname = ${table}) as there`);
   return row?.there === true;
-}
-
-/** How many rows a table holds. */
-export async function countRows(
-  transaction: Queryable,
-  placement: Parameters<typeof tableId>[0],
-): Promise<number> {
-  const [row] = await transaction.query<{ count: bigint }>(
-    sql`select count(*) as count from ${tableId(placement)}`,
-  );
-  return Number(row?.count ?? 0n);
 }

@@ -35,32 +35,49 @@ export function keyColumn(index: number): string {
   return `varve key ${index}`;
 }
 
-/**
- * The companion as a wrapped statement; undefined where the statement's form gives no keys. It returns a row more than
- * once where a join does, and a row of nulls where an outer join found none.
- */
+/** A statement that returns the keys of the rows read. */
+export interface Companion {
+  /** Wrapped. It returns a row more than once where a join does, and a row of nulls where an outer join found none. */
+  readonly statement: Tree;
+  /** `select n`, with how many of its rows count, those that tie with the last one too. */
+  readonly first: Tree | undefined;
+}
+
+/** The companion of a read; undefined where the statement's form gives no keys. */
 export function companionOf(
   read: ReadRelation,
   primaryKey: readonly string[],
   functions: FunctionCatalog,
-): Tree | undefined {
+): Companion | undefined {
   const { owner, scope, alias } = read;
   const names = scope.ctes.map(({ name }) => name);
   if (primaryKey.length === 0 || read.renamesColumns || new Set(names).size < names.length) return undefined;
   const withClause =
     names.length === 0
       ? {}
-      : { withClause: { ctes: scope.ctes.map((cte) => cte.node), recursive: scope.isRecursive } };
-  return node('SelectStmt', {
+      : {
+          withClause: {
+            ctes: scope.ctes.map((cte) => cte.node),
+            ...(scope.isRecursive ? { recursive: true } : {}),
+          },
+        };
+  const limit = limitOf(owner, functions);
+  const statement = selectOf({
     targetList: primaryKey.map((column, index) =>
       node('ResTarget', { name: keyColumn(index), val: columnRef(alias, column) }),
     ),
     fromClause: owner['fromClause'],
     ...(owner['whereClause'] === undefined ? {} : { whereClause: owner['whereClause'] }),
     ...withClause,
-    ...(limitOf(owner, functions) ?? { limitOption: 'LIMIT_OPTION_DEFAULT' }),
-    op: 'SETOP_NONE',
+    ...(limit === undefined ? {} : { sortClause: limit.sortClause }),
   });
+  const first =
+    limit === undefined ? undefined : selectOf({ targetList: [node('ResTarget', { val: limit.count })] });
+  return { statement, first };
+}
+
+function selectOf(fields: Tree): Tree {
+  return node('SelectStmt', { ...fields, limitOption: 'LIMIT_OPTION_DEFAULT', op: 'SETOP_NONE' });
 }
 
 /** The tree with these relations at their places, and names that mention their old schemas shortened. */
@@ -93,6 +110,8 @@ export function columnsNamed(
   columns: readonly string[],
 ): readonly string[] {
   if (read.renamesColumns) return columns;
+  const stars = listOf(read.owner['targetList']).map((target) => fieldsOf(target, 'ResTarget')?.['val']);
+  if (stars.some((star) => namesOf(fieldsOf(star, 'ColumnRef')?.['fields'])[0] === '*')) return columns;
   const named = new Set<string>();
   for (const { type, fields } of nodesBelow({ SelectStmt: select })) {
     if (type === 'JoinExpr') {
@@ -104,7 +123,8 @@ export function columnsNamed(
     const last = parts.at(-1) ?? '';
     const qualifier = parts.at(-2);
     const isMine = qualifier === undefined || qualifier === read.alias;
-    if ((isMine && last === '*') || (qualifier === undefined && last === read.alias)) return columns;
+    if ((qualifier === read.alias && last === '*') || (qualifier === undefined && last === read.alias))
+      return columns;
     // `schema.relation` alone is the whole row.
     if (parts.length === 2 && last === read.alias) return columns;
     if (isMine) named.add(last);
@@ -121,14 +141,17 @@ function stringNode(text: string): Tree {
 }
 
 /** ORDER BY and LIMIT as far as they say which rows were read; undefined: all rows that WHERE leaves. */
-function limitOf(owner: Tree, functions: FunctionCatalog): Tree | undefined {
+function limitOf(
+  owner: Tree,
+  functions: FunctionCatalog,
+): { readonly sortClause: readonly unknown[]; readonly count: Tree } | undefined {
   const { sortClause, limitCount, limitOffset } = owner;
   const isUnlimited = limitCount === undefined || fieldsOf(limitCount, 'A_Const')?.['isnull'] === true;
   if (isUnlimited || listOf(sortClause).length === 0 || reshapes(owner, functions)) return undefined;
   const sorted = listOf(sortClause).map((item) => sortedByExpression(item, listOf(owner['targetList'])));
   if (sorted.includes(undefined)) return undefined;
-  const count = limitOffset === undefined ? limitCount : sumOf(limitCount, limitOffset);
-  return { sortClause: sorted, limitCount: count, limitOption: 'LIMIT_OPTION_WITH_TIES' };
+  const count = limitOffset === undefined ? asBigint(limitCount) : sumOf(limitCount, limitOffset);
+  return { sortClause: sorted, count };
 }
 
 /** Whether rows of the result are other than rows of the FROM clause. */

@@ -5,14 +5,21 @@
  * several statements read of one relation is one record: all keys, all columns, and one digest of those rows. A relation
  * of which any statement does not tell the rows counts as read whole.
  */
-import type { Json } from '../../base/index.ts';
-import { isStoreError, sql, type Row, type Sql, type Transaction } from '../../store/index.ts';
-import { columnsNamed, companionOf, keyColumn, placeRelations } from './companion.ts';
+import { VarveError, type Json } from '../../base/index.ts';
+import {
+  isStoreError,
+  quoteIdentifier,
+  sql,
+  type Row,
+  type Sql,
+  type Transaction,
+} from '../../store/index.ts';
+import { columnsNamed, companionOf, keyColumn, placeRelations, type Companion } from './companion.ts';
 import type { FunctionCatalog } from './function-rule.ts';
 import { keyJson } from './key-json.ts';
 import { loadPrinter, node, type Parse, type Tree } from './parse-tree.ts';
 import { fillTemplate, templateOf, type Template } from './placeholder.ts';
-import { digestOfRows, type Placement } from './read-view.ts';
+import { rowDigest, rowsDigest } from '../read-plan.ts';
 import { tablesUnder, type NameSpace, type Relation } from './relation.ts';
 import type { ReadRelation, StatementFacts } from './statement.ts';
 
@@ -26,14 +33,14 @@ export interface ObservedRead {
   /** The primary keys of the rows that were read; null: any row of the table may have been. */
   readonly keys: readonly Readonly<Record<string, Json>>[] | null;
   readonly rowCount: number;
-  /** `sha256:<hex>` over the digests of the rows that were read, of these columns. */
+  /** `sha256:<hex>` over the digests of the rows that were read, of these columns, as for a declared read of many. */
   readonly digest: string;
 }
 
 /** What is to be observed of one statement. */
 export interface Observation {
   readonly sightings: readonly Sighting[];
-  /** The statement with relations at their places; undefined where all stand at their names. */
+  /** The statement with relations at their places; undefined where all stand at the names that it says. */
   readonly rewritten: Template | undefined;
 }
 
@@ -60,18 +67,17 @@ export async function prepareObservation(
   transaction: Transaction,
   facts: StatementFacts,
   found: readonly FoundRelation[],
-  tools: { readonly parse: Parse; readonly functions: FunctionCatalog; readonly space: NameSpace },
+  tools: {
+    readonly text: string;
+    readonly parse: Parse;
+    readonly functions: FunctionCatalog;
+    readonly space: NameSpace;
+  },
 ): Promise<Observation> {
   const print = await loadPrinter();
-  const moved = new Map<Tree, Placement>();
-  for (const { read, relation } of found) {
-    if (relation.name !== `${relation.placed.schema}.${relation.placed.table}`)
-      moved.set(read.node, relation.placed);
-  }
-  const printed = (tree: Tree): Template => {
-    const text = print(placeRelations(tree, moved));
-    return templateOf(text, tools.parse(text));
-  };
+  const placementByNode = new Map(found.map(({ read, relation }) => [read.node, relation.placed]));
+  const placed = (tree: Tree): string | undefined => print(placeRelations(tree, placementByNode));
+  const asTemplate = (text: string): Template => templateOf(text, tools.parse(text));
   const sightings: Sighting[] = [];
   for (const { read, relation } of found) {
     if (relation.isView) {
@@ -81,10 +87,52 @@ export async function prepareObservation(
       const key = relation.primaryKey.map(({ name }) => name);
       const companion = companionOf(read, key, tools.functions);
       const columns = columnsNamed(facts.select, read, relation.columns);
-      sightings.push(sighting(relation, columns, companion === undefined ? undefined : printed(companion)));
+      const text = companion === undefined ? undefined : companionText(companion, placed);
+      sightings.push(sighting(relation, columns, text === undefined ? undefined : asTemplate(text)));
     }
   }
-  return { sightings, rewritten: moved.size === 0 ? undefined : printed(node('SelectStmt', facts.select)) };
+  if (found.some(isMoved)) {
+    const rewritten = placed(node('SelectStmt', facts.select));
+    if (rewritten === undefined) throw unprintable(found);
+    return { sightings, rewritten: asTemplate(rewritten) };
+  }
+  const qualified = withSchemas(tools.text, found);
+  return { sightings, rewritten: qualified === tools.text ? undefined : asTemplate(qualified) };
+}
+
+/** Whether the relation stands under another name than the statement says. */
+function isMoved({ read, relation: { placed } }: FoundRelation): boolean {
+  return read.name !== placed.table || (read.schema !== undefined && read.schema !== placed.schema);
+}
+
+/**
+ * The text with the schema before each name that has none. The search path could find it too, but there the functions of
+ * those schemas would be found as well, and a function may read what no one sees.
+ */
+function withSchemas(text: string, found: readonly FoundRelation[]): string {
+  let bytes = Buffer.from(text, 'utf8');
+  const bare = found.filter(({ read }) => read.schema === undefined);
+  for (const { read, relation } of bare.toSorted(
+    (left, right) => right.read.byteOffset - left.read.byteOffset,
+  )) {
+    const schema = Buffer.from(`${quoteIdentifier(relation.placed.schema)}.`, 'utf8');
+    bytes = Buffer.concat([bytes.subarray(0, read.byteOffset), schema, bytes.subarray(read.byteOffset)]);
+  }
+  return bytes.toString('utf8');
+}
+
+function companionText(companion: Companion, print: (tree: Tree) => string | undefined): string | undefined {
+  const statement = print(companion.statement);
+  if (statement === undefined || companion.first === undefined) return statement;
+  const first = print(companion.first);
+  return first === undefined ? undefined : `${statement} fetch first (${first}) rows with ties`;
+}
+
+function unprintable(found: readonly FoundRelation[]): VarveError {
+  return new VarveError('statement_refused', {
+    detail: { kind: 'syntax', found: 'a form that cannot be carried over to where the tables stand now' },
+    hint: `Declare the reads of ${found.map(({ relation }) => relation.name).join(', ')}, or write the statement more simply.`,
+  });
 }
 
 function sighting(relation: Relation, columns: readonly string[], companion: Template | undefined): Sighting {
@@ -102,7 +150,8 @@ export interface Recorder {
   readonly reads: (transaction: Transaction) => Promise<readonly ObservedRead[]>;
 }
 
-interface Record_ {
+/** All that was seen of one relation. */
+interface Seen {
   readonly relation: Relation;
   readonly columns: Set<string>;
   keys: Map<string, Readonly<Record<string, Json>>> | null;
@@ -110,7 +159,7 @@ interface Record_ {
 
 /** An empty recorder. */
 export function createRecorder(): Recorder {
-  const recordByName = new Map<string, Record_>();
+  const recordByName = new Map<string, Seen>();
 
   async function observeOne(
     transaction: Transaction,
@@ -176,15 +225,12 @@ function distinctKeys(seen: Sighting, companion: Sql): Sql {
     where ${first ?? sql`true`} is not null order by ${sql.join(names)} limit ${MAX_KEYS + 1}`;
 }
 
-async function summaryOf(
-  transaction: Transaction,
-  { relation, columns, keys }: Record_,
-): Promise<ObservedRead> {
+async function summaryOf(transaction: Transaction, { relation, columns, keys }: Seen): Promise<ObservedRead> {
   const table = sql.id(relation.placed.schema, relation.placed.table);
   const named = relation.columns.filter((column) => columns.has(column));
   const rows = keys === null ? table : sql`(${rowsOfKeys(relation, table, [...keys.values()])})`;
   const [row] = await transaction.query<{ rowCount: number; digest: Uint8Array }>(
-    sql`select ${digestOfRows(named, rows)}`,
+    sql`select count(*)::double precision as "rowCount", ${digestOf(relation, named)} as digest from ${rows} t`,
   );
   return {
     subject: relation.name,
@@ -194,6 +240,15 @@ async function summaryOf(
     rowCount: row?.rowCount ?? 0,
     digest: `sha256:${Buffer.from(row?.digest ?? []).toString('hex')}`,
   };
+}
+
+/** Without a primary key there is no order but that of the digests: not every type has one. */
+function digestOf({ primaryKey }: Relation, columns: readonly string[]): Sql {
+  const alias = sql`t`;
+  const key = primaryKey.map(({ name }) => name);
+  if (key.length > 0) return rowsDigest(alias, columns, key);
+  const row = rowDigest(alias, columns);
+  return sql`sha256(coalesce(string_agg(${row}, ''::bytea order by ${row}), ''::bytea))`;
 }
 
 function rowsOfKeys(relation: Relation, table: Sql, keys: readonly Json[]): Sql {

@@ -13,7 +13,14 @@
  */
 import type { Kysely } from 'kysely';
 import { VarveError, type Finding } from '../../base/index.ts';
-import { quoteIdentifier, sql, type Row, type Store, type Transaction } from '../../store/index.ts';
+import {
+  isStoreError,
+  quoteIdentifier,
+  sql,
+  type Row,
+  type Store,
+  type Transaction,
+} from '../../store/index.ts';
 import { splitName, type TableSpec } from '../spec.ts';
 import { loadFunctionCatalog, type FunctionCatalog } from './function-rule.ts';
 import { keyJson } from './key-json.ts';
@@ -29,14 +36,7 @@ import {
 import { loadParser, type Parse } from './parse-tree.ts';
 import { fillTemplate, templateOf, type Template } from './placeholder.ts';
 import { ensureReadRole } from './read-role.ts';
-import {
-  ensureReadViews,
-  placementOf,
-  readViewsOf,
-  visibleRowsStatement,
-  type Placement,
-  type ReadViews,
-} from './read-view.ts';
+import { ensureReadViews, placementOf, readViewsOf, type Placement, type ReadViews } from './read-view.ts';
 import { refusedStatement, undeclaredRead } from './refuse.ts';
 import { findRelation, nameSpaceOf, type NameSpace, type Relation } from './relation.ts';
 import { readStatement, type ReadRelation } from './statement.ts';
@@ -49,14 +49,6 @@ export interface StrictReadsOptions {
   readonly spec: TableSpec;
   readonly specByName: ReadonlyMap<string, TableSpec>;
   readonly placementByTable: ReadonlyMap<string, Placement>;
-}
-
-/** The input of one declared read: the rows that its view shows for the key in hand. */
-export interface DeclaredInput {
-  readonly read: string;
-  readonly rowCount: number;
-  /** 32 bytes: sha256 over the digests of the rows, sorted. */
-  readonly digest: Uint8Array;
 }
 
 /** What a make gave back, and what it read beside its declared reads. */
@@ -84,8 +76,6 @@ export interface StrictReads extends AsyncDisposable {
     key: Readonly<Record<string, unknown>>,
     make: (db: StrictDb) => Promise<T>,
   ) => Promise<StrictRun<T>>;
-  /** The inputs of the key that `run` was last called for in this transaction, in the order of the spec's reads. */
-  readonly declaredInputs: (transaction: Transaction) => Promise<readonly DeclaredInput[]>;
 }
 
 /**
@@ -106,13 +96,12 @@ export async function openStrictReads(store: Store, options: StrictReadsOptions)
     if (isObserved || !store.capabilities.restrictedRole) return { role: undefined, findings: [], functions };
     return { ...(await ensureReadRole(transaction, spec.name, views)), functions };
   });
-  const session: SessionSettings = { role, searchPath: searchPathOf(views, isObserved ? space.schemas : []) };
+  const session: SessionSettings = { role, searchPath: searchPathOf(views) };
   const checker = createChecker({ spec, views, space, functions, parse, isObserved });
   return {
     enforcement: isObserved ? 'none' : role === undefined ? 'statement' : 'role',
     findings,
     run: (transaction, key, make) => runMake({ transaction, key, make, session, checker, createKysely }),
-    declaredInputs: (transaction) => readInputs(transaction, spec, views),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
@@ -123,8 +112,8 @@ interface SessionSettings {
 }
 
 /** With pg_catalog and pg_temp named, since both would otherwise be searched before the views. */
-function searchPathOf(views: ReadViews, schemas: readonly string[]): string {
-  return [views.schema, 'pg_catalog', ...schemas, 'pg_temp'].map(quoteIdentifier).join(', ');
+function searchPathOf(views: ReadViews): string {
+  return [views.schema, 'pg_catalog', 'pg_temp'].map(quoteIdentifier).join(', ');
 }
 
 interface MakeRun<T> {
@@ -142,25 +131,30 @@ async function runMake<T>(run: MakeRun<T>): Promise<StrictRun<T>> {
   const handle = createHandle(transaction, run.checker);
   const db = run.createKysely(handle.run) as unknown as StrictDb;
   let value: T;
+  let reads: readonly ObservedRead[];
   try {
-    try {
-      value = await run.make(db);
-    } finally {
-      await handle.close();
-    }
+    value = await makeAndClose(run.make, db, handle);
+    reads = await handle.recorder.reads(transaction);
   } catch (error) {
     // A failed statement has ended the transaction; then role and path go back with the caller's savepoint.
     await leave(transaction, before).catch(() => undefined);
     throw error;
   }
-  const failure = handle.failure();
-  if (failure !== undefined) {
-    await leave(transaction, before).catch(() => undefined);
-    throw failure;
-  }
-  const reads = await handle.recorder.reads(transaction);
   await leave(transaction, before);
   return { value, reads };
+}
+
+async function makeAndClose<T>(make: (db: StrictDb) => Promise<T>, db: StrictDb, handle: Handle): Promise<T> {
+  let value: T;
+  try {
+    value = await make(db);
+  } catch (error) {
+    // What the make says of its failure tells more than the statement that may have caused it.
+    await handle.close().catch(() => undefined);
+    throw error;
+  }
+  await handle.close();
+  return value;
 }
 
 interface Before {
@@ -177,19 +171,18 @@ async function enter(
     Object.fromEntries(Object.entries(key).map(([name, value]) => [name, keyJson(value)])),
   );
   const roles = role === undefined ? sql`` : sql`, set_config('role', ${role}, true)`;
-  // The CTEs are run to their end before the first column of the result is: the old values are read before the new are
-  // set, and rights are checked when the statement starts.
-  const [before] = await transaction.query<Row & Before>(sql`
-    with key as (
-      insert into varve.make_key (backend, key) values (pg_backend_pid(), ${json}::jsonb)
-      on conflict (backend) do update set key = excluded.key returning backend
-    ), before as materialized (
-      select current_setting('role') as role, current_setting('search_path') as path
-    )
-    select role, path, set_config('search_path', ${searchPath}, true)${roles} from before, key`);
-  if (before === undefined)
-    throw new VarveError('internal', { hint: 'Report this: the key in hand was not kept.' });
-  return { role: before.role, path: before.path };
+  // Columns are evaluated in their order: the old settings are read before the new ones are made. Rights are checked
+  // when the statement starts. An upsert would cost half as much again, and is needed once in a backend's life.
+  const update = sql`
+    update varve.make_key set key = ${json}::jsonb where backend = pg_backend_pid()
+    returning current_setting('role') as role, current_setting('search_path') as path,
+      set_config('search_path', ${searchPath}, true)${roles}`;
+  const [before] = await transaction.query<Row & Before>(update);
+  if (before !== undefined) return { role: before.role, path: before.path };
+  await transaction.execute(sql`insert into varve.make_key values (pg_backend_pid(), '{}')`);
+  const [entered] = await transaction.query<Row & Before>(update);
+  if (entered !== undefined) return { role: entered.role, path: entered.path };
+  throw new VarveError('internal', { hint: 'Report this: the key in hand was not kept.' });
 }
 
 async function leave(transaction: Transaction, { role, path }: Before): Promise<void> {
@@ -201,17 +194,18 @@ async function leave(transaction: Transaction, { role, path }: Before): Promise<
 interface Handle {
   readonly run: (text: string, parameters: readonly unknown[]) => Promise<readonly Row[]>;
   readonly recorder: Recorder;
-  /** Ends the handle and waits for statements that nobody waits for. */
+  /**
+   * Ends the handle, after statements that nobody waits for. Rejects with the first one that failed or was refused: a
+   * make that catches the error does not make it undone.
+   */
   readonly close: () => Promise<void>;
-  /** The first statement that failed or was refused; a make that catches the error does not make it undone. */
-  readonly failure: () => unknown;
 }
 
 function createHandle(transaction: Transaction, checker: Checker): Handle {
   const recorder = createRecorder();
   let last: Promise<unknown> = Promise.resolve();
   let isClosed = false;
-  let failure: unknown;
+  let failed: Promise<void> | undefined;
 
   async function runChecked(text: string, parameters: readonly unknown[]): Promise<readonly Row[]> {
     try {
@@ -220,14 +214,15 @@ function createHandle(transaction: Transaction, checker: Checker): Handle {
       if (observation !== undefined) await recorder.observe(transaction, observation, parameters);
       return rows;
     } catch (error) {
-      failure ??= error;
-      throw error;
+      const reason = isStoreError(error, '42501') ? checker.refusedByRole() : error;
+      failed ??= Promise.reject(reason);
+      failed.catch(() => undefined);
+      throw reason;
     }
   }
 
   return {
     recorder,
-    failure: () => failure,
     run: (text, parameters) => {
       if (isClosed) return Promise.reject(handleEnded());
       // One after the other: savepoints of one statement's companions must not enclose another statement.
@@ -240,6 +235,7 @@ function createHandle(transaction: Transaction, checker: Checker): Handle {
       await new Promise((resolve) => setImmediate(resolve));
       isClosed = true;
       await last;
+      await failed;
     },
   };
 }
@@ -260,6 +256,8 @@ interface Checked {
 interface Checker {
   /** Throws `undeclared_read`, `statement_refused`, `sql_invalid`. */
   readonly check: (transaction: Transaction, text: string) => Promise<Checked>;
+  /** What a make is told when the database lets a checked statement do less than the check did. */
+  readonly refusedByRole: () => VarveError;
 }
 
 interface CheckerOptions {
@@ -277,6 +275,11 @@ const MAX_CACHED = 500;
 function createChecker(options: CheckerOptions): Checker {
   const checkedByText = new Map<string, Checked>();
   return {
+    refusedByRole: () =>
+      new VarveError('statement_refused', {
+        detail: { table: options.spec.name, kind: 'role', found: 'something that its role may not use' },
+        hint: 'Leave out what does not belong to pg_catalog or to the declared reads.',
+      }),
     check: async (transaction, text) => {
       const known = checkedByText.get(text);
       if (known !== undefined) return known;
@@ -308,7 +311,7 @@ async function checkStatement(
   for (const read of undeclared) {
     found.push({ read, relation: await existing(transaction, text, read, options) });
   }
-  const observation = await prepareObservation(transaction, facts, found, { parse, functions, space });
+  const observation = await prepareObservation(transaction, facts, found, { text, parse, functions, space });
   return { template: observation.rewritten ?? template, observation };
 }
 
@@ -319,7 +322,7 @@ function isDeclared({ schema, name }: ReadRelation, { spec, views }: CheckerOpti
 /** The server's own relations and varve's: what they hold is no input that could be recorded. */
 function isCatalog({ schema, name }: ReadRelation): boolean {
   if (schema === undefined) return name.startsWith('pg_');
-  return schema.startsWith('pg_') || schema.startsWith('varve') || schema === 'information_schema';
+  return /^(pg_.*|information_schema|varve|varve_read_.*)$/s.test(schema);
 }
 
 async function existing(
@@ -331,14 +334,4 @@ async function existing(
   const relation = await findRelation(transaction, space, read.schema, read.name);
   if (relation === undefined) throw await undeclaredRead(transaction, spec, space, text, read);
   return relation;
-}
-
-async function readInputs(
-  transaction: Transaction,
-  spec: TableSpec,
-  views: ReadViews,
-): Promise<readonly DeclaredInput[]> {
-  if (spec.reads.length === 0) return [];
-  const rows = await transaction.query<Row & DeclaredInput>(visibleRowsStatement(views));
-  return spec.reads.flatMap(({ name }) => rows.filter(({ read }) => read === name));
 }

@@ -5,6 +5,7 @@
  * `larg`, `rarg`, `typeName`) its fields stand there without that wrapper. Members that hold a default are left out:
  * an empty string is `{ String: {} }`. Locations are offsets into the text's UTF-8 bytes.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { VarveError } from '../../base/index.ts';
 
 /** The fields of a node, or a wrapped node. */
@@ -45,16 +46,45 @@ export function loadParser(): Promise<Parse> {
   return loading;
 }
 
-let loadingPrinter: Promise<(statement: Tree) => string> | undefined;
+/** What prints a wrapped statement as SQL; undefined where it cannot be printed without changing its meaning. */
+export type Print = (statement: Tree) => string | undefined;
 
-/** What prints a wrapped statement as SQL, loaded at the first call. */
-export function loadPrinter(): Promise<(statement: Tree) => string> {
+let loadingPrinter: Promise<Print> | undefined;
+
+/**
+ * The printer, loaded at the first call.
+ *
+ * What it prints is parsed again and compared, since it leaves out in silence what it does not know (such as WITH TIES).
+ */
+export function loadPrinter(): Promise<Print> {
   loadingPrinter ??= (async () => {
-    const { deparseSync } = await import('pgsql-deparser');
-    return (statement) => deparseSync(statement as never);
+    const [{ deparseSync }, parse] = await Promise.all([import('pgsql-deparser'), loadParser()]);
+    return (statement) => {
+      try {
+        const text = deparseSync(statement);
+        return isDeepStrictEqual(withoutPlaces(parse(text)), withoutPlaces([statement])) ? text : undefined;
+      } catch {
+        // The printer throws bare errors at what it does not know; the caller takes the way without a text.
+        return undefined;
+      }
+    };
   })();
   return loadingPrinter;
 }
+
+/** The tree without locations and without members that are left at nothing. */
+function withoutPlaces(value: unknown): unknown {
+  if (Array.isArray(value)) return (value as readonly unknown[]).map(withoutPlaces);
+  if (!isTree(value)) return value;
+  const members = Object.entries(value).filter(([name, member]) => !PLACES.has(name) && member !== undefined);
+  return Object.fromEntries(
+    members
+      .map(([name, member]): [string, unknown] => [name, withoutPlaces(member)])
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+const PLACES = new Set(['location', 'list_start', 'list_end', 'rexpr_list_start', 'rexpr_list_end']);
 
 /** A wrapped node taken apart; undefined for anything else. */
 export function asNode(value: unknown): Node | undefined {
@@ -117,5 +147,10 @@ export function node(type: string, fields: Tree): Tree {
 
 /** 1-based position in characters of a byte offset, as PostgreSQL counts. */
 export function positionOf(text: string, byteOffset: number): number {
-  return [...Buffer.from(text, 'utf8').subarray(0, byteOffset).toString('utf8')].length + 1;
+  // Every character has one byte that does not begin with the bits 10.
+  return (
+    Buffer.from(text, 'utf8')
+      .subarray(0, byteOffset)
+      .filter((byte) => (byte & 0xc0) !== 0x80).length + 1
+  );
 }

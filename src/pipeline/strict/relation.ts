@@ -21,7 +21,7 @@ export interface Relation {
 
 /** How names of a statement become relations. */
 export interface NameSpace {
-  /** Schemas of the search path after the views, in order. */
+  /** Schemas in which a name without one is looked up, in order. */
   readonly schemas: readonly string[];
   readonly specByName: ReadonlyMap<string, TableSpec>;
   readonly placementByTable: ReadonlyMap<string, Placement>;

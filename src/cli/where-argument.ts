@@ -1,5 +1,5 @@
 import { conditionFault, readCondition, type GraphTable } from '../provenance/index.ts';
-import { loadRelations, splitName, type TableSpec } from '../pipeline/index.ts';
+import { loadRelations, splitName, tableId, type TableSpec } from '../pipeline/index.ts';
 import type { Finding } from '../base/index.ts';
 import { compileSql, isStoreError, sql, type Sql, type Store } from '../store/index.ts';
 import { isFinding } from './table-argument.ts';
@@ -15,32 +15,38 @@ export async function readKeyCondition(
   specs: readonly TableSpec[],
   text: string,
 ): Promise<Sql | Finding> {
-  const relations = await loadRelations(store);
-  let condition: Sql | Finding | undefined;
+  let condition: Sql | Finding = sql`true`;
   for (const spec of specs) {
-    const table = keyTable(spec);
-    condition = await readCondition(table, text);
+    condition = await readConditionOver(store, spec, spec.sourceKey, text);
     if (isFinding(condition)) return condition;
-    const relation = relations.get(spec.name);
-    // A table that is not there is refused by the command itself, with what to do about it.
-    if (relation === undefined) continue;
-    const { schema, table: name } = relation.placement;
-    const finding = await tryCondition(store, table, sql.id(schema, name), { condition, text });
-    if (finding !== undefined) return finding;
   }
-  return condition ?? sql`true`;
+  return condition;
 }
 
-function keyTable(spec: TableSpec): GraphTable {
+/** Reads `--where` as a condition over all columns of a table, or says why it is none. */
+export async function readRowCondition(store: Store, spec: TableSpec, text: string): Promise<Sql | Finding> {
+  return readConditionOver(
+    store,
+    spec,
+    spec.columns.map(({ name }) => name),
+    text,
+  );
+}
+
+async function readConditionOver(
+  store: Store,
+  spec: TableSpec,
+  columns: readonly string[],
+  text: string,
+): Promise<Sql | Finding> {
   const { schema, table: name } = splitName(spec.name);
-  return {
-    table: spec.name,
-    schema,
-    name,
-    tier: spec.tier,
-    primaryKey: spec.sourceKey,
-    columns: spec.sourceKey,
-  };
+  const table = { table: spec.name, schema, name, tier: spec.tier, primaryKey: spec.primaryKey, columns };
+  const condition = await readCondition(table, text);
+  if (isFinding(condition)) return condition;
+  const relation = (await loadRelations(store)).get(spec.name);
+  // A table that is not there is refused by the command itself, with what to do about it.
+  if (relation === undefined) return condition;
+  return (await tryCondition(store, table, tableId(relation.placement), { condition, text })) ?? condition;
 }
 
 async function tryCondition(
@@ -50,7 +56,7 @@ async function tryCondition(
   { condition, text }: { readonly condition: Sql; readonly text: string },
 ): Promise<Finding | undefined> {
   const columns = sql.join(table.columns.map((column) => sql`t.${sql.id(column)}`));
-  const statement = sql`select from (select ${columns} from ${from} t) key_ where (${condition}) limit 0`;
+  const statement = sql`select from (select ${columns} from ${from} t) row_ where (${condition}) limit 0`;
   try {
     await store.transaction({ readOnly: true }, (transaction) => transaction.query(statement));
     return undefined;

@@ -1,0 +1,141 @@
+import { Option, type Command } from 'commander';
+import { join } from 'node:path';
+import { isVarveError, type Finding } from '../../base/index.ts';
+import { checkRecordedReads, checkSource, definitionsOf, type Definitions } from '../../pipeline/index.ts';
+import { withExamples, type Act } from '../command.ts';
+import type { Project } from '../config.ts';
+import type { Context } from '../context.ts';
+import { errorFinding } from '../failure.ts';
+import type { CheckPart } from '../format/check-part.ts';
+import { countText, resultJson, tableText, type CommandResult, type Style } from '../output.ts';
+import { storeToRead } from '../project-world.ts';
+import { release } from '../release.ts';
+
+type Format = 'text' | 'json' | 'sarif' | 'junit';
+
+/** `varve check` */
+export function register(command: Command, act: Act): void {
+  withExamples(command, ['varve check', 'varve check --format sarif > varve.sarif', 'varve check --json'])
+    .addOption(
+      new Option('--format <format>', 'how it is written')
+        .choices(['text', 'json', 'sarif', 'junit'])
+        .default('text'),
+    )
+    .action(act((context, { format }: { readonly format: Format }) => run(context, format)));
+}
+
+async function run(context: Context, format: Format): Promise<CommandResult> {
+  const parts = await checkProject(context);
+  const findings = parts.flatMap((part) => part.findings);
+  const status = findings.some(({ severity }) => severity === 'error') ? 'refused' : 'ok';
+  const fields = { checked: Object.fromEntries(parts.map(({ name, checked }) => [name, checked])) };
+  const result: CommandResult = { status, findings, fields };
+  const formatted = await formatParts(format, parts, result);
+  return { ...result, text: (style) => formatted ?? partsText(style, parts) };
+}
+
+async function formatParts(
+  format: Format,
+  parts: readonly CheckPart[],
+  result: CommandResult,
+): Promise<string | undefined> {
+  if (format === 'json') return resultJson(result);
+  if (format === 'sarif') return (await import('../format/sarif.ts')).sarifText(parts, release());
+  if (format === 'junit') return (await import('../format/junit.ts')).junitText(parts);
+  return undefined;
+}
+
+/** Each part that needs another stops where that one refuses: without definitions there are no sources to look at. */
+async function checkProject(context: Context): Promise<readonly CheckPart[]> {
+  const project = await projectOrFinding(context);
+  if ('code' in project) return [{ name: 'definitions', checked: 0, findings: [project] }];
+  const defined = definitionsOf(project.config.pipelines ?? []);
+  const migrations = await checkMigrations(project);
+  if (defined.status === 'refused') {
+    return [{ name: 'definitions', checked: 0, findings: defined.findings }, migrations];
+  }
+  const { definitions } = defined;
+  return [
+    { name: 'definitions', checked: definitions.set.tables.length, findings: [] },
+    await checkSources(project, definitions),
+    await checkReads(context, definitions),
+    migrations,
+  ];
+}
+
+async function projectOrFinding(context: Context): Promise<Project | Finding> {
+  try {
+    return await context.project();
+  } catch (error) {
+    // A folder without any project is a call that cannot be followed; a project that is not usable is a finding.
+    if (isVarveError(error, 'config_missing')) throw error;
+    return refusalOf(error, 'error');
+  }
+}
+
+/** Only what varve itself says can be told as a finding; a fault is thrown on. */
+function refusalOf(thrown: unknown, severity: 'error' | 'info'): Finding {
+  if (!isVarveError(thrown)) throw thrown;
+  return errorFinding(thrown, severity);
+}
+
+async function checkSources(project: Project, definitions: Definitions): Promise<CheckPart> {
+  const tables = [...definitions.tableByName.values()];
+  const made = tables.filter(({ definition }) => (definition.make ?? definition.makeWith) !== undefined);
+  const findings = await checkSource(tables, { projectFolder: project.dir });
+  return { name: 'sources', checked: made.length, findings };
+}
+
+/** Without a database there is nothing to say about what was read, and a check in CI often has none. */
+async function checkReads(context: Context, definitions: Definitions): Promise<CheckPart> {
+  const name = 'recordedReads';
+  try {
+    const store = await storeToRead(context);
+    const made = definitions.set.tables.filter(({ form }) => form !== undefined);
+    return { name, checked: made.length, findings: await checkRecordedReads(store, definitions) };
+  } catch (error) {
+    return { name, checked: 0, findings: [refusalOf(error, 'info')] };
+  }
+}
+
+async function checkMigrations({ dir }: Project): Promise<CheckPart> {
+  const { listBundles, parseMigrationId, readBundle } = await import('../../migration/index.ts');
+  const root = join(dir, 'migrations');
+  const ids = await listBundles(root);
+  const readings = await Promise.all(ids.map(async (id) => ({ id, reading: await readBundle(root, id) })));
+  const findings = readings.flatMap(({ id, reading }) => {
+    if (reading.status !== 'refused') return [];
+    const folder = `migrations/${parseMigrationId(id)?.kind ?? ''}/${id}`;
+    return reading.findings.map((finding) => inBundle(folder, id, finding));
+  });
+  return { name: 'migrations', checked: ids.length, findings };
+}
+
+/** A bundle speaks of its own files by their names in it; here they are files of the project. */
+function inBundle(folder: string, id: string, finding: Finding): Finding {
+  return { ...finding, subject: finding.subject === id ? folder : `${folder}/${finding.subject}` };
+}
+
+const TITLES: Readonly<Record<string, string>> = {
+  definitions: 'tables defined',
+  sources: 'makes read for what they do not declare',
+  recordedReads: 'tables whose recorded reads were compared',
+  migrations: 'migration bundles',
+};
+
+function partsText(style: Style, parts: readonly CheckPart[]): string {
+  return tableText(
+    style,
+    [{ head: 'check' }, { head: 'checked', align: 'right' }, { head: 'findings', align: 'right' }],
+    parts.map(({ name, checked, findings }) => [
+      TITLES[name] ?? name,
+      countText(checked),
+      findings.length === 0
+        ? '0'
+        : style(
+            findings.some(({ severity }) => severity === 'error') ? 'red' : 'yellow',
+            countText(findings.length),
+          ),
+    ]),
+  );
+}

@@ -1,0 +1,92 @@
+import type { Command } from 'commander';
+import type { JsonObject } from '../../base/index.ts';
+import { history, type HistoryOptions, type HistoryResult, type RowVersion } from '../../pipeline/index.ts';
+import { withExamples, type Act } from '../command.ts';
+import type { Context } from '../context.ts';
+import { deployedTable, openKeyQuestion } from '../key-question.ts';
+import { readCount } from '../number-argument.ts';
+import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
+import { storeToRead } from '../project-world.ts';
+import { refusedResult } from '../walk-output.ts';
+
+interface HistoryFlags {
+  readonly key?: string;
+  readonly asOf?: string;
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+/** `varve history` */
+export function register(command: Command, act: Act): void {
+  withExamples(command, [
+    `varve history lab.grade --key '{"mouse":7}'`,
+    'varve history lab.grade --as-of 2026-05-12T09:00:00Z',
+  ])
+    .argument('<table>', 'schema.table, or the bare name where one schema has it')
+    .option('--key <json>', 'all versions of one row: its key, as a JSON object by column')
+    .option('--as-of <when>', 'what was valid at a time (ISO 8601) or at the end of a run')
+    .option('--limit <rows>', 'of a whole table: so many at most; default 100', readCount)
+    .option('--offset <rows>', 'of a whole table: begin after so many', readCount)
+    .action(act(run));
+}
+
+async function run(context: Context, table: string, flags: HistoryFlags): Promise<CommandResult> {
+  const { key, asOf, limit, offset } = flags;
+  const options: HistoryOptions = {
+    ...(asOf === undefined ? {} : { asOf }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(offset === undefined ? {} : { offset }),
+  };
+  if (key !== undefined) {
+    const question = await openKeyQuestion(context, table, key);
+    if (question.status === 'refused') return refusedResult(question.findings);
+    return resultOf(await history(question.store, question.table, { ...options, key: question.key }));
+  }
+  const store = await storeToRead(context);
+  const found = await deployedTable(store, table);
+  if ('severity' in found) return refusedResult([found]);
+  return resultOf(await history(store, found.name, options));
+}
+
+function resultOf(result: HistoryResult): CommandResult {
+  if (result.status === 'refused') return refusedResult(result.findings);
+  const { status, ...fields } = result;
+  return { status, fields, text: (style) => historyText(style, result) };
+}
+
+function historyText(style: Style, result: Exclude<HistoryResult, { readonly status: 'refused' }>): string {
+  if ('key' in result) {
+    const heads = ['from', 'until', 'by', 'what became of it', 'rows'].map((head) => ({ head }));
+    return tableText(
+      style,
+      heads,
+      result.versions.map((version) => versionCells(style, version)),
+    );
+  }
+  const { asOf, count, versions, nextOffset } = result;
+  const heads = [{ head: 'key' }, { head: 'rows' }];
+  const table = tableText(
+    style,
+    heads,
+    versions.map((version) => [JSON.stringify(version.key), rowsText(version.rows)]),
+  );
+  const more = nextOffset === null ? [] : [`go on with --offset ${countText(nextOffset)}`];
+  return [table, `${countOf(count, 'row')} as of ${asOf}`, ...more].join('\n');
+}
+
+function versionCells(style: Style, { since, sinceRun, until, ended, rows }: RowVersion): readonly string[] {
+  return [
+    since ?? 'the beginning',
+    until ?? style('green', 'now'),
+    sinceRun ?? 'people',
+    ended === null ? style('green', 'it stands') : ended,
+    rowsText(rows),
+  ];
+}
+
+function rowsText(rows: Readonly<Record<string, readonly JsonObject[]>>): string {
+  const [own = [], ...parts] = Object.values(rows);
+  const shown = own.length === 1 ? JSON.stringify(own[0]) : countOf(own.length, 'row');
+  const below = parts.reduce((sum, list) => sum + list.length, 0);
+  return below === 0 ? shown : `${shown} and ${countOf(below, 'part row')}`;
+}

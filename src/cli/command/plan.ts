@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import { isRefused, type Finding, type Json } from '../../base/index.ts';
+import type { PlanFile, PlanOutcome } from '../../migration/index.ts';
+import { attributeOption } from '../attribution-argument.ts';
+import { withExamples, type Act } from '../command.ts';
+import type { Context } from '../context.ts';
+import { draftWithRules } from '../draft.ts';
+import { usageFinding } from '../failure.ts';
+import type { AttributionRule } from '../kinds.ts';
+import type { CommandResult, Style } from '../output.ts';
+import { countsFields, countsText } from '../run-output.ts';
+import { openRunner, type Runner } from '../runner.ts';
+import { refusedResult } from '../walk-output.ts';
+
+interface PlanFlags {
+  readonly attribute?: readonly AttributionRule[];
+}
+
+/** `varve plan` */
+export function register(command: Command, act: Act): void {
+  withExamples(command, [
+    'varve plan',
+    'varve plan --attribute audit.license_verdict=recompute',
+    'varve plan PIPE-MIG-2026-05-12-01 --json',
+  ])
+    .argument(
+      '[id]',
+      'a migration; default: a new one, of what differs between the definitions and the database',
+    )
+    .addOption(attributeOption())
+    .action(act(run));
+}
+
+async function run(context: Context, id: string | undefined, flags: PlanFlags): Promise<CommandResult> {
+  if (id !== undefined && flags.attribute !== undefined) {
+    const hint = 'Leave the id out: with other rules it is another migration, which varve plan writes.';
+    return refusedResult([usageFinding('--attribute and an id at once', hint)]);
+  }
+  const opened = await openRunner(context, 'write');
+  if (opened.status === 'refused') return refusedResult(opened.findings);
+  await using runner = opened;
+  const { planMigration } = await import('../../migration/index.ts');
+  if (id !== undefined) return shownPlan(runner, await planMigration(runner.options, id));
+  const drafted = await draftWithRules(runner, flags.attribute ?? []);
+  return drafted.status === 'ended' ? drafted.result : shownPlan(runner, drafted.outcome);
+}
+
+/** A plan is shown even where its findings refuse: what they say is read beside it. */
+async function shownPlan({ options }: Runner, outcome: PlanOutcome): Promise<CommandResult> {
+  if (outcome.status === 'refused') return refusedResult(outcome.findings);
+  const { plan, findings } = outcome;
+  const { readBundle } = await import('../../migration/index.ts');
+  const reading = await readBundle(options.root, plan.migration_id);
+  const intent = reading.status === 'ok' ? reading.bundle.declaration.intent : '';
+  return planResult(plan, findings, linesOf(plan.shown['operations']) ?? intent.split('; '));
+}
+
+function planResult(plan: PlanFile, findings: readonly Finding[], words: readonly string[]): CommandResult {
+  const { bound, shown, migration_id: migrationId, plan_digest: planDigest } = plan;
+  const questions = linesOf(shown['questions']) ?? [];
+  const fields = {
+    migrationId,
+    planDigest,
+    tables: countsFields(bound.tables),
+    operations: bound.work['operations'] ?? [],
+    cost: shown['cost'] ?? null,
+    questions,
+    rollbackClass: bound.rollback_class,
+  };
+  const refused = isRefused(findings);
+  const next = refused
+    ? 'It cannot be applied as it is.'
+    : `Nothing has changed yet. Go on with: varve apply ${migrationId}`;
+  const text = (style: Style): string =>
+    [
+      style('bold', migrationId),
+      ...words.map((line) => `  ${line}`),
+      ...(bound.tables.length === 0 ? [] : [countsText(style, bound.tables)]),
+      ...questions.map((line) => style('yellow', line)),
+      next,
+    ].join('\n');
+  return { status: refused ? 'refused' : 'ok', findings, fields, text };
+}
+
+function linesOf(value: Json | undefined): readonly string[] | undefined {
+  return Array.isArray(value) ? value.filter((line) => typeof line === 'string') : undefined;
+}

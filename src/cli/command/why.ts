@@ -1,0 +1,106 @@
+import type { Command } from 'commander';
+import {
+  why,
+  type ComputationOrigin,
+  type InputOrigin,
+  type RecordedOrigin,
+  type RowOrigin,
+} from '../../pipeline/index.ts';
+import { withExamples, type Act } from '../command.ts';
+import type { Context } from '../context.ts';
+import { openKeyQuestion, type KeyFlags } from '../key-question.ts';
+import { countOf, tableText, type CommandResult, type Style } from '../output.ts';
+import { refusedResult } from '../walk-output.ts';
+
+interface WhyFlags extends KeyFlags {
+  readonly deep?: true;
+  readonly asOf?: string;
+}
+
+/** `varve why` */
+export function register(command: Command, act: Act): void {
+  withExamples(command, [
+    `varve why lab.grade --key '{"mouse":7}'`,
+    `varve why lab.grade --key '{"mouse":7}' --deep --json`,
+  ])
+    .argument('<table>', 'schema.table, or the bare name where one schema has it')
+    .requiredOption('--key <json>', 'the key of the row, as a JSON object by column')
+    .option('--deep', 'also the rows that it was computed from, and theirs')
+    .option('--as-of <when>', 'the version valid at a time (ISO 8601) or at the end of a run')
+    .action(act(run));
+}
+
+async function run(context: Context, table: string, flags: WhyFlags): Promise<CommandResult> {
+  const question = await openKeyQuestion(context, table, flags.key);
+  if (question.status === 'refused') return refusedResult(question.findings);
+  const result = await why(question.store, question.table, question.key, {
+    ...(flags.deep === undefined ? {} : { deep: true }),
+    ...(flags.asOf === undefined ? {} : { asOf: flags.asOf }),
+  });
+  if (result.status === 'refused') return refusedResult(result.findings);
+  const { origin, above } = result;
+  return {
+    status: 'ok',
+    fields: { origin, ...(flags.deep === undefined ? {} : { above }) },
+    text: (style) => [origin, ...above].map((each) => originText(style, each)).join('\n\n'),
+  };
+}
+
+function originText(style: Style, origin: RowOrigin): string {
+  const { table, tier, key, until, computation, ingestions } = origin;
+  const ended = until === null ? '' : style('yellow', `  until ${until}`);
+  const head = `${style('cyan', table)} ${JSON.stringify(key)}  ${tier}${ended}`;
+  if (computation !== null) return [head, ...computationLines(style, computation)].join('\n');
+  const batches = ingestions.map(
+    ({ at, actor, source, rowCount }) =>
+      `  brought   ${countOf(rowCount, 'row')} from ${source} by ${actor}, ${at}`,
+  );
+  return [head, ...(batches.length === 0 ? ['  brought   by people; no batch is recorded'] : batches)].join(
+    '\n',
+  );
+}
+
+function computationLines(
+  style: Style,
+  { run: ran, code, origin, enforcement, outputDigest, inputs, recorded }: ComputationOrigin,
+): readonly string[] {
+  return [
+    `  ${origin.padEnd(8)}  ${ran.startedAt} by ${ran.actor} on ${ran.host}`,
+    `  run       ${ran.name}`,
+    `  commit    ${ran.gitCommit ?? 'none'}`,
+    `  code      ${code.digest} (${code.basis})`,
+    `  reads     ${enforcement}`,
+    `  output    ${outputDigest}`,
+    ...(inputs.length === 0 ? [] : indented(inputsText(style, inputs))),
+    ...recorded.map((each) => recordedLine(style, each)),
+  ];
+}
+
+function inputsText(style: Style, inputs: readonly InputOrigin[]): string {
+  return tableText(
+    style,
+    [{ head: 'read' }, { head: 'table' }, { head: 'rows' }, { head: 'columns' }, { head: 'since then' }],
+    inputs.map(({ read, table, keys, rowCount, columns, isPresent }) => [
+      read,
+      table,
+      keysText(keys, rowCount),
+      columns.join(', '),
+      isPresent ? style('green', 'unchanged') : style('yellow', 'changed'),
+    ]),
+  );
+}
+
+function keysText(keys: InputOrigin['keys'], rowCount: number | null): string {
+  if (keys === null || rowCount === null) return 'gone';
+  return rowCount <= 2 && keys.length === rowCount
+    ? keys.map((key) => JSON.stringify(key)).join(' ')
+    : countOf(rowCount, 'row');
+}
+
+function recordedLine(style: Style, { subject, declared, rowCount }: RecordedOrigin): string {
+  return `  read      ${subject}, ${countOf(rowCount, 'row')}${declared ? '' : style('yellow', ', not declared')}`;
+}
+
+function indented(text: string): readonly string[] {
+  return text.split('\n').map((line) => `  ${line}`);
+}

@@ -1,0 +1,41 @@
+import type { Finding } from '../base/index.ts';
+import { loadRelations, relationOf, type Relation } from '../pipeline/index.ts';
+import type { Store } from '../store/index.ts';
+import type { Context } from './context.ts';
+import { storeToRead } from './project-world.ts';
+import { findIn, isFinding, readKey, type KeyArgument } from './table-argument.ts';
+
+/** What commands about one row are given. */
+export interface KeyFlags {
+  readonly key: string;
+}
+
+/** A row that is asked about, or why the question is none. */
+export type KeyQuestion =
+  | { readonly status: 'ok'; readonly store: Store; readonly table: string; readonly key: KeyArgument }
+  | { readonly status: 'refused'; readonly findings: readonly Finding[] };
+
+/** Reads a table's name and `--key` against what is deployed: the question is about the database, whatever the files say by now. */
+export async function openKeyQuestion(context: Context, name: string, keyText: string): Promise<KeyQuestion> {
+  const store = await storeToRead(context);
+  const table = await deployedTable(store, name);
+  if ('severity' in table) return { status: 'refused', findings: [table] };
+  const { primaryKey, sourceKey } = table.spec;
+  // A table whose make writes several rows for a key can be asked about by that key as well as by one of its rows.
+  const given = readKey(keyText, table.name, primaryKey);
+  const key =
+    isFinding(given) && sourceKey.length > 0 ? orElse(readKey(keyText, table.name, sourceKey), given) : given;
+  if (isFinding(key)) return { status: 'refused', findings: [key] };
+  return { status: 'ok', store, table: table.name, key };
+}
+
+function orElse(key: KeyArgument | Finding, finding: Finding): KeyArgument | Finding {
+  return isFinding(key) ? finding : key;
+}
+
+/** The live table of this name. */
+export async function deployedTable(store: Store, name: string): Promise<Relation | Finding> {
+  const relations = await loadRelations(store);
+  const found = findIn([...relations.keys()], name);
+  return typeof found === 'string' ? relationOf(relations, found) : found;
+}

@@ -1,0 +1,131 @@
+import { refusal, type Finding } from '../base/index.ts';
+import type { Attribution, EvolutionWorld } from '../evolution/index.ts';
+import type { MigrationKind, PlanOutcome, RunnerOptions } from '../migration/index.ts';
+import { filesFolderOf } from './config.ts';
+import type { ProjectWorld } from './project-world.ts';
+
+/** The kinds of migration that this command line runs, and what only some of them can do. */
+export interface Kinds {
+  readonly list: readonly MigrationKind[];
+  /**
+   * Compares the definitions with the database and writes a bundle of what differs, with these rules for ambiguous rows:
+   * `varve plan` without an id. A bundle of the same that was never run is planned again instead.
+   */
+  readonly draft?: (options: RunnerOptions, rules: readonly AttributionRule[]) => Promise<DraftOutcome>;
+}
+
+/** What came of comparing the definitions with the database. */
+export type DraftOutcome =
+  | {
+      readonly status: 'drafted';
+      readonly migrationId: string;
+      readonly outcome: PlanOutcome;
+    }
+  | { readonly status: 'unchanged' }
+  | { readonly status: 'refused'; readonly findings: readonly Finding[] };
+
+/** `--attribute audit.verdict=recompute`; without a table, for every table that has ambiguous rows. */
+export interface AttributionRule {
+  readonly table: string | undefined;
+  readonly rule: string;
+}
+
+/** Makes the kinds for a project. */
+export type KindsOf = (world: ProjectWorld) => Promise<Kinds>;
+
+/** All kinds of this release. The one place that names them; each is loaded here, when a command asks. */
+export const kindsOf: KindsOf = async (world) => {
+  const { pipelineKind } = await import('../evolution/index.ts');
+  return {
+    list: [pipelineKind(() => evolutionWorld(world))],
+    draft: (options, rules) => draftPipeline(world, options, rules),
+  };
+};
+
+/** What an evolution needs of a project; the code is read when it is asked for. */
+export async function evolutionWorld(world: ProjectWorld): Promise<EvolutionWorld> {
+  const { definitions, environment, project } = world;
+  return {
+    definitions,
+    environment,
+    projectFolder: filesFolderOf(project),
+    codeByTable: await world.codeByTable(),
+  };
+}
+
+async function draftPipeline(
+  world: ProjectWorld,
+  options: RunnerOptions,
+  rules: readonly AttributionRule[],
+): Promise<DraftOutcome> {
+  const unknown = rules.find(({ rule }) => rule !== 'recompute');
+  if (unknown !== undefined) return { status: 'refused', findings: [unknownRule(unknown)] };
+  const named = rules.flatMap(({ table }) => (table === undefined ? [] : [table]));
+  const all = named.length < rules.length;
+  const ambiguous = all ? await ambiguousTables(world, options) : { tables: [] };
+  if ('status' in ambiguous) return ambiguous;
+  const tables = [...named, ...ambiguous.tables];
+  const attribution = Object.fromEntries(tables.map((table) => [table, 'recompute' as const]));
+  return draftWith(world, options, attribution);
+}
+
+function unknownRule({ rule }: AttributionRule): Finding {
+  const hint = 'Write --attribute TABLE=recompute: this release has no other rule for ambiguous rows.';
+  return refusal('usage', '--attribute', { detail: { reason: `no rule of the name ${rule}` }, hint });
+}
+
+/** The tables that a plan without rules finds ambiguous rows in, or what else comes of planning. */
+async function ambiguousTables(
+  world: ProjectWorld,
+  options: RunnerOptions,
+): Promise<{ readonly tables: readonly string[] } | DraftOutcome> {
+  const drafted = await draftWith(world, options, {});
+  if (drafted.status !== 'drafted') return drafted;
+  if (drafted.outcome.status === 'refused') return drafted.outcome;
+  const { tables } = drafted.outcome.plan.bound;
+  return { tables: tables.flatMap(({ table, ambiguous }) => (ambiguous > 0 ? [table] : [])) };
+}
+
+async function draftWith(
+  world: ProjectWorld,
+  options: RunnerOptions,
+  attribution: Attribution,
+): Promise<DraftOutcome> {
+  const known = await sameDraft(world, options, attribution);
+  if (known !== undefined) {
+    const { planMigration } = await import('../migration/index.ts');
+    return { status: 'drafted', migrationId: known, outcome: await planMigration(options, known) };
+  }
+  const { planEvolution } = await import('../evolution/index.ts');
+  const planned = await planEvolution(options, await evolutionWorld(world), attribution);
+  if (planned.status === 'refused') return planned;
+  if (planned.status === 'nothing') return { status: 'unchanged' };
+  return { status: 'drafted', migrationId: planned.migrationId, outcome: planned.outcome };
+}
+
+/** A bundle that was written for the same way and never run: planning twice must not leave two of them behind. */
+async function sameDraft(
+  world: ProjectWorld,
+  options: RunnerOptions,
+  attribution: Attribution,
+): Promise<string | undefined> {
+  const { readBundle, readStatus } = await import('../migration/index.ts');
+  const { deployedSet, sameJson } = await import('../pipeline/index.ts');
+  const from = (await deployedSet(options.store))?.digest ?? null;
+  const code = Object.fromEntries(
+    [...(await world.codeByTable())].map(([table, { digest }]) => [table, digest]),
+  );
+  const { migrations } = await readStatus(options);
+  for (const { migrationId, runId, status } of migrations.toReversed()) {
+    if (status !== 'pending' || runId !== undefined) continue;
+    const reading = await readBundle(options.root, migrationId);
+    if (reading.status === 'refused' || reading.bundle.kind !== 'pipeline') continue;
+    const forward = reading.bundle.documents['forward.json'] ?? {};
+    const planned = forward['code'] as Readonly<Record<string, string>> | undefined;
+    const sameCode = Object.entries(planned ?? {}).every(([table, digest]) => code[table] === digest);
+    const same = { from, to: world.definitions.digest, attribute: attribution };
+    const { from: found, to, attribute } = forward;
+    if (sameCode && sameJson({ from: found, to, attribute }, same)) return migrationId;
+  }
+  return undefined;
+}

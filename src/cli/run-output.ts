@@ -1,0 +1,91 @@
+import type { TableCounts } from '../evidence/index.ts';
+import type { RunOutcome } from '../migration/index.ts';
+import { countText, tableText, type CommandResult, type Style } from './output.ts';
+
+const CLASSES = ['keep', 'rekey', 'backfill', 'recompute', 'retire', 'ambiguous'] as const;
+/** Always shown, since they are what a plan is read for; the others only where a row is in them. */
+const ALWAYS: readonly string[] = ['keep', 'backfill', 'recompute', 'retire', 'ambiguous'];
+
+/** Every affected table with its rows by class. */
+export function countsText(style: Style, tables: readonly TableCounts[]): string {
+  const classes = CLASSES.filter((name) => ALWAYS.includes(name) || tables.some((line) => line[name] > 0));
+  return tableText(
+    style,
+    [{ head: 'table' }, ...classes.map((head) => ({ head, align: 'right' as const })), { head: '' }],
+    tables.map((line) => [
+      line.table,
+      ...classes.map((name) => (line[name] === 0 ? style('dim', '0') : countText(line[name]))),
+      line.ambiguous > 0 ? style('yellow', '!') : '',
+    ]),
+  );
+}
+
+/** The counts of one table as the JSON of a plan and of a run says them. */
+export function countsFields(tables: readonly TableCounts[]): readonly Readonly<Record<string, unknown>>[] {
+  return tables.map(({ table, keep, rekey, backfill, recompute, retire, ambiguous, carried }) => ({
+    table,
+    keep,
+    rekey,
+    backfill,
+    recompute,
+    retire,
+    ambiguous,
+    carried,
+  }));
+}
+
+/** The result of apply, rollback, and of each run that recovery settled. */
+export function runResult(migrationId: string, outcome: RunOutcome): CommandResult {
+  const { findings } = outcome;
+  if (outcome.status === 'refused') return { status: 'refused', findings };
+  const fields = runFields(migrationId, outcome);
+  if (outcome.status !== 'applied') {
+    return { status: outcome.status, findings, fields, text: () => unappliedText(migrationId, outcome) };
+  }
+  return { status: 'ok', findings, fields, text: (style) => appliedText(style, outcome) };
+}
+
+type Begun = Exclude<RunOutcome, { readonly status: 'refused' }>;
+type Applied = Extract<RunOutcome, { readonly status: 'applied' }>;
+
+/** What the JSON says of a run that was opened. */
+export function runFields(migrationId: string, outcome: Begun): Readonly<Record<string, unknown>> {
+  const { runId, receipt } = outcome;
+  const ran = { runId, migrationId, receipt: receiptFields(receipt) };
+  if (outcome.status !== 'applied') return ran;
+  const { direction, already, tables, enforcement } = outcome;
+  return { ...ran, direction, already, tables: countsFields(tables), enforcement };
+}
+
+function receiptFields(receipt: Begun['receipt']): unknown {
+  return receipt === undefined ? null : { path: `migrations/${receipt.path}`, digest: receipt.digest };
+}
+
+function appliedText(
+  style: Style,
+  { migrationId, direction, already, runId, receipt, tables }: Applied,
+): string {
+  const done = direction === 'forward' ? 'applied' : 'rolled back';
+  const head = already
+    ? `${migrationId} was ${done} before; nothing was done now.`
+    : `${migrationId} is ${done}.`;
+  return [
+    style('bold', head),
+    ...(tables.length === 0 ? [] : [countsText(style, tables)]),
+    `run      ${runId}`,
+    `receipt  migrations/${receipt.path}`,
+    `         ${receipt.digest}`,
+  ].join('\n');
+}
+
+function unappliedText(migrationId: string, { status, runId, receipt }: Exclude<Begun, Applied>): string {
+  const head =
+    status === 'rolled_back'
+      ? `${migrationId} was undone: what stands in the database is the baseline of the run.`
+      : `What became of ${migrationId} is not known. Run varve recover.`;
+  return [
+    head,
+    `run      ${runId}`,
+    ...(receipt === undefined ? [] : [`receipt  migrations/${receipt.path}`]),
+  ].join('\n');
+}

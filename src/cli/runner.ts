@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.ts';
+import type { Context } from './context.ts';
+import type { Kinds } from './kinds.ts';
+import type { Progress } from './progress.ts';
+import { openProjectWorld, type ProjectWorld, type WorldAccess, type WorldResult } from './project-world.ts';
+
+/** What the verbs of a migration work with. */
+export interface Runner extends AsyncDisposable {
+  readonly world: ProjectWorld;
+  readonly options: RunnerOptions;
+  readonly kinds: Kinds;
+}
+
+/** The project's folder of migrations. */
+export function migrationsRoot(projectDir: string): string {
+  return join(projectDir, 'migrations');
+}
+
+/** Opens the project and everything that the lifecycle needs from outside; disposing it takes the progress bar away. */
+export async function openRunner(
+  context: Context,
+  access: WorldAccess,
+): Promise<(Runner & { readonly status: 'ok' }) | Extract<WorldResult, { readonly status: 'refused' }>> {
+  const opened = await openProjectWorld(context, access);
+  if (opened.status === 'refused') return opened;
+  const { world } = opened;
+  const { environment } = world;
+  const kinds = await context.kindsOf(world);
+  const bars = stepBars(context);
+  const fault = faultHook(context);
+  const options: RunnerOptions = {
+    store: world.store,
+    kinds: kinds.list,
+    root: migrationsRoot(world.project.dir),
+    environment: context.options.env,
+    actor: { principal: `user:${environment.actor}`, role: 'runner' },
+    host: environment.host,
+    processId: environment.processId,
+    gitCommit: environment.gitCommit,
+    paramsDigest: environment.lockDigest,
+    clock: environment.clock,
+    randomBytes: environment.randomBytes,
+    signal: context.signal,
+    progress: bars.show,
+    ...(fault === undefined ? {} : { fault }),
+  };
+  return {
+    status: 'ok',
+    world,
+    options,
+    kinds,
+    [Symbol.asyncDispose]: () => Promise.resolve(bars.end()),
+  };
+}
+
+/** Crash tests name a point at which this process is to end as if its machine had. */
+function faultHook({ io }: Context): FaultHook | undefined {
+  const point = io.env['VARVE_FAULT_POINT'];
+  if (point === undefined || point === '') return undefined;
+  return (reached) => {
+    if (reached === point) process.kill(process.pid, 'SIGKILL');
+    return Promise.resolve();
+  };
+}
+
+function stepBars(context: Context): {
+  readonly show: (progress: StepProgress) => void;
+  readonly end: () => void;
+} {
+  let shown: { readonly step: string; readonly done: number; readonly bar: Progress } | undefined;
+  return {
+    show: ({ step, done, total }) => {
+      if (shown?.step !== step) shown?.bar.end();
+      const before = shown?.step === step ? shown : undefined;
+      const bar = before?.bar ?? context.progress(step, total);
+      bar.advance(done - (before?.done ?? 0));
+      shown = { step, done, bar };
+    },
+    end: () => shown?.bar.end(),
+  };
+}
