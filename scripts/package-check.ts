@@ -49,6 +49,8 @@ function importEverySubpath(home: string): void {
 function startProject(home: string): void {
   varve(['init', 'project'], home);
   const project = join(home, 'project');
+  varve(['plan'], project);
+  varve(['apply'], project);
   const { status } = JSON.parse(varve(['populate', '--json'], project)) as { readonly status: string };
   expectEqual('varve populate in a new project', status, 'ok');
 }

@@ -1,4 +1,5 @@
-import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -49,6 +50,15 @@ test('other packages are left to Node', () => {
 test('the launcher passes arguments on and ends with the exit status of the command line', () => {
   expect(node([LAUNCHER, '--version'])).toMatchObject({ status: 0, stderr: '' });
   expect(node([LAUNCHER, 'no-such-command'])).toMatchObject({ status: 2, stdout: '' });
+});
+
+test('a reader that has seen enough does not end the command line half-way', async () => {
+  const child = spawn(process.execPath, [LAUNCHER, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const [status]: readonly unknown[] = await once(child, 'close');
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
 function node(args: readonly string[], program?: string): SpawnSyncReturns<string> {

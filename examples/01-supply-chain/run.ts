@@ -15,7 +15,8 @@ import { numbersOf, openStage } from './stage.ts';
 const { values: given } = parseArgs({ options: { folder: { type: 'string' }, store: { type: 'string' } } });
 const here = import.meta.dirname;
 const folder = given.folder ?? join(here, '.varve');
-const { say, type, varve, expect } = openStage(folder, given.store);
+await using stage = openStage(folder, given.store);
+const { say, type, varve, expect } = stage;
 const startedMs = performance.now();
 
 await rm(folder, { recursive: true, force: true });
@@ -32,7 +33,8 @@ const { listed, installed, policies, followed } = await withStore(seed);
 console.log(`${listed} packages are locked, ${installed} of them installed here; ${policies} policies`);
 
 say('The others are computed: manifests and files from node_modules, a verdict each, a report per licence.');
-const populated = await varve(['populate']);
+// Small batches, so that on a terminal the bar moves.
+const populated = await varve(['populate', '--batch', '20']);
 expect('every package has a verdict', numbersOf(populated, 'audit.license_verdict')[0] === installed);
 expect('every policy has a report', numbersOf(populated, 'audit.report')[0] === policies);
 
@@ -63,6 +65,7 @@ say(
 );
 type('cp ../v2/pipeline.ts pipeline.ts');
 await cp(join(here, 'v2/pipeline.ts'), join(folder, 'pipeline.ts'));
+await stage.edited();
 
 say(
   'What would that do to the data? No verdict is thrown away: each gets the key of the policy that it read.',

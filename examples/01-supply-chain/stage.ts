@@ -1,15 +1,18 @@
 // What tells the story: words, commands with their real output, and what each of them has to show.
-import { fork } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { stripVTControlCharacters, styleText } from 'node:util';
 
 /** A place to tell a story: one project folder, one store. */
-export interface Stage {
+export interface Stage extends AsyncDisposable {
   readonly say: (text: string) => void;
   /** Shows a line as typed, for what is done beside varve. */
   readonly type: (line: string) => void;
   /** Runs `varve ...` in the project and returns what it printed, without colours. Throws where it does not end well. */
   readonly varve: (argv: readonly string[]) => Promise<string>;
+  /** To be called after an edit of the project's files. */
+  readonly edited: () => Promise<void>;
   /** Throws where something is not as told. */
   readonly expect: (told: string, holds: boolean) => void;
 }
@@ -22,19 +25,29 @@ class StoryBroken extends Error {
 /** Opens the stage in a project folder; `store` is a store of its configuration. */
 export function openStage(projectFolder: string, store: string | undefined): Stage {
   const storeFlags = store === undefined ? [] : ['--store', store];
+  let session: ChildProcess | undefined;
+  const end = async (): Promise<void> => {
+    const ended = session === undefined ? undefined : once(session, 'exit');
+    session?.disconnect();
+    session = undefined;
+    await ended;
+  };
   return {
     say: (text) => console.log(`\n${paint('cyan', text)}`),
     type,
     varve: async (argv) => {
       const line = [...argv, ...storeFlags];
       type(['varve', ...line].map(quoted).join(' '));
-      const { status, output } = await runCommand(line, projectFolder);
+      session ??= fork(join(import.meta.dirname, 'session.ts'), { cwd: projectFolder, stdio: 'inherit' });
+      const { status, output } = await runCommand(session, line);
       if (status !== 0) throw new StoryBroken(`varve ${argv[0] ?? ''} ended with exit status ${status}`);
       return output;
     },
+    edited: end,
     expect: (told, holds) => {
       if (!holds) throw new StoryBroken(`not as told: ${told}`);
     },
+    [Symbol.asyncDispose]: end,
   };
 }
 
@@ -56,14 +69,18 @@ interface Ended {
   readonly output: string;
 }
 
-async function runCommand(argv: readonly string[], cwd: string): Promise<Ended> {
-  const child = fork(join(import.meta.dirname, 'command.ts'), argv, { cwd, stdio: 'inherit' });
+async function runCommand(session: ChildProcess, argv: readonly string[]): Promise<Ended> {
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
-  let output = '';
-  child.on('message', (text) => (output = stripVTControlCharacters(text as string)));
-  child.on('error', reject);
-  child.on('close', (status) => resolve({ status, output }));
-  return promise;
+  const onExit = (status: number | null): void => resolve({ status, output: '' });
+  session.once('error', reject).once('exit', onExit);
+  session.once('message', (ended) => resolve(ended as Ended));
+  session.send(argv);
+  try {
+    const { status, output } = await promise;
+    return { status, output: stripVTControlCharacters(output) };
+  } finally {
+    session.off('error', reject).off('exit', onExit);
+  }
 }
 
 function quoted(word: string): string {

@@ -3,6 +3,11 @@ import type { CommandEntry } from './command.ts';
 /** Every command, in the order of `varve --help`. A command's file is loaded when it is called. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'init',
+    summary: 'a project that runs, in this folder or another',
+    load: () => import('./command/init.ts'),
+  },
+  {
     name: 'trace',
     summary: 'the rows above: everything these rows were derived from',
     load: () => import('./command/trace.ts'),
@@ -89,7 +94,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'receipts',
-    summary: 'the signed record of each run: list, show, verify',
+    summary: 'the record of each run: list, show, verify',
     load: () => import('./command/receipts.ts'),
   },
 ];

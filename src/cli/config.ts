@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ProjectConfig } from '../pipeline/index.ts';
-import { nearestName, refusal, VarveError, type Finding } from '../base/index.ts';
+import { isVarveError, nearestName, refusal, VarveError, type Finding } from '../base/index.ts';
 
 /** A configuration that was found and checked. */
 export interface Project {
@@ -51,6 +51,8 @@ async function importConfig(filePath: string): Promise<unknown> {
     const module = (await import(pathToFileURL(filePath).href)) as { readonly default?: unknown };
     return module.default;
   } catch (cause) {
+    // A definition that cannot stand says best itself what to do about it.
+    if (isVarveError(cause)) throw cause;
     throw new VarveError('config_invalid', {
       detail: { subject: filePath, reason: cause instanceof Error ? cause.message : String(cause) },
       hint: 'Correct the file so that it can be imported.',

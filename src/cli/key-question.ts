@@ -2,7 +2,7 @@ import type { Finding } from '../base/index.ts';
 import { loadRelations, relationOf, type Relation } from '../pipeline/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Context } from './context.ts';
-import { storeToRead } from './project-world.ts';
+import { storeToRead } from './open-project-world.ts';
 import { findIn, isFinding, readKey, type KeyArgument } from './table-argument.ts';
 
 /** What commands about one row are given. */

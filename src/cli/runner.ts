@@ -3,7 +3,8 @@ import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.
 import type { Context } from './context.ts';
 import type { Kinds } from './kinds.ts';
 import type { Progress } from './progress.ts';
-import { openProjectWorld, type ProjectWorld, type WorldAccess, type WorldResult } from './project-world.ts';
+import { openProjectWorld, type WorldAccess, type WorldResult } from './open-project-world.ts';
+import type { ProjectWorld } from './project-world.ts';
 
 /** What the verbs of a migration work with. */
 export interface Runner extends AsyncDisposable {

@@ -64,6 +64,7 @@ function changed(old: TableSpec, spec: TableSpec): FoundOperations {
   const rest = differing.filter(
     (member) => !SAYING.includes(member) && !(member === 'reads' && widened(old.reads, spec.reads)),
   );
+  if (rest.length === 1 && rest[0] === 'contents') return one({ kind: 'sync_contents', table: spec.name });
   return rest.length === 0
     ? one({ kind: 'redefine', table: spec.name })
     : { operations: [], findings: [unavailable(spec.name, rest)] };

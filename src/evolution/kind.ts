@@ -168,10 +168,32 @@ function planned(
     },
     tables: byName(plans.flatMap(({ tables }) => tables)),
     objects: objectsOf(forward),
-    shown: {},
+    shown: { operations: wordsOf(forward, plans), questions: questionsOf(plans) },
     rollbackClass: 'lossless',
     findings: [...findings, ...plans.flatMap((plan) => plan.findings)],
   };
+}
+
+/** The operations in words, with what makes them needed where that is counted. */
+function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): readonly string[] {
+  return (forward.operations as unknown as readonly Operation[]).map((operation, index) => {
+    const reads = plans[index]?.bound['reads'];
+    const words = verbsOf(operation).describe(operation);
+    return typeof reads === 'number'
+      ? `${words}   (read ${reads.toLocaleString('en')} times without being declared)`
+      : words;
+  });
+}
+
+/** What the plan cannot answer itself. */
+function questionsOf(plans: readonly OperationPlan[]): readonly string[] {
+  return plans
+    .flatMap(({ tables }) => tables)
+    .filter(({ ambiguous }) => ambiguous > 0)
+    .map(
+      ({ table, ambiguous }) =>
+        `${ambiguous} rows of ${table} cannot be attributed by what is recorded: let them be computed anew with --attribute ${table}=recompute`,
+    );
 }
 
 function objectsOf(forward: ForwardDocument): readonly string[] {

@@ -196,14 +196,14 @@ function makeCall(context: BatchContext, { key, inputs, values }: KeyInputs): Pr
   return { key, inputs, reads, expire, call: () => make(values, makeContext) };
 }
 
-/** The context of one key, and what ends its signal when its time is over. What few makes use is made on demand. */
+/** The context of one key, and what ends its signal when its time is over. */
 function contextOf(
   context: BatchContext,
   key: Key,
   reads: RecordedRead[],
 ): { readonly context: MakeContext; readonly expire: () => void } {
-  const keyContext = new KeyContext(context, key, reads);
-  return { context: keyContext, expire: () => keyContext.expire() };
+  const made = new KeyContext(context, key, reads);
+  return { context: made, expire: () => made.expire() };
 }
 
 /** A class, since one is made for every key: what a make does not ask for costs nothing. */
@@ -211,38 +211,41 @@ class KeyContext implements MakeContext {
   readonly key: Key;
   readonly log: (message: string) => void;
   readonly now: string;
-  readonly #batch: BatchContext;
+  readonly #context: BatchContext;
   readonly #reads: RecordedRead[];
   #over: AbortController | undefined;
   #signal: AbortSignal | undefined;
   #random: (() => number) | undefined;
   #files: MakeContext['files'] | undefined;
 
-  constructor(batch: BatchContext, key: Key, reads: RecordedRead[]) {
+  constructor(context: BatchContext, key: Key, reads: RecordedRead[]) {
     this.key = key;
-    this.log = batch.making.log;
-    this.now = batch.run.startedAt;
-    this.#batch = batch;
+    this.log = context.making.log;
+    this.now = context.run.startedAt;
+    this.#context = context;
     this.#reads = reads;
   }
 
   get signal(): AbortSignal {
-    this.#over ??= new AbortController();
-    return (this.#signal ??= AbortSignal.any([this.#batch.making.signal, this.#over.signal]));
+    return (this.#signal ??= AbortSignal.any([this.#context.making.signal, this.#timeOver().signal]));
   }
 
   get random(): () => number {
-    return (this.#random ??= seededRandom(`${this.#batch.table.spec.name} ${keyText(this.key)}`));
+    return (this.#random ??= seededRandom(`${this.#context.table.spec.name} ${keyText(this.key)}`));
   }
 
   get files(): MakeContext['files'] {
-    return (this.#files ??= contextFiles(this.#batch.making.projectFolder, (read) =>
+    return (this.#files ??= contextFiles(this.#context.making.projectFolder, (read) =>
       this.#reads.push(fileRead(read)),
     ));
   }
 
   expire(): void {
-    (this.#over ??= new AbortController()).abort();
+    this.#timeOver().abort();
+  }
+
+  #timeOver(): AbortController {
+    return (this.#over ??= new AbortController());
   }
 }
 

@@ -1,6 +1,6 @@
 /** Brings the rows of a lookup table to what its definition says: old rows go to history, rows in use stay. */
 import { refusal, type Finding } from '../base/index.ts';
-import { isStoreError, sql, type Sql, type Transaction } from '../store/index.ts';
+import { isStoreError, sql, type Queryable, type Sql, type Transaction } from '../store/index.ts';
 import { columnDdl, names } from './ddl.ts';
 import { mismatches, tableId, type Relation, type Relations } from './relation.ts';
 import { unitRelation } from './row-unit.ts';
@@ -38,6 +38,32 @@ export async function syncContents(
     if (!isStoreError(error, '23503')) throw error;
     return { status: 'refused', findings: [inUse(spec.name, error.fields.table)] };
   }
+}
+
+/** How the rows of a deployed lookup differ from those of `spec.contents`. */
+export interface ContentsDifference {
+  readonly same: number;
+  readonly changed: number;
+  readonly added: number;
+  readonly removed: number;
+}
+
+/** Counts what `syncContents` would do; only reads. */
+export async function contentsDifference(
+  store: Queryable,
+  relation: Relation,
+  spec: TableSpec,
+): Promise<ContentsDifference> {
+  const [first] = spec.primaryKey;
+  const there = (alias: string): Sql => sql`${sql.id(alias, first ?? '')} is not null`;
+  const [row] = await store.query<Record<keyof ContentsDifference, bigint>>(sql`
+    select count(*) filter (where ${there('o')} and ${there('n')} and not ${differs('n', 'o', spec)}) as same,
+      count(*) filter (where ${there('o')} and ${there('n')} and ${differs('n', 'o', spec)}) as changed,
+      count(*) filter (where not (${there('o')})) as added,
+      count(*) filter (where not (${there('n')})) as removed
+    from ${tableId(relation.placement)} o full join (${contentsRows(spec)}) n on ${same('n', 'o', spec.primaryKey)}`);
+  const count = (name: keyof ContentsDifference): number => Number(row?.[name] ?? 0n);
+  return { same: count('same'), changed: count('changed'), added: count('added'), removed: count('removed') };
 }
 
 function withoutContents(spec: TableSpec): TableSpec {

@@ -70,7 +70,12 @@ export type { AnyTable, Reference, Table } from './table.ts';
 export { unknownTable } from './unknown-table.ts';
 export { outputOf } from './write-rows.ts';
 export { READ_SCHEMA_PREFIX } from './strict/read-view.ts';
-export { syncContents, type SyncContentsResult } from './contents.ts';
+export {
+  contentsDifference,
+  syncContents,
+  type ContentsDifference,
+  type SyncContentsResult,
+} from './contents.ts';
 export {
   deleteRows,
   planDelete,

@@ -239,18 +239,6 @@ function collectPiece(
   return fault ?? collectParts(table, key, partRows ?? {}, parts);
 }
 
-function collectRow(
-  table: AnyTable,
-  key: Key,
-  columns: Readonly<Record<string, unknown>>,
-  rows: MadeValues[],
-): MakeFailure | undefined {
-  const row = encodeRow(table, key, columns);
-  if ('status' in row) return row;
-  rows.push(row.values);
-  return undefined;
-}
-
 function collectParts(
   table: AnyTable,
   key: Key,
@@ -285,6 +273,18 @@ function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.iterator in value;
 }
 
+function collectRow(
+  table: AnyTable,
+  key: Key,
+  columns: Readonly<Record<string, unknown>>,
+  rows: MadeValues[],
+): MakeFailure | undefined {
+  const row = encodeRow(table, key, columns);
+  if ('status' in row) return row;
+  rows.push(row.values);
+  return undefined;
+}
+
 /** Columns that a make returns: all but the key it was called for and what varve fills. */
 export function madeColumns(spec: TableSpec, sourceKey: readonly string[]): readonly string[] {
   const filled = new Set(
@@ -295,6 +295,17 @@ export function madeColumns(spec: TableSpec, sourceKey: readonly string[]): read
   return spec.columns
     .map(({ name }) => name)
     .filter((name) => !sourceKey.includes(name) && (!filled.has(name) || spec.primaryKey.includes(name)));
+}
+
+/** A key's value as the store gave it and as a make returned it: `1n` and `1` are the same key. */
+function isSameValue(own: unknown, returned: unknown): boolean {
+  if (Object.is(own, returned)) return true;
+  if (own instanceof Uint8Array) return returned instanceof Uint8Array && Buffer.compare(own, returned) === 0;
+  return isSimple(own) && isSimple(returned) && own.toString() === returned.toString();
+}
+
+function isSimple(value: unknown): value is string | number | bigint | boolean {
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
 }
 
 interface MadeColumn {
@@ -315,17 +326,6 @@ function shapeOf(table: AnyTable, key: Key): readonly MadeColumn[] {
   });
   shapes.set(table, shape);
   return shape;
-}
-
-/** A key's value as the store gave it and as a make returned it: `1n` and `1` are the same key. */
-function isSameValue(own: unknown, returned: unknown): boolean {
-  if (Object.is(own, returned)) return true;
-  if (own instanceof Uint8Array) return returned instanceof Uint8Array && Buffer.compare(own, returned) === 0;
-  return isSimple(own) && isSimple(returned) && own.toString() === returned.toString();
-}
-
-function isSimple(value: unknown): value is string | number | bigint | boolean {
-  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
 }
 
 function encodeRow(

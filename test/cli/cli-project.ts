@@ -79,6 +79,7 @@ export function normalised(text: string, dir = '/no/such/folder'): string {
     .replaceAll(/(PIPE-MIG)-\d{4}-\d\d-\d\d(?=-\d\d)/gu, (id) =>
       id.endsWith('2026-03-01') || id.endsWith('2026-03-02') ? id : 'PIPE-MIG-<day>',
     )
+    .replaceAll(/"stack": "(?:[^"\\]|\\.)*"/gu, '"stack": "<stack>"')
     .replaceAll(/sha256:[0-9a-f]{64}/gu, 'sha256:<digest>')
     .replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00(?::00)?)/gu, '<time>')
     .replaceAll(/postgres(?:ql)?:\/\/[^\s",]+/gu, '<address>');

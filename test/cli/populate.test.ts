@@ -159,25 +159,27 @@ describe('varve jobs', () => {
     `);
     expect(normalised((await project.run(['jobs', 'list', 'lab.grade', '--json'])).stdout))
       .toMatchInlineSnapshot(`
-      "{
-        "status": "ok",
-        "findings": [],
-        "jobs": [
-          {
-            "table": "lab.grade",
-            "changedAt": "<time>",
-            "key": {
-              "mouse": 3
-            },
-            "state": "error",
-            "code": "make_failed",
-            "message": "a weight below zero",
-            "attempts": 1
-          }
-        ]
-      }
-      "
-    `);
+        "{
+          "status": "ok",
+          "findings": [],
+          "jobs": [
+            {
+              "table": "lab.grade",
+              "key": {
+                "mouse": 3
+              },
+              "state": "error",
+              "code": "make_failed",
+              "message": "a weight below zero",
+              "stack": "<stack>",
+              "run": "varve://run/<time>.populate.all.<id>",
+              "attempts": 1,
+              "changedAt": "<time>"
+            }
+          ]
+        }
+        "
+      `);
     expect(await project.run(['jobs', 'retry', 'grade'])).toMatchObject({
       exit: 0,
       stdout: '1 key to be computed by the next populate.\n',

@@ -8,7 +8,7 @@ import type { Context } from '../context.ts';
 import { errorFinding } from '../failure.ts';
 import type { CheckPart } from '../format/check-part.ts';
 import { countText, resultJson, tableText, type CommandResult, type Style } from '../output.ts';
-import { storeToRead } from '../project-world.ts';
+import { storeToRead } from '../open-project-world.ts';
 import { release } from '../release.ts';
 
 type Format = 'text' | 'json' | 'sarif' | 'junit';

@@ -4,7 +4,7 @@ import type { PartPolicy } from '../../provenance/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
-import { openProjectWorld } from '../project-world.ts';
+import { openProjectWorld } from '../open-project-world.ts';
 import { findSpec, isFinding } from '../table-argument.ts';
 import { refusedResult } from '../walk-output.ts';
 import { readRowCondition } from '../where-argument.ts';
@@ -45,7 +45,7 @@ async function run(context: Context, name: string, { where, parts }: DeleteFlags
   if (plan.status === 'refused') return refusedResult(plan.findings);
   const rows = plan.tables.reduce((sum, each) => sum + each.rows, 0);
   if (rows === 0) return nothing(spec.name);
-  context.say(planText((_, text) => text, plan));
+  if (!context.options.yes) context.say(planText((_, text) => text, plan));
   if (!(await context.confirm(`Move ${countOf(rows, 'row')} to history?`))) return nothing(spec.name);
   const result = await deleteRows(store, definitions, spec.name, where, { environment, parts, plan });
   if (result.status === 'refused') return refusedResult(result.findings);

@@ -6,7 +6,7 @@ import type { Context } from '../context.ts';
 import { deployedTable, openKeyQuestion } from '../key-question.ts';
 import { readCount } from '../number-argument.ts';
 import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
-import { storeToRead } from '../project-world.ts';
+import { storeToRead } from '../open-project-world.ts';
 import { refusedResult } from '../walk-output.ts';
 
 interface HistoryFlags {

@@ -14,7 +14,7 @@ import type { Queryable, Store } from '../../store/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
-import { openProjectWorld, type WorldAccess } from '../project-world.ts';
+import { openProjectWorld, type WorldAccess } from '../open-project-world.ts';
 import { findSpec, isFinding } from '../table-argument.ts';
 import { refusedResult } from '../walk-output.ts';
 

@@ -40,9 +40,9 @@ async function run(context: Context, id: string | undefined, flags: PlanFlags): 
   if (opened.status === 'refused') return refusedResult(opened.findings);
   await using runner = opened;
   const { planMigration } = await import('../../migration/index.ts');
-  if (id !== undefined) return shownPlan(runner, await planMigration(runner.options, id));
+  if (id !== undefined) return await shownPlan(runner, await planMigration(runner.options, id));
   const drafted = await draftWithRules(runner, flags.attribute ?? []);
-  return drafted.status === 'ended' ? drafted.result : shownPlan(runner, drafted.outcome);
+  return drafted.status === 'ended' ? drafted.result : await shownPlan(runner, drafted.outcome);
 }
 
 /** A plan is shown even where its findings refuse: what they say is read beside it. */

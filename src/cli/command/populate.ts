@@ -15,7 +15,8 @@ import { readKeyCondition } from '../where-argument.ts';
 import { readCount } from '../number-argument.ts';
 import { countText, tableText, type CommandResult, type Style } from '../output.ts';
 import type { Progress } from '../progress.ts';
-import { openProjectWorld, type ProjectWorld } from '../project-world.ts';
+import { openProjectWorld } from '../open-project-world.ts';
+import type { ProjectWorld } from '../project-world.ts';
 import { findSpecs, isFinding } from '../table-argument.ts';
 import { refusedResult } from '../walk-output.ts';
 

@@ -3,7 +3,7 @@ import { stale, type StaleTable, type WhyStale } from '../../pipeline/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
-import { openProjectWorld } from '../project-world.ts';
+import { openProjectWorld } from '../open-project-world.ts';
 import { findSpec, isFinding } from '../table-argument.ts';
 import { refusedResult } from '../walk-output.ts';
 

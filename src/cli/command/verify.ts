@@ -6,7 +6,8 @@ import type { Context } from '../context.ts';
 import { evolutionWorld } from '../kinds.ts';
 import { countText, tableText, type CommandResult, type Style } from '../output.ts';
 import type { Progress } from '../progress.ts';
-import { openProjectWorld, type ProjectWorld } from '../project-world.ts';
+import { openProjectWorld } from '../open-project-world.ts';
+import type { ProjectWorld } from '../project-world.ts';
 import { findSpecs } from '../table-argument.ts';
 import { refusedResult } from '../walk-output.ts';
 

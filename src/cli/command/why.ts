@@ -92,6 +92,7 @@ function inputsText(style: Style, inputs: readonly InputOrigin[]): string {
 
 function keysText(keys: InputOrigin['keys'], rowCount: number | null): string {
   if (keys === null || rowCount === null) return 'gone';
+  if (rowCount === 0) return 'none';
   return rowCount <= 2 && keys.length === rowCount
     ? keys.map((key) => JSON.stringify(key)).join(' ')
     : countOf(rowCount, 'row');

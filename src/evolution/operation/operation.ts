@@ -42,8 +42,14 @@ export interface Redefine {
   readonly table: string;
 }
 
+/** A lookup whose rows in the code are others now. */
+export interface SyncContents {
+  readonly kind: 'sync_contents';
+  readonly table: string;
+}
+
 /** Every operation there is. */
-export type Operation = CreateTable | DeclareReference | Redefine;
+export type Operation = CreateTable | DeclareReference | Redefine | SyncContents;
 
 /** What an evolution knows beside the database: the definitions as edited, and who runs it. */
 export interface EvolutionWorld {

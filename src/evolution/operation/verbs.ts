@@ -2,11 +2,13 @@ import { createTable } from './create-table.ts';
 import { declareReference } from './declare-reference.ts';
 import type { Operation, OperationVerbs } from './operation.ts';
 import { redefine } from './redefine.ts';
+import { syncContents } from './sync-contents.ts';
 
 const VERBS = {
   create_table: createTable,
   declare_reference: declareReference,
   redefine,
+  sync_contents: syncContents,
 } as const satisfies { readonly [K in Operation['kind']]: OperationVerbs<Extract<Operation, { kind: K }>> };
 
 /** The verbs of an operation's kind. */

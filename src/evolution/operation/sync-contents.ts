@@ -1,0 +1,67 @@
+import { VarveError, type Finding } from '../../base/index.ts';
+import type { TableCounts } from '../../evidence/index.ts';
+import {
+  contentsDifference,
+  loadRelations,
+  relationOf,
+  syncContents as sync,
+  type DefinitionSet,
+  type TableSpec,
+} from '../../pipeline/index.ts';
+import { sql, type Queryable, type Transaction } from '../../store/index.ts';
+import { countRows } from '../count-rows.ts';
+import { counts, type OperationVerbs, type SyncContents } from './operation.ts';
+
+/** The rows of a lookup follow the code: new and changed ones are written, what they were goes to history. */
+export const syncContents: OperationVerbs<SyncContents> = {
+  kind: 'sync_contents',
+  describe: ({ table }) => `contents   ${table}`,
+  plan: async ({ table }, { transaction, relations, to }) => {
+    const found = await contentsDifference(transaction, relationOf(relations, table), specOf(to, table));
+    const { same, changed, added, removed } = found;
+    return {
+      tables: [counts(table, { keep: same, backfill: changed + added, retire: removed })],
+      findings: [],
+      bound: {},
+    };
+  },
+  cutOver: ({ table }, { context, to }, transaction) => write(transaction, specOf(to, table), context.runId),
+  observe: async ({ table }, { context }, transaction) => observe(transaction, table, context),
+  rollBack: ({ table }, { context, from }, transaction) =>
+    write(transaction, specOf(from, table), context.runId),
+};
+
+async function write(transaction: Transaction, spec: TableSpec, run: string): Promise<readonly Finding[]> {
+  const relations = await loadRelations(transaction);
+  const result = await sync(transaction, relationOf(relations, spec.name), spec, { relations, run });
+  return result.status === 'refused' ? result.findings : [];
+}
+
+/** What the run archived says what it changed and removed; the rest of what is new was added. */
+async function observe(
+  transaction: Queryable,
+  table: string,
+  context: { readonly runId: string; readonly direction: string; readonly tables: readonly TableCounts[] },
+): Promise<readonly TableCounts[]> {
+  const relation = relationOf(await loadRelations(transaction), table);
+  const rows = await countRows(transaction, relation.placement);
+  const planned = context.tables.find((each) => each.table === table);
+  if (context.direction === 'rollback') return [counts(table, { keep: planned?.keep ?? 0 })];
+  const [archived] = await transaction.query<{ count: bigint }>(sql`
+    select count(*) as count from varve.superseded
+    where relation = ${relation.id} and superseded_by = ${context.runId} and reason = 'contents'`);
+  const keep = planned?.keep ?? 0;
+  const written = rows - keep;
+  const changedOrRemoved = Number(archived?.count ?? 0n);
+  const retire = Math.min(planned?.retire ?? 0, changedOrRemoved);
+  return [counts(table, { keep, backfill: written, retire })];
+}
+
+function specOf(set: DefinitionSet, table: string): TableSpec {
+  const spec = set.tables.find(({ name }) => name === table);
+  if (spec !== undefined) return spec;
+  throw new VarveError('internal', {
+    detail: { table },
+    hint: 'Report this: a bundle names a table it does not hold.',
+  });
+}
