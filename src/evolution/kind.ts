@@ -98,7 +98,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
       return computedSince(
         transaction,
         operations.map(({ table }) => table),
-        context.runId,
+        { since: context.runId, until: context.runId },
       );
     },
     baseline: async ({ bundle }, transaction) => {
