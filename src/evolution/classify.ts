@@ -44,9 +44,6 @@ export interface Classification {
   readonly recomputeAmbiguous: boolean;
 }
 
-/** The classes that a row can be in here. */
-export type RowClass = 'backfill' | 'recompute' | 'ambiguous';
-
 const ZERO = sql`decode(repeat('00', 32), 'hex')`;
 
 /**

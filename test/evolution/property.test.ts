@@ -1,4 +1,15 @@
-import fc from 'fast-check';
+import {
+  type Arbitrary,
+  array,
+  assert,
+  asyncProperty,
+  constant,
+  integer,
+  oneof,
+  option,
+  record,
+  uniqueArray,
+} from 'fast-check';
 import { expect, it } from 'vitest';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
 import { openLab } from './lab.ts';
@@ -9,25 +20,25 @@ const ONE = undeclaredFrom();
 const TWO = declaredFrom(true);
 
 /** Data as it was when rows were computed, and what became of it before the reference was declared. */
-const world = fc.record({
-  sides: fc.uniqueArray(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }),
-  sources: fc.array(fc.option(fc.integer({ min: 1, max: 5 })), { minLength: 1, maxLength: 8 }),
-  later: fc.array(
-    fc.oneof(
-      fc.record({
-        kind: fc.constant('move' as const),
-        s: fc.integer({ min: 1, max: 8 }),
-        to: fc.integer({ min: 1, max: 5 }),
+const world = record({
+  sides: uniqueArray(integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }),
+  sources: array(option(integer({ min: 1, max: 5 })), { minLength: 1, maxLength: 8 }),
+  later: array(
+    oneof(
+      record({
+        kind: constant('move' as const),
+        s: integer({ min: 1, max: 8 }),
+        to: integer({ min: 1, max: 5 }),
       }),
-      fc.record({ kind: fc.constant('change' as const), side: fc.integer({ min: 1, max: 4 }) }),
-      fc.record({ kind: fc.constant('remove' as const), side: fc.integer({ min: 1, max: 4 }) }),
-      fc.record({ kind: fc.constant('add' as const), side: fc.integer({ min: 1, max: 5 }) }),
-      fc.record({ kind: fc.constant('adopt' as const), s: fc.integer({ min: 9, max: 12 }) }),
+      record({ kind: constant('change' as const), side: integer({ min: 1, max: 4 }) }),
+      record({ kind: constant('remove' as const), side: integer({ min: 1, max: 4 }) }),
+      record({ kind: constant('add' as const), side: integer({ min: 1, max: 5 }) }),
+      record({ kind: constant('adopt' as const), s: integer({ min: 9, max: 12 }) }),
     ),
     { maxLength: 4 },
   ),
 });
-type World = typeof world extends fc.Arbitrary<infer W> ? W : never;
+type World = typeof world extends Arbitrary<infer W> ? W : never;
 
 function statement(change: World['later'][number]): string {
   if (change.kind === 'move') return `update lab.s set wanted = ${change.to} where s = ${change.s}`;
@@ -40,8 +51,8 @@ function statement(change: World['later'][number]): string {
 
 function suite(given: StoreUnderTest): void {
   it('after apply and populate the state equals dropping everything; kept values stay; the way back is exact', async () => {
-    await fc.assert(
-      fc.asyncProperty(world, async ({ sides, sources, later }) => {
+    await assert(
+      asyncProperty(world, async ({ sides, sources, later }) => {
         await using lab = await openLab(given.store);
         await lab.deploy(ONE);
         const rows = sources.map((wanted, index) => `(${index + 1}, ${index * 10}, ${wanted ?? 'null'})`);

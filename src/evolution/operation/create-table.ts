@@ -8,13 +8,7 @@ import {
 } from '../../pipeline/index.ts';
 import { sql, type Queryable } from '../../store/index.ts';
 import { retire } from '../retire.ts';
-import { counts, type OperationVerbs } from './operation.ts';
-
-/** A table that is defined and not there yet. */
-export interface CreateTable {
-  readonly kind: 'create_table';
-  readonly table: string;
-}
+import { counts, type CreateTable, type OperationVerbs } from './operation.ts';
 
 /** Creates empty tables inside the deciding transaction; the way back keeps their rows in history. */
 export const createTable: OperationVerbs<CreateTable> = {

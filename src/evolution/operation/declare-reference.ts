@@ -12,13 +12,11 @@ import { sql, type Queryable } from '../../store/index.ts';
 import { classified } from '../classify.ts';
 import { dependents } from '../dependents.ts';
 import { attribute, expand } from './declare-reference/attribute.ts';
-import { classification, type DeclareReference } from './declare-reference/building.ts';
+import { classification } from './declare-reference/building.ts';
 import { check, constrain, recompute } from './declare-reference/complete.ts';
 import { cutOver, observe } from './declare-reference/cut-over.ts';
 import { newWrites, rollBack, undo } from './declare-reference/roll-back.ts';
-import { counts, type OperationVerbs, type PlanScope } from './operation.ts';
-
-export type { DeclareReference } from './declare-reference/building.ts';
+import { counts, type DeclareReference, type OperationVerbs, type PlanScope } from './operation.ts';
 
 /** Keeps rows whose one recorded read says which row they belong to; computes those that a rule lets compute. */
 export const declareReference: OperationVerbs<DeclareReference> = {

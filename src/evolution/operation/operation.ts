@@ -18,9 +18,29 @@ import type { NewWrites, RunContext } from '../../migration/index.ts';
 import type { CodeIdentity, Definitions, DefinitionSet, Relations } from '../../pipeline/index.ts';
 import type { RunEnvironment } from '../../run/index.ts';
 import type { Queryable, Transaction } from '../../store/index.ts';
-import type { CreateTable } from './create-table.ts';
-import type { DeclareReference } from './declare-reference.ts';
-import type { Redefine } from './redefine.ts';
+
+/** A table that is defined and not there yet. */
+export interface CreateTable {
+  readonly kind: 'create_table';
+  readonly table: string;
+}
+
+/** A read that becomes a secondary foreign key. */
+export interface DeclareReference {
+  readonly kind: 'declare_reference';
+  readonly table: string;
+  /** Its name in the definition. */
+  readonly reference: string;
+  readonly to: string;
+  /** Child column to parent column. */
+  readonly columns: Readonly<Record<string, string>>;
+}
+
+/** A definition that says something else about the same rows: a comment, how strictly it reads, columns added above. */
+export interface Redefine {
+  readonly kind: 'redefine';
+  readonly table: string;
+}
 
 /** Every operation there is. */
 export type Operation = CreateTable | DeclareReference | Redefine;

@@ -1,13 +1,7 @@
 import { loadRelations, relationOf, type DefinitionSet, type TableSpec } from '../../pipeline/index.ts';
 import { sql, type Queryable } from '../../store/index.ts';
 import { countRows } from './create-table.ts';
-import { counts, type OperationVerbs } from './operation.ts';
-
-/** A definition that says something else about the same rows: a comment, how strictly it reads, columns added above. */
-export interface Redefine {
-  readonly kind: 'redefine';
-  readonly table: string;
-}
+import { counts, type OperationVerbs, type Redefine } from './operation.ts';
 
 /** Keeps every row; only what the catalog says of the table changes. */
 export const redefine: OperationVerbs<Redefine> = {

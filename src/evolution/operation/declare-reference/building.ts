@@ -12,18 +12,7 @@ import {
 import { sql, type Queryable, type Sql } from '../../../store/index.ts';
 import { BUILD, buildingRelation } from '../../building.ts';
 import type { Classification } from '../../classify.ts';
-import type { PlanScope, RunScope } from '../operation.ts';
-
-/** A read that becomes a secondary foreign key. */
-export interface DeclareReference {
-  readonly kind: 'declare_reference';
-  readonly table: string;
-  /** Its name in the definition. */
-  readonly reference: string;
-  readonly to: string;
-  /** Child column to parent column. */
-  readonly columns: Readonly<Record<string, string>>;
-}
+import type { DeclareReference, PlanScope, RunScope } from '../operation.ts';
 
 /** What is being built for this run, and what it will replace. */
 export interface Building {

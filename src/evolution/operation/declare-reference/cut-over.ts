@@ -12,9 +12,9 @@ import { sql, type Transaction } from '../../../store/index.ts';
 import { copyGrants, dropReadViews } from '../../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../../foreign-keys.ts';
 import { move, retire } from '../../retire.ts';
-import { counts, type RunScope } from '../operation.ts';
+import { counts, type DeclareReference, type RunScope } from '../operation.ts';
 import { attributeRange, prepareSpecs, refreshList } from './attribute.ts';
-import { building, sameKey, type Building, type DeclareReference } from './building.ts';
+import { building, sameKey, type Building } from './building.ts';
 
 /** Takes along what came meanwhile, then swaps the tables and everything that hangs on the name. */
 export async function cutOver(

@@ -17,8 +17,8 @@ import { dropReadViews } from '../../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../../foreign-keys.ts';
 import { computedSince } from '../../new-writes.ts';
 import { move, retire } from '../../retire.ts';
-import type { RunScope } from '../operation.ts';
-import { listOf, sameKey, specOf, type DeclareReference } from './building.ts';
+import type { DeclareReference, RunScope } from '../operation.ts';
+import { listOf, sameKey, specOf } from './building.ts';
 import { addForeignKeys } from './complete.ts';
 
 /** Back to the old table: rows computed since are carried back without the column it cannot hold, which history keeps. */
