@@ -41,7 +41,7 @@ export function declared(some: ReferenceCase = {}): Pipeline {
   const renamed = side.as({ kind: 'side kind', name: 'side "name"' });
   lab.computed('r', {
     parents: [source],
-    references: { side: unique ? (renamed.unique() as typeof renamed) : renamed },
+    references: { side: unique ? renamed.unique() : renamed },
     columns: { value: t.integer(), ...extra(wide) },
     reads: { s: source, sides: side.matching({ kind: 's' }) },
     make: ({ s, sides }) => {
@@ -90,7 +90,7 @@ export function declaredFrom(optional: boolean): Pipeline {
     columns: { v: t.integer(), wanted: t.integer().nullable() },
   });
   const side = lab.manual('side', { key: { side: t.integer() }, columns: { off: t.integer() } });
-  const filled = side.from({ side: source.column('wanted') as never });
+  const filled = side.from({ side: source.column('wanted') });
   const reference = (optional ? filled.optional() : filled) as typeof filled;
   lab.computed('r', {
     parents: [source],
