@@ -49,8 +49,8 @@ describe('a project from its first plan on', () => {
       [
         0,
         "PIPE-MIG-<day>-01
-        create lab.mouse
-        create lab.grade
+        create     lab.mouse
+        create     lab.grade
       table      keep  backfill  recompute  retire  ambiguous
       lab.grade     0         0          0       0          0
       lab.mouse     0         0          0       0          0

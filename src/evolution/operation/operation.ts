@@ -41,15 +41,12 @@ export interface Redefine {
   readonly kind: 'redefine';
   readonly table: string;
 }
-<<<<<<< HEAD
 
 /** A lookup whose rows in the code are others now. */
 export interface SyncContents {
   readonly kind: 'sync_contents';
   readonly table: string;
 }
-=======
->>>>>>> evotest
 
 /** Every operation there is. */
 export type Operation = CreateTable | DeclareReference | Redefine | SyncContents;

@@ -17,11 +17,7 @@ import { dropReadViews } from '../../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../../foreign-keys.ts';
 import { computedSince } from '../../new-writes.ts';
 import { move, retire } from '../../retire.ts';
-<<<<<<< HEAD
-import type { RunScope, DeclareReference } from '../operation.ts';
-=======
 import type { DeclareReference, RunScope } from '../operation.ts';
->>>>>>> evotest
 import { listOf, sameKey, specOf } from './building.ts';
 import { addForeignKeys } from './complete.ts';
 
