@@ -49,10 +49,29 @@ function importEverySubpath(home: string): void {
 function startProject(home: string): void {
   varve(['init', 'project'], home);
   const project = join(home, 'project');
-  varve(['plan'], project);
-  varve(['apply'], project);
-  const { status } = JSON.parse(varve(['populate', '--json'], project)) as { readonly status: string };
-  expectEqual('varve populate in a new project', status, 'ok');
+  const key = '{"core":"N1"}';
+  const plan = jsonOf(['plan'], project);
+  const id = String(plan['migrationId']);
+  for (const args of [
+    ['apply', id],
+    ['populate'],
+    ['why', 'demo.growth', '--key', key],
+    ['history', 'demo.growth', '--key', key],
+    ['check'],
+    ['verify', '--full'],
+    ['receipts', 'verify', '--all'],
+    ['status'],
+    ['recover'],
+  ]) {
+    jsonOf(args, project);
+  }
+}
+
+/** The object of a command that succeeds. */
+function jsonOf(args: readonly string[], cwd: string): Readonly<Record<string, unknown>> {
+  const result = JSON.parse(varve([...args, '--json'], cwd)) as Readonly<Record<string, unknown>>;
+  expectEqual(`varve ${args.join(' ')} in a new project`, String(result['status']), 'ok');
+  return result;
 }
 
 function varve(args: readonly string[], cwd: string): string {

@@ -145,11 +145,20 @@ async function openConfigured(io: Io, name: string, store: StoreConfig, dir: str
 async function openAddress(address: string, workingDir: string): Promise<Store> {
   if (/^postgres(ql)?:\/\//u.test(address)) return openServer(address);
   const folder = folderOfAddress(address);
-  if (folder !== undefined) return openEmbedded(resolve(workingDir, folder));
+  if (folder !== undefined) return openEmbedded(existingFolder(resolve(workingDir, folder)));
   throw new VarveError('usage', {
     // The text itself is left out: a mistyped address may hold a password.
     detail: { subject: '--db', reason: 'not an address of a database' },
     hint: 'Write --db postgres://user@host:5432/name or --db embedded:FOLDER.',
+  });
+}
+
+/** Opening makes what is not there: right for a project's own database, wrong for a path that somebody mistyped. */
+function existingFolder(folder: string): string {
+  if (existsSync(folder)) return folder;
+  throw new VarveError('database_unreachable', {
+    detail: { subject: folder, reason: 'no such folder' },
+    hint: 'Check the path of --db embedded:FOLDER; a folder with a database has a file PG_VERSION in it.',
   });
 }
 

@@ -59,6 +59,7 @@ export function buildSpec(name: string, tier: Tier, options: AnyOptions, owner?:
   if (spec.primaryKey.length === 0) {
     throw definitionError(name, 'it has no primary key', 'Give it a key, or a parent whose key it takes.');
   }
+  assertFits(spec);
   return { spec, columns };
 }
 
@@ -78,7 +79,10 @@ function declaredKey(
     );
   }
   const columns = Object.fromEntries(
-    parent.spec.primaryKey.map((column) => [reference.names[column] ?? column, column]),
+    parent.spec.primaryKey.map((column) => [
+      Object.hasOwn(reference.names, column) ? (reference.names[column] ?? column) : column,
+      column,
+    ]),
   );
   const name = label ?? [parent.spec.name, ...Object.values(reference.names)].join(' ');
   return {
@@ -113,12 +117,13 @@ function mergeColumns(
       assertSameAttribute(table, child, origin, origins, before);
       origins.set(child, origin);
       const column = reference.table.definition.columns[parentColumn];
-      if (column === undefined || child in before) continue;
+      if (column === undefined || Object.hasOwn(before, child)) continue;
+      assertColumnName(table, child);
       merged[child] = foreignColumn(column, spec.optional);
     }
   }
   for (const [name, column] of Object.entries(own)) {
-    if (name in merged) {
+    if (Object.hasOwn(merged, name)) {
       throw definitionError(
         `${table}.${name}`,
         'a foreign key brings a column of this name',
@@ -152,7 +157,7 @@ function assertSameAttribute(
   before: Columns,
 ): void {
   const other = origins.get(child);
-  if ((other === undefined || other === origin) && !(child in before)) return;
+  if ((other === undefined || other === origin) && !Object.hasOwn(before, child)) return;
   if (other === origin) return;
   throw definitionError(
     `${table}.${child}`,
@@ -163,7 +168,9 @@ function assertSameAttribute(
 
 /** The column at the end of the foreign keys: what this column means. */
 function originOf(table: AnyTable, column: string): string {
-  const key = table.spec.foreignKeys.find(({ kind, columns }) => kind !== 'secondary' && column in columns);
+  const key = table.spec.foreignKeys.find(
+    ({ kind, columns }) => kind !== 'secondary' && Object.hasOwn(columns, column),
+  );
   if (key === undefined) return `${table.spec.name}.${column}`;
   const parent = [...ancestorsByName(table)].find(({ spec }) => spec.name === key.to);
   const parentColumn = key.columns[column];
@@ -192,7 +199,7 @@ function columnSpec(name: string, column: Column): ColumnSpec {
 
 function knownColumns(table: string, names: readonly string[], columns: Columns): readonly string[] {
   for (const name of names) {
-    if (name in columns) continue;
+    if (Object.hasOwn(columns, name)) continue;
     const nearest = nearestName(name, Object.keys(columns));
     throw definitionError(
       `${table}.${name}`,
@@ -204,10 +211,30 @@ function knownColumns(table: string, names: readonly string[], columns: Columns)
 }
 
 function assertColumnName(table: string, name: string): void {
-  if (name === 'parts') {
-    throw definitionError(`${table}.parts`, 'this name is reserved for part rows', 'Choose another name.');
-  }
-  if (name === '' || new TextEncoder().encode(name).length > 63) {
-    throw definitionError(`${table}.${name}`, 'a name has 1 to 63 bytes', 'Choose another name.');
-  }
+  const reason = whyNoColumnName(name);
+  if (reason !== undefined) throw definitionError(`${table}.${name}`, reason, 'Choose another name.');
 }
+
+function whyNoColumnName(name: string): string | undefined {
+  if (name === 'parts') return 'this name is reserved for part rows';
+  if (name === '__proto__') return 'a row in JavaScript cannot have a member of this name';
+  if (name.startsWith('#')) return 'names with # at the start are reserved for what varve puts beside a row';
+  if (name === '' || new TextEncoder().encode(name).length > 63) return 'a name has 1 to 63 bytes';
+  return name.isWellFormed() && !name.includes('\0') ? undefined : 'a name has no lone surrogate and no NUL';
+}
+
+/** PostgreSQL's limits, said here rather than by the database when the first row of tables is made. */
+function assertFits({ name, columns, primaryKey, unique }: TableSpec): void {
+  if (columns.length > 1_000) {
+    throw definitionError(name, 'a table has 1,000 columns at most', 'Divide it into several tables.');
+  }
+  if ([primaryKey, ...unique].every(({ length }) => length <= MAX_KEY_COLUMNS)) return;
+  throw definitionError(
+    name,
+    `a key has ${String(MAX_KEY_COLUMNS)} columns at most`,
+    'Give it a shorter key, such as one digest of what identifies a row.',
+  );
+}
+
+/** An index of PostgreSQL has no more. */
+const MAX_KEY_COLUMNS = 32;

@@ -65,7 +65,14 @@ export async function planDelete(
 ): Promise<PlanDeleteResult> {
   const world = await openWorld(store, definitions, table, where, options);
   if ('findings' in world) return { status: 'refused', findings: world.findings };
-  return store.transaction({ isolation: 'repeatable read' }, (transaction) => planIn(transaction, world));
+  try {
+    return await store.transaction({ isolation: 'repeatable read' }, (transaction) =>
+      planIn(transaction, world),
+    );
+  } catch (error) {
+    if (error instanceof RefusedWork) return { status: 'refused', findings: error.findings };
+    throw error;
+  }
 }
 
 /**
@@ -132,11 +139,12 @@ async function openWorld(
   return { relations, specs, definitions, graph, table: table.table, where, condition, parts };
 }
 
-async function planIn(transaction: Transaction, world: World): Promise<PlanDeleteResult> {
+/** Throws `RefusedWork`: a condition that the database refuses has aborted the transaction, which must not go on. */
+async function planIn(transaction: Transaction, world: World): Promise<DeletePlan> {
   const start = { table: world.table, ...(world.where === undefined ? {} : { where: world.where }) };
   // The walk says whether the condition stands and whether parts would be torn from their masters.
   const walked = await cascade(transaction, world.graph, start, { parts: world.parts });
-  if (walked.status === 'refused') return walked;
+  if (walked.status === 'refused') throw new RefusedWork(walked.findings);
   const doomed = await collectDoomed(transaction, world);
   const tables: { table: string; rows: number }[] = [];
   for (const { table } of walked.tables)
@@ -311,7 +319,6 @@ async function deleteIn(
   shown: DeletePlan | undefined,
 ): Promise<DeletePlan['tables']> {
   const plan = await planIn(transaction, world);
-  if (plan.status === 'refused') throw new RefusedWork(plan.findings);
   if (shown !== undefined && JSON.stringify(shown.tables) !== JSON.stringify(plan.tables)) {
     throw new RefusedWork([planChanged(world.table)]);
   }

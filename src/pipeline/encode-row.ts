@@ -149,7 +149,7 @@ export function encodeContents(
   rows: readonly Readonly<Record<string, unknown>>[],
 ): readonly JsonObject[] {
   return rows.map((row, index) => {
-    const unknown = Object.keys(row).find((name) => !(name in columns));
+    const unknown = Object.keys(row).find((name) => !Object.hasOwn(columns, name));
     if (unknown !== undefined) {
       throw definitionError(`${table} contents[${index}]`, `no column "${unknown}"`, 'Correct the name.');
     }

@@ -99,7 +99,7 @@ function encodeOne(
     else findings.push(valueFinding(table.spec.name, encoded.fault, number));
   }
   for (const name of Object.keys(row)) {
-    if (!(name in columns)) findings.push(strangeColumn(table, name, number));
+    if (!Object.hasOwn(columns, name)) findings.push(strangeColumn(table, name, number));
   }
   return values;
 }

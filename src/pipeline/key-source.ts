@@ -175,16 +175,16 @@ async function staleOfReads(store: Queryable, query: StaleQuery): Promise<readon
   const plan = readPlan(spec, relations);
   const key = spec.sourceKey.map((column) => sql`k.${sql.id(column)}`);
   const moved = plan.digests.map(
-    (digest, index) => sql`(${digest}) is distinct from substr(k.inputs, ${1 + 32 * index}, 32)`,
+    (digest, index) => sql`(${digest}) is distinct from substr(k."#inputs", ${1 + 32 * index}, 32)`,
   );
   const rows = await store.query<StaleRow>(sql`
-    select ${sql.join(key)}, jsonb_build_object('code', nullif(k.code, ${code.digest}),
-      'moved', array[${sql.join([...moved, sql`null`])}]::boolean[]) as stale_
+    select ${sql.join(key)}, jsonb_build_object('code', nullif(k."#code", ${code.digest}),
+      'moved', array[${sql.join([...moved, sql`null`])}]::boolean[]) as "#stale"
     from (${recordedKeys(relation, restriction)}) k ${plan.joins}
-    where ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
-      and (${sql.join([sql`k.code <> ${code.digest}`, ...moved], sql` or `)})
+    where ${withoutJob(relation, sql`k`)} and k."#reads" = ${JSON.stringify(reads)}::jsonb
+      and (${sql.join([sql`k."#code" <> ${code.digest}`, ...moved], sql` or `)})
     order by ${sql.join(key)}`);
-  return rows.map(({ stale_: facts, ...rest }) => ({ key: rest, reasons: reasonsOf(reads, facts) }));
+  return rows.map(({ '#stale': facts, ...rest }) => ({ key: rest, reasons: reasonsOf(reads, facts) }));
 }
 
 /** The keys whose computation was recorded with reads that the definition no longer has. */
@@ -193,16 +193,16 @@ async function movedReads(store: Queryable, query: StaleQuery): Promise<readonly
   const key = sql.join(relation.spec.sourceKey.map((column) => sql`k.${sql.id(column)}`));
   const rows = await store.query(sql`
     select ${key} from (${recordedKeys(relation, restriction)}) k
-    where ${withoutJob(relation, sql`k`)} and k.reads = ${JSON.stringify(reads)}::jsonb
+    where ${withoutJob(relation, sql`k`)} and k."#reads" = ${JSON.stringify(reads)}::jsonb
     order by ${key}`);
   return rows.map((row) => ({ key: row, reasons: [{ kind: 'reads' }] }));
 }
 
 interface StaleRow extends Row {
-  readonly stale_: { readonly code: string | null; readonly moved: readonly (boolean | null)[] };
+  readonly '#stale': { readonly code: string | null; readonly moved: readonly (boolean | null)[] };
 }
 
-function reasonsOf(reads: readonly ReadSpec[], facts: StaleRow['stale_']): readonly StaleReason[] {
+function reasonsOf(reads: readonly ReadSpec[], facts: StaleRow['#stale']): readonly StaleReason[] {
   const moved = reads.filter((_, index) => facts.moved[index] === true).map(({ name }) => name);
   return [
     ...(moved.length === 0 ? [] : [{ kind: 'inputs' as const, reads: moved }]),
@@ -212,7 +212,8 @@ function reasonsOf(reads: readonly ReadSpec[], facts: StaleRow['stale_']): reado
 
 /**
  * The keys that have a computation, with what is recorded of it. A condition is put where the key's columns are the only
- * ones in sight: beside the tables that are read, a column of theirs with the same name would make it ambiguous.
+ * ones in sight: beside the tables that are read, a column of theirs with the same name would make it ambiguous. What
+ * stands beside the key has names with a #, which no column of a definition can have.
  */
 export function recordedKeys(
   relation: Relation,
@@ -222,7 +223,7 @@ export function recordedKeys(
   const columns = sql.join(spec.sourceKey.map((column) => sql`t.${sql.id(column)}`));
   const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;
   return sql`
-    select t.*, c.inputs, c.output, c.spec, d.digest as code, s.reads
+    select t.*, c.inputs as "#inputs", d.digest as "#code", s.reads as "#reads"
     from (select * from (select ${distinct} ${columns} from ${tableId(relation.placement)} t) t where ${restricted(restriction)}) t
     join varve.computation c on c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`t`, spec.sourceKey)}
     join varve.computation_spec s on s.id = c.spec

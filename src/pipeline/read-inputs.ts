@@ -71,7 +71,7 @@ function readerOf(
     return { name, read: (_, ordinal) => lists?.get(isWhole ? 0 : ordinal) ?? [] };
   }
   const present = presentName(index);
-  const columns = read.columns.map((column) => ({ column, from: valueName(index, column) }));
+  const columns = read.columns.map((column, at) => ({ column, from: valueName(index, at) }));
   return { name, read: (row) => (row[present] === true ? pick(row, columns) : null) };
 }
 
@@ -95,7 +95,7 @@ function singleRowsStatement(
     return [
       sql`, ${alias}.${sql.id(present ?? '')} is not null as ${sql.id(presentName(index))}`,
       ...read.columns.map(
-        (column) => sql`, ${alias}.${sql.id(column)} as ${sql.id(valueName(index, column))}`,
+        (column, at) => sql`, ${alias}.${sql.id(column)} as ${sql.id(valueName(index, at))}`,
       ),
     ];
   });
@@ -111,8 +111,9 @@ function presentName(index: number): string {
   return `#present ${String(index)}`;
 }
 
-function valueName(index: number, column: string): string {
-  return `#${String(index)} ${column}`;
+/** By place: a column's own name may be as long as a name can be. */
+function valueName(index: number, column: number): string {
+  return `#${String(index)} ${String(column)}`;
 }
 
 /** The rows of one read of many, by the ordinal of their key; of the whole table, all under 0. */

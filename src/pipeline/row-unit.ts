@@ -60,7 +60,7 @@ export async function askUnit(
   const strange = strangeColumn(asked.spec, key);
   if (strange !== undefined) return refused(strange);
   const relation = unitRelation(owner);
-  const missing = relation.spec.sourceKey.find((column) => !(column in key));
+  const missing = relation.spec.sourceKey.find((column) => !Object.hasOwn(key, column));
   if (missing !== undefined) return refused(missingColumn(asked.spec, missing, relation.spec.sourceKey));
   const picked = Object.fromEntries(relation.spec.sourceKey.map((column) => [column, key[column]]));
   try {

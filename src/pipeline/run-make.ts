@@ -336,7 +336,7 @@ function encodeRow(
   const { spec } = table;
   const values: Record<string, Json> = {};
   for (const { name, type } of shapeOf(table, key)) {
-    const encoded = encodeValue(name, type, columns[name]);
+    const encoded = encodeValue(name, type, Object.hasOwn(columns, name) ? columns[name] : undefined);
     if ('fault' in encoded) {
       const { fault } = encoded;
       return refused(fault.code, `${spec.name}.${fault.column}: the value is no ${fault.expected}`);
@@ -345,7 +345,7 @@ function encodeRow(
   }
   for (const name of Object.keys(columns)) {
     const value = columns[name];
-    if (name in values || value === undefined) continue;
+    if (Object.hasOwn(values, name) || value === undefined) continue;
     if (Object.hasOwn(key, name)) {
       if (isSameValue(key[name], value)) continue;
       return refused(

@@ -204,16 +204,16 @@ function standing({ generation, relation, relations }: World, key: Key | undefin
   const asked = key === undefined ? sql`` : sql`join (${keysRecordset(spec, [key])}) k on ${same}`;
   const retired = generation.state === 'retired';
   return sql`
-    select null::bigint as id, ${generation.id}::integer as generation, t.key_hash, jsonb_build_object(${pairs}) as key,
+    select null::bigint as id, ${generation.id}::integer as generation, t."#hash" as key_hash, jsonb_build_object(${pairs}) as key,
       ${unitRows(relation, relations, sql`t`)} as rows,
       greatest(${generation.sinceAt}::timestamptz, r.started_at,
         (select max(s.superseded_at) from varve.superseded s
-          where s.relation = ${generation.id} and s.key_hash = t.key_hash)) as since_at, r.name as since_run,
+          where s.relation = ${generation.id} and s.key_hash = t."#hash")) as since_at, r.name as since_run,
       ${generation.untilAt}::timestamptz as until_at, ${generation.untilRun}::text as until_run,
       ${retired ? 'structure' : null}::text as ended, c.spec, c.inputs, c.output, c.duration_us, p.origin
-    from (select t.*, ${keyHash(sql`t`, spec.sourceKey)} as key_hash
+    from (select t.*, ${keyHash(sql`t`, spec.sourceKey)} as "#hash"
       from (select distinct ${unit} from ${tableId(relation.placement)} t ${asked}) t) t
-    left join varve.computation c on c.relation = ${generation.id} and c.key_hash = t.key_hash
+    left join varve.computation c on c.relation = ${generation.id} and c.key_hash = t."#hash"
     left join varve.computation_spec p on p.id = c.spec left join varve.run r on r.id = p.run`;
 }
 

@@ -214,7 +214,7 @@ export function keysRecordset(spec: TableSpec, keys: readonly Key[]): Sql {
   );
 }
 
-/** The name of the ordinal column; no definition can have it, since it is longer than it looks in any editor. */
+/** The name of the ordinal column; no definition can have it, since those that begin with # are refused. */
 export const ORDINAL = '#ordinal';
 const DURATION = '#duration';
 const INPUTS = '#inputs';
@@ -315,15 +315,15 @@ function freshKeys(spec: TableSpec): Sql {
   const own = [
     sql.id(ORDINAL),
     sql.id(DURATION),
-    sql`present_`,
+    sql`"#present"`,
     ...spec.sourceKey.map((column) => sql.id(column)),
   ];
   const shared = sql.join(own.map((column) => sql`ok.${column}`));
   const joined = hashJoin(sql`ok`, sql`row_`, spec.sourceKey);
   if (isSingle(spec))
-    return sql`select ${shared}, sha256(${rowDigest(sql`row_`, columns)}) as output_ from ${joined}`;
+    return sql`select ${shared}, sha256(${rowDigest(sql`row_`, columns)}) as "#output" from ${joined}`;
   const order = sql.join(spec.primaryKey.map((column) => sql`row_.${sql.id(column)}`));
-  return sql`select ${shared}, sha256(string_agg(${rowDigest(sql`row_`, columns)}, ''::bytea order by ${order})) as output_
+  return sql`select ${shared}, sha256(string_agg(${rowDigest(sql`row_`, columns)}, ''::bytea order by ${order})) as "#output"
     from ${joined} group by ${shared}`;
 }
 
@@ -340,24 +340,25 @@ function hashJoin(left: Sql, right: Sql, columns: readonly string[]): Sql {
 /** The keys of the batch whose inputs are still those that were read. */
 function okRows({ relation }: WriteTarget, plan: ReadPlan): Sql {
   const fills = [...plan.fillByColumn].map(
-    ([column, value]) => sql`, ${value} as ${sql.id(fillName(column))}`,
+    ([column, value]) => sql`, ${value} as ${sql.id(fillName(plan, column))}`,
   );
   // `offset 0` keeps the digests from being computed twice, once for the condition and once for the result.
   return sql`select * from (
-      select k.*, ${plan.inputs} as present_, ${plan.complete} as complete_ ${sql.join(fills, sql``)}
+      select k.*, ${plan.inputs} as "#present", ${plan.complete} as "#complete" ${sql.join(fills, sql``)}
       from batch k ${plan.joins} offset 0) p
-    where complete_ and (${sql.id(INPUTS)} is null or ${sql.id(INPUTS)} = present_)
+    where "#complete" and (${sql.id(INPUTS)} is null or ${sql.id(INPUTS)} = "#present")
       and exists (select from varve.relation where id = ${relation.id} and state <> 'retired')`;
 }
 
-function fillName(column: string): string {
-  return `#fill ${column}`;
+/** By place: a column's own name may be as long as a name can be. */
+function fillName({ fillByColumn }: ReadPlan, column: string): string {
+  return `#fill ${String([...fillByColumn.keys()].indexOf(column))}`;
 }
 
 function rowsToInsert(spec: TableSpec, plan: ReadPlan, made: Sql | undefined): Sql {
   const values = spec.columns.map(({ name }) => {
     if (spec.sourceKey.includes(name)) return sql`ok.${sql.id(name)}`;
-    if (plan.fillByColumn.has(name)) return sql`ok.${sql.id(fillName(name))}`;
+    if (plan.fillByColumn.has(name)) return sql`ok.${sql.id(fillName(plan, name))}`;
     return made === undefined ? sql`ok.${sql.id(name)}` : sql`m.${sql.id(name)}`;
   });
   if (made === undefined) return sql`select ${sql.join(values)} from ok`;
@@ -388,12 +389,12 @@ function provenance({ relation, relations, specId }: WriteTarget): Sql {
     const same = spec.sourceKey.map((column) => sql`${alias}.${sql.id(column)} = f.${sql.id(column)}`);
     return sql`full join (${digests}) ${alias} on ${sql.join(same, sql` and `)}`;
   });
-  const digests = parts.map(({ alias }) => sql`coalesce(${alias}.output_, ${EMPTY_DIGEST})`);
+  const digests = parts.map(({ alias }) => sql`coalesce(${alias}."#output", ${EMPTY_DIGEST})`);
   const output =
-    parts.length === 0 ? sql`f.output_` : sql`sha256(f.output_ || ${sql.join(digests, sql` || `)})`;
+    parts.length === 0 ? sql`f."#output"` : sql`sha256(f."#output" || ${sql.join(digests, sql` || `)})`;
   return sql`insert into varve.computation (relation, spec, duration_us, key_hash, inputs, output)
-    select ${relation.id}, ${specId}, f.${sql.id(DURATION)}, ${keyHash(sql`f`, spec.sourceKey)} as hash_, f.present_, ${output}
-    from fresh f ${sql.join(joins, sql` `)} order by hash_`;
+    select ${relation.id}, ${specId}, f.${sql.id(DURATION)}, ${keyHash(sql`f`, spec.sourceKey)} as "#hash", f."#present", ${output}
+    from fresh f ${sql.join(joins, sql` `)} order by "#hash"`;
 }
 
 /** One digest for each key that has rows in this part. */
@@ -401,7 +402,7 @@ function partDigests(part: Relation, rows: Sql, sourceKey: readonly string[]): S
   const columns = part.spec.columns.map(({ name }) => name);
   const key = sql.join(sourceKey.map((column) => sql`o.${sql.id(column)}`));
   const order = sql.join(part.spec.primaryKey.map((column) => sql`o.${sql.id(column)}`));
-  return sql`select ${key}, sha256(string_agg(${rowDigest(sql`o`, columns)}, ''::bytea order by ${order})) as output_
+  return sql`select ${key}, sha256(string_agg(${rowDigest(sql`o`, columns)}, ''::bytea order by ${order})) as "#output"
     from ${rows} o group by ${key}`;
 }
 
@@ -474,7 +475,7 @@ async function compareStored(transaction: Queryable, target: WriteTarget, batch:
     select ok.${sql.id(ORDINAL)} as ordinal, exists (
       select from varve.computation c join varve.computation_spec s on s.id = c.spec, varve.computation_spec own
       where c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`ok`, spec.sourceKey)} and own.id = ${specId}
-        and c.inputs = ok.present_ and s.code = own.code and s.reads = own.reads) as is_present
+        and c.inputs = ok."#present" and s.code = own.code and s.reads = own.reads) as is_present
     from (${okRows(target, readPlan(spec, relations))}) ok`);
   const ordinals = (present: boolean) =>
     new Set(rows.filter((row) => row.is_present === present).map(({ ordinal }) => ordinal));
@@ -535,7 +536,7 @@ function computationUpdate(target: WriteTarget, batch: Sql): Sql {
   const plan = readPlan(spec, relations);
   return sql`with batch as (${batch}), ok as (${okRows(target, plan)})
     insert into varve.computation (relation, spec, duration_us, key_hash, inputs, output)
-    select ${relation.id}, ${specId}, ok.${sql.id(DURATION)}, ${keyHash(sql`ok`, spec.sourceKey)}, ok.present_,
+    select ${relation.id}, ${specId}, ok.${sql.id(DURATION)}, ${keyHash(sql`ok`, spec.sourceKey)}, ok."#present",
       ${outputOf(relation, relations, sql`ok`)}
     from ok
     on conflict (relation, key_hash) do update set spec = excluded.spec, duration_us = excluded.duration_us,

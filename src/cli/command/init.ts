@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { refusal } from '../../base/index.ts';
 import { withExamples, type Act } from '../command.ts';
@@ -29,7 +29,11 @@ async function run({ io, options }: Context, given: string | undefined): Promise
     ...STARTER_FILES,
   };
   for (const [name, text] of Object.entries(files)) await writeNew(join(dir, name), text);
-  const next = nextSteps(relative(io.workingDir, dir), { isInstalled, hadPackage });
+  const next = nextSteps(relative(io.workingDir, dir), {
+    isInstalled,
+    hadPackage,
+    isModule: !hadPackage || (await isModulePackage(dir)),
+  });
   return {
     status: 'ok',
     fields: { dir, files: Object.keys(files), next },
@@ -58,6 +62,17 @@ function canResolveVarve(startDir: string): boolean {
   }
 }
 
+/** Without it Node reads every file of the project twice, and says so at each command. */
+async function isModulePackage(dir: string): Promise<boolean> {
+  try {
+    const content: unknown = JSON.parse(await readFile(join(dir, 'package.json'), 'utf8'));
+    return (content as { readonly type?: unknown } | null)?.type === 'module';
+  } catch {
+    // What is wrong with it, npm says when the next step is taken.
+    return false;
+  }
+}
+
 function packageJson(dir: string, isInstalled: boolean): string {
   const name = basename(dir)
     .toLowerCase()
@@ -81,11 +96,16 @@ async function writeNew(path: string, text: string): Promise<void> {
 
 function nextSteps(
   folder: string,
-  { isInstalled, hadPackage }: { readonly isInstalled: boolean; readonly hadPackage: boolean },
+  {
+    isInstalled,
+    hadPackage,
+    isModule,
+  }: { readonly isInstalled: boolean; readonly hadPackage: boolean; readonly isModule: boolean },
 ): readonly string[] {
   const install = hadPackage ? `npm install --save-exact varve@${release()}` : 'npm install';
   return [
     ...(folder === '' ? [] : [`cd ${folder}`]),
+    ...(isModule ? [] : ['npm pkg set type=module']),
     ...(isInstalled ? [] : [install]),
     'npx varve plan',
     'npx varve apply',
