@@ -72,7 +72,9 @@ function assertTold(story: Story): void {
   expect(again + unchanged).toBe(packages);
   expect(outputsOf(story, 'varve check')[0]).toMatch(/undeclared_read {2}audit\.license_verdict/u);
   expect(numbers(outputsOf(story, 'varve plan')[1], 'audit.license_verdict')).toEqual([0, packages, 0, 0, 0]);
-  expect(outputsOf(story, 'varve why')[0]).toContain('audit.license_policy {"license":"MPL-2.0"}, not declared');
+  expect(outputsOf(story, 'varve why')[0]).toContain(
+    'audit.license_policy {"license":"MPL-2.0"}, not declared',
+  );
   expect(outputsOf(story, 'varve history')[0]?.match(/node_modules\//gu)).toHaveLength(4);
   const [rows, equal, ...others] = numbers(outputsOf(story, 'varve verify')[0], 'audit.license_verdict');
   expect([rows, equal, others]).toEqual([packages, packages, [0, 0, 0]]);
