@@ -12,9 +12,10 @@ import { describeMachine, describeVersions, type Machine, type Versions } from '
 import { benchPipeline } from './pipeline.ts';
 import { benchProvenance } from './provenance.ts';
 import type { BenchStores } from './stores.ts';
+import { benchStrict } from './strict.ts';
 
 const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<readonly Figure[]>>> = {
-  pipeline: benchPipeline,
+  pipeline: async (stores) => [...(await benchPipeline(stores)), ...(await benchStrict())],
   provenance: benchProvenance,
 };
 

@@ -23,22 +23,14 @@ import { openRun } from '../src/run/index.ts';
 import type { Store } from '../src/store/index.ts';
 import { embeddedStore, postgresStore } from '../src/store/postgres/index.ts';
 import { startPostgres } from '../test/harness/postgres-server.ts';
-
-/** One measured figure beside what it has to reach. */
-export interface BenchFigure {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  readonly target: number | null;
-  readonly met: boolean | null;
-}
+import { atMost, figure, median, type Figure } from './figure.ts';
 
 const MICE = 2_000;
 const SESSIONS = 5;
 
 /** Measures on PostgreSQL 18 and on the embedded store; `keys` for each way (default 1,500). */
-export async function benchStrict(keys = 1_500): Promise<readonly BenchFigure[]> {
-  const figures: BenchFigure[] = [];
+export async function benchStrict(keys = 1_500): Promise<readonly Figure[]> {
+  const figures: Figure[] = [];
   for (const durable of [true, false]) {
     await using server = await startPostgres({ version: 18, durable });
     await using store = await postgresStore({ url: server.url });
@@ -49,7 +41,7 @@ export async function benchStrict(keys = 1_500): Promise<readonly BenchFigure[]>
   return figures;
 }
 
-async function measure(store: Store, where: string, keys: number): Promise<readonly BenchFigure[]> {
+async function measure(store: Store, where: string, keys: number): Promise<readonly Figure[]> {
   const { lab, Grade } = defineLab();
   const enforced = await openContext(store, lab, Grade);
   const strict = enforced.strict;
@@ -74,11 +66,7 @@ async function measure(store: Store, where: string, keys: number): Promise<reado
     figure(`makeWith without enforcement, ${where}`, without * 1000, 'us/key'),
     figure(`makeWith under enforcement (${strict.enforcement}), ${where}`, within * 1000, 'us/key'),
     figure(`enforcement adds, ${where}`, (within - without) * 1000, 'us/key'),
-    {
-      ...figure(`makeWith enforced / not enforced, ${where}`, ratio, 'ratio'),
-      target: 1.3,
-      met: ratio <= 1.3,
-    },
+    atMost(`makeWith enforced / not enforced, ${where}`, ratio, 'ratio', 1.3),
   ];
 }
 
@@ -104,10 +92,6 @@ async function unchecked(strict: StrictReads): Promise<StrictReads> {
       return { value: await make(db.withSchema('lab')), reads: [] };
     },
   };
-}
-
-function figure(name: string, value: number, unit: string): BenchFigure {
-  return { name, value: Math.round(value * 100) / 100, unit, target: null, met: null };
 }
 
 type Key = Readonly<Record<'mouse' | 'session', number>>;
@@ -210,9 +194,3 @@ async function openContext(store: Store, lab: Pipeline, table: AnyTable): Promis
     log: () => undefined,
   });
 }
-
-function median(values: readonly number[]): number {
-  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-if (import.meta.main) console.table(await benchStrict());

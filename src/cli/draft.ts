@@ -22,8 +22,11 @@ export async function draftWithRules(
   const outcome = await kinds.draft(options, rules);
   if (outcome.status === 'drafted') return outcome;
   if (outcome.status === 'refused') return { status: 'ended', result: refusedResult(outcome.findings) };
+  // A definition that says less than its make reads is as deployed as any other: what was seen to be read is told.
+  const findings = (await kinds.undeclared?.(options.store)) ?? [];
   const result: CommandResult = {
     status: 'ok',
+    findings,
     fields: { migrationId: null, planDigest: null, tables: [], operations: [], cost: null, questions: [] },
     text: () => 'The database is as the definitions say. There is nothing to do.',
   };

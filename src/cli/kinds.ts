@@ -1,6 +1,7 @@
 import { refusal, type Finding } from '../base/index.ts';
 import type { Attribution, EvolutionWorld } from '../evolution/index.ts';
 import type { MigrationKind, PlanOutcome, RunnerOptions } from '../migration/index.ts';
+import type { Store } from '../store/index.ts';
 import { filesFolderOf } from './config.ts';
 import type { ProjectWorld } from './project-world.ts';
 
@@ -12,6 +13,8 @@ export interface Kinds {
    * `varve plan` without an id. A bundle of the same that was never run is planned again instead.
    */
   readonly draft?: (options: RunnerOptions, rules: readonly AttributionRule[]) => Promise<DraftOutcome>;
+  /** Reads that makes were seen to make without declaring them, each with the declaration that would fix it. */
+  readonly undeclared?: (store: Store) => Promise<readonly Finding[]>;
 }
 
 /** What came of comparing the definitions with the database. */
@@ -39,6 +42,10 @@ export const kindsOf: KindsOf = async (world) => {
   return {
     list: [pipelineKind(() => evolutionWorld(world))],
     draft: (options, rules) => draftPipeline(world, options, rules),
+    undeclared: async (store) => {
+      const { checkRecordedReads } = await import('../pipeline/index.ts');
+      return checkRecordedReads(store, world.definitions);
+    },
   };
 };
 

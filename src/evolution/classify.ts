@@ -4,13 +4,14 @@
  * | what is recorded of the referenced table | class |
  * |---|---|
  * | no computation, no read of it, or a read whose keys are not known | ambiguous |
- * | several of its rows, one that is gone, or reads that found different rows | ambiguous |
+ * | several of its rows, or one that is gone | ambiguous |
  * | exactly one row | backfill with its key |
  * | a read that found none | backfill with null where the reference is optional, else ambiguous |
  * | anything else than what the reference's own sources say now | recompute |
  * | and the new definition reads a table of which nothing is recorded | recompute |
  *
- * A rule of the bundle turns ambiguous rows into recompute. No value is ever invented.
+ * A rule of the bundle turns ambiguous rows into recompute. No value is ever invented. However often a make read a table,
+ * its reads of it are one record.
  *
  * The inputs of a backfilled row under the new reads: the recorded digest where the old definition had that read; the
  * present digest where the new read finds exactly the row that was read, unchanged since; else zeros, which equal no
@@ -70,28 +71,10 @@ export async function classified(store: Queryable, given: Classification): Promi
       c.spec as "#spec", c.duration_us as "#duration", ${hash} as "#hash"
     from ${tableId(old.placement)} t
     left join varve.computation c on c.relation = ${old.id} and c.key_hash = ${hash}
-    left join (${await recordedReads(store, old, target)}) r on r.key_hash = c.key_hash and r.spec = c.spec
+    left join varve.recorded_read r on r.relation = ${old.id} and r.key_hash = c.key_hash and r.spec = c.spec
+      and r.subject = ${key.to}
     left join ${tableId(target.placement)} p on jsonb_array_length(r.keys) = 1 and ${recordedRow(target)}
     ${plan.joins}`;
-}
-
-/**
- * What each key read of the referenced table: its rows' keys, the columns and their digest. A key that read it in several
- * statements counts as one read where all of them found the same rows, and its columns and digest are then unknown.
- */
-async function recordedReads(store: Queryable, old: Relation, target: Relation): Promise<Sql> {
-  const own = sql`from varve.recorded_read where relation = ${old.id} and subject = ${target.name}`;
-  const [row] = await store.query<{ ordinals: bigint }>(
-    sql`select count(distinct ordinal) as ordinals ${own}`,
-  );
-  // Two reads of one key stand at different places, so where one place occurs no key has two, and nothing is grouped.
-  if ((row?.ordinals ?? 0n) <= 1n) return sql`select key_hash, spec, keys, columns, digest ${own}`;
-  return sql`
-    select key_hash, spec,
-      case when count(keys) = count(*) and min(keys::text) = max(keys::text) then min(keys::text)::jsonb end as keys,
-      case when count(*) = 1 then min(columns::text)::text[] end as columns,
-      case when count(*) = 1 then decode(min(encode(digest, 'hex')), 'hex') end as digest
-    ${own} group by key_hash, spec`;
 }
 
 /** The one row that was read, by its recorded key. */

@@ -35,6 +35,7 @@ import {
   type RunScope,
 } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
+import { computedSince } from './new-writes.ts';
 import { retiredRows } from './retire.ts';
 
 /** `forward.json`. */
@@ -89,12 +90,16 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     rollback: () => rollbackSteps(world),
     observe: async (context, transaction) => observe(context, transaction, await world()),
     undo: async (context, transaction) => {
-      if (context.direction === 'rollback') return [];
       const scope = scopeOf(context, await world());
-      for (const operation of operationsOf(context).toReversed()) {
-        await verbsOf(operation).undo?.(operation, scope, transaction);
+      const operations = operationsOf(context).toReversed();
+      if (context.direction === 'forward') {
+        for (const operation of operations) await verbsOf(operation).undo?.(operation, scope, transaction);
       }
-      return [];
+      return computedSince(
+        transaction,
+        operations.map(({ table }) => table),
+        { since: context.runId, until: context.runId },
+      );
     },
     baseline: async ({ bundle }, transaction) => {
       const { forward, sets } = documentsOf(bundle.documents);
@@ -117,13 +122,18 @@ function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents
   return { forward, sets: { from, to: forward.set as unknown as DefinitionSet } };
 }
 
-/** The specs of the tables that operations touch, the old one where there is one. */
+/**
+ * The specs of the tables that operations touch, the old one where there is one. A redefinition touches what the catalog
+ * says and no table: people write to it all the while, and no proof of equality may hang on that.
+ */
 function affectedSpecs(
   forward: ForwardDocument,
   from: DefinitionSet,
   to: DefinitionSet,
 ): readonly TableSpec[] {
-  const names = (forward.operations as unknown as readonly Operation[]).map(({ table }) => table);
+  const names = (forward.operations as unknown as readonly Operation[])
+    .filter(({ kind }) => kind !== 'redefine')
+    .map(({ table }) => table);
   return names.flatMap((name) => {
     const spec =
       from.tables.find((candidate) => candidate.name === name) ??

@@ -32,13 +32,56 @@ export async function retiredRows(transaction: Queryable, table: string, runId: 
   return Number(row?.count ?? 0n);
 }
 
-/** Moves a table to another schema and name; its indexes and constraints go with it. */
+/**
+ * Moves a table to another schema and name. Its indexes and constraints go with it, and those that are named after the
+ * table are named after it again: in history every generation has its own names, so that none is in another's way.
+ */
 export async function move(transaction: Queryable, from: Placement, to: Placement): Promise<void> {
   // In two steps, since a schema and a name cannot be set at once; the name is free in neither schema for sure.
-  const passing = `${from.table.slice(0, 40)} moving`;
-  await transaction.execute(sql`alter table ${tableId(from)} rename to ${sql.id(passing)}`);
-  await transaction.execute(sql`alter table ${sql.id(from.schema, passing)} set schema ${sql.id(to.schema)}`);
-  await transaction.execute(sql`alter table ${sql.id(to.schema, passing)} rename to ${sql.id(to.table)}`);
+  const passing = { schema: from.schema, table: `${from.table.slice(0, 40)} moving` };
+  await transaction.execute(sql`alter table ${tableId(from)} rename to ${sql.id(passing.table)}`);
+  await nameAfter(transaction, passing, { from, to });
+  await transaction.execute(sql`alter table ${tableId(passing)} set schema ${sql.id(to.schema)}`);
+  await transaction.execute(
+    sql`alter table ${sql.id(to.schema, passing.table)} rename to ${sql.id(to.table)}`,
+  );
+}
+
+async function nameAfter(
+  transaction: Queryable,
+  place: Placement,
+  { from, to }: { readonly from: Placement; readonly to: Placement },
+): Promise<void> {
+  const rows = await transaction.query<{ kind: 'constraint' | 'index'; name: string }>(sql`
+    select 'constraint' as kind, conname::text as name from pg_constraint
+    where conrelid = ${regclass(place)}::regclass and starts_with(conname::text, ${from.table})
+    union all
+    select 'index', c.relname::text from pg_index i join pg_class c on c.oid = i.indexrelid
+    where i.indrelid = ${regclass(place)}::regclass and starts_with(c.relname::text, ${from.table})
+      and not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.conrelid = i.indrelid)
+    order by 1, 2`);
+  for (const { kind, name } of rows) {
+    const wanted = withSuffix(to.table, name.slice(from.table.length));
+    if (await isTaken(transaction, [from.schema, to.schema], wanted)) continue;
+    await transaction.execute(
+      kind === 'constraint'
+        ? sql`alter table ${tableId(place)} rename constraint ${sql.id(name)} to ${sql.id(wanted)}`
+        : sql`alter index ${sql.id(place.schema, name)} rename to ${sql.id(wanted)}`,
+    );
+  }
+}
+
+async function isTaken(transaction: Queryable, schemas: readonly string[], name: string): Promise<boolean> {
+  const [row] = await transaction.query<{ taken: boolean }>(sql`
+    select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = any(${schemas}::text[]) and c.relname = ${name}) as taken`);
+  return row?.taken === true;
+}
+
+/** The two within the 63 bytes of a name, whole characters only. */
+function withSuffix(name: string, suffix: string): string {
+  const bytes = new TextEncoder().encode(name).slice(0, 63 - new TextEncoder().encode(suffix).length);
+  return `${new TextDecoder().decode(bytes).replaceAll('\u{FFFD}', '')}${suffix}`;
 }
 
 /** Drops the foreign keys that a table itself has. */
@@ -57,7 +100,5 @@ export function regclass({ schema, table }: Placement): string {
 
 /** `audit.license_verdict@17`, within 63 bytes. */
 function historyName(relation: Relation): string {
-  const suffix = `@${String(relation.id)}`;
-  const bytes = new TextEncoder().encode(relation.name).slice(0, 63 - suffix.length);
-  return `${new TextDecoder().decode(bytes).replaceAll('\u{FFFD}', '')}${suffix}`;
+  return withSuffix(relation.name, `@${String(relation.id)}`);
 }

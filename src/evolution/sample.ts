@@ -5,9 +5,10 @@
 import { refusal, type Finding } from '../base/index.ts';
 import {
   names,
+  outputOf,
   populate,
   readPlan,
-  rowDigest,
+  relationOf,
   tableId,
   type Placement,
   type Relation,
@@ -31,7 +32,7 @@ export async function sampleDiffers(
   }: { readonly next: Relation; readonly relations: Relations; readonly list: Placement },
 ): Promise<readonly Finding[]> {
   const { spec } = next;
-  if (Object.keys(spec.parts).length > 0) return [];
+  const parts = Object.values(spec.parts).map((name) => relationOf(relations, name).spec);
   const plan = readPlan(spec, relations, sql`l`);
   const key = names(spec.sourceKey);
   // By hash: spread over the table, and the same keys when asked again. Rows whose inputs moved since are stale, not wrong.
@@ -42,7 +43,7 @@ export async function sampleDiffers(
       from ${tableId(list)} l join varve.computation_spec s on s.id = l."#spec" ${plan.joins}
       where l."#class" = 'backfill' and l."#inputs" = ${plan.inputs}) k
     where k."#place" <= ${SAMPLE_KEYS}`;
-  await using copies = await openCopies(store, [spec], { relations, label: context.runId });
+  await using copies = await openCopies(store, [spec, ...parts], { relations, label: context.runId });
   const result = await populate(store, {
     definitions: world.definitions,
     environment: world.environment,
@@ -57,7 +58,7 @@ export async function sampleDiffers(
   context.signal.throwIfAborted();
   await context.fault('E04_sampled');
   if (result.status === 'refused' || result.findings.length > 0) return result.findings;
-  const differing = await differingRows(store, copies.relations.get(spec.name) ?? next, next);
+  const differing = await differingKeys(store, { next, relations, copies: copies.relations });
   if (differing === 0) return [];
   return [
     refusal('make_changed', spec.name, {
@@ -67,12 +68,18 @@ export async function sampleDiffers(
   ];
 }
 
-async function differingRows(store: Store, copy: Relation, next: Relation): Promise<number> {
-  const columns = next.spec.columns.map(({ name }) => name);
-  const same = next.spec.primaryKey.map((column) => sql`c.${sql.id(column)} = n.${sql.id(column)}`);
+/** How many of the keys in the copy have other rows there, those of parts included. */
+async function differingKeys(
+  store: Store,
+  {
+    next,
+    relations,
+    copies,
+  }: { readonly next: Relation; readonly relations: Relations; readonly copies: Relations },
+): Promise<number> {
+  const copy = relationOf(copies, next.name);
   const [row] = await store.query<{ count: bigint }>(sql`
-    select count(*) as count from ${tableId(copy.placement)} c
-    left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
-    where ${rowDigest(sql`c`, columns)} is distinct from ${rowDigest(sql`n`, columns)}`);
+    select count(*) as count from (select distinct ${names(next.spec.sourceKey)} from ${tableId(copy.placement)}) k
+    where ${outputOf(copy, copies, sql`k`)} is distinct from ${outputOf(next, relations, sql`k`)}`);
   return Number(row?.count ?? 0n);
 }

@@ -11,7 +11,7 @@
  */
 import { isVarveError, VarveError, type ErrorCode } from '../base/index.ts';
 import type { Run } from '../run/index.ts';
-import { isStoreError, sql, type Store, type Transaction } from '../store/index.ts';
+import { isStoreError, quoteIdentifier, sql, type Store, type Transaction } from '../store/index.ts';
 import type { CodeIdentity } from './code-digest.ts';
 import { insertComputationSpec } from './computation-spec.ts';
 import { contextFiles, type FileRead } from './context-files.ts';
@@ -20,7 +20,7 @@ import type { Key } from './key-source.ts';
 import type { MakeContext } from './make-context.ts';
 import { seededRandom } from './random.ts';
 import { keyText, readInputs, type IncompleteKey, type KeyInputs } from './read-inputs.ts';
-import type { Relation, Relations } from './relation.ts';
+import { tableId, type Relation, type Relations } from './relation.ts';
 import { runMakes, type MakeCall, type MakeFailure, type MakeOutcome } from './run-make.ts';
 import { openStrictReads, type StrictReads } from './strict/open-strict-reads.ts';
 import type { AnyTable } from './table.ts';
@@ -54,6 +54,8 @@ export interface BatchContext extends AsyncDisposable {
   readonly store: Store;
   readonly table: AnyTable;
   readonly relation: Relation;
+  /** The database's own number of the table in which the relation stands: a name may be another table's by now. */
+  readonly oid: number;
   readonly relations: Relations;
   readonly run: Run;
   readonly specId: number;
@@ -80,6 +82,7 @@ export interface BatchContextOptions extends Making {
 /** Opens what the batches of one table share; strict reads where its make reads by itself. */
 export async function openBatchContext(options: BatchContextOptions): Promise<BatchContext> {
   const { store, table, relation, relations, run, code, ...making } = options;
+  const oid = await standingOid(store, relation);
   const strict = table.definition.makeWith === undefined ? undefined : await openStrict(options);
   const specId = await insertComputationSpec(store, {
     runId: run.id,
@@ -93,6 +96,7 @@ export async function openBatchContext(options: BatchContextOptions): Promise<Ba
     store,
     table,
     relation,
+    oid,
     relations,
     run,
     specId,
@@ -299,9 +303,10 @@ async function write(
 ): Promise<Replaced> {
   const target = targetOf(context);
   if (mode === 'insert') return inserted(await insertComputed(context.store, target, computed));
-  return context.store.transaction({ isolation: 'repeatable read' }, async (transaction) =>
-    replaceComputed(transaction, target, computed, context.run.name),
-  );
+  return context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
+    await assertStands(transaction, context);
+    return replaceComputed(transaction, target, computed, context.run.name);
+  });
 }
 
 const NOBODY: ReadonlySet<number> = new Set();
@@ -339,13 +344,41 @@ function rowFault(error: unknown): MakeFailure {
 }
 
 /** A worker with old definitions stops at once instead of trying each key in vain. */
-async function assertLive(context: BatchContext): Promise<void> {
-  const [row] = await context.store.query<{ state: string }>(
-    sql`select state from varve.relation where id = ${context.relation.id}`,
+async function assertLive({ store, relation }: Pick<BatchContext, 'store' | 'relation'>): Promise<void> {
+  const [row] = await store.query<{ state: string }>(
+    sql`select state from varve.relation where id = ${relation.id}`,
   );
-  if (row !== undefined && row.state !== 'retired') return;
-  throw new VarveError('relation_retired', {
-    detail: { table: context.relation.name },
+  if (row === undefined || row.state === 'retired') throw retired(relation);
+}
+
+async function standingOid(store: Store, relation: Relation): Promise<number> {
+  const [row] = await store.query<{ oid: number }>(sql`
+    select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${relation.placement.schema} and c.relname = ${relation.placement.table}`);
+  // Asked for after the number: while the relation is live, the number is that of its table.
+  await assertLive({ store, relation });
+  return row?.oid ?? 0;
+}
+
+/**
+ * To be called before the first write of a transaction with a snapshot of its own: such a snapshot shows a relation as
+ * live that was retired after it was taken, while its name is another table's already. From here on nobody can retire
+ * it until the transaction ends.
+ */
+async function assertStands(transaction: Transaction, { relation, oid }: BatchContext): Promise<void> {
+  const { schema, table } = relation.placement;
+  await transaction.execute(sql`lock table ${tableId(relation.placement)} in row exclusive mode`);
+  // Names are looked up in the present, whatever the snapshot; tables are not.
+  const name = `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
+  const [row] = await transaction.query<{ stands: boolean }>(sql`
+    select coalesce(to_regclass(${name})::oid = ${oid}::oid, false) and exists (
+      select from varve.relation where id = ${relation.id} and state <> 'retired') as stands`);
+  if (row?.stands !== true) throw retired(relation);
+}
+
+function retired(relation: Relation): VarveError {
+  return new VarveError('relation_retired', {
+    detail: { table: relation.name },
     hint: 'The table has another structure now. Load the present definitions and populate again; nothing was written with the old ones.',
   });
 }
@@ -394,11 +427,12 @@ async function queryOnce(context: BatchContext, { keys, mode }: Batch): Promise<
   const { query } = context.table.definition;
   if (query === undefined) return { computed: 0, skipped: 0, failures: [] };
   const { replaced, upToDate } = await retried(() =>
-    context.store.transaction({ isolation: 'repeatable read' }, async (transaction) =>
-      mode === 'replace'
+    context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
+      await assertStands(transaction, context);
+      return mode === 'replace'
         ? replaceQueried(transaction, targetOf(context), keys, { query, run: context.run.name })
-        : inserted(await insertQueried(transaction, targetOf(context), keys, query)),
-    ),
+        : inserted(await insertQueried(transaction, targetOf(context), keys, query));
+    }),
   );
   let result: BatchResult = { computed: replaced.size, skipped: upToDate.size, failures: [] };
   const open = keys.filter((_, ordinal) => !replaced.has(ordinal) && !upToDate.has(ordinal));
@@ -447,6 +481,7 @@ async function computeOne(
     const { replaced } = await retried(() =>
       context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
         const computed = await makeWith(context, transaction, key, strict);
+        await assertStands(transaction, context);
         return mode === 'insert'
           ? inserted(await insertComputed(transaction, targetOf(context), [computed]))
           : replaceComputed(transaction, targetOf(context), [computed], context.run.name);

@@ -2,6 +2,7 @@
 import { createGraph, type GraphEdge, type TableGraph } from '../provenance/index.ts';
 import type { Definitions } from './definition-set.ts';
 import { defaultPlacement, type Relations } from './relation.ts';
+import { sameJson } from './same-json.ts';
 import type { ForeignKeySpec, Origin, ReadSpec, TableSpec } from './spec.ts';
 
 /** Which edges beside those of foreign keys and parts. */
@@ -47,10 +48,17 @@ function keyEdge(spec: TableSpec, key: ForeignKeySpec): GraphEdge {
 /** A read along a foreign key says nothing that the foreign key does not. */
 function readEdges(spec: TableSpec): readonly GraphEdge[] {
   return spec.reads
+    .filter((read) => !spec.foreignKeys.some((key) => isFilledBy(key, read)))
     .map((read) => readEdge(spec, read))
     .filter(
       (edge) => !spec.foreignKeys.some((key) => key.to === edge.to && sameMap(key.columns, edge.columns)),
     );
+}
+
+/** Whether a read finds its row as the columns of this foreign key are filled: what it found, the foreign key says. */
+function isFilledBy({ to, columns, fills }: ForeignKeySpec, read: ReadSpec): boolean {
+  if (to !== read.table || fills === undefined) return false;
+  return Object.entries(columns).every(([child, parent]) => sameJson(fills[child], read.match[parent]));
 }
 
 function readEdge(spec: TableSpec, read: ReadSpec): GraphEdge {

@@ -1,6 +1,9 @@
 /**
  * The inputs of a batch of keys: one statement for all reads of one row and the digests of every read, and one more for
  * each read of many rows. All of them see one snapshot, so a value and its digest belong together.
+ *
+ * `offset 0` keeps a look-up a look-up. A table that was analyzed while its first batch was not yet committed counts as
+ * empty, and a join to it is planned as a loop over all of its rows: 5000 keys against 60,000 rows took 55 s that way.
  */
 import { sql, type Queryable, type Row } from '../store/index.ts';
 import { encodeKey } from './encode-row.ts';
@@ -98,7 +101,7 @@ function singleRowsStatement(
   });
   const same = spec.sourceKey.map((column) => sql`t.${sql.id(column)} = k.${sql.id(column)}`);
   const where = options.onlyMissing
-    ? sql`where not exists (select from ${tableId(relation.placement)} t where ${sql.join(same, sql` and `)})`
+    ? sql`where not exists (select from ${tableId(relation.placement)} t where ${sql.join(same, sql` and `)} offset 0)`
     : sql``;
   return sql`select k.${sql.id(ORDINAL)}, (${plan.inputs})::text as "#inputs", ${plan.complete} as "#complete"
     ${sql.join(columns, sql``)} from (${keysRecordset(spec, options.keys)}) k ${plan.joins} ${where}`;

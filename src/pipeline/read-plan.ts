@@ -6,7 +6,7 @@
  *
  * | read | joined as | digest of its input (32 bytes) |
  * |---|---|---|
- * | one, optional | `left join lab.mouse r0 on r0.mouse = k.mouse` | `digest_1(columns)`; that of nothing where there is no row |
+ * | one, optional | `left join lateral (select * from lab.mouse r0 where r0.mouse = k.mouse offset 0) r0 on true` | `digest_1(columns)`; that of nothing where there is no row |
  * | many | `left join lateral (select digest ... where x.c = k.c) r1` | sha256 over the rows' digests, ordered by primary key |
  * | whole table | `cross join (select digest ...) r2`, computed once | the same |
  *
@@ -106,7 +106,8 @@ function joinRead(read: ReadSpec, alias: Sql, relations: Relations, source: (ori
     const on = Object.entries(read.match).map(
       ([column, origin]) => sql`${alias}.${sql.id(column)} = ${source(origin)}`,
     );
-    return sql`left join ${table} ${alias} on ${sql.join(on, sql` and `)}`;
+    // A look-up by index, whatever the statistics say; see read-inputs.ts.
+    return sql`left join lateral (select * from ${table} ${alias} where ${sql.join(on, sql` and `)} offset 0) ${alias} on true`;
   }
   const digest = sql`${rowsDigest(sql`x`, read.columns, primaryKey)} as digest`;
   const where = Object.entries(read.match).map(

@@ -4,6 +4,7 @@
  * Keys of rows that were read are derived, not stored: the recorded read's match, applied to the row's own key, finds
  * them as they stand now; the recorded digest beside the present one says whether they still are what was read.
  */
+import type { EnforcementLevel } from './computation-spec.ts';
 import { refusal, type Finding, type JsonObject } from '../base/index.ts';
 import { sql, type Queryable, type Row, type Sql, type Store } from '../store/index.ts';
 import { encodeKey } from './encode-row.ts';
@@ -48,8 +49,8 @@ export interface ComputationOrigin {
     readonly basis: string;
     readonly packages: Readonly<Record<string, string>>;
   };
-  /** `pure`, `role`, `statement`, `none`: how far reads were held to their declaration. */
-  readonly enforcement: string;
+  /** How far reads were held to their declaration. */
+  readonly enforcement: EnforcementLevel;
   /** `computed` by its make, `attributed` by a migration, `adopted` as found. */
   readonly origin: string;
   /** The rule of a migration that attributed it. */
@@ -221,7 +222,7 @@ interface SpecRow extends RunOrigin, Row {
   readonly basis: string;
   readonly packages: Readonly<Record<string, string>>;
   readonly reads: readonly ReadSpec[];
-  readonly enforcement: string;
+  readonly enforcement: EnforcementLevel;
   readonly origin: string;
   readonly attribution: JsonObject | null;
 }

@@ -212,17 +212,21 @@ async function inReadOnly<T>(
 
 /** With the planner settings a walk is written for; see `walk-sql.ts`. They end with the transaction at the latest. */
 async function planned<T>(reader: Queryable, work: (reader: Queryable) => Promise<T>): Promise<T> {
-  const [before] = await reader.query<{ readonly nestloop: string; readonly memory: string }>(
-    sql`select current_setting('enable_nestloop') as nestloop, current_setting('work_mem') as memory,
-      set_config('enable_nestloop', 'off', true),
+  const [before] = await reader.query<Settings>(
+    sql`select current_setting('enable_nestloop') as nestloop, current_setting('enable_hashagg') as hashagg,
+      current_setting('work_mem') as memory,
+      set_config('enable_nestloop', 'off', true), set_config('enable_hashagg', 'off', true),
       set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), ${WORK_MEMORY_BYTES}::int8) / 1024 || 'kB', true)`,
   );
   const result = await work(reader);
   await reader.query(
-    sql`select set_config('enable_nestloop', ${before?.nestloop ?? 'on'}, true), set_config('work_mem', ${before?.memory ?? '4MB'}, true)`,
+    sql`select set_config('enable_nestloop', ${before?.nestloop ?? 'on'}, true),
+      set_config('enable_hashagg', ${before?.hashagg ?? 'on'}, true), set_config('work_mem', ${before?.memory ?? '4MB'}, true)`,
   );
   return result;
 }
+
+type Settings = Readonly<Record<'nestloop' | 'hashagg' | 'memory', string>>;
 
 /** A hash of a million keys fits; a larger one goes to disk, as ever. */
 const WORK_MEMORY_BYTES = 64 * 1_024 * 1_024;

@@ -17,6 +17,11 @@
  * rows up by index, `many` joins whole sets. The other arm is never started. The statement is planned with nested loops
  * off: `few` is written so that it can be nothing else, and `many` must not become one by a wrong estimate.
  *
+ * It is planned with hashed aggregates off as well. The planner takes the keys of a CTE for 200 different ones, and would
+ * make them distinct by hashing before each semi-join; without, it hashes the rows once, for the semi-join itself. Where
+ * keys must be distinct they are sorted, which costs little where they come in order. Ten stacked diamonds, half of the
+ * rows affected: 12 % less processor time downwards, 19 % upwards (medians of five).
+ *
  * Measured on 100,000 rows, half of them affected: hash join 24 ms, hashed subplan 32, merge join 27, union by identity
  * 50 for two edges against 37 for one scan with two left joins; look-ups that the planner chose by mistake 90.
  *

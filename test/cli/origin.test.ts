@@ -49,8 +49,8 @@ describe('a project from its first plan on', () => {
       [
         0,
         "PIPE-MIG-<day>-01
-        create lab.mouse
-        create lab.grade
+        create     lab.mouse
+        create     lab.grade
       table      keep  backfill  recompute  retire  ambiguous
       lab.grade     0         0          0       0          0
       lab.mouse     0         0          0       0          0
@@ -84,7 +84,7 @@ describe('a project from its first plan on', () => {
         run       varve://run/<time>.populate.all.<id>
         commit    <commit>
         code      sha256:<digest> (bundle)
-        reads     pure
+        reads     the declared ones: a pure make
         output    sha256:<digest>
         read   table      rows         columns        since then
         mouse  lab.mouse  {"mouse":2}  mouse, weight  unchanged
@@ -191,7 +191,7 @@ describe('a project from its first plan on', () => {
         0,
         "from                         until                        by                                                      what became of it  rows
       <time>  now                          varve://run/<time>.populate.all.<id>  it stands          {"heavy":false,"mouse":2}
-      <time>  <time>  varve://run/<time>.populate.all.<id>  recomputed         {"heavy":true,"mouse":2}
+      <time>  <time>  varve://run/<time>.populate.all.<id>  computed anew      {"heavy":true,"mouse":2}
       ",
         "",
       ]

@@ -187,7 +187,7 @@ describe('varve init', () => {
         type: 'module',
         dependencies: { varve: expect.stringMatching(/^\d/u) as string },
       });
-      expect(varve('plan')).toMatchObject([0, expect.stringContaining('create demo.growth'), '']);
+      expect(varve('plan')).toMatchObject([0, expect.stringContaining('create     demo.growth'), '']);
       expect(varve('apply')).toMatchObject([0, expect.stringContaining('is applied'), '']);
       expect(varve('populate', '--json')).toMatchObject([0, expect.stringContaining('"computed": 3'), '']);
       expect(varve('why', 'demo.growth', '--key', '{"core":"N1"}')).toMatchObject([

@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
-import { history, why } from '../../src/pipeline/index.ts';
+import { history, t, why, type Pipeline } from '../../src/pipeline/index.ts';
 import { cascade, catalogGraph } from '../../src/provenance/index.ts';
 import { withStores } from '../harness/index.ts';
-import { openLab, type Lab } from './lab.ts';
+import { openLab, sideLab, type Lab } from './lab.ts';
 import { versionOne, versionTwo } from './side-pipeline.ts';
+import { leftovers, SETTLED, settledState } from './state.ts';
 
 const ONE = versionOne('lab');
 const TWO = versionTwo('lab');
@@ -53,7 +54,7 @@ withStores('declaring a read as a foreign key', (given) => {
         { rows: { 'lab.r': [{ s: 1, value: 17 }] } },
       ],
     });
-    expect(await leftovers(lab)).toEqual([]);
+    expect(await leftovers(lab.store)).toEqual([]);
   });
 
   it('scenario 2: keeps what was read, and refuses rows of which nothing is recorded until a rule says what', async () => {
@@ -124,13 +125,65 @@ withStores('declaring a read as a foreign key', (given) => {
   });
 });
 
-/** Scenario 1's beginning: S={1:10,2:20}, Side={1:7}, computed by makes that do not declare Side; the run's name. */
-async function sideLab(lab: Lab): Promise<string> {
-  await lab.deploy(ONE);
-  await lab.store.script('insert into lab.s values (1, 10), (2, 20); insert into lab.side values (1, 7)');
-  const populated = await lab.populate(ONE);
-  if (populated.status !== 'done') throw new Error(JSON.stringify(populated));
-  return populated.run;
+withStores('a plan that no longer holds', (given) => {
+  it('scenario 14: applying twice changes nothing and says so', async () => {
+    await using lab = await openLab(given.store);
+    await sideLab(lab);
+    const id = await lab.deploy(TWO);
+    const state = await stateOf(lab);
+    expect(await lab.apply(TWO, id)).toMatchObject({ status: 'applied', already: true });
+    expect(await stateOf(lab)).toEqual(state);
+    expect(await lab.plan(TWO)).toEqual({ status: 'nothing' });
+    expect(await settledState(lab.options(TWO))).toEqual(SETTLED);
+  });
+
+  it('scenario 14: a plan whose database or project moved on is refused with what moved', async () => {
+    await using lab = await openLab(given.store);
+    await sideLab(lab);
+    const id = await lab.planned(TWO);
+    const refusedWith = async (with_: Pipeline, finding: object): Promise<void> => {
+      const state = await stateOf(lab);
+      expect(await lab.apply(with_, id)).toMatchObject({
+        status: 'refused',
+        findings: expect.arrayContaining([expect.objectContaining(finding)]),
+      });
+      expect(await stateOf(lab)).toEqual(state);
+    };
+
+    await refusedWith(edited(), { code: 'definitions_moved', subject: 'definitions' });
+    await refusedWith(recoded(), { code: 'definitions_moved', subject: 'lab.r' });
+
+    await lab.store.script('insert into lab.s values (3, 30)');
+    await lab.populate(ONE);
+    const parts = ['/tables/0/keep', '/tables/1/backfill', '/work/states/0/reads'];
+    await refusedWith(TWO, {
+      code: 'plan_changed',
+      detail: expect.objectContaining({ reason: 'moved', parts: expect.arrayContaining(parts) }),
+    });
+
+    const further = versionOne('lab');
+    further.manual('note', { key: { note: t.integer() } });
+    await lab.deploy(further);
+    await refusedWith(TWO, { code: 'plan_changed', subject: 'definitions' });
+  });
+});
+
+/** The edited definitions, edited again. */
+function edited(): Pipeline {
+  const lab = versionTwo('lab');
+  lab.manual('note', { key: { note: t.integer() } });
+  return lab;
+}
+
+/** The edited definitions with another make. */
+function recoded(): Pipeline {
+  const lab = versionTwo('lab');
+  const tables = lab.tables.map((table) =>
+    table.spec.name === 'lab.r'
+      ? { ...table, definition: { ...table.definition, make: () => ({ value: 0 }) } }
+      : table,
+  );
+  return { ...lab, tables };
 }
 
 /** How many rows of each table lie below side 1. */
@@ -161,14 +214,6 @@ async function stateOf(lab: Lab): Promise<object> {
     relations: await lab.rows('select * from varve.relation order by id'),
     computations: await lab.rows('select * from varve.computation order by relation, key_hash'),
     deployments: await lab.rows('select id from varve.deployment order by id'),
-    left: await leftovers(lab),
+    left: await leftovers(lab.store),
   };
-}
-
-/** Tables in the schemas where structures are built and copied. */
-async function leftovers(lab: Lab): Promise<readonly object[]> {
-  return lab.rows(`
-    select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname in ('varve_build', 'varve_copy') and c.relkind = 'r'
-    union all select name from varve.relation where state not in ('live', 'retired')`);
 }

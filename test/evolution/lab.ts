@@ -31,7 +31,7 @@ import {
 } from '../../src/pipeline/index.ts';
 import { compileSql, sql, type Row, type Store } from '../../src/store/index.ts';
 import { installCatalog, readCatalogFiles } from '../../src/store/postgres/index.ts';
-import { definitionsFrom } from './side-pipeline.ts';
+import { definitionsFrom, versionOne } from './side-pipeline.ts';
 
 /** A project's database and bundles as a person works with them: edit, plan, apply, populate. */
 export interface Lab extends AsyncDisposable {
@@ -103,6 +103,16 @@ export function labIn(
     rows: (text) => store.query(sql.raw(text)),
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** Scenario 1's beginning: S={1:10,2:20}, Side={1:7}, computed by makes that do not declare Side; the run's name. */
+export async function sideLab(lab: Lab): Promise<string> {
+  const one = versionOne('lab');
+  await lab.deploy(one);
+  await lab.store.script('insert into lab.s values (1, 10), (2, 20); insert into lab.side values (1, 7)');
+  const populated = await lab.populate(one);
+  if (populated.status !== 'done') throw new Error(JSON.stringify(populated));
+  return populated.run;
 }
 
 /** What an evolution knows beside the database. The code of a make is its text here: these makes reach nothing else. */

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { postgresDatabase } from '../harness/index.ts';
@@ -28,23 +29,22 @@ async function tell(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Story> {
+  // Both streams into one file, so that their lines stand in the order in which they were written.
+  const transcriptPath = `${folder}.txt`;
+  const transcript = await open(transcriptPath, 'w');
   const child = spawn(
     'node',
     ['--conditions=@varve/source', 'examples/01-supply-chain/run.ts', '--folder', folder, ...args],
-    { env: { ...process.env, NO_COLOR: '1', ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
+    { env: { ...process.env, NO_COLOR: '1', ...env }, stdio: ['ignore', transcript.fd, transcript.fd] },
   );
-  let text = '';
-  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
-  child.on('error', reject);
-  child.on('close', resolve);
-  const status = await promise;
+  const [status] = (await once(child, 'close')) as readonly (number | null)[];
+  await transcript.close();
+  const text = await readFile(transcriptPath, 'utf8');
   const shown = text
     .split('\n$ ')
     .slice(1)
     .map((block) => [block.slice(0, block.indexOf('\n')), block] as const);
-  return { status, shown, text };
+  return { status: status ?? null, shown, text };
 }
 
 function outputsOf({ shown }: Story, command: string): readonly string[] {
@@ -72,7 +72,9 @@ function assertTold(story: Story): void {
   expect(again + unchanged).toBe(packages);
   expect(outputsOf(story, 'varve check')[0]).toMatch(/undeclared_read {2}audit\.license_verdict/u);
   expect(numbers(outputsOf(story, 'varve plan')[1], 'audit.license_verdict')).toEqual([0, packages, 0, 0, 0]);
-  expect(outputsOf(story, 'varve why')[0]).toContain('audit.license_policy, 1 row, not declared');
+  expect(outputsOf(story, 'varve why')[0]).toContain(
+    'audit.license_policy {"license":"MPL-2.0"}, not declared',
+  );
   expect(outputsOf(story, 'varve history')[0]?.match(/node_modules\//gu)).toHaveLength(4);
   const [rows, equal, ...others] = numbers(outputsOf(story, 'varve verify')[0], 'audit.license_verdict');
   expect([rows, equal, others]).toEqual([packages, packages, [0, 0, 0]]);

@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
-import { cascade, catalogGraph, type PartPolicy } from '../../provenance/index.ts';
+import { cascade, type PartPolicy } from '../../provenance/index.ts';
 import { withExamples, type Act } from '../command.ts';
+import { tableGraph } from '../table-graph.ts';
 import { walkResult } from '../walk-output.ts';
 import { readSeconds } from './trace.ts';
 
@@ -35,7 +36,7 @@ export function register(command: Command, act: Act): void {
           const store = await context.store();
           const outcome = await cascade(
             store,
-            await catalogGraph(store),
+            await tableGraph(context, store),
             { table, ...(where === undefined ? {} : { where }) },
             { parts, statementTimeoutMs: timeout * 1_000, ...(only === undefined ? {} : { only }) },
           );

@@ -1,8 +1,9 @@
 import { Option, type Command } from 'commander';
-import { catalogGraph, type TableGraph } from '../../provenance/index.ts';
+import type { TableGraph } from '../../provenance/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import { graphDot, graphMermaid, graphText } from '../graph-text.ts';
 import type { Style } from '../output.ts';
+import { tableGraph } from '../table-graph.ts';
 
 type Format = 'text' | 'json' | 'dot' | 'mermaid';
 
@@ -17,7 +18,7 @@ export function register(command: Command, act: Act): void {
     .action(
       act(
         async (context, { format }: { readonly format: Format }) => {
-          const graph = await catalogGraph(await context.store());
+          const graph = await tableGraph(context, await context.store());
           const fields = graphFields(graph);
           return { status: 'ok', fields, text: (style) => TEXT_BY_FORMAT[format](style, graph) };
         },

@@ -79,10 +79,17 @@ function versionCells(style: Style, { since, sinceRun, until, ended, rows }: Row
     since ?? 'the beginning',
     until ?? style('green', 'now'),
     sinceRun ?? 'people',
-    ended === null ? style('green', 'it stands') : ended,
+    ended === null ? style('green', 'it stands') : ENDED[ended],
     rowsText(rows),
   ];
 }
+
+const ENDED: Readonly<Record<Exclude<RowVersion['ended'], null>, string>> = {
+  recomputed: 'computed anew',
+  deleted: 'deleted',
+  contents: 'the code lists other rows',
+  structure: 'kept in the new structure',
+};
 
 function rowsText(rows: Readonly<Record<string, readonly JsonObject[]>>): string {
   const [own = [], ...parts] = Object.values(rows);

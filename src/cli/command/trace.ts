@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { catalogGraph, trace } from '../../provenance/index.ts';
+import { trace } from '../../provenance/index.ts';
 import { withExamples, type Act } from '../command.ts';
+import { tableGraph } from '../table-graph.ts';
 import { walkResult } from '../walk-output.ts';
 
 interface TraceFlags {
@@ -28,7 +29,7 @@ export function register(command: Command, act: Act): void {
           const { where, only, throughParts, timeout = 0 } = flags;
           const outcome = await trace(
             store,
-            await catalogGraph(store),
+            await tableGraph(context, store),
             { table, ...(where === undefined ? {} : { where }) },
             {
               statementTimeoutMs: timeout * 1_000,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { JsonObject } from '../../base/index.ts';
 import {
   why,
   type ComputationOrigin,
@@ -62,18 +63,34 @@ function originText(style: Style, origin: RowOrigin): string {
 
 function computationLines(
   style: Style,
-  { run: ran, code, origin, enforcement, outputDigest, inputs, recorded }: ComputationOrigin,
+  { run: ran, code, origin, enforcement, attribution, outputDigest, inputs, recorded }: ComputationOrigin,
 ): readonly string[] {
   return [
     `  ${origin.padEnd(8)}  ${ran.startedAt} by ${ran.actor} on ${ran.host}`,
     `  run       ${ran.name}`,
     `  commit    ${ran.gitCommit ?? 'none'}`,
     `  code      ${code.digest} (${code.basis})`,
-    `  reads     ${enforcement}`,
+    `  reads     ${HELD[enforcement]}`,
+    ...(attribution === null ? [] : [`  kept by   ${attributionText(attribution)}`]),
     `  output    ${outputDigest}`,
     ...(inputs.length === 0 ? [] : indented(inputsText(style, inputs))),
     ...recorded.map((each) => recordedLine(style, each)),
   ];
+}
+
+/** How far the make was held to what it declares. */
+const HELD: Readonly<Record<ComputationOrigin['enforcement'], string>> = {
+  pure: 'the declared ones: a pure make',
+  role: 'the declared ones, held to by the database',
+  statement: 'the declared ones, held to by checked statements',
+  none: 'observed: what is not declared was let through and recorded',
+};
+
+/** By which rule of which migration a result belongs to a structure that it was not computed in. */
+function attributionText(attribution: JsonObject): string {
+  const { rule, migration } = attribution;
+  const words = rule === 'recorded_read' ? 'its recorded read' : JSON.stringify(rule);
+  return typeof migration === 'string' ? `${words}, in ${migration}` : words;
 }
 
 function inputsText(style: Style, inputs: readonly InputOrigin[]): string {
@@ -98,8 +115,9 @@ function keysText(keys: InputOrigin['keys'], rowCount: number | null): string {
     : countOf(rowCount, 'row');
 }
 
-function recordedLine(style: Style, { subject, declared, rowCount }: RecordedOrigin): string {
-  return `  read      ${subject}, ${countOf(rowCount, 'row')}${declared ? '' : style('yellow', ', not declared')}`;
+function recordedLine(style: Style, { subject, declared, keys, rowCount }: RecordedOrigin): string {
+  const rows = keys === null ? countOf(rowCount, 'row') : keysText(keys, rowCount);
+  return `  read      ${subject} ${rows}${declared ? '' : style('yellow', ', not declared')}`;
 }
 
 function indented(text: string): readonly string[] {

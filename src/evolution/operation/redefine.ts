@@ -1,7 +1,7 @@
 import { loadRelations, relationOf, type DefinitionSet, type TableSpec } from '../../pipeline/index.ts';
 import { sql, type Queryable } from '../../store/index.ts';
 import { countRows } from '../count-rows.ts';
-import { counts, type Redefine, type OperationVerbs } from './operation.ts';
+import { counts, type OperationVerbs, type Redefine } from './operation.ts';
 
 /** Keeps every row; only what the catalog says of the table changes. */
 export const redefine: OperationVerbs<Redefine> = {

@@ -17,7 +17,7 @@ import {
 import { sql, type Queryable, type Sql } from '../../../store/index.ts';
 import { BUILD, buildingRelation } from '../../building.ts';
 import { classified } from '../../classify.ts';
-import type { RunScope, DeclareReference } from '../operation.ts';
+import type { DeclareReference, RunScope } from '../operation.ts';
 import { building, keyOf, listOf, sameKey, specOf, type Building } from './building.ts';
 
 /** Rows attributed in one transaction. */

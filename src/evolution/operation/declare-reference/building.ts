@@ -12,7 +12,7 @@ import {
 import { sql, type Queryable, type Sql } from '../../../store/index.ts';
 import { BUILD, buildingRelation } from '../../building.ts';
 import type { Classification } from '../../classify.ts';
-import type { PlanScope, RunScope, DeclareReference } from '../operation.ts';
+import type { DeclareReference, PlanScope, RunScope } from '../operation.ts';
 
 /** What is being built for this run, and what it will replace. */
 export interface Building {

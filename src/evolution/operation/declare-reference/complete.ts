@@ -15,7 +15,7 @@ import {
 import { sql, type Queryable, type Sql } from '../../../store/index.ts';
 import { fencedStore } from '../../fenced-store.ts';
 import { sampleDiffers } from '../../sample.ts';
-import type { RunScope, DeclareReference } from '../operation.ts';
+import type { DeclareReference, RunScope } from '../operation.ts';
 import { building, sameKey, type Building } from './building.ts';
 
 /** Ordinary populate on the new structure, for the keys of class recompute and no others. */

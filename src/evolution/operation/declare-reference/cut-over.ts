@@ -12,7 +12,7 @@ import { sql, type Transaction } from '../../../store/index.ts';
 import { copyGrants, dropReadViews } from '../../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../../foreign-keys.ts';
 import { move, retire } from '../../retire.ts';
-import { counts, type RunScope, type DeclareReference } from '../operation.ts';
+import { counts, type DeclareReference, type RunScope } from '../operation.ts';
 import { attributeRange, prepareSpecs, refreshList } from './attribute.ts';
 import { building, sameKey, type Building } from './building.ts';
 

@@ -15,8 +15,9 @@ import { buildingRelation, relationById } from '../../building.ts';
 import { dropCopies, forgetRelation } from '../../copy.ts';
 import { dropReadViews } from '../../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../../foreign-keys.ts';
+import { computedSince } from '../../new-writes.ts';
 import { move, retire } from '../../retire.ts';
-import type { RunScope, DeclareReference } from '../operation.ts';
+import type { DeclareReference, RunScope } from '../operation.ts';
 import { listOf, sameKey, specOf } from './building.ts';
 import { addForeignKeys } from './complete.ts';
 
@@ -79,20 +80,14 @@ function writtenSince(next: Relation): Sql {
     where c.relation = ${next.id} and s.origin = 'computed' and r.kind <> 'evolution'`;
 }
 
-/** How many rows `rollBack` carried back; asked after it, when the new structure is history. */
+/** Rows that others wrote since the forward run was opened: carried over by it then, or carried back now. */
 export async function newWrites(
   operation: DeclareReference,
   { context }: RunScope,
   transaction: Transaction,
 ): Promise<readonly NewWrites[]> {
-  const [row] = await transaction.query<{ rows: bigint }>(sql`
-    select count(*) as rows from varve.relation n join lateral (
-      select c.key_hash from varve.computation c join varve.computation_spec s on s.id = c.spec
-      join varve.run r on r.id = s.run
-      where c.relation = n.id and s.origin = 'computed' and r.kind <> 'evolution') w on true
-    where n.name = ${operation.table} and n.until_run = ${context.runId}`);
-  const rows = Number(row?.rows ?? 0n);
-  return rows === 0 ? [] : [{ table: operation.table, rows }];
+  const since = context.forward?.runId ?? context.runId;
+  return computedSince(transaction, [operation.table], { since, until: context.runId });
 }
 
 /** Takes away what a run built and copied, however far it came. */

@@ -1,0 +1,37 @@
+import { t, pipeline, type Pipeline } from '../../pipeline/index.ts';
+import { lifecycleTable } from '../../../test/evolution/lifecycle-table.ts';
+
+function notes(comment?: string, extra = false): Pipeline {
+  const lab = pipeline('lab');
+  lab.manual('note', {
+    key: { note: t.integer() },
+    ...(extra ? { columns: { text: t.text().nullable() } } : {}),
+    ...(comment === undefined ? {} : { comment }),
+  });
+  return lab;
+}
+
+const ROWS = [{ note: 1 }, { note: 2 }];
+
+lifecycleTable('redefine', [
+  {
+    name: 'another comment keeps every row',
+    given: { from: notes(), to: notes('what people saw'), rows: 'insert into lab.note values (1), (2)' },
+    look: 'lab.note',
+    afterApply: ROWS,
+    afterRollback: ROWS,
+    afterSecondApply: ROWS,
+  },
+  {
+    name: 'another column is no redefinition, and no operation of this release',
+    given: { from: notes(), to: notes(undefined, true), rows: 'insert into lab.note values (1), (2)' },
+    look: 'lab.note',
+    wantFindings: ['operation_unavailable'],
+  },
+  {
+    name: 'the same definition is nothing to do',
+    given: { from: notes(), to: notes(), rows: 'insert into lab.note values (1), (2)' },
+    look: 'lab.note',
+    wantFindings: ['nothing'],
+  },
+]);

@@ -1,0 +1,76 @@
+import { expect, it } from 'vitest';
+import type { Attribution } from '../../src/evolution/index.ts';
+import type { Pipeline } from '../../src/pipeline/index.ts';
+import type { Row } from '../../src/store/index.ts';
+import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
+import { openLab, type Lab } from './lab.ts';
+import { liveState, SETTLED, settledState } from './state.ts';
+
+/** One row of an operation's lifecycle table. */
+export interface LifecycleCase {
+  readonly name: string;
+  readonly given: {
+    readonly from: Pipeline;
+    readonly to: Pipeline;
+    /** SQL that brings rows before `from` is populated. */
+    readonly rows: string;
+    /** SQL that changes them after. */
+    readonly later?: string;
+    readonly attribute?: Attribution;
+  };
+  /** The table, in key order, that is looked at after each step. */
+  readonly look: string;
+  readonly afterApply?: readonly Row[];
+  /** Undefined: there is no such table. */
+  readonly afterRollback?: readonly Row[];
+  readonly afterSecondApply?: readonly Row[];
+  /** Codes that the plan is refused with, in order; then nothing else happens. */
+  readonly wantFindings?: readonly string[];
+}
+
+/** Runs the cases on the embedded store and on PostgreSQL: plan, apply, roll back, apply again. */
+export function lifecycleTable(operation: string, cases: readonly LifecycleCase[]): void {
+  const suite = (given: StoreUnderTest): void => {
+    it.each(cases)('$name', async (one) => {
+      await using lab = await openLab(given.store);
+      await runCase(lab, one);
+    });
+  };
+  withEmbedded(`the life of ${operation}`, suite);
+  withPostgres(`the life of ${operation}`, 18, suite);
+}
+
+async function runCase(lab: Lab, one: LifecycleCase): Promise<void> {
+  const { from, to, rows, later, attribute = {} } = one.given;
+  await lab.deploy(from);
+  await lab.store.script(rows);
+  expect(await lab.populate(from)).toMatchObject({ status: 'done' });
+  if (later !== undefined) await lab.store.script(later);
+  const before = await liveState(lab.store);
+  const plan = await lab.plan(to, attribute);
+  expect(findingsOf(plan)).toEqual(one.wantFindings ?? []);
+  expect(await liveState(lab.store)).toEqual(before);
+  if (one.wantFindings !== undefined || plan.status !== 'planned') return;
+  const id = plan.migrationId;
+  expect(await lab.apply(to, id)).toMatchObject({ status: 'applied', already: false });
+  expect(await look(lab, one.look)).toEqual(one.afterApply);
+  const after = await liveState(lab.store);
+  expect(await lab.rollback(to, id)).toMatchObject({ status: 'applied', direction: 'rollback' });
+  expect(await look(lab, one.look)).toEqual(one.afterRollback);
+  expect(await liveState(lab.store)).toEqual(before);
+  expect(await lab.apply(to, id)).toMatchObject({ status: 'applied', already: false });
+  expect(await look(lab, one.look)).toEqual(one.afterSecondApply);
+  expect(await liveState(lab.store)).toEqual(after);
+  expect(await settledState(lab.options(to))).toEqual(SETTLED);
+}
+
+function findingsOf(plan: Awaited<ReturnType<Lab['plan']>>): readonly string[] {
+  if (plan.status === 'nothing') return ['nothing'];
+  const findings = plan.status === 'refused' ? plan.findings : plan.outcome.findings;
+  return findings.map(({ code }) => code);
+}
+
+async function look(lab: Lab, table: string): Promise<readonly Row[] | undefined> {
+  const [there] = await lab.rows(`select to_regclass('${table}') is not null as there`);
+  return there?.['there'] === true ? lab.rows(`select * from ${table} order by 1`) : undefined;
+}
