@@ -243,7 +243,7 @@ describe('a database that cannot be used', () => {
     await using given = await createCliProject({
       ...embedded,
       'pipeline/lab.ts': FILLING_LAB,
-      'varve.config.ts': `${embedded['varve.config.ts'] ?? ''}`.replace("'db'", "'disk/db'"),
+      'varve.config.ts': (embedded['varve.config.ts'] ?? '').replace("'db'", "'disk/db'"),
     });
     const disk = join(given.dir, 'disk');
     await mkdir(disk);
