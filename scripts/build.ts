@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync, rmSync } from 'node:fs';
 
 rmSync('dist', { recursive: true, force: true });
-const { status } = spawnSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+const { status, error } = spawnSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+if (error !== undefined) console.error(`tsc did not start: ${error.message}. Run this with npm run build.`);
 process.exitCode = status ?? 1;
 
 // Where the compiler rewrites a function for an older target it forgets the imports in it, so the build keeps the

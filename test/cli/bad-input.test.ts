@@ -328,3 +328,14 @@ describe('a migrations folder that cannot be written', () => {
     expect(await readFile(join(given.dir, 'migrations'), 'utf8')).toBe('mine');
   });
 });
+
+describe('two inits at once', () => {
+  it('write one project between them, and neither is a fault', async () => {
+    await using given = await createCliProject({});
+    const runs = await Promise.all([1, 2, 3].map(() => given.run(['init', 'lake', '--json'])));
+    const codes = runs.flatMap(({ json }) => (json() as unknown as Printed).findings.map(({ code }) => code));
+    expect(codes.filter((code) => code !== 'files_exist')).toEqual([]);
+    expect(runs.map(({ exit }) => exit)).toContain(0);
+    expect(await readdir(join(given.dir, 'lake'))).toContain('varve.config.ts');
+  });
+});

@@ -352,6 +352,20 @@ describe('VARVE_FAULT_POINT', () => {
     });
     expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);
   });
+
+  it('leaves a decided run without its receipt, which recover writes', async () => {
+    const id = 'PIPE-MIG-2026-03-03-02';
+    await store.script(
+      `create table lab.third (id int primary key, value int not null); insert into lab.third values (1, 1)`,
+    );
+    await writeBundle(root(), doubleDraft(id, 'lab.third'));
+    await run('plan', id);
+    expect(applyInProcess(id, { VARVE_FAULT_POINT: 'F13_committed' })).toMatchObject({ signal: 'SIGKILL' });
+    expect((await project.run(['status'])).stdout).toContain(': run varve recover to write its receipt');
+    await project.run(['recover']);
+    expect((await project.run(['status'])).stdout).not.toContain('unfinished');
+    expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);
+  });
 });
 
 /** In a process of its own, which the kill ends. */

@@ -28,7 +28,9 @@ async function run({ io, options }: Context, given: string | undefined): Promise
     ...(existsSync(join(dir, '.gitignore')) ? {} : { '.gitignore': STARTER_IGNORE }),
     ...STARTER_FILES,
   };
-  for (const [name, text] of Object.entries(files)) await writeNew(join(dir, name), text);
+  for (const [name, text] of Object.entries(files)) {
+    if (!(await isWritten(join(dir, name), text))) return refusedResult([wouldOverwrite(dir, [name])]);
+  }
   const next = nextSteps(relative(io.workingDir, dir), {
     isInstalled,
     hadPackage,
@@ -88,10 +90,16 @@ function packageJson(dir: string, isInstalled: boolean): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-/** Exclusive, so that a file that came in between is not overwritten either. */
-async function writeNew(path: string, text: string): Promise<void> {
+/** Exclusive, so that a file that came in between, as from a second init, is not overwritten either: false then. */
+async function isWritten(path: string, text: string): Promise<boolean> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, text, { flag: 'wx' });
+  try {
+    await writeFile(path, text, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  }
 }
 
 function nextSteps(

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { MigrationState, MigrationStatus } from '../../migration/index.ts';
+import type { MigrationState, MigrationStatus, UnfinishedRun } from '../../migration/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { tableText, type CommandResult, type Style } from '../output.ts';
@@ -57,11 +57,18 @@ function statusText(style: Style, { environment, migrations, unfinished }: Migra
       state.drifted ? style('red', 'files changed since') : '',
     ]),
   );
-  const open = unfinished.map(
-    ({ migrationId, direction, phase, since }) =>
-      `${style('yellow', 'unfinished')}  ${migrationId} ${direction}, ${phase} since ${since}: run varve apply ${migrationId} to go on, varve recover to undo`,
-  );
+  const open = unfinished.map((run) => {
+    const { migrationId, direction, phase, since } = run;
+    return `${style('yellow', 'unfinished')}  ${migrationId} ${direction}, ${phase} since ${since}: ${wayOn(run)}`;
+  });
   return [table, ...open].join('\n');
+}
+
+/** What is decided only lacks its receipt; what is not can go on in its own direction, or be undone. */
+function wayOn({ migrationId, direction, phase }: UnfinishedRun): string {
+  if (phase === 'committed' || phase === 'undone') return 'run varve recover to write its receipt';
+  const verb = direction === 'forward' ? 'apply' : 'rollback';
+  return `run varve ${verb} ${migrationId} to go on, varve recover to undo`;
 }
 
 const COLOURS = {
