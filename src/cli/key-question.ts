@@ -1,5 +1,5 @@
 import type { Finding } from '../base/index.ts';
-import { loadRelations, relationOf, type Relation } from '../pipeline/index.ts';
+import { loadKnownRelations, relationOf, type Relation } from '../pipeline/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Context } from './context.ts';
 import { storeToRead } from './open-project-world.ts';
@@ -33,9 +33,9 @@ function orElse(key: KeyArgument | Finding, finding: Finding): KeyArgument | Fin
   return isFinding(key) ? finding : key;
 }
 
-/** The live table of this name. */
+/** The table of this name, or the last one of it: its past can be asked about when it is gone. */
 export async function deployedTable(store: Store, name: string): Promise<Relation | Finding> {
-  const relations = await loadRelations(store);
+  const relations = await loadKnownRelations(store);
   const found = findIn([...relations.keys()], name);
   return typeof found === 'string' ? relationOf(relations, found) : found;
 }

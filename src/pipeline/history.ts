@@ -1,6 +1,6 @@
 import { refusal, type Finding, type JsonObject } from '../base/index.ts';
 import { sql, type Store } from '../store/index.ts';
-import { loadRelations, type Relations } from './relation.ts';
+import { loadKnownRelations, type Relations } from './relation.ts';
 import { askUnit, masterOf } from './row-unit.ts';
 import { unknownTable } from './unknown-table.ts';
 import { countVersions, loadVersions, type Moment, type RowVersion, type StoredVersion } from './versions.ts';
@@ -49,7 +49,7 @@ export async function history(
   table: string,
   options: HistoryOptions = {},
 ): Promise<HistoryResult> {
-  const relations = await loadRelations(store);
+  const relations = await loadKnownRelations(store);
   const moment = options.asOf === undefined ? undefined : await readMoment(store, options.asOf);
   if (moment !== undefined && 'severity' in moment) return { status: 'refused', findings: [moment] };
   return options.key === undefined

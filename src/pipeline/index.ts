@@ -44,6 +44,7 @@ export {
   defaultPlacement,
   deployedSet,
   insertRelation,
+  loadKnownRelations,
   loadRelations,
   mismatches,
   recordDeployment,

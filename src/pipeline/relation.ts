@@ -76,6 +76,14 @@ export async function loadGenerations(store: Queryable, name: string): Promise<r
   }));
 }
 
+/** The relation of every name that was ever live: the one that is, or the last that was. For questions about the past. */
+export async function loadKnownRelations(store: Queryable): Promise<Relations> {
+  const rows = await store.query<RelationRow>(sql`
+    select distinct on (name) id, name, spec, physical_schema, physical_name, state from varve.relation
+    where state in ('live', 'retired') order by name, state = 'live' desc, id desc`);
+  return new Map(rows.map((row) => [row.name, toRelation(row)]));
+}
+
 /** Adds a relation. */
 export async function insertRelation(
   store: Queryable,

@@ -11,7 +11,7 @@ import { encodeKey } from './encode-row.ts';
 import { history, missingRow, readMoment } from './history.ts';
 import type { Key } from './key-source.ts';
 import { readPlan } from './read-plan.ts';
-import { loadRelations, relationOf, tableId, type Relation, type Relations } from './relation.ts';
+import { loadKnownRelations, relationOf, tableId, type Relation, type Relations } from './relation.ts';
 import { askUnit, unitName } from './row-unit.ts';
 import type { ReadSpec, TableSpec, Tier } from './spec.ts';
 import { loadVersions, type Moment, type StoredVersion } from './versions.ts';
@@ -129,7 +129,7 @@ export async function why(
   key: JsonObject,
   options: WhyOptions = {},
 ): Promise<WhyResult> {
-  const relations = await loadRelations(store);
+  const relations = await loadKnownRelations(store);
   const at = options.asOf === undefined ? PRESENT : await readMoment(store, options.asOf);
   if ('severity' in at) return { status: 'refused', findings: [at] };
   const question: Question = { store, relations, at, keyLimit: options.keyLimit ?? 100 };
