@@ -211,7 +211,12 @@ withStores('lifecycle', (given) => {
       expect(await columnsOf(given.store, `${s.table}_next`)).toEqual([]);
       const verification = await verifyAll(folderReader(s.root));
       expect(verification).toMatchObject({ findings: [], receipts: [{ outcome: 'rolled_back' }] });
-      expect(await recoverRuns(s.options)).toEqual({ status: 'recovered', runs: [], findings: [] });
+      expect(await recoverRuns(s.options)).toEqual({
+        status: 'recovered',
+        completed: [],
+        runs: [],
+        findings: [],
+      });
     }
   });
 
@@ -241,7 +246,15 @@ withStores('lifecycle', (given) => {
     await rollbackMigration(s.options, s.id);
     for (const lost of ['runs', 'evidence']) await rm(join(s.root, lost), { recursive: true });
     expect((await verifyAll(folderReader(s.root))).findings).not.toEqual([]);
-    expect(await recoverRuns(s.options)).toEqual({ status: 'recovered', runs: [], findings: [] });
+    expect(await recoverRuns(s.options)).toMatchObject({
+      status: 'recovered',
+      completed: [
+        { receipt: { direction: 'forward' } },
+        { path: expect.stringContaining('run_receipt.json') as string },
+      ],
+      runs: [],
+      findings: [],
+    });
     const verification = await verifyAll(folderReader(s.root));
     expect(verification).toMatchObject({ findings: [], receipts: [{ outcome: 'committed' }] });
   });

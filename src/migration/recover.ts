@@ -6,6 +6,7 @@ import { unfinishedRuns, type LedgerRun } from './ledger.ts';
 import { loadRun } from './run.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, settleDecided, unwritable, withSession, type LockedSession } from './session.ts';
+import type { ReceiptRef } from './settle.ts';
 import { NO_FAILURE } from './undo.ts';
 
 /** What `recover` did. */
@@ -14,7 +15,9 @@ export type RecoverOutcome =
   | {
       /** `recovered` when no run is unfinished any more. */
       readonly status: 'recovered' | 'indeterminate';
-      /** Runs that were undone now; those that only lacked their receipt are in `varve receipts list`. */
+      /** Receipts of runs that the database had decided, completed now. */
+      readonly completed: readonly ReceiptRef[];
+      /** Runs that were undone now. */
       readonly runs: readonly RunOutcome[];
       readonly findings: readonly Finding[];
     };
@@ -40,7 +43,8 @@ export async function recoverRuns(options: RunnerOptions): Promise<RecoverOutcom
 }
 
 async function recoverLocked(options: RunnerOptions, session: LockedSession): Promise<RecoverOutcome> {
-  await settleDecided(options, { restoreLost: true });
+  const settled = [...session.settled, ...(await settleDecided(options, { restoreLost: true }))];
+  const completed = settled.map(({ ref }) => ref);
   const runs: RunOutcome[] = [];
   const findings: Finding[] = [];
   for (const open of unfinishedRuns(session.runs)) {
@@ -53,7 +57,7 @@ async function recoverLocked(options: RunnerOptions, session: LockedSession): Pr
       findings.push(errorFinding(error, open.subject.migrationId));
     }
   }
-  return { status: findings.length === 0 ? 'recovered' : 'indeterminate', runs, findings };
+  return { status: findings.length === 0 ? 'recovered' : 'indeterminate', completed, runs, findings };
 }
 
 async function recoverOne(

@@ -24,6 +24,8 @@ export interface LockedSession {
   readonly runs: readonly LedgerRun[];
   /** Aborted on request, or when the lock's session is gone. */
   readonly signal: AbortSignal;
+  /** Runs that were decided and lacked something of their evidence, completed on the way in. */
+  readonly settled: readonly Settled[];
 }
 
 /** A bundle with the kind that runs it. */
@@ -51,9 +53,9 @@ export async function withSession<T>(
   if (findings.some(({ severity }) => severity === 'error')) return { status: 'refused', findings };
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   await enterAnnounced(options, signal);
-  await settleDecided(options);
+  const settled = await settleDecided(options);
   // Awaited here: the lock is let go when this function returns, settled or not.
-  return await work({ runs: ledgerRuns(await readLedger(options.store)), signal });
+  return await work({ runs: ledgerRuns(await readLedger(options.store)), signal, settled });
 }
 
 /**

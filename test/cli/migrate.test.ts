@@ -307,6 +307,7 @@ describe('the road of a migration on the command line', () => {
     expect((await project.run(['recover', '--json'])).json()).toEqual({
       status: 'ok',
       findings: [],
+      completed: [],
       runs: [],
     });
   });

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { RecoverOutcome, RunOutcome } from '../../migration/index.ts';
+import type { ReceiptRef, RecoverOutcome, RunOutcome } from '../../migration/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import type { CommandResult } from '../output.ts';
@@ -22,10 +22,11 @@ async function run(context: Context): Promise<CommandResult> {
 
 function recoverResult(outcome: RecoverOutcome): CommandResult {
   if (outcome.status === 'refused') return refusedResult(outcome.findings);
-  const { runs, findings } = outcome;
-  const fields = { runs: runs.flatMap(settledFields) };
+  const { completed, runs, findings } = outcome;
+  const receipts = completed.map(({ path, digest }) => ({ path, digest }));
+  const fields = { completed: receipts, runs: runs.flatMap(settledFields) };
   if (outcome.status === 'indeterminate') return { status: 'indeterminate', findings, fields };
-  return { status: 'ok', findings, fields, text: () => recoveredText(runs) };
+  return { status: 'ok', findings, fields, text: () => recoveredText(completed, runs) };
 }
 
 function settledFields(outcome: RunOutcome): readonly unknown[] {
@@ -37,10 +38,11 @@ function migrationOf(outcome: Exclude<RunOutcome, { readonly status: 'refused' }
   return outcome.status === 'applied' ? outcome.migrationId : (outcome.receipt?.receipt.migration_id ?? '');
 }
 
-function recoveredText(runs: readonly RunOutcome[]): string {
-  if (runs.length === 0) return 'No run is unfinished.';
+function recoveredText(completed: readonly ReceiptRef[], runs: readonly RunOutcome[]): string {
+  if (completed.length + runs.length === 0) return 'No run is unfinished.';
+  const receipts = completed.map(({ path }) => `completed  migrations/${path}`);
   const lines = runs.flatMap((run) =>
     run.status === 'refused' ? [] : [`${run.runId}  ${run.status.replace('_', ' ')}`],
   );
-  return [...lines, 'No run is unfinished any more.'].join('\n');
+  return [...receipts, ...lines, 'No run is unfinished any more.'].join('\n');
 }
