@@ -1,7 +1,7 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { capturedIo } from '../../test/cli/captured-io.ts';
 import { refusal, VarveError } from '../base/index.ts';
 import { withExamples, type CommandEntry } from './command.ts';
@@ -45,6 +45,12 @@ async function run(
 ): Promise<readonly [number, string, string]> {
   const exit = await main(argv, captured.io, { commands: [echo, neverLoaded] });
   return [exit, captured.stdout(), captured.stderr()];
+}
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'varve-cli-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 describe('main', () => {
@@ -113,7 +119,7 @@ describe('main', () => {
   });
 
   it('refuses without a project, and says how to name one', async () => {
-    const workingDir = await mkdtemp(join(tmpdir(), 'varve-cli-'));
+    const workingDir = await temporaryFolder();
     const needsStore = openingCommand();
     const captured = capturedIo({ workingDir });
     expect(await main(['open', '--json'], captured.io, { commands: [needsStore] })).toBe(3);
@@ -132,7 +138,7 @@ describe('main', () => {
     ['export default { stores: { a: { embedded: "x" } }, piplines: [] };', 'Write pipelines.'],
     ['export default {', 'can be imported'],
   ])('refuses the configuration %s', async (text, said) => {
-    const workingDir = await mkdtemp(join(tmpdir(), 'varve-cli-'));
+    const workingDir = await temporaryFolder();
     await writeFile(join(workingDir, 'varve.config.ts'), text);
     const captured = capturedIo({ workingDir });
     expect(await main(['open'], captured.io, { commands: [openingCommand()] })).toBe(3);
