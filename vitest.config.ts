@@ -9,12 +9,11 @@ const exclude = ['**/node_modules/**', '**/dist/**', '**/.cache/**'];
 const unitTests = globSync(['src/**/*.test.ts', 'test/**/*.test.ts']).filter(
   (filePath) => !isSystemTest(filePath),
 );
-const TIMED = ['src/**/*.timed.test.ts', 'test/**/*.timed.test.ts'];
 
 /**
- * Three groups, one after the other, so that no test starves on a machine with two cores: first what opens no
- * database and starts no process (`npm run check` runs this group alone), then what does, at most two files at once,
- * and last, one at a time, what measures time (`x.timed.test.ts`).
+ * Two groups, one after the other, so that no test starves on a machine with two cores: first what opens no database
+ * and starts no process (`npm run check` runs this group alone), then what does, at most two files at once. What
+ * measures time is no test: it stands in bench/.
  */
 const config: ViteUserConfig = defineConfig({
   resolve: { conditions },
@@ -33,7 +32,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'unit',
           include: unitTests,
-          exclude: [...exclude, ...TIMED],
+          exclude,
           sequence: { groupOrder: 0 },
         },
       },
@@ -42,13 +41,9 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'system',
           include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
-          exclude: [...exclude, ...unitTests, ...TIMED],
+          exclude: [...exclude, ...unitTests],
           sequence: { groupOrder: 1 },
         },
-      },
-      {
-        extends: true,
-        test: { name: 'timed', include: TIMED, exclude, fileParallelism: false, sequence: { groupOrder: 2 } },
       },
     ],
   },

@@ -9,6 +9,7 @@ import { embeddedStore, postgresStore } from '../src/store/postgres/index.ts';
 import { startPostgres } from '../test/harness/postgres-server.ts';
 import type { Figure } from './figure.ts';
 import { describeMachine, describeVersions, type Machine, type Versions } from './machine.ts';
+import { benchCli } from './cli.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchProvenance } from './provenance.ts';
 import type { BenchStores } from './stores.ts';
@@ -17,6 +18,7 @@ import { benchStrict } from './strict.ts';
 const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<readonly Figure[]>>> = {
   pipeline: async (stores) => [...(await benchPipeline(stores)), ...(await benchStrict())],
   provenance: benchProvenance,
+  cli: benchCli,
 };
 
 interface Report {
