@@ -88,7 +88,7 @@ const ENDED: Readonly<Record<Exclude<RowVersion['ended'], null>, string>> = {
   recomputed: 'computed anew',
   deleted: 'deleted',
   contents: 'the code lists other rows',
-  structure: 'kept in the new structure',
+  structure: 'another structure took its place',
 };
 
 function rowsText(rows: Readonly<Record<string, readonly JsonObject[]>>): string {
