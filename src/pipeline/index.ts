@@ -69,7 +69,7 @@ export {
 } from './spec.ts';
 export type { AnyTable, Reference, Table } from './table.ts';
 export { unknownTable } from './unknown-table.ts';
-export { outputOf } from './write-rows.ts';
+export { archive, outputOf } from './write-rows.ts';
 export { READ_SCHEMA_PREFIX } from './strict/read-view.ts';
 export {
   contentsDifference,

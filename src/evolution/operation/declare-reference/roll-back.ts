@@ -2,6 +2,7 @@
 import { refusal, type Finding } from '../../../base/index.ts';
 import type { NewWrites } from '../../../migration/index.ts';
 import {
+  archive,
   defaultPlacement,
   keyHash,
   loadRelations,
@@ -9,6 +10,7 @@ import {
   relationOf,
   tableId,
   type Relation,
+  type Relations,
 } from '../../../pipeline/index.ts';
 import { sql, type Sql, type Transaction } from '../../../store/index.ts';
 import { buildingRelation, relationById } from '../../building.ts';
@@ -42,7 +44,9 @@ export async function rollBack(
   const incoming = await incomingKeys(transaction, next.placement);
   await dropReadViews(transaction, next.placement);
   await dropIncoming(transaction, incoming);
+  await keepOverwritten(transaction, old, next, { relations: live, run: context.runId });
   await carryBack(transaction, old, next);
+  await keepReads(transaction, operation, old, next);
   const placement = defaultPlacement(old.spec);
   await retire(transaction, next, context.runId);
   await move(transaction, old.placement, placement);
@@ -71,6 +75,55 @@ async function carryBack(transaction: Transaction, old: Relation, next: Relation
     select ${old.id}, w.spec, w.duration_us, w.key_hash, w.inputs, w.output from (${writtenSince(next)}) w
     on conflict (relation, key_hash) do update set spec = excluded.spec, duration_us = excluded.duration_us,
       inputs = excluded.inputs, output = excluded.output`);
+}
+
+/** What carrying back writes over, or takes away, goes to history first: results of the old structure stay what they were. */
+async function keepOverwritten(
+  transaction: Transaction,
+  old: Relation,
+  next: Relation,
+  { relations, run }: { readonly relations: Relations; readonly run: string },
+): Promise<void> {
+  const key = sql.join(old.spec.sourceKey.map((column) => sql`b.${sql.id(column)}`));
+  const keys = sql`select distinct ${key} from ${tableId(old.placement)} b
+    where ${keyHash(sql`b`, old.spec.sourceKey)} in (select key_hash from (${writtenSince(next)}) w)
+      or not exists (select from ${tableId(next.placement)} n where ${sameKey(old.spec, sql`n`, sql`b`)})`;
+  await archive(transaction, { relation: old, relations }, keys, 'recomputed', run);
+}
+
+/**
+ * The new structure knows which row each of these results read: it is written down as a recorded read, so that the old
+ * structure knows it too and the way forward need not ask again.
+ */
+async function keepReads(
+  transaction: Transaction,
+  operation: DeclareReference,
+  old: Relation,
+  next: Relation,
+): Promise<void> {
+  const place = next.spec.reads.findIndex(
+    ({ table, cardinality }) => table === operation.to && cardinality !== 'many',
+  );
+  const read = next.spec.reads[place];
+  const key = next.spec.foreignKeys.find(
+    ({ name, to }) => name === operation.reference && to === operation.to,
+  );
+  if (read === undefined || key?.fills === undefined) return;
+  const [first] = Object.keys(key.columns);
+  const found = sql`n.${sql.id(first ?? '')} is not null`;
+  const pairs = Object.entries(key.columns).map(
+    ([child, parent]) => sql`${parent}::text, n.${sql.id(child)}`,
+  );
+  await transaction.execute(sql`
+    insert into varve.recorded_read
+      (relation, key_hash, spec, ordinal, subject, declared, columns, keys, row_count, digest)
+    select ${old.id}, w.key_hash, w.spec, 0, ${operation.to}, true, ${read.columns}::text[],
+      case when ${found} then jsonb_build_array(jsonb_build_object(${sql.join(pairs)})) else '[]'::jsonb end,
+      case when ${found} then 1 else 0 end,
+      case when ${found} then sha256(substr(w.inputs, ${1 + 32 * place}, 32)) else sha256(''::bytea) end
+    from (${writtenSince(next)}) w
+    join ${tableId(next.placement)} n on ${keyHash(sql`n`, next.spec.sourceKey)} = w.key_hash
+    on conflict do nothing`);
 }
 
 /** The keys that were computed since the cutover, on the new structure, by others than the migration itself. */
