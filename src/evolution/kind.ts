@@ -83,7 +83,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     enforcement: { level: 'observed', layers: ['provenance_rows', 'row_digests'], role: 'none' },
     plan: async (context) => {
       const { forward, sets } = documentsOf(context.bundle.documents);
-      if (context.direction === 'rollback') return planBack(forward, sets, context.transaction);
+      if (context.direction === 'rollback') return planBack(forward, context.transaction);
       return planForward(forward, sets, { transaction: context.transaction, world: await world() });
     },
     apply: () => forwardSteps(world),
@@ -113,6 +113,11 @@ interface Documents {
   readonly sets: { readonly from: DefinitionSet; readonly to: DefinitionSet };
 }
 
+/** The operations as `findOperations` wrote them; the bundle's digest holds them to that. */
+function operationsIn(forward: ForwardDocument): readonly Operation[] {
+  return forward.operations as unknown as readonly Operation[];
+}
+
 const EMPTY: DefinitionSet = { version: 1, tables: [] };
 
 function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents {
@@ -131,7 +136,7 @@ function affectedSpecs(
   from: DefinitionSet,
   to: DefinitionSet,
 ): readonly TableSpec[] {
-  const names = (forward.operations as unknown as readonly Operation[])
+  const names = operationsIn(forward)
     .filter(({ kind }) => kind !== 'redefine')
     .map(({ table }) => table);
   return names.flatMap((name) => {
@@ -156,7 +161,7 @@ async function planForward(
   if (moved.length > 0) return planned(forward, [], moved);
   const relations = await loadRelations(transaction);
   const plans: OperationPlan[] = [];
-  for (const operation of forward.operations as unknown as readonly Operation[]) {
+  for (const operation of operationsIn(forward)) {
     const scope = { ...sets, transaction, relations, attribution: forward.attribute };
     plans.push(await verbsOf(operation).plan(operation, scope));
   }
@@ -186,7 +191,7 @@ function planned(
 
 /** The operations in words, with what makes them needed where that is counted. */
 function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): readonly string[] {
-  return (forward.operations as unknown as readonly Operation[]).map((operation, index) => {
+  return operationsIn(forward).map((operation, index) => {
     const reads = plans[index]?.bound['reads'];
     const words = verbsOf(operation).describe(operation);
     return typeof reads === 'number'
@@ -207,7 +212,9 @@ function questionsOf(plans: readonly OperationPlan[]): readonly string[] {
 }
 
 function objectsOf(forward: ForwardDocument): readonly string[] {
-  return (forward.operations as unknown as readonly Operation[]).map(({ table }) => table).toSorted();
+  return operationsIn(forward)
+    .map(({ table }) => table)
+    .toSorted();
 }
 
 function byName(tables: readonly TableCounts[]): readonly TableCounts[] {
@@ -246,14 +253,13 @@ function definitionsMoved(forward: ForwardDocument, world: EvolutionWorld): read
 
 async function planBack(
   forward: ForwardDocument,
-  _sets: Documents['sets'],
   transaction: Parameters<typeof loadRelations>[0],
 ): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
   const relations = await loadRelations(transaction);
   const findings = deployedMoved(forward.to, deployed?.digest);
   const tables: TableCounts[] = [];
-  for (const operation of forward.operations as unknown as readonly Operation[]) {
+  for (const operation of operationsIn(forward)) {
     tables.push(await keptBack(operation, relations, transaction));
   }
   return { ...planned(forward, [], findings), tables: byName(tables) };
@@ -271,7 +277,7 @@ async function keptBack(
 }
 
 function operationsOf(context: RunContext): readonly Operation[] {
-  return documentsOf(context.bundle.documents).forward.operations as unknown as readonly Operation[];
+  return operationsIn(documentsOf(context.bundle.documents).forward);
 }
 
 function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
