@@ -51,7 +51,7 @@ export interface VerifyOptions {
   readonly progress?: (progress: {
     readonly table: string;
     readonly computed: number;
-    readonly total: number;
+    readonly total: number | null;
   }) => void;
 }
 

@@ -11,7 +11,15 @@
  */
 import { isVarveError, VarveError, type ErrorCode } from '../base/index.ts';
 import type { Run } from '../run/index.ts';
-import { isStoreError, quoteIdentifier, sql, type Store, type Transaction } from '../store/index.ts';
+import {
+  isStoreError,
+  quoteIdentifier,
+  sql,
+  type Queryable,
+  type Sql,
+  type Store,
+  type Transaction,
+} from '../store/index.ts';
 import type { CodeIdentity } from './code-digest.ts';
 import { insertComputationSpec } from './computation-spec.ts';
 import { contextFiles, type FileRead } from './context-files.ts';
@@ -19,6 +27,7 @@ import { recordFailure } from './job.ts';
 import type { Key } from './key-source.ts';
 import type { MakeContext } from './make-context.ts';
 import { seededRandom } from './random.ts';
+import { roughBytes } from './populate/batch-size.ts';
 import { keyText, readInputs, type IncompleteKey, type KeyInputs } from './read-inputs.ts';
 import { tableId, type Relation, type Relations } from './relation.ts';
 import { runMakes, type MakeCall, type MakeFailure, type MakeOutcome } from './run-make.ts';
@@ -39,6 +48,8 @@ import {
 export interface Batch {
   readonly keys: readonly Key[];
   readonly mode: 'insert' | 'replace';
+  /** Gives a row only while the keys are ours to write; undefined: nobody shares them. */
+  readonly fence?: Sql | undefined;
 }
 
 /** What became of a batch. */
@@ -47,6 +58,8 @@ export interface BatchResult {
   /** Keys that someone else computed meanwhile. */
   readonly skipped: number;
   readonly failures: readonly { readonly key: Key; readonly code: ErrorCode }[];
+  /** What its inputs and results took in memory, about. */
+  readonly bytes: number;
 }
 
 /** What all batches of one table in one run share. */
@@ -125,10 +138,10 @@ export async function computeBatch(context: BatchContext, batch: Batch): Promise
 const ROUNDS = 5;
 
 async function computeMade(context: BatchContext, batch: Batch): Promise<BatchResult> {
-  let result: BatchResult = { computed: 0, skipped: 0, failures: [] };
+  let result: BatchResult = { computed: 0, skipped: 0, failures: [], bytes: 0 };
   let open = batch.keys;
   for (let round = 0; open.length > 0 && round < ROUNDS; round += 1) {
-    const done = await computeOnce(context, { keys: open, mode: batch.mode });
+    const done = await computeOnce(context, { ...batch, keys: open });
     result = added(result, done.result);
     open = done.moved;
     if (context.making.signal.aborted) return result;
@@ -139,7 +152,7 @@ async function computeMade(context: BatchContext, batch: Batch): Promise<BatchRe
     message: 'its inputs changed each time between read and write',
     stack: null,
   };
-  for (const key of open) result = added(result, await failed(context, key, batch.mode, unsettled));
+  for (const key of open) result = added(result, await failed(context, key, batch, unsettled));
   return result;
 }
 
@@ -149,25 +162,27 @@ interface Once {
   readonly moved: readonly Key[];
 }
 
-async function computeOnce(context: BatchContext, { keys, mode }: Batch): Promise<Once> {
+async function computeOnce(context: BatchContext, batch: Batch): Promise<Once> {
+  const { keys, mode } = batch;
   const inputs = await snapshot(context, async (transaction) =>
     readInputs(transaction, context.relation, context.relations, { keys, onlyMissing: mode === 'insert' }),
   );
   const complete = inputs.filter((each): each is KeyInputs => !('incomplete' in each));
   const incomplete = inputs.filter((each): each is IncompleteKey => 'incomplete' in each);
-  let result: BatchResult = { computed: 0, skipped: keys.length - inputs.length, failures: [] };
-  for (const { key } of incomplete) result = added(result, await failed(context, key, mode, NO_INPUT));
+  let result: BatchResult = { computed: 0, skipped: keys.length - inputs.length, failures: [], bytes: 0 };
+  for (const { key } of incomplete) result = added(result, await failed(context, key, batch, NO_INPUT));
   const calls = complete.map((each) => makeCall(context, each));
   const outcomes = await runMakes(context.table, calls, context.making.signal);
   const computed: ComputedKey[] = [];
   for (const [index, outcome] of outcomes.entries()) {
     const call = calls[index];
     if (call === undefined) continue;
-    if (outcome.status === 'failed') result = added(result, await failed(context, call.key, mode, outcome));
+    if (outcome.status === 'failed') result = added(result, await failed(context, call.key, batch, outcome));
     else computed.push({ key: call.key, inputs: call.inputs, made: outcome, reads: call.reads });
   }
-  const written = await writeHalving(context, computed, mode);
-  return { result: added(result, written.result), moved: written.moved };
+  const written = await writeHalving(context, computed, batch);
+  const bytes = roughBytes(inputs) + roughBytes(computed.map(({ made }) => made));
+  return { result: { ...added(result, written.result), bytes }, moved: written.moved };
 }
 
 const NO_INPUT: MakeFailure = {
@@ -273,25 +288,26 @@ interface Written {
 async function writeHalving(
   context: BatchContext,
   computed: readonly ComputedKey[],
-  mode: Batch['mode'],
+  batch: Batch,
 ): Promise<Written> {
-  if (computed.length === 0) return { result: { computed: 0, skipped: 0, failures: [] }, moved: [] };
+  if (computed.length === 0)
+    return { result: { computed: 0, skipped: 0, failures: [], bytes: 0 }, moved: [] };
   try {
-    const { replaced, upToDate } = await retried(() => write(context, computed, mode));
+    const { replaced, upToDate } = await retried(() => write(context, computed, batch));
     const moved = computed
       .filter((_, ordinal) => !replaced.has(ordinal) && !upToDate.has(ordinal))
       .map(({ key }) => key);
-    if (moved.length > 0) await assertLive(context);
-    return { result: { computed: replaced.size, skipped: upToDate.size, failures: [] }, moved };
+    if (moved.length > 0) await assertOurs(context, batch);
+    return { result: { computed: replaced.size, skipped: upToDate.size, failures: [], bytes: 0 }, moved };
   } catch (error) {
     if (!isRowFault(error)) throw error;
     const [only, another] = computed;
     if (only !== undefined && another === undefined) {
-      return { result: await failed(context, only.key, mode, rowFault(error)), moved: [] };
+      return { result: await failed(context, only.key, batch, rowFault(error)), moved: [] };
     }
     const middle = Math.ceil(computed.length / 2);
-    const left = await writeHalving(context, computed.slice(0, middle), mode);
-    const right = await writeHalving(context, computed.slice(middle), mode);
+    const left = await writeHalving(context, computed.slice(0, middle), batch);
+    const right = await writeHalving(context, computed.slice(middle), batch);
     return { result: added(left.result, right.result), moved: [...left.moved, ...right.moved] };
   }
 }
@@ -299,11 +315,12 @@ async function writeHalving(
 async function write(
   context: BatchContext,
   computed: readonly ComputedKey[],
-  mode: Batch['mode'],
+  batch: Batch,
 ): Promise<Replaced> {
-  const target = targetOf(context);
-  if (mode === 'insert') return inserted(await insertComputed(context.store, target, computed));
+  const target = targetOf(context, batch);
+  if (batch.mode === 'insert') return inserted(await insertComputed(context.store, target, computed));
   return context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
+    await assertHeld(transaction, batch);
     await assertStands(transaction, context);
     return replaceComputed(transaction, target, computed, context.run.name);
   });
@@ -326,8 +343,8 @@ async function retried<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function targetOf({ relation, relations, specId }: BatchContext): WriteTarget {
-  return { relation, relations, specId };
+function targetOf({ relation, relations, specId }: BatchContext, { fence }: Batch): WriteTarget {
+  return { relation, relations, specId, fence };
 }
 
 /** Integrity and data faults blame a row; everything else blames the statement or the server. */
@@ -341,6 +358,22 @@ function isRowFault(error: unknown): boolean {
 function rowFault(error: unknown): MakeFailure {
   const fault = error as VarveError;
   return { status: 'failed', code: fault.code, message: `${fault.message}. ${fault.hint}`, stack: null };
+}
+
+/** Why nothing was written: others have the keys by now, or the table has another structure. */
+async function assertOurs(context: BatchContext, batch: Batch): Promise<void> {
+  await assertLive(context);
+  await assertHeld(context.store, batch);
+}
+
+/** Until the end of the transaction, or of the statement, nobody else can take the keys. */
+async function assertHeld(queryable: Queryable, { fence }: Batch): Promise<void> {
+  if (fence === undefined) return;
+  const rows = await queryable.query(fence);
+  if (rows.length > 0) return;
+  throw new VarveError('lease_lost', {
+    hint: 'This worker gave no sign of life for a lease, so others took its keys; it wrote nothing of them. Give a longer lease where machines stall.',
+  });
 }
 
 /** A worker with old definitions stops at once instead of trying each key in vain. */
@@ -386,19 +419,21 @@ function retired(relation: Relation): VarveError {
 async function failed(
   context: BatchContext,
   key: Key,
-  mode: Batch['mode'],
+  { mode, fence }: Batch,
   failure: MakeFailure,
 ): Promise<BatchResult> {
-  const { store, relation, run } = context;
+  const { store, relation, run, table } = context;
   const recorded = await recordFailure(store, relation, {
     key,
     failure,
     run: run.name,
     hasResult: mode === 'replace',
+    retry: table.definition.retry,
+    fence,
   });
   return recorded
-    ? { computed: 0, skipped: 0, failures: [{ key, code: failure.code }] }
-    : { computed: 0, skipped: 1, failures: [] };
+    ? { computed: 0, skipped: 0, failures: [{ key, code: failure.code }], bytes: 0 }
+    : { computed: 0, skipped: 1, failures: [], bytes: 0 };
 }
 
 function added(left: BatchResult, right: BatchResult): BatchResult {
@@ -406,35 +441,40 @@ function added(left: BatchResult, right: BatchResult): BatchResult {
     computed: left.computed + right.computed,
     skipped: left.skipped + right.skipped,
     failures: right.failures.length === 0 ? left.failures : [...left.failures, ...right.failures],
+    bytes: left.bytes + right.bytes,
   };
 }
 
 /** Set-based: the database computes the rows of all keys at once; where it refuses them for a row's sake, half of them. */
-async function computeQueried(context: BatchContext, { keys, mode }: Batch): Promise<BatchResult> {
+async function computeQueried(context: BatchContext, batch: Batch): Promise<BatchResult> {
+  const { keys } = batch;
   try {
-    return await queryOnce(context, { keys, mode });
+    return await queryOnce(context, batch);
   } catch (error) {
     if (!isRowFault(error)) throw error;
     const [only, another] = keys;
-    if (only !== undefined && another === undefined) return failed(context, only, mode, rowFault(error));
+    if (only !== undefined && another === undefined) return failed(context, only, batch, rowFault(error));
     const middle = Math.ceil(keys.length / 2);
-    const left = await computeQueried(context, { keys: keys.slice(0, middle), mode });
-    return added(left, await computeQueried(context, { keys: keys.slice(middle), mode }));
+    const left = await computeQueried(context, { ...batch, keys: keys.slice(0, middle) });
+    return added(left, await computeQueried(context, { ...batch, keys: keys.slice(middle) }));
   }
 }
 
-async function queryOnce(context: BatchContext, { keys, mode }: Batch): Promise<BatchResult> {
+async function queryOnce(context: BatchContext, batch: Batch): Promise<BatchResult> {
+  const { keys, mode } = batch;
+  const target = targetOf(context, batch);
   const { query } = context.table.definition;
-  if (query === undefined) return { computed: 0, skipped: 0, failures: [] };
+  if (query === undefined) return { computed: 0, skipped: 0, failures: [], bytes: 0 };
   const { replaced, upToDate } = await retried(() =>
     context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
+      await assertHeld(transaction, batch);
       await assertStands(transaction, context);
       return mode === 'replace'
-        ? replaceQueried(transaction, targetOf(context), keys, { query, run: context.run.name })
-        : inserted(await insertQueried(transaction, targetOf(context), keys, query));
+        ? replaceQueried(transaction, target, keys, { query, run: context.run.name })
+        : inserted(await insertQueried(transaction, target, keys, query));
     }),
   );
-  let result: BatchResult = { computed: replaced.size, skipped: upToDate.size, failures: [] };
+  let result: BatchResult = { computed: replaced.size, skipped: upToDate.size, failures: [], bytes: 0 };
   const open = keys.filter((_, ordinal) => !replaced.has(ordinal) && !upToDate.has(ordinal));
   if (open.length === 0) return result;
   await assertLive(context);
@@ -445,7 +485,7 @@ async function queryOnce(context: BatchContext, { keys, mode }: Batch): Promise<
   result = { ...result, skipped: result.skipped + open.length - present.length };
   for (const each of present) {
     const failure = 'incomplete' in each ? NO_INPUT : NO_ROW;
-    result = added(result, await failed(context, each.key, mode, failure));
+    result = added(result, await failed(context, each.key, batch, failure));
   }
   return result;
 }
@@ -458,15 +498,11 @@ const NO_ROW: MakeFailure = {
 };
 
 /** One transaction a key: the make reads through checked statements, and its result is written at the same snapshot. */
-async function computeEach(
-  context: BatchContext,
-  { keys, mode }: Batch,
-  strict: StrictReads,
-): Promise<BatchResult> {
-  let result: BatchResult = { computed: 0, skipped: 0, failures: [] };
-  for (const key of keys) {
+async function computeEach(context: BatchContext, batch: Batch, strict: StrictReads): Promise<BatchResult> {
+  let result: BatchResult = { computed: 0, skipped: 0, failures: [], bytes: 0 };
+  for (const key of batch.keys) {
     if (context.making.signal.aborted) break;
-    result = added(result, await computeOne(context, key, mode, strict));
+    result = added(result, await computeOne(context, key, batch, strict));
   }
   return result;
 }
@@ -474,24 +510,26 @@ async function computeEach(
 async function computeOne(
   context: BatchContext,
   key: Key,
-  mode: Batch['mode'],
+  batch: Batch,
   strict: StrictReads,
 ): Promise<BatchResult> {
+  const target = targetOf(context, batch);
   try {
     const { replaced } = await retried(() =>
       context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
         const computed = await makeWith(context, transaction, key, strict);
+        await assertHeld(transaction, batch);
         await assertStands(transaction, context);
-        return mode === 'insert'
-          ? inserted(await insertComputed(transaction, targetOf(context), [computed]))
-          : replaceComputed(transaction, targetOf(context), [computed], context.run.name);
+        return batch.mode === 'insert'
+          ? inserted(await insertComputed(transaction, target, [computed]))
+          : replaceComputed(transaction, target, [computed], context.run.name);
       }),
     );
-    if (replaced.size === 0) await assertLive(context);
-    return { computed: replaced.size, skipped: 1 - replaced.size, failures: [] };
+    if (replaced.size === 0) await assertOurs(context, batch);
+    return { computed: replaced.size, skipped: 1 - replaced.size, failures: [], bytes: 0 };
   } catch (error) {
-    if (error instanceof FailedMake) return failed(context, key, mode, error.failure);
-    if (isRowFault(error) || isReadFault(error)) return failed(context, key, mode, rowFault(error));
+    if (error instanceof FailedMake) return failed(context, key, batch, error.failure);
+    if (isRowFault(error) || isReadFault(error)) return failed(context, key, batch, rowFault(error));
     throw error;
   }
 }

@@ -19,7 +19,19 @@ export {
   type ComputationSpec,
   type EnforcementLevel,
 } from './computation-spec.ts';
-export { clearJobs, ignoreJobs, listJobs, retryJobs, type Job, type JobFilter } from './job.ts';
+export {
+  clearJobs,
+  listJobs,
+  orderJobs,
+  retryJobs,
+  type Job,
+  type JobFilter,
+  type JobOrder,
+  type JobScope,
+} from './job.ts';
+export { jobCounts, keysInHand, type JobCounts, type KeysInHand } from './job-counts.ts';
+export type { RetryPolicy } from './retry-policy.ts';
+export { MIN_LEASE_SECONDS } from './share/reservation.ts';
 export {
   keySource,
   readsText,

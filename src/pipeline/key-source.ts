@@ -6,6 +6,7 @@
  * inputs or code are no longer those of the present).
  */
 import { sql, type Queryable, type Row, type Sql } from '../store/index.ts';
+import { encodeKey } from './encode-row.ts';
 import { keyHash, readPlan } from './read-plan.ts';
 import { relationOf, tableId, type Relation, type Relations } from './relation.ts';
 import { sameJson } from './same-json.ts';
@@ -14,9 +15,16 @@ import type { ForeignKeySpec, ReadSpec, TableSpec } from './spec.ts';
 /** A key as the store decoded it, by column. */
 export type Key = Row;
 
-/** Narrows the keys: an SQL condition over the columns of the key source, already checked to be one condition. */
+/** Narrows the keys. */
 export interface KeyRestriction {
+  /** An SQL condition over the columns of the key source, already checked to be one condition. */
   readonly condition: Sql | undefined;
+  /** Only keys after this one, in key order. */
+  readonly after?: Key | undefined;
+  /** Only keys up to this one, itself included. */
+  readonly upTo?: Key | undefined;
+  /** Not these keys: a subquery with the columns of the source key. */
+  readonly except?: Sql | undefined;
 }
 
 /** Why a key is computed again. */
@@ -59,23 +67,78 @@ function bindColumns(key: ForeignKeySpec, alias: Sql, bound: Map<string, Sql>): 
   });
 }
 
-/** The condition that no row and no job stands for key `s`. */
-async function missingCondition(store: Queryable, relation: Relation): Promise<Sql> {
+/** The condition that no row stands for key `s` and nothing keeps it from being computed now. */
+async function missingCondition(
+  store: Queryable,
+  relation: Relation,
+  restriction: KeyRestriction,
+): Promise<Sql> {
   const { spec } = relation;
   const same = spec.sourceKey.map((column) => sql`t.${sql.id(column)} = s.${sql.id(column)}`);
-  const absent = sql`not exists (select from ${tableId(relation.placement)} t where ${sql.join(same, sql` and `)})`;
+  // Said of the row too: the planner carries an equality over to the other table, a range it does not, and would read
+  // the table from its start for each chunk of keys.
+  const absent = sql`not exists (select from ${tableId(relation.placement)} t
+    where ${sql.join([...same, inRange(spec, sql`t`, restriction)], sql` and `)})`;
   // Finding a job takes the hash of each key; with no jobs at all, as mostly, that is work for nothing.
   if ((await countJobs(store, relation)) === 0) return absent;
-  return sql`${absent} and ${withoutJob(relation, sql`s`)}`;
+  return sql`${absent} and ${notHeldBack(relation, sql`s`)}`;
 }
 
-function withoutJob(relation: Relation, key: Sql): Sql {
+/** That nothing keeps a key from being computed now: no failure that waits, no delay, nobody who said to leave it. */
+function notHeldBack(relation: Relation, key: Sql): Sql {
   return sql`not exists (select from varve.job j
-    where j.relation = ${relation.id} and j.key_hash = ${keyHash(key, relation.spec.sourceKey)})`;
+    where j.relation = ${relation.id} and j.key_hash = ${keyHash(key, relation.spec.sourceKey)} and not ${JOB_IS_DUE})`;
 }
 
-function restricted(restriction: KeyRestriction): Sql {
-  return restriction.condition === undefined ? sql`true` : sql`(${restriction.condition})`;
+/** That the key of a job `j` may be computed now; see `sql/0004_jobs.sql`. */
+export const JOB_IS_DUE: Sql = sql`(j.state = 'pending' and coalesce(j.not_before <= now(), true)
+  or j.state = 'error' and coalesce(j.not_before <= now(), false))`;
+
+/** The restriction for keys `s`. */
+function restricted(spec: TableSpec, restriction: KeyRestriction): Sql {
+  const { condition, except } = restriction;
+  const same = spec.sourceKey.map((column) => sql`e.${sql.id(column)} = s.${sql.id(column)}`);
+  return sql.join(
+    [
+      inRange(spec, sql`s`, restriction),
+      ...(condition === undefined ? [] : [sql`(${condition})`]),
+      ...(except === undefined
+        ? []
+        : [sql`not exists (select from (${except}) e where ${sql.join(same, sql` and `)})`]),
+    ],
+    sql` and `,
+  );
+}
+
+/** That the key in `alias` lies within the bounds, in a form that an index over the key answers. */
+function inRange(spec: TableSpec, alias: Sql, { after, upTo }: KeyRestriction): Sql {
+  const bounds = [
+    ...(after === undefined ? [] : [bound(spec, alias, after, '>')]),
+    ...(upTo === undefined ? [] : [bound(spec, alias, upTo, '<=')]),
+  ];
+  return bounds.length === 0 ? sql`true` : sql.join(bounds, sql` and `);
+}
+
+function bound(spec: TableSpec, alias: Sql, key: Key, operator: '>' | '<='): Sql {
+  const columns = spec.sourceKey.map((column) => sql`${alias}.${sql.id(column)}`);
+  const values = keyValues(spec, key);
+  const whole = sql`(${sql.join(columns)}) ${sql.raw(operator)} (${sql.join(values)})`;
+  const [column] = columns;
+  const [value] = values;
+  if (columns.length === 1 || column === undefined || value === undefined) return whole;
+  // Where the columns come from several tables, only a bound on one column reaches its table.
+  return sql`${whole} and ${column} ${sql.raw(operator === '>' ? '>=' : '<=')} ${value}`;
+}
+
+/** The values of a key as typed parameters, in the order of the source key. */
+function keyValues(spec: TableSpec, key: Key): readonly Sql[] {
+  const encoded = encodeKey(key);
+  const typeByName = new Map(spec.columns.map(({ name, type }) => [name, type]));
+  return spec.sourceKey.map((column) => {
+    const value = encoded[column] ?? null;
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    return sql`${text}::${sql.raw(typeByName.get(column) ?? 'text')}`;
+  });
 }
 
 /** Up to `limit` missing keys in key order. */
@@ -88,28 +151,45 @@ export async function missingKeys(
   const columns = sql.join(relation.spec.sourceKey.map((column) => sql`s.${sql.id(column)}`));
   return store.query(sql`
     select ${columns} from (${keySource(relation.spec, relations)}) s
-    where ${restricted(options)} and ${await missingCondition(store, relation)}
+    where ${restricted(relation.spec, options)} and ${await missingCondition(store, relation, options)}
     order by ${columns} limit ${options.limit}`);
 }
 
-/** How many keys are missing, of all or of the restricted ones. */
+/** How many keys are missing, of all or of the restricted ones; counted up to `limit`. */
 export async function countMissing(
   store: Queryable,
   relation: Relation,
   relations: Relations,
-  restriction: KeyRestriction,
+  restriction: KeyRestriction & { readonly limit?: number },
 ): Promise<number> {
   const [row] = await store.query<{ count: bigint }>(sql`
-    select count(*) as count from (${keySource(relation.spec, relations)}) s
-    where ${restricted(restriction)} and ${await missingCondition(store, relation)}`);
+    select count(*) as count from (
+      select from (${keySource(relation.spec, relations)}) s
+      where ${restricted(relation.spec, restriction)} and ${await missingCondition(store, relation, restriction)}
+      limit ${restriction.limit ?? null}) c`);
   return Number(row?.count ?? 0n);
 }
 
-/** Keys that have a job in state `error` or `ignored`. */
+/** Keys that have a job, whatever its state. */
 export async function countJobs(store: Queryable, relation: Relation): Promise<number> {
   const [row] = await store.query<{ count: bigint }>(sql`
     select count(*) as count from varve.job where relation = ${relation.id}`);
   return Number(row?.count ?? 0n);
+}
+
+/** The last key of the next `size` recorded keys after one; undefined when there are fewer, so that all the rest is one page. */
+export async function endOfPage(
+  store: Queryable,
+  relation: Relation,
+  { after, size }: { readonly after: Key | undefined; readonly size: number },
+): Promise<Key | undefined> {
+  const { spec } = relation;
+  const columns = sql.join(spec.sourceKey.map((column) => sql`t.${sql.id(column)}`));
+  const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;
+  const [row] = await store.query(sql`
+    select ${distinct} ${columns} from ${tableId(relation.placement)} t
+    where ${inRange(spec, sql`t`, { condition: undefined, after })} order by ${columns} offset ${size - 1} limit 1`);
+  return row;
 }
 
 /** The present code of a table, as computations are compared with it. */
@@ -181,7 +261,7 @@ async function staleOfReads(store: Queryable, query: StaleQuery): Promise<readon
     select ${sql.join(key)}, jsonb_build_object('code', nullif(k."#code", ${code.digest}),
       'moved', array[${sql.join([...moved, sql`null`])}]::boolean[]) as "#stale"
     from (${recordedKeys(relation, restriction)}) k ${plan.joins}
-    where ${withoutJob(relation, sql`k`)} and k."#reads" = ${JSON.stringify(reads)}::jsonb
+    where ${notHeldBack(relation, sql`k`)} and k."#reads" = ${JSON.stringify(reads)}::jsonb
       and (${sql.join([sql`k."#code" <> ${code.digest}`, ...moved], sql` or `)})
     order by ${sql.join(key)}`);
   return rows.map(({ '#stale': facts, ...rest }) => ({ key: rest, reasons: reasonsOf(reads, facts) }));
@@ -193,7 +273,7 @@ async function movedReads(store: Queryable, query: StaleQuery): Promise<readonly
   const key = sql.join(relation.spec.sourceKey.map((column) => sql`k.${sql.id(column)}`));
   const rows = await store.query(sql`
     select ${key} from (${recordedKeys(relation, restriction)}) k
-    where ${withoutJob(relation, sql`k`)} and k."#reads" = ${JSON.stringify(reads)}::jsonb
+    where ${notHeldBack(relation, sql`k`)} and k."#reads" = ${JSON.stringify(reads)}::jsonb
     order by ${key}`);
   return rows.map((row) => ({ key: row, reasons: [{ kind: 'reads' }] }));
 }
@@ -224,7 +304,7 @@ export function recordedKeys(
   const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;
   return sql`
     select t.*, c.inputs as "#inputs", d.digest as "#code", s.reads as "#reads"
-    from (select * from (select ${distinct} ${columns} from ${tableId(relation.placement)} t) t where ${restricted(restriction)}) t
+    from (select * from (select ${distinct} ${columns} from ${tableId(relation.placement)} t) s where ${restricted(spec, restriction)}) t
     join varve.computation c on c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`t`, spec.sourceKey)}
     join varve.computation_spec s on s.id = c.spec
     join varve.code d on d.id = s.code`;

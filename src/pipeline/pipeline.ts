@@ -4,6 +4,7 @@ import type { Columns, RowOf } from './column.ts';
 import { definitionError } from './definition-error.ts';
 import { encodeContents } from './encode-row.ts';
 import { tableMethods } from './reference.ts';
+import { retryPolicyOf, type RetryPolicy } from './retry-policy.ts';
 import { splitName, type TableSpec, type Tier } from './spec.ts';
 import type {
   AnyMake,
@@ -87,6 +88,7 @@ interface LooseOptions extends AnyOptions {
   readonly strict?: TableSpec['strict'];
   readonly derives?: TableSpec['derives'];
   readonly timeoutSeconds?: number;
+  readonly retry?: Partial<RetryPolicy>;
   readonly contents?: readonly Readonly<Record<string, unknown>>[];
 }
 
@@ -225,6 +227,7 @@ function tableOf(
     makeWith: options.makeWith,
     query: options.query,
     timeoutSeconds: options.timeoutSeconds ?? 600,
+    retry: retryPolicyOf(spec.name, options.retry),
     file,
     parents: [
       ...(owner === undefined ? [] : [owner]),

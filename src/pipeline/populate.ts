@@ -1,27 +1,30 @@
 /**
- * Populate: runs the make of every key that is due, table by table in dependency order, in batches.
+ * Populate: runs the make of every key that is due, over the whole graph, alone or with other workers.
  *
- * Stale keys of a table come first, then missing ones, so that what is computed below sees the present. A batch is one
- * read (inputs with their digests), the makes, and one write (rows with provenance), whatever its number of keys; no
- * database call is made per key. Computing happens outside any transaction. A key whose input moved between read and
- * write is read again; a key that fails is recorded with its error, and the rest goes on.
+ * ```text
+ * targets      what is asked for, in dependency order                     populate.ts
+ * upstream     which tables a table follows key by key, which it awaits   populate/upstream.ts
+ * schedule     lanes that take a batch from the best table                populate/schedule.ts
+ * table        what of it is due, in hand, finished                       populate/table-work.ts
+ * due keys     stale, then missing, found a batch at a time               populate/due-keys.ts
+ * reservation  who of several workers has which keys                      share/reservation.ts
+ * batch        read, make, write                                          compute-batch.ts
+ * ```
+ *
+ * A batch is one read (inputs with their digests), the makes, and one write (rows with provenance), whatever its number
+ * of keys; no database call is made per key. Computing happens outside any transaction. A key whose input moved between
+ * read and write is read again; a key that fails is recorded with its error, and the rest goes on.
  */
-import { refusal, VarveError, type Finding, type JsonObject } from '../base/index.ts';
+import { refusal, type Finding, type JsonObject } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunEnvironment, type RunStatus } from '../run/index.ts';
 import type { Sql, Store } from '../store/index.ts';
-import {
-  computeBatch,
-  openBatchContext,
-  type Batch,
-  type BatchContext,
-  type BatchResult,
-} from './compute-batch.ts';
 import type { CodeIdentity } from './code-digest.ts';
 import type { Definitions } from './definition-set.ts';
-import { countComputations } from './computation-spec.ts';
-import { forgetComputed } from './job.ts';
-import { countMissing, missingKeys, staleKeys } from './key-source.ts';
-import { loadRelations, mismatches, relationOf, type Relations } from './relation.ts';
+import { runSchedule } from './populate/schedule.ts';
+import { TableWork, type PopulateWorld } from './populate/table-work.ts';
+import { upstreamOf } from './populate/upstream.ts';
+import { loadRelations, mismatches, type Relations } from './relation.ts';
+import { aloneReservations, sharedReservations, type Reservations } from './share/reservation.ts';
 import type { TableSpec } from './spec.ts';
 import type { AnyTable } from './table.ts';
 import { unknownTable } from './unknown-table.ts';
@@ -31,8 +34,8 @@ export interface PopulateProgress {
   readonly table: string;
   readonly computed: number;
   readonly failed: number;
-  /** Keys that were due when the table's turn came. */
-  readonly total: number;
+  /** Keys that are due, as far as they are known; null: too many to count, or not counted yet. */
+  readonly total: number | null;
 }
 
 /** What to populate, and with what. */
@@ -48,8 +51,16 @@ export interface PopulateOptions {
   readonly where?: Sql;
   /** Keys to try at most, over all tables; those that fail count. */
   readonly max?: number;
-  /** Keys a batch. Default 5000. */
+  /** Keys a batch at most; what is taken depends on how long a key takes. Default 5000. */
   readonly batchSize?: number;
+  /** Whether other workers may be at the same tables: then keys are reserved. Default: where other processes can reach the store, and the world is the live one. */
+  readonly isShared?: boolean;
+  /** Seconds without a sign of life after which others take this worker's keys. Default 30. */
+  readonly leaseSeconds?: number;
+  /** Whether to stay until the retries that a table's policy asks for were made. Default true. */
+  readonly waitForRetries?: boolean;
+  /** Seconds to wait for a database that went away. Default 60. */
+  readonly patienceSeconds?: number;
   readonly signal?: AbortSignal;
   readonly progress?: (progress: PopulateProgress) => void;
   readonly log?: (message: string) => void;
@@ -96,29 +107,58 @@ export async function populate(store: Store, options: PopulateOptions): Promise<
     definitionDigest: options.definitions.digest,
     settings: { max: options.max ?? null, batchSize: options.batchSize ?? null },
   });
-  const state: PopulateState = { store, options, relations, run, left: options.max ?? Infinity };
-  const tables: PopulatedTable[] = [];
-  const findings: Finding[] = [];
   let status: RunStatus = 'failed';
   try {
-    for (const table of targets.tables) {
-      const populated = await populateTable(state, table);
-      tables.push(populated.table);
-      findings.push(...populated.findings);
-    }
+    const { tables, findings } = await populateTables({ store, options, relations, run }, targets.tables);
     status = options.signal?.aborted === true ? 'interrupted' : findings.length > 0 ? 'failed' : 'done';
+    return { status, tables, run: run.name, findings };
   } finally {
     await closeRun(store, run, options.environment.clock, status);
   }
-  return { status, tables, run: run.name, findings };
 }
 
-interface PopulateState {
-  readonly store: Store;
-  readonly options: PopulateOptions;
-  readonly relations: Relations;
-  readonly run: Run;
-  left: number;
+interface Populated {
+  readonly tables: readonly PopulatedTable[];
+  readonly findings: readonly Finding[];
+}
+
+async function populateTables(
+  start: Omit<PopulateWorld, 'reservations'>,
+  tables: readonly AnyTable[],
+): Promise<Populated> {
+  const { store, options, run } = start;
+  await using reservations = await openReservations(store, options, run);
+  const world: PopulateWorld = { ...start, reservations };
+  await using works = new AsyncDisposableStack();
+  const all = tables.map((table) => works.use(new TableWork(world, table)));
+  await runSchedule({
+    store,
+    works: all,
+    upstream: upstreamOf(
+      options.definitions.set,
+      tables.map(({ spec }) => spec),
+    ),
+    lanes: store.capabilities.concurrentSessions ? LANES : 1,
+    max: options.max ?? Infinity,
+    signal: options.signal,
+    patienceMs: (options.patienceSeconds ?? 60) * 1000,
+    onLost: () => options.log?.('Others took over keys of this worker: it gave no sign of life for a lease.'),
+  });
+  const populated: PopulatedTable[] = [];
+  for (const work of all) populated.push(await work.outcome());
+  return { tables: populated, findings: all.flatMap(({ tally }) => tally.findings(run.name)) };
+}
+
+/** Batches under way at once where the store has several sessions: one is read and computed while another is written. */
+const LANES = 2;
+const LEASE_SECONDS = 30;
+
+function openReservations(store: Store, options: PopulateOptions, run: Run): Promise<Reservations> {
+  // What is not live yet, or a copy, is one run's own.
+  const isShared =
+    options.isShared ?? (store.capabilities.sharedByProcesses && options.relations === undefined);
+  if (!isShared) return Promise.resolve(aloneReservations(store));
+  return sharedReservations(store, { runId: run.id, leaseSeconds: options.leaseSeconds ?? LEASE_SECONDS });
 }
 
 function targetsOf(
@@ -160,154 +200,4 @@ function notComputed(name: string, definitions: Definitions, computed: readonly 
     detail: { tier: spec.tier },
     hint: `Nothing computes ${name}: populate computed and imported tables.`,
   });
-}
-
-interface TableOutcome {
-  readonly table: PopulatedTable;
-  readonly findings: readonly Finding[];
-}
-
-async function populateTable(state: PopulateState, table: AnyTable): Promise<TableOutcome> {
-  const { store, options, relations, run } = state;
-  const relation = relationOf(relations, table.spec.name);
-  const code = options.codeByTable.get(table.spec.name);
-  if (code === undefined) {
-    throw new VarveError('internal', {
-      detail: { table: table.spec.name },
-      hint: 'Pass the code of every computed table: `digestCode` gives it.',
-    });
-  }
-  await using context = await openBatchContext({
-    store,
-    table,
-    relation,
-    relations,
-    run,
-    code,
-    ...makingOf(options),
-  });
-  const restriction = { condition: options.where };
-  const recorded = await countComputations(store, relation);
-  const stale = recorded === 0 ? [] : await staleKeys(store, relation, relations, code, restriction);
-  const missing = await countMissing(store, relation, relations, restriction);
-  const tally = new Tally(table.spec.name, Math.min(stale.length + missing, state.left), options.progress);
-  await computeKeys(state, context, tally, { keys: stale.map(({ key }) => key), mode: 'replace' });
-  await computeMissing(state, context, tally, missing);
-  await forgetComputed(store, relation, context.specId);
-  return {
-    table: {
-      table: table.spec.name,
-      computed: tally.computed,
-      failed: tally.failed,
-      remaining: await countMissing(store, relation, relations, { condition: undefined }),
-      skippedUnchanged: recorded - stale.length,
-    },
-    findings: tally.findings(run.name),
-  };
-}
-
-function makingOf(options: PopulateOptions) {
-  const { projectFolder, signal, log } = options;
-  return { projectFolder, signal: signal ?? new AbortController().signal, log: log ?? (() => undefined) };
-}
-
-/** Keys to fetch at once: enough that finding them costs little beside computing them. */
-const CHUNK_KEYS = 50_000;
-
-async function computeMissing(
-  state: PopulateState,
-  context: BatchContext,
-  tally: Tally,
-  missing: number,
-): Promise<void> {
-  let open = missing;
-  while (open > 0 && state.left > 0 && state.options.signal?.aborted !== true) {
-    const limit = Math.min(CHUNK_KEYS, state.left);
-    const keys = await missingKeys(state.store, context.relation, state.relations, {
-      condition: state.options.where,
-      limit,
-    });
-    if (keys.length === 0) return;
-    const before = tally.settled;
-    await computeKeys(state, context, tally, { keys, mode: 'insert' });
-    // Keys that neither got a row nor a job would come again for ever.
-    if (tally.settled === before) return;
-    open -= tally.settled - before;
-    if (keys.length < limit) return;
-  }
-}
-
-/** Batches under way at once where the store has several sessions: one is read and computed while another is written. */
-const LANES = 2;
-
-async function computeKeys(
-  state: PopulateState,
-  context: BatchContext,
-  tally: Tally,
-  { keys, mode }: Batch,
-): Promise<void> {
-  const size = state.options.batchSize ?? 5000;
-  let start = 0;
-  const lane = async (): Promise<void> => {
-    while (start < keys.length && state.left > 0 && state.options.signal?.aborted !== true) {
-      const batch = keys.slice(start, start + Math.min(size, state.left));
-      start += batch.length;
-      // Reserved before the work and given back after it, so that two lanes never pass `max`.
-      state.left -= batch.length;
-      const done = await computeBatch(context, { keys: batch, mode });
-      // A key that failed was tried too; one that someone else computed was not.
-      state.left += batch.length - done.computed - done.failures.length;
-      tally.add(done, mode);
-    }
-  };
-  const lanes = state.store.capabilities.concurrentSessions ? LANES : 1;
-  const ends = await Promise.allSettled(Array.from({ length: lanes }, lane));
-  const failed = ends.filter((end) => end.status === 'rejected');
-  if (failed[0] !== undefined) throw failed[0].reason;
-}
-
-/** Counts, and what failed by code. */
-class Tally {
-  computed = 0;
-  failed = 0;
-  /** Keys that need not be looked at again in this run. */
-  settled = 0;
-  readonly #table: string;
-  readonly #total: number;
-  readonly #progress: PopulateOptions['progress'];
-  readonly #failures = new Map<string, { keys: number; keptOldRows: number }>();
-
-  constructor(table: string, total: number, progress: PopulateOptions['progress']) {
-    this.#table = table;
-    this.#total = total;
-    this.#progress = progress;
-  }
-
-  add(done: BatchResult, mode: Batch['mode']): void {
-    this.computed += done.computed;
-    this.failed += done.failures.length;
-    this.settled += done.computed + done.skipped + done.failures.length;
-    for (const { code } of done.failures) {
-      const { keys, keptOldRows } = this.#failures.get(code) ?? { keys: 0, keptOldRows: 0 };
-      this.#failures.set(code, { keys: keys + 1, keptOldRows: keptOldRows + (mode === 'replace' ? 1 : 0) });
-    }
-    this.#progress?.({
-      table: this.#table,
-      computed: this.computed,
-      failed: this.failed,
-      total: this.#total,
-    });
-  }
-
-  findings(run: string): readonly Finding[] {
-    const list = `Run \`varve jobs list ${this.#table}\` to see each key and its error, then \`varve jobs retry ${this.#table}\`.`;
-    return [...this.#failures].map(([code, { keys, keptOldRows }]) =>
-      refusal(code as Finding['code'], this.#table, {
-        // A key that was stale still has the row from before: old, but whole.
-        detail: { keys, ...(keptOldRows === 0 ? {} : { keptOldRows }), run },
-        hint:
-          keptOldRows === 0 ? list : `${list} Keys that were computed before keep their old rows until then.`,
-      }),
-    );
-  }
 }

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Column, Columns, RowOf } from './column.ts';
 import type { MakeContext } from './make-context.ts';
+import type { RetryPolicy } from './retry-policy.ts';
 import type { Sql } from '../store/index.ts';
 import type { Strictness, TableSpec, Tier } from './spec.ts';
 
@@ -251,6 +252,8 @@ export type MadeOptions<
   readonly derives?: Readonly<Record<string, readonly string[]>>;
   /** Seconds that one key may take. Default 600. */
   readonly timeoutSeconds?: number;
+  /** How a key that failed is tried again by itself. Default: not at all. */
+  readonly retry?: Partial<RetryPolicy>;
 } & Making<ParentKey<Ps>, Reads, RowOf<Key> & RowOf<Cols> & UnfilledRow<Refs>, Pts>;
 
 /** The options of a lookup. */
@@ -275,6 +278,7 @@ export interface TableDefinition {
   readonly makeWith: AnyMake | undefined;
   readonly query: Sql | undefined;
   readonly timeoutSeconds: number;
+  readonly retry: RetryPolicy;
   /** The file that holds the definition, as a file URL or path; undefined where the engine does not tell. */
   readonly file: string | undefined;
   /** The tables that its foreign keys name. */

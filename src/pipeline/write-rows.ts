@@ -54,8 +54,9 @@ export interface ComputedKey {
 export interface WriteTarget {
   readonly relation: Relation;
   readonly relations: Relations;
-  /** The table's types, to encode keys. */
   readonly specId: number;
+  /** A query that gives a row only while the keys are ours to write, and locks it; undefined: nobody else writes them. */
+  readonly fence: Sql | undefined;
 }
 
 /** Writes missing keys; returns the ordinals that were written. */
@@ -298,8 +299,8 @@ function insertStatement(
     ? [sql`record as (${recordReads(relation, target.specId, sql`select * from fresh f`, computed)})`]
     : [];
   return sql`
-    with batch as materialized (${batch}),
-    ok as materialized (${okRows(target, plan)}),
+    with ${fenceOf(target)} batch as materialized (${batch}),
+    ok as materialized (${okRows(target, plan)} ${held(target)}),
     row_ as (insert into ${tableId(relation.placement)} (${names(spec)})
       ${rowsToInsert(spec, plan, made)}
       on conflict (${sql.join(spec.primaryKey.map((column) => sql.id(column)))}) do nothing
@@ -348,6 +349,15 @@ function okRows({ relation }: WriteTarget, plan: ReadPlan): Sql {
       from batch k ${plan.joins} offset 0) p
     where "#complete" and (${sql.id(INPUTS)} is null or ${sql.id(INPUTS)} = "#present")
       and exists (select from varve.relation where id = ${relation.id} and state <> 'retired')`;
+}
+
+/** Looked at before anything is written, in the writing statement itself. */
+function fenceOf({ fence }: WriteTarget): Sql {
+  return fence === undefined ? sql`` : sql`fence as materialized (${fence}),`;
+}
+
+function held({ fence }: WriteTarget): Sql {
+  return fence === undefined ? sql`` : sql`and exists (select from fence)`;
 }
 
 /** By place: a column's own name may be as long as a name can be. */

@@ -32,8 +32,11 @@ export interface Queryable {
   readonly query: <R extends Row = Row>(statement: Sql) => Promise<readonly R[]>;
   /** Runs one statement and returns how many rows it touched. */
   readonly execute: (statement: Sql) => Promise<number>;
-  /** Runs a script of several statements without parameters, such as a file of `sql/`. */
-  readonly script: (text: string) => Promise<void>;
+  /**
+   * Runs a script of several statements without parameters, such as a file of `sql/`; gives the rows of all of them, one
+   * statement's after the other's. A transaction that the script opens and does not end, for it failed, is rolled back.
+   */
+  readonly script: (text: string) => Promise<readonly Row[]>;
 }
 
 /** An open transaction. Its handle dies with it. */

@@ -209,8 +209,8 @@ withStores('makes that keep no promise', (given) => {
     });
     const world = await deploy(given.store, lab);
     await world.insert(Source, [{ id: 1 }]);
-    order.push(() => world.populate());
-    expect(await world.populate()).toMatchObject({
+    order.push(() => world.populate({ isShared: false }));
+    expect(await world.populate({ isShared: false })).toMatchObject({
       status: 'done',
       tables: [{ computed: 0, failed: 0, remaining: 0 }],
     });
@@ -227,13 +227,13 @@ withStores('makes that keep no promise', (given) => {
       make: async () => {
         calls += 1;
         if (calls === 2) throw new Error('too early');
-        await world.populate();
+        await world.populate({ isShared: false });
         return {};
       },
     });
     const world = await deploy(given.store, lab);
     await world.insert(Source, [{ id: 1 }]);
-    expect(await world.populate()).toMatchObject({
+    expect(await world.populate({ isShared: false })).toMatchObject({
       status: 'done',
       tables: [{ computed: 1, failed: 0, remaining: 0 }],
     });

@@ -497,8 +497,8 @@ withStores('populate', (given) => {
     });
     const world = await deploy(given.store, lab);
     await world.insert(Source, [{ id: 1, value: 1 }]);
-    meanwhile = () => world.populate();
-    expect(countsOf(await world.populate(), Out)).toEqual({
+    meanwhile = () => world.populate({ isShared: false });
+    expect(countsOf(await world.populate({ isShared: false }), Out)).toEqual({
       computed: 0,
       failed: 0,
       remaining: 0,
@@ -507,8 +507,12 @@ withStores('populate', (given) => {
     expect(await world.rows(Out)).toEqual([{ id: 1, call: 2 }]);
     expect(await world.rows(Out.parts.piece)).toEqual([{ id: 1, n: 2 }]);
     await given.store.execute(sql`update ${sql.id(lab.schema, 'source')} set value = 2`);
-    meanwhile = () => world.populate();
-    expect(countsOf(await world.populate(), Out)).toMatchObject({ computed: 0, failed: 0, remaining: 0 });
+    meanwhile = () => world.populate({ isShared: false });
+    expect(countsOf(await world.populate({ isShared: false }), Out)).toMatchObject({
+      computed: 0,
+      failed: 0,
+      remaining: 0,
+    });
     expect(await world.rows(Out)).toEqual([{ id: 1, call: 4 }]);
     expect(await world.rows(Out.parts.piece)).toEqual([{ id: 1, n: 4 }]);
     expect(await world.wrongOutputs(Out)).toBe(0);

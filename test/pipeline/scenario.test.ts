@@ -105,7 +105,7 @@ withStores('scenarios of a pipeline', (given) => {
     expect(await world.populate()).toMatchObject({ status: 'done', tables: [{ computed: 0, remaining: 0 }] });
     expect(calls).toBe(0);
 
-    expect(await retryJobs(given.store, [relation])).toBe(1);
+    expect(await retryJobs(given.store, { relation, condition: undefined })).toBe(1);
     broken = false;
     expect(countsOf(await world.populate(), Piece)).toMatchObject({ computed: 1, failed: 0 });
     expect(calls).toBe(1);

@@ -52,15 +52,15 @@ async function run(context: Context, names: readonly string[], flags: PopulateFl
   const tables = named.specs.map(({ name }) => name);
   const where = await conditionOf(world, tables, flags.where);
   if (where !== undefined && isFinding(where)) return refusedResult([where]);
-  const bars = progressBars(context);
+  const bar = progressBar(context);
   const result = await populate(world.store, {
     ...(await optionsOf(world, context)),
     ...(tables.length === 0 ? {} : { tables }),
     ...(where === undefined ? {} : { where }),
     ...(flags.max === undefined ? {} : { max: flags.max }),
     ...(flags.batch === undefined ? {} : { batchSize: flags.batch }),
-    progress: bars.show,
-  }).finally(bars.end);
+    progress: bar.show,
+  }).finally(bar.end);
   return resultOf(result);
 }
 
@@ -86,21 +86,28 @@ async function optionsOf(world: ProjectWorld, context: Context): Promise<Populat
   };
 }
 
-/** One bar after the other: tables are populated one at a time. */
-function progressBars(context: Context): {
+/** One bar over all tables: several of them are worked on at a time. */
+function progressBar(context: Context): {
   readonly show: (progress: PopulateProgress) => void;
   readonly end: () => void;
 } {
-  let shown: (PopulateProgress & { readonly bar: Progress }) | undefined;
+  const tables = new Map<string, PopulateProgress>();
+  let bar: Progress | undefined;
+  let shown = { computed: 0, failed: 0 };
   return {
     show: (progress) => {
-      if (shown?.table !== progress.table) shown?.bar.end();
-      const before = shown?.table === progress.table ? shown : undefined;
-      const bar = before?.bar ?? context.progress(`populate ${progress.table}`, progress.total);
-      bar.advance(progress.computed - (before?.computed ?? 0), progress.failed - (before?.failed ?? 0));
-      shown = { ...progress, bar };
+      tables.set(progress.table, progress);
+      const all = [...tables.values()];
+      const computed = all.reduce((sum, each) => sum + each.computed, 0);
+      const failed = all.reduce((sum, each) => sum + each.failed, 0);
+      bar ??= context.progress('populate');
+      if (all.every(({ total }) => total !== null)) {
+        bar.expect(all.reduce((sum, { total }) => sum + (total ?? 0), 0));
+      }
+      bar.advance(computed - shown.computed, failed - shown.failed);
+      shown = { computed, failed };
     },
-    end: () => shown?.bar.end(),
+    end: () => bar?.end(),
   };
 }
 

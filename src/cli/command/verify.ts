@@ -87,7 +87,10 @@ async function verifyInCopy(
     signal: context.signal,
     ...(tables === undefined ? {} : { tables }),
     progress: ({ table, computed, total }) => {
-      const shown = bars.get(table) ?? { bar: context.progress(`verify ${table}`, total), done: 0 };
+      const shown = bars.get(table) ?? {
+        bar: context.progress(`verify ${table}`, total ?? undefined),
+        done: 0,
+      };
       shown.bar.advance(computed - shown.done);
       bars.set(table, { bar: shown.bar, done: computed });
     },

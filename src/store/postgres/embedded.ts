@@ -13,7 +13,7 @@ import type { Store, StoreLock, TransactionOptions } from '../store.ts';
 import { openDatabase, type OpenDatabase } from './embedded-open.ts';
 import { toStoreError } from './error.ts';
 import { createGate } from './gate.ts';
-import { queryableOf, type RawResult, type Session } from './session.ts';
+import { standalone, type RawResult, type Session } from './session.ts';
 import { runTransaction } from './transaction.ts';
 
 /** Where the embedded database keeps its files, and with which extensions it is opened. */
@@ -54,7 +54,7 @@ function createStore(opened: OpenDatabase, session: Session): Store {
   };
 
   return {
-    ...queryableOf(reach),
+    ...standalone(reach),
     capabilities: {
       concurrentSessions: false,
       restrictedRole: false,
@@ -160,7 +160,7 @@ function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Ser
       guard(async () => {
         // A rollback needs no room, and may be what makes some.
         if (!text.startsWith('rollback') && !hasRoom()) throw noRoom();
-        await exchange(serialize.query(text));
+        return rawResults(await exchange(serialize.query(text)));
       }),
     isAlive: () => fault === undefined,
   };
@@ -182,6 +182,12 @@ function engineFault(error: unknown, location: string): VarveError {
   }
   const { code, fields } = toStoreError(error, location) as StoreError;
   return new StoreError(code, fields, code === 'database_full' ? `Make room on its disk. ${hint}` : hint);
+}
+
+/** One result a statement: each ends with its own command tag. */
+function rawResults(messages: readonly Message[]): readonly RawResult[] {
+  const ends = messages.flatMap((message, index) => (isComplete(message) ? [index + 1] : []));
+  return ends.map((end, index) => rawResult(messages.slice(ends[index - 1] ?? 0, end)));
 }
 
 function rawResult(messages: readonly Message[]): RawResult {

@@ -11,7 +11,7 @@ import { sql } from '../sql.ts';
 import type { Store, StoreLock } from '../store.ts';
 import { endsSession, toStoreError } from './error.ts';
 import { createGate } from './gate.ts';
-import { queryableOf, SESSION_SETTINGS, type RawResult, type Session } from './session.ts';
+import { SESSION_SETTINGS, standalone, type RawResult, type Session } from './session.ts';
 import { runTransaction } from './transaction.ts';
 
 /** Where the server is and how to use it. */
@@ -69,7 +69,7 @@ function createStore(pool: Pool, poolSize: number, location: string, newClient: 
   };
 
   return {
-    ...queryableOf(reach),
+    ...standalone(reach),
     capabilities: {
       concurrentSessions: true,
       restrictedRole: true,
@@ -179,7 +179,9 @@ function sessionOf(
     run: (text, values) => guard(async () => rawResult(await client.query(extended(text, values)))),
     script: (text) =>
       guard(async () => {
-        await client.query(text);
+        // Several statements give a list of results, which the types of `pg` do not tell.
+        const given: unknown = await client.query({ text, rowMode: 'array' });
+        return (Array.isArray(given) ? given : [given]).map(rawResult);
       }),
     isAlive: () => !state.isBroken(),
   };

@@ -18,7 +18,7 @@ export interface Session {
   /** One statement by the extended protocol, values as text. */
   readonly run: (text: string, values: readonly (string | null)[]) => Promise<RawResult>;
   /** Statements without parameters by the simple protocol. */
-  readonly script: (text: string) => Promise<void>;
+  readonly script: (text: string) => Promise<readonly RawResult[]>;
   /** False once it is lost: whatever it is asked then fails, and its transaction is over. */
   readonly isAlive: () => boolean;
 }
@@ -49,8 +49,28 @@ export function queryableOf(reach: <T>(work: (session: Session) => Promise<T>) =
       return decodeRows(columns, rows) as unknown as readonly R[];
     },
     execute: async (statement) => (await reach((session) => send(session, statement))).rowCount,
-    script: (text) => reach((session) => session.script(text)),
+    script: async (text) => decodeAll(await reach((session) => session.script(text))),
   };
+}
+
+/** The same for a store, where each script stands alone: the transaction of one that failed must not outlive it. */
+export function standalone(reach: <T>(work: (session: Session) => Promise<T>) => Promise<T>): Queryable {
+  const script = async (session: Session, text: string): Promise<readonly RawResult[]> => {
+    try {
+      return await session.script(text);
+    } catch (error) {
+      if (session.isAlive()) await session.script('rollback');
+      throw error;
+    }
+  };
+  return {
+    ...queryableOf(reach),
+    script: async (text) => decodeAll(await reach((session) => script(session, text))),
+  };
+}
+
+function decodeAll(results: readonly RawResult[]): readonly Row[] {
+  return results.flatMap(({ columns, rows }) => decodeRows(columns, rows));
 }
 
 // Async, so that a value that cannot be encoded rejects instead of throwing past the caller's `catch`.

@@ -35,9 +35,11 @@ export async function recompute(operation: DeclareReference, scope: RunScope): P
     where: sql`(${key}) in (select ${key} from ${tableId(list)} where "#class" = 'recompute')`,
     signal: context.signal,
     relations,
+    // The structure that is built beside is this run's own.
+    isShared: false,
     kind: 'evolution',
     progress: ({ computed, total }) =>
-      context.progress({ step: `recompute ${operation.table}`, done: computed, total }),
+      context.progress({ step: `recompute ${operation.table}`, done: computed, total: total ?? computed }),
   });
   context.signal.throwIfAborted();
   await context.fault('E03_recomputed');

@@ -1,0 +1,259 @@
+/**
+ * One table of a populate: what of it is due, what is in hand, when it is finished.
+ *
+ * A table is finished when a whole pass over its keys gave nothing more, nothing of it is in hand here or elsewhere, and
+ * everything above it was finished before that pass began.
+ */
+import { VarveError } from '../../base/index.ts';
+import type { Run } from '../../run/index.ts';
+import type { Store } from '../../store/index.ts';
+import { computeBatch, openBatchContext, type BatchContext, type BatchResult } from '../compute-batch.ts';
+import { countComputations } from '../computation-spec.ts';
+import { forgetComputed, openRetries } from '../job.ts';
+import { countMissing, type KeyRestriction } from '../key-source.ts';
+import type { PopulatedTable, PopulateOptions } from '../populate.ts';
+import { relationOf, type Relation, type Relations } from '../relation.ts';
+import type { Reservations } from '../share/reservation.ts';
+import type { AnyTable } from '../table.ts';
+import { nextBatchSize, type BatchBounds } from './batch-size.ts';
+import { DueKeys, type DueBatch } from './due-keys.ts';
+import { Tally } from './tally.ts';
+
+/** What all tables of a populate share. */
+export interface PopulateWorld {
+  readonly store: Store;
+  readonly options: PopulateOptions;
+  readonly relations: Relations;
+  readonly run: Run;
+  readonly reservations: Reservations;
+}
+
+/** What a table has to do next. */
+export type NextStep =
+  | { readonly kind: 'batch'; readonly batch: DueBatch }
+  /** Nothing now; more may come from above, from others' hands, or from a retry after so many milliseconds. */
+  | { readonly kind: 'wait'; readonly afterMs: number | undefined }
+  | { readonly kind: 'finished' };
+
+/** How often to look what others have done with the keys in their hands. */
+const POLL_MS = 500;
+/** Keys of a first batch: enough to learn what one costs. */
+const FIRST_BATCH = 64;
+/** Beyond this many keys a count costs more than it tells. */
+const COUNTED_KEYS = 200_000;
+
+/** The work on one table. */
+export class TableWork implements AsyncDisposable {
+  readonly name: string;
+  readonly tally: Tally;
+  readonly table: AnyTable;
+  readonly relation: Relation;
+  isFinished = false;
+  /** Keys that came from above since the last look, about. */
+  fresh = 0;
+  readonly #world: PopulateWorld;
+  readonly #bounds: BatchBounds;
+  #keys: DueKeys | undefined;
+  #context: Promise<BatchContext> | undefined;
+  #recorded = 0;
+  #inHand = 0;
+  #size = FIRST_BATCH;
+  /** Keys counted as missing, with those computed before; null: too many to count, or not counted yet. */
+  #counted: number | null = null;
+  /** A pass from the start is needed once this one is over. */
+  #isAnotherPassDue = false;
+  #isPassOver = false;
+  #isTaking: Promise<unknown> = Promise.resolve();
+
+  constructor(world: PopulateWorld, table: AnyTable) {
+    this.#world = world;
+    this.table = table;
+    this.name = table.spec.name;
+    this.tally = new Tally(this.name);
+    this.relation = relationOf(world.relations, this.name);
+    this.#bounds = { least: 1, most: world.options.batchSize ?? 5000 };
+    this.#size = Math.min(FIRST_BATCH, this.#bounds.most);
+  }
+
+  /** Whether keys below may be computed: the rows here that are there are those of the present. */
+  get isPresent(): boolean {
+    return this.isFinished || (this.#keys !== undefined && !this.#keys.isStale && this.#replacing === 0);
+  }
+
+  /** How many keys it would take now. */
+  get batchSize(): number {
+    return this.#size;
+  }
+
+  /** Whether it found nothing when it was last asked. */
+  get isDrained(): boolean {
+    return this.#isPassOver;
+  }
+
+  #replacing = 0;
+
+  /** What there is to do, `limit` keys at most; `isAboveFinished` says that no more keys can come from above. */
+  next(limit: number, isAboveFinished: boolean): Promise<NextStep> {
+    const step = this.#isTaking.then(() => this.#next(limit, isAboveFinished));
+    this.#isTaking = step.catch(() => undefined);
+    return step;
+  }
+
+  async #next(limit: number, isAboveFinished: boolean): Promise<NextStep> {
+    if (this.isFinished) return { kind: 'finished' };
+    const keys = (this.#keys ??= await this.#open());
+    if (this.#isPassOver && this.fresh > 0) this.#isPassOver = false;
+    if (!this.#isPassOver) {
+      this.fresh = 0;
+      const batch = await keys.take(Math.min(this.#size, limit));
+      if (batch !== undefined) {
+        this.#inHand += 1;
+        if (batch.mode === 'replace') this.#replacing += 1;
+        return { kind: 'batch', batch };
+      }
+      this.#isPassOver = true;
+    }
+    if (this.#inHand > 0) return { kind: 'wait', afterMs: undefined };
+    return this.#endOfPass(keys, isAboveFinished);
+  }
+
+  async #open(): Promise<DueKeys> {
+    const { store, options, relations, reservations } = this.#world;
+    this.#recorded = await countComputations(store, this.relation);
+    const due = new DueKeys(
+      {
+        store,
+        relation: this.relation,
+        relations,
+        code: this.#code(),
+        condition: options.where,
+        reservations,
+      },
+      this.#recorded > 0,
+    );
+    void this.#count();
+    return due;
+  }
+
+  async #endOfPass(keys: DueKeys, isAboveFinished: boolean): Promise<NextStep> {
+    const { store, options, run, reservations } = this.#world;
+    if (!isAboveFinished) {
+      // Rows from above that others write come without a word: look again, from the place where this pass is.
+      this.#isPassOver = !reservations.isShared;
+      return { kind: 'wait', afterMs: reservations.isShared ? POLL_MS : undefined };
+    }
+    const others = await reservations.others(this.relation);
+    if (others.length > 0) return { kind: 'wait', afterMs: POLL_MS };
+    // What a worker that died had in hand lies behind this pass, stale keys included.
+    if (await reservations.anyLapsed(keys.takeMet())) this.#isAnotherPassDue = true;
+    const retries = await openRetries(store, this.relation, run.name);
+    if (retries.due > 0) this.#isAnotherPassDue = true;
+    if (this.#isAnotherPassDue) {
+      this.#isAnotherPassDue = false;
+      this.#isPassOver = false;
+      keys.restart((await countComputations(store, this.relation)) > 0);
+      return { kind: 'wait', afterMs: 0 };
+    }
+    if (retries.nextInMs !== null && options.waitForRetries !== false) {
+      return { kind: 'wait', afterMs: retries.nextInMs };
+    }
+    this.isFinished = true;
+    return { kind: 'finished' };
+  }
+
+  /** Keys may have come from above behind the place where this pass is. */
+  look(): void {
+    this.#isAnotherPassDue = true;
+    void this.#count();
+  }
+
+  /** Computes a batch that {@link next} gave. */
+  async compute({ mode, reservation }: DueBatch): Promise<BatchResult> {
+    const startedAt = performance.now();
+    try {
+      const context = await (this.#context ??= this.#openContext());
+      const done = await computeBatch(context, { keys: reservation.keys, mode, fence: reservation.fence });
+      const cost = {
+        keys: reservation.keys.length,
+        elapsedMs: performance.now() - startedAt,
+        bytes: done.bytes,
+      };
+      this.#size = nextBatchSize(Math.min(this.#size, cost.keys), cost, this.#bounds);
+      this.tally.add(done, mode);
+      return done;
+    } finally {
+      await reservation.release();
+      this.#inHand -= 1;
+      if (mode === 'replace') this.#replacing -= 1;
+      this.report();
+    }
+  }
+
+  /** Says how far it is. */
+  report(): void {
+    const { computed, failed } = this.tally;
+    const total = this.#counted === null ? null : this.#counted + (this.#keys?.staleFound ?? 0);
+    this.#world.options.progress?.({
+      table: this.name,
+      computed,
+      failed,
+      total: total === null ? null : Math.max(total, computed + failed),
+    });
+  }
+
+  /** Counts in the background what there is to do, where that is known from the start. */
+  async #count(): Promise<void> {
+    const { store, options, relations } = this.#world;
+    const restriction: KeyRestriction & { limit: number } = { condition: options.where, limit: COUNTED_KEYS };
+    const missing = await countMissing(store, this.relation, relations, restriction).catch(
+      () => COUNTED_KEYS,
+    );
+    if (missing >= COUNTED_KEYS) return;
+    this.#counted = Math.min(this.tally.computed + this.tally.failed + missing, options.max ?? Infinity);
+  }
+
+  /** What became of it. */
+  async outcome(): Promise<PopulatedTable> {
+    const { store, relations } = this.#world;
+    const context = await this.#context;
+    if (context !== undefined) await forgetComputed(store, this.relation, context.specId);
+    const { computed, failed } = this.tally;
+    return {
+      table: this.name,
+      computed,
+      failed,
+      remaining: await countMissing(store, this.relation, relations, { condition: undefined }),
+      skippedUnchanged: Math.max(0, this.#recorded - (this.#keys?.staleFound ?? 0)),
+    };
+  }
+
+  async #openContext(): Promise<BatchContext> {
+    const { store, options, relations, run } = this.#world;
+    const { projectFolder, signal, log } = options;
+    return openBatchContext({
+      store,
+      table: this.table,
+      relation: this.relation,
+      relations,
+      run,
+      code: this.#code(),
+      projectFolder,
+      signal: signal ?? new AbortController().signal,
+      log: log ?? (() => undefined),
+    });
+  }
+
+  #code(): NonNullable<ReturnType<PopulateOptions['codeByTable']['get']>> {
+    const code = this.#world.options.codeByTable.get(this.name);
+    if (code !== undefined) return code;
+    throw new VarveError('internal', {
+      detail: { table: this.name },
+      hint: 'Pass the code of every computed table: `digestCode` gives it.',
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const context = await this.#context?.catch(() => undefined);
+    await context?.[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * Who of several workers computes which keys.
+ *
+ * A worker takes the keys of a batch before it computes them, and lets go of them after. In between nobody else takes
+ * them; once its heartbeat has been missing for a lease, everybody may, and what it writes then is refused.
+ *
+ * | step | by |
+ * |---|---|
+ * | take | one transaction in which nobody else takes keys of that table: find them, put them into the queue as a job, fetch that job |
+ * | hold | a heartbeat each third of a lease |
+ * | write | in the statement or transaction of the rows: the job is active, and the attempt is ours (the fence) |
+ * | let go | the job is deleted: what became of each key is varve's own record |
+ * | lapse | the library's supervision fails a job without a heartbeat; its keys are missing, and found, as before |
+ *
+ * A job is a lease on keys that one worker has found for itself, not a backlog: nothing waits in the queue, so that no
+ * entry grows old there, and `where`, `max` and priority need no queue of their own. The library's `priority` carries
+ * the number of the run, and a run fetches its own jobs only.
+ *
+ * Every time that counts is the database's: the clock of a worker's machine may say what it likes.
+ */
+import type { PgBoss } from 'pg-boss';
+import { VarveError, type Json } from '../../base/index.ts';
+import { isStoreError, sql, type Queryable, type Sql, type Store } from '../../store/index.ts';
+import { encodeKey } from '../encode-row.ts';
+import type { Key } from '../key-source.ts';
+import type { Relation } from '../relation.ts';
+import type { TableSpec } from '../spec.ts';
+import { queueDatabase } from './queue-database.ts';
+import { QUEUE, QUEUE_SCHEMA } from './queue-name.ts';
+
+/** Keys that are ours to compute. */
+export interface Reservation {
+  readonly keys: readonly Key[];
+  /** Holds in a transaction only while the keys are ours, and keeps them ours until it ends; undefined: nobody shares. */
+  readonly fence: Sql | undefined;
+  /** Lets go of them. Never fails: what cannot be let go lapses. */
+  readonly release: () => Promise<void>;
+}
+
+/** Keys that are in somebody's hands. */
+export interface Taken {
+  readonly jobs: readonly string[];
+  /** A subquery with the columns of the source key. */
+  readonly keys: Sql;
+}
+
+/** Finds keys to take, beside those that are taken. */
+export type FindKeys = (queryable: Queryable, taken: Taken | undefined) => Promise<readonly Key[]>;
+
+/** The keys that this run and others have in hand. */
+export interface Reservations extends AsyncDisposable {
+  /** Whether other workers may be at work: then a table is done only when nobody else has keys of it in hand. */
+  readonly isShared: boolean;
+  /** Takes what `find` gives; undefined when it gives nothing. */
+  readonly take: (relation: Relation, find: FindKeys) => Promise<Reservation | undefined>;
+  /** The jobs that other workers have under way on this table. */
+  readonly others: (relation: Relation) => Promise<readonly string[]>;
+  /** Whether one of these jobs ended without its worker: its keys are to be looked for again. */
+  readonly anyLapsed: (jobs: readonly string[]) => Promise<boolean>;
+}
+
+/** For a worker that shares with nobody. */
+export const aloneReservations: (store: Store) => Reservations = (store) => ({
+  isShared: false,
+  take: async (_relation, find) => {
+    const keys = await find(store, undefined);
+    return keys.length === 0 ? undefined : { keys, fence: undefined, release: () => Promise.resolve() };
+  },
+  others: () => Promise.resolve([]),
+  anyLapsed: () => Promise.resolve(false),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+});
+
+/** How reservations are held. */
+export interface SharedOptions {
+  /** The number of the run: one worker, one run. */
+  readonly runId: number;
+  /** Seconds without a heartbeat after which others take the keys; at least {@link MIN_LEASE_SECONDS}. */
+  readonly leaseSeconds: number;
+}
+
+/** The library takes no shorter one. */
+export const MIN_LEASE_SECONDS = 10;
+/** What a job that lapsed is kept for: that those who wait for it see so. */
+const KEPT_SECONDS = 86_400;
+
+interface JobData {
+  readonly relation: number;
+  readonly run: number;
+  /** The values of each key, in the order of the source key. */
+  readonly keys: readonly (readonly Json[])[];
+}
+
+/**
+ * Opens the reservations of one run; makes the queue's tables where there are none.
+ *
+ * Errors: throws `lease_too_short`, and what the store throws.
+ */
+export async function sharedReservations(store: Store, options: SharedOptions): Promise<Reservations> {
+  assertLease(options.leaseSeconds);
+  const boss = await openQueue(store);
+  const held = new Map<string, Held>();
+  const heart = startHeart(boss, held, options.leaseSeconds);
+  return {
+    isShared: true,
+    take: (relation, find) => take({ store, boss, held, options }, relation, find),
+    others: async (relation) => {
+      await supervise(boss);
+      return liveJobs(store, relation, options.runId);
+    },
+    anyLapsed: (jobs) => anyLapsed(store, jobs),
+    [Symbol.asyncDispose]: async () => {
+      heart.stop();
+      await Promise.all([...held.values()].map((each) => letGo(boss, held, each)));
+      await boss.stop({ graceful: false, close: false });
+    },
+  };
+}
+
+function assertLease(seconds: number): void {
+  if (Number.isInteger(seconds) && seconds >= MIN_LEASE_SECONDS) return;
+  throw new VarveError('lease_too_short', {
+    detail: { leaseSeconds: seconds, leastSeconds: MIN_LEASE_SECONDS },
+    hint: `Give a lease of whole seconds, ${MIN_LEASE_SECONDS} or more. It bounds how long a killed worker's keys wait, not how long a make may take.`,
+  });
+}
+
+/** Opens the queue; the library is loaded only here. */
+async function openQueue(store: Store): Promise<PgBoss> {
+  const { PgBoss } = await import('pg-boss');
+  const boss = new PgBoss({
+    db: queueDatabase(store),
+    schema: QUEUE_SCHEMA,
+    backend: store.capabilities.sharedByProcesses ? 'postgres' : 'pglite',
+    // Its timers would go on while a store is closed; varve asks for each pass itself.
+    supervise: false,
+    schedule: false,
+    monitorIntervalSeconds: 1,
+    reindex: false,
+    monitorVacuum: false,
+  });
+  // Statements fail to their caller; this event only says so again, and without a listener it would end the process.
+  boss.on('error', () => undefined);
+  await installed(boss);
+  // Fills its cache: inside a transaction of a store with one session it could not be read.
+  await boss.fetch(QUEUE, { minPriority: -1, maxPriority: -1 });
+  return boss;
+}
+
+/** Of several workers that make the queue's tables at once one does it; the others find them. */
+async function installed(boss: PgBoss): Promise<void> {
+  for (let round = 1; ; round += 1) {
+    try {
+      await boss.start();
+      await boss.createQueue(QUEUE, { retryLimit: 0, deleteAfterSeconds: KEPT_SECONDS });
+      return;
+    } catch (error) {
+      if (round === INSTALL_ROUNDS || !isInstallRace(error)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50 * round));
+    }
+  }
+}
+
+const INSTALL_ROUNDS = 10;
+
+/** Another session made the same schema, table, type or function a moment ago, or is at it. */
+function isInstallRace(error: unknown): boolean {
+  return (
+    isStoreError(error) &&
+    ['42P06', '42P07', '42710', '42723', '23505', '40P01', 'XX000'].includes(error.fields.sqlstate)
+  );
+}
+
+interface Held {
+  readonly id: string;
+  readonly retryCount: number;
+}
+
+interface Taking {
+  readonly store: Store;
+  readonly boss: PgBoss;
+  readonly held: Map<string, Held>;
+  readonly options: SharedOptions;
+}
+
+async function take(
+  { store, boss, held, options }: Taking,
+  relation: Relation,
+  find: FindKeys,
+): Promise<Reservation | undefined> {
+  const { runId, leaseSeconds } = options;
+  const taken = await store.transaction({}, async (transaction) => {
+    // One taker a table at a time: what one finds, no other finds too.
+    await transaction.query(
+      sql`select pg_advisory_xact_lock(hashtextextended(${`varve:take ${String(relation.id)}`}, 0))`,
+    );
+    const jobs = await liveJobs(transaction, relation);
+    const keys = await find(
+      transaction,
+      jobs.length === 0 ? undefined : { jobs, keys: keysOf(relation.spec, jobs) },
+    );
+    if (keys.length === 0) return undefined;
+    const data: JobData = {
+      relation: relation.id,
+      run: runId,
+      keys: keys.map((key) => Object.values(orderedKey(relation.spec, key))),
+    };
+    const db = queueDatabase(transaction);
+    const settings = { priority: runId, heartbeatSeconds: leaseSeconds, expireInSeconds: MAX_SECONDS };
+    await boss.insert(QUEUE, [{ data, ...settings }], { db });
+    const [job] = await boss.fetch<JobData>(QUEUE, { minPriority: runId, maxPriority: runId, db });
+    if (job === undefined) throw queueFault();
+    return { keys, job: { id: job.id, retryCount: job.retryCount } };
+  });
+  if (taken === undefined) return undefined;
+  held.set(taken.job.id, taken.job);
+  return {
+    keys: taken.keys,
+    fence: fenceOf(taken.job),
+    release: () => letGo(boss, held, taken.job),
+  };
+}
+
+/** A day: what ends a job is its heartbeat, never its age. */
+const MAX_SECONDS = 86_399;
+
+function queueFault(): VarveError {
+  return new VarveError('queue_damaged', {
+    detail: { schema: QUEUE_SCHEMA },
+    hint: `A job that was put into the queue was not there. Stop all workers, drop the schema ${QUEUE_SCHEMA}, and populate again: it is made anew, and no result is in it.`,
+  });
+}
+
+function orderedKey(spec: TableSpec, key: Key): Readonly<Record<string, Json>> {
+  const encoded = encodeKey(key);
+  return Object.fromEntries(spec.sourceKey.map((column) => [column, encoded[column] ?? null]));
+}
+
+/** The jobs under way on a table, but for those of one run. */
+async function liveJobs(queryable: Queryable, relation: Relation, exceptRun = 0): Promise<readonly string[]> {
+  const rows = await queryable.query<{ id: string }>(sql`
+    select id::text as id from ${sql.id(QUEUE_SCHEMA, 'job')}
+    where name = ${QUEUE} and state = 'active' and (data->>'relation')::integer = ${relation.id} and priority <> ${exceptRun}`);
+  return rows.map(({ id }) => id);
+}
+
+async function anyLapsed(queryable: Queryable, jobs: readonly string[]): Promise<boolean> {
+  if (jobs.length === 0) return false;
+  const rows = await queryable.query(sql`
+    select from ${sql.id(QUEUE_SCHEMA, 'job')} where name = ${QUEUE} and id = any(${jobs}::uuid[]) and state = 'failed' limit 1`);
+  return rows.length > 0;
+}
+
+/** The keys of these jobs, as a subquery with the columns of the source key. */
+function keysOf(spec: TableSpec, jobs: readonly string[]): Sql {
+  const types = new Map(spec.columns.map(({ name, type }) => [name, type]));
+  const columns = spec.sourceKey.map(
+    (column, index) =>
+      sql`(e.key->>${sql.raw(String(index))})::${sql.raw(types.get(column) ?? 'text')} as ${sql.id(column)}`,
+  );
+  return sql`select ${sql.join(columns)} from ${sql.id(QUEUE_SCHEMA, 'job')} j,
+    jsonb_array_elements(j.data->'keys') as e(key) where j.name = ${QUEUE} and j.id = any(${jobs}::uuid[])`;
+}
+
+/** The row is locked: a job cannot lapse between this look and the end of the transaction that looks. */
+function fenceOf({ id, retryCount }: Held): Sql {
+  return sql`select from ${sql.id(QUEUE_SCHEMA, 'job')}
+    where name = ${QUEUE} and id = ${id}::uuid and state = 'active' and retry_count = ${retryCount} for share`;
+}
+
+async function letGo(boss: PgBoss, held: Map<string, Held>, job: Held): Promise<void> {
+  held.delete(job.id);
+  try {
+    // Only our attempt: one that lapsed stays, so that whoever waits for it sees that.
+    await boss.deleteJob(QUEUE, job);
+  } catch {
+    // Without a database it lapses by itself.
+  }
+}
+
+interface Heart {
+  readonly stop: () => void;
+}
+
+function startHeart(boss: PgBoss, held: Map<string, Held>, leaseSeconds: number): Heart {
+  const beat = async (): Promise<void> => {
+    try {
+      if (held.size > 0) await boss.touch(QUEUE, [...held.values()]);
+      await supervise(boss);
+    } catch {
+      // The database is away: the next beat tries again, and the fence says what was lost meanwhile.
+    }
+  };
+  const timer = setInterval(() => void beat(), (leaseSeconds * 1000) / 3);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
+}
+
+/** Fails the jobs whose heartbeat is missing; of several that ask within a second one does it. */
+async function supervise(boss: PgBoss): Promise<void> {
+  await boss.supervise(QUEUE);
+}
