@@ -43,13 +43,13 @@ export {
 } from './key-source.ts';
 export type { ContextFiles, ListedFile, MakeContext } from './make-context.ts';
 export { part, pipeline, type Pipeline } from './pipeline.ts';
-export {
-  populate,
-  type PopulatedTable,
-  type PopulateOptions,
-  type PopulateProgress,
-  type PopulateResult,
-} from './populate.ts';
+export { populate } from './populate.ts';
+export type {
+  PopulatedTable,
+  PopulateOptions,
+  PopulateProgress,
+  PopulateResult,
+} from './populate/options.ts';
 export { defineConfig, type ProjectConfig, type StoreConfig } from './project.ts';
 export { keyHash, readPlan, rowDigest, rowsDigest, type ReadPlan } from './read-plan.ts';
 export {

@@ -15,11 +15,11 @@
  * of keys; no database call is made per key. Computing happens outside any transaction. A key whose input moved between
  * read and write is read again; a key that fails is recorded with its error, and the rest goes on.
  */
-import { refusal, type Finding, type JsonObject } from '../base/index.ts';
-import { closeRun, openRun, type Run, type RunEnvironment, type RunStatus } from '../run/index.ts';
-import type { Sql, Store } from '../store/index.ts';
-import type { CodeIdentity } from './code-digest.ts';
+import { refusal, type Finding } from '../base/index.ts';
+import { closeRun, openRun, type Run, type RunStatus } from '../run/index.ts';
+import type { Store } from '../store/index.ts';
 import type { Definitions } from './definition-set.ts';
+import type { PopulatedTable, PopulateOptions, PopulateResult } from './populate/options.ts';
 import { runSchedule } from './populate/schedule.ts';
 import { TableWork, type PopulateWorld } from './populate/table-work.ts';
 import { upstreamOf } from './populate/upstream.ts';
@@ -28,68 +28,6 @@ import { aloneReservations, sharedReservations, type Reservations } from './shar
 import type { TableSpec } from './spec.ts';
 import type { AnyTable } from './table.ts';
 import { unknownTable } from './unknown-table.ts';
-
-/** How much is done, for a progress bar. */
-export interface PopulateProgress {
-  readonly table: string;
-  readonly computed: number;
-  readonly failed: number;
-  /** Keys that are due, as far as they are known; null: too many to count, or not counted yet. */
-  readonly total: number | null;
-}
-
-/** What to populate, and with what. */
-export interface PopulateOptions {
-  readonly definitions: Definitions;
-  readonly environment: RunEnvironment;
-  readonly projectFolder: string;
-  /** The present code of each computed table. */
-  readonly codeByTable: ReadonlyMap<string, CodeIdentity>;
-  /** Default: every computed and imported table. */
-  readonly tables?: readonly string[];
-  /** Narrows the keys of every table asked for; already checked to be one condition. */
-  readonly where?: Sql;
-  /** Keys to try at most, over all tables; those that fail count. */
-  readonly max?: number;
-  /** Keys a batch at most; what is taken depends on how long a key takes. Default 5000. */
-  readonly batchSize?: number;
-  /** Whether other workers may be at the same tables: then keys are reserved. Default: where other processes can reach the store, and the world is the live one. */
-  readonly isShared?: boolean;
-  /** Seconds without a sign of life after which others take this worker's keys. Default 30. */
-  readonly leaseSeconds?: number;
-  /** Whether to stay until the retries that a table's policy asks for were made. Default true. */
-  readonly waitForRetries?: boolean;
-  /** Seconds to wait for a database that went away. Default 60. */
-  readonly patienceSeconds?: number;
-  readonly signal?: AbortSignal;
-  readonly progress?: (progress: PopulateProgress) => void;
-  readonly log?: (message: string) => void;
-  /** The world to compute in; default: what is live. An evolution builds beside it. */
-  readonly relations?: Relations;
-  /** What the run is recorded as. */
-  readonly kind?: string;
-}
-
-/** What became of one table. */
-export interface PopulatedTable extends JsonObject {
-  readonly table: string;
-  readonly computed: number;
-  readonly failed: number;
-  /** Keys that are still missing, whatever `where` and `max` said; failed ones are not among them. */
-  readonly remaining: number;
-  /** Keys that had a result with unchanged inputs and code. */
-  readonly skippedUnchanged: number;
-}
-
-/** What a populate did. */
-export type PopulateResult =
-  | {
-      readonly status: 'done' | 'failed' | 'interrupted';
-      readonly tables: readonly PopulatedTable[];
-      readonly run: string;
-      readonly findings: readonly Finding[];
-    }
-  | { readonly status: 'refused'; readonly findings: readonly Finding[] };
 
 /**
  * Computes what is due.

@@ -2,7 +2,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { systemClock, systemRandomBytes } from '../../src/base/index.ts';
 import { definitionsOf, type Definitions } from '../../src/pipeline/definition-set.ts';
 import { createTables } from '../../src/pipeline/deploy.ts';
-import { populate, type PopulateResult } from '../../src/pipeline/populate.ts';
+import { populate, type PopulateResult } from '../../src/pipeline/index.ts';
 import { pipeline, type Pipeline } from '../../src/pipeline/pipeline.ts';
 import { t } from '../../src/pipeline/column.ts';
 import { sql as kyselySql } from 'kysely';

@@ -166,7 +166,7 @@ class ScheduleState {
   }
 
   #wake(): void {
-    for (const wake of [...this.#waiting]) wake();
+    this.#waiting.forEach((wake) => wake());
   }
 
   /** Whether the lane may go on after this error; what it had in hand is found again. */
@@ -188,7 +188,8 @@ class ScheduleState {
   async #isBack(): Promise<boolean> {
     const { store, patienceMs, signal } = this.#schedule;
     const until = performance.now() + patienceMs;
-    for (let pauseMs = 100; performance.now() < until && signal?.aborted !== true; pauseMs *= 1.5) {
+    for (let pauseMs = 100; performance.now() < until; pauseMs *= 1.5) {
+      if (signal?.aborted === true) return false;
       await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, 2000)));
       try {
         await store.query(sql`select 1`);

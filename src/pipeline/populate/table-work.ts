@@ -11,12 +11,12 @@ import { computeBatch, openBatchContext, type BatchContext, type BatchResult } f
 import { countComputations } from '../computation-spec.ts';
 import { forgetComputed, openRetries } from '../job.ts';
 import { countMissing, type KeyRestriction } from '../key-source.ts';
-import type { PopulatedTable, PopulateOptions } from '../populate.ts';
 import { relationOf, type Relation, type Relations } from '../relation.ts';
 import type { Reservations } from '../share/reservation.ts';
 import type { AnyTable } from '../table.ts';
 import { nextBatchSize, type BatchBounds } from './batch-size.ts';
 import { DueKeys, type DueBatch } from './due-keys.ts';
+import type { PopulatedTable, PopulateOptions } from './options.ts';
 import { Tally } from './tally.ts';
 
 /** What all tables of a populate share. */
