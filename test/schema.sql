@@ -80,9 +80,11 @@ table varve.job
   column attempts integer not null
   column run text not null
   column changed_at timestamp with time zone not null
+  column priority integer not null default 0
+  column not_before timestamp with time zone
   constraint job_pkey PRIMARY KEY (relation, key_hash)
   constraint job_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
-  constraint job_state_check CHECK ((state = ANY (ARRAY['error'::text, 'ignored'::text])))
+  constraint job_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'error'::text, 'ignored'::text])))
 
 table varve.ledger
   column seq bigint not null

@@ -44,6 +44,7 @@ export {
 export type { ContextFiles, ListedFile, MakeContext } from './make-context.ts';
 export { part, pipeline, type Pipeline } from './pipeline.ts';
 export { populate } from './populate.ts';
+export { COUNTED_KEYS } from './populate/options.ts';
 export type {
   PopulatedTable,
   PopulateOptions,

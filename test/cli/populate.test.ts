@@ -153,8 +153,8 @@ describe('varve jobs', () => {
   it('lists, retries, ignores and clears', async () => {
     await project.run(['populate']);
     expect((await project.run(['jobs'])).stdout).toMatchInlineSnapshot(`
-      "table      key          state  attempts  why
-      lab.grade  {"mouse":3}  error         1  make_failed: a weight below zero
+      "table      key          state  attempts  due                     why
+      lab.grade  {"mouse":3}  error         1  after varve jobs retry  make_failed: a weight below zero
       "
     `);
     expect(normalised((await project.run(['jobs', 'list', 'lab.grade', '--json'])).stdout))
@@ -169,11 +169,13 @@ describe('varve jobs', () => {
                 "mouse": 3
               },
               "state": "error",
+              "priority": 0,
               "code": "make_failed",
               "message": "a weight below zero",
               "stack": "<stack>",
               "run": "varve://run/<time>.populate.all.<id>",
               "attempts": 1,
+              "notBefore": null,
               "changedAt": "<time>"
             }
           ]

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { refusal, type Finding } from '../../base/index.ts';
 import {
+  COUNTED_KEYS,
   populate,
   type PopulatedTable,
   type PopulateOptions,
@@ -24,6 +25,11 @@ interface PopulateFlags {
   readonly max?: number;
   readonly where?: string;
   readonly batch?: number;
+  readonly lease?: number;
+  /** False with `--no-share`. */
+  readonly share: boolean;
+  /** False with `--no-wait`. */
+  readonly wait: boolean;
 }
 
 /** `varve populate` */
@@ -39,7 +45,14 @@ export function register(command: Command, act: Act): void {
     )
     .option('--max <keys>', 'compute so many keys at most', readCount)
     .option('--where <sql>', 'only keys that fulfil a condition on the key columns')
-    .option('--batch <keys>', 'keys to read, compute and write at once; default 5000', readCount)
+    .option('--batch <keys>', 'keys to read, compute and write at once at most; default 5000', readCount)
+    .option(
+      '--lease <seconds>',
+      'without a sign of life for so long, others take the keys; default 30',
+      readCount,
+    )
+    .option('--no-share', 'take no heed of other workers on the same database')
+    .option('--no-wait', 'end without the retries that are still to come')
     .action(act(run));
 }
 
@@ -59,6 +72,9 @@ async function run(context: Context, names: readonly string[], flags: PopulateFl
     ...(where === undefined ? {} : { where }),
     ...(flags.max === undefined ? {} : { max: flags.max }),
     ...(flags.batch === undefined ? {} : { batchSize: flags.batch }),
+    ...(flags.lease === undefined ? {} : { leaseSeconds: flags.lease }),
+    ...(flags.share ? {} : { isShared: false }),
+    waitForRetries: flags.wait,
     progress: bar.show,
   }).finally(bar.end);
   return resultOf(result);
@@ -142,7 +158,7 @@ function populatedText(style: Style, tables: readonly PopulatedTable[]): string 
       table,
       countText(computed),
       failed === 0 ? '0' : style('red', countText(failed)),
-      countText(remaining),
+      remaining === null ? `over ${countText(COUNTED_KEYS)}` : countText(remaining),
       countText(skippedUnchanged),
     ]),
   );

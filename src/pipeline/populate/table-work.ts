@@ -16,7 +16,7 @@ import type { Reservations } from '../share/reservation.ts';
 import type { AnyTable } from '../table.ts';
 import { nextBatchSize, type BatchBounds } from './batch-size.ts';
 import { DueKeys, type DueBatch } from './due-keys.ts';
-import type { PopulatedTable, PopulateOptions } from './options.ts';
+import { COUNTED_KEYS, type PopulatedTable, type PopulateOptions } from './options.ts';
 import { Tally } from './tally.ts';
 
 /** What all tables of a populate share. */
@@ -39,8 +39,6 @@ export type NextStep =
 const POLL_MS = 500;
 /** Keys of a first batch: enough to learn what one costs. */
 const FIRST_BATCH = 64;
-/** Beyond this many keys a count costs more than it tells. */
-const COUNTED_KEYS = 200_000;
 
 /** The work on one table. */
 export class TableWork implements AsyncDisposable {
@@ -214,7 +212,7 @@ export class TableWork implements AsyncDisposable {
 
   /** What became of it. */
   async outcome(): Promise<PopulatedTable> {
-    const { store, relations } = this.#world;
+    const { store } = this.#world;
     const context = await this.#context;
     if (context !== undefined) await forgetComputed(store, this.relation, context.specId);
     const { computed, failed } = this.tally;
@@ -222,9 +220,17 @@ export class TableWork implements AsyncDisposable {
       table: this.name,
       computed,
       failed,
-      remaining: await countMissing(store, this.relation, relations, { condition: undefined }),
+      remaining: await this.#remaining(),
       skippedUnchanged: Math.max(0, this.#recorded - (this.#keys?.staleFound ?? 0)),
     };
+  }
+
+  async #remaining(): Promise<number | null> {
+    const { store, options, relations } = this.#world;
+    if (this.isFinished && options.where === undefined) return 0;
+    const limit = COUNTED_KEYS + 1;
+    const missing = await countMissing(store, this.relation, relations, { condition: undefined, limit });
+    return missing === limit ? null : missing;
   }
 
   async #openContext(): Promise<BatchContext> {
