@@ -144,6 +144,8 @@ export class TableWork implements AsyncDisposable {
     if (others.length > 0) return { kind: 'wait', afterMs: POLL_MS };
     // What a worker that died had in hand lies behind this pass, stale keys included.
     if (await reservations.anyLapsed(keys.takeMet())) this.#isAnotherPassDue = true;
+    // What was tried again with success must not count as open.
+    await this.#forgetComputed();
     const retries = await openRetries(store, this.relation, run.name);
     if (retries.due > 0) this.#isAnotherPassDue = true;
     if (this.#isAnotherPassDue) {
@@ -212,9 +214,7 @@ export class TableWork implements AsyncDisposable {
 
   /** What became of it. */
   async outcome(): Promise<PopulatedTable> {
-    const { store } = this.#world;
-    const context = await this.#context;
-    if (context !== undefined) await forgetComputed(store, this.relation, context.specId);
+    await this.#forgetComputed();
     const { computed, failed } = this.tally;
     return {
       table: this.name,
@@ -223,6 +223,11 @@ export class TableWork implements AsyncDisposable {
       remaining: await this.#remaining(),
       skippedUnchanged: Math.max(0, this.#recorded - (this.#keys?.staleFound ?? 0)),
     };
+  }
+
+  async #forgetComputed(): Promise<void> {
+    const context = await this.#context;
+    if (context !== undefined) await forgetComputed(this.#world.store, this.relation, context.specId);
   }
 
   async #remaining(): Promise<number | null> {
