@@ -44,6 +44,7 @@ const TABLE = {
   input_unsettled: [3, 409, 'inputs keep changing while a key is computed', 'retryable'],
   internal: [1, 500, 'a fault in varve'],
   interrupted: [3, 499, 'stopped on request', 'retryable'],
+  isolation_unavailable: [3, 501, 'an isolated make cannot run here'],
   kept_rows_changed: [4, 500, 'rows that are kept are not as they were'],
   kind_unavailable: [3, 501, 'this kind of migration cannot be run here'],
   ledger_broken: [3, 409, 'the ledger does not hold together'],

@@ -4,7 +4,7 @@ import { sql, type Queryable, type Row } from '../store/index.ts';
 import { readExactRow } from './exact-json.ts';
 import { keyHash } from './read-plan.ts';
 import { tableId, type Relation } from './relation.ts';
-import type { MakeFailure } from './run-make.ts';
+import type { MakeFailure } from './run-make/make-outcome.ts';
 import type { Key } from './key-source.ts';
 import { keysRecordset } from './write-rows.ts';
 
