@@ -55,6 +55,7 @@ export {
   type Relations,
 } from './relation.ts';
 export { inThreadRunner } from './run-make/in-thread-runner.ts';
+export { workerRunner, type HostRunnerOptions } from './run-make/worker-runner.ts';
 export type { FileAccess, MakeInput, MakeResult, MakeRunner, RunCall } from './run-make/make-runner.ts';
 export type { MadeRows, MadeValues, MakeFailure, MakeOutcome } from './run-make/make-outcome.ts';
 export { sameJson } from './same-json.ts';

@@ -159,7 +159,8 @@ function textOf(thrown: unknown): string {
   }
 }
 
-function timedOut(table: AnyTable): MakeFailure {
+/** What a key fails with that took longer than it may. */
+export function timedOut(table: AnyTable): MakeFailure {
   const message = `the make took longer than ${table.definition.timeoutSeconds} s`;
   return { status: 'failed', code: 'make_timed_out', message, stack: null };
 }

@@ -24,15 +24,29 @@ export function inThreadRunner(options: { readonly files: FileAccess }): MakeRun
   };
 }
 
-/** Calls the makes of these keys here and now; fewer results than keys where the signal ended it. */
+/**
+ * Calls the makes of these keys here and now; fewer results than keys where the signal ended it. `begin` is called with
+ * the place of each key before its make is.
+ */
 export async function makeInThread(
   table: AnyTable,
   inputs: readonly MakeInput[],
   making: Making,
+  begin?: (index: number) => void,
 ): Promise<readonly MakeResult[]> {
-  const calls = inputs.map((input) => callOf(table, input, making));
+  const calls = inputs.map((input, index) => {
+    const call = callOf(table, input, making);
+    return begin === undefined ? call : { ...call, call: announced(call, () => begin(index)) };
+  });
   const outcomes = await callMakes(table, calls, making.signal);
   return outcomes.map((outcome, index) => ({ outcome, reads: calls[index]?.reads ?? [] }));
+}
+
+function announced({ call }: MakeCall, begin: () => void): () => unknown {
+  return () => {
+    begin();
+    return call();
+  };
 }
 
 interface RecordedCall extends MakeCall {
