@@ -1,5 +1,6 @@
 /** Definitions that the tests of runners share with the threads and processes that they start. */
 import { createHash } from 'node:crypto';
+import { attempts, harmless } from './escape-attempt.ts';
 import {
   definitionsOf,
   part,
@@ -116,9 +117,23 @@ const Greedy = lab.computed('greedy', {
   },
 });
 
+/** Tries what its text says, in isolation; the paths stand in its note. */
+const Escape = lab.computed('escape', {
+  parents: [Source],
+  columns: { ok: t.boolean() },
+  reads: { source: Source.columns('text', 'note') },
+  isolate: true,
+  timeoutSeconds: 10,
+  make: async ({ source }, { files }) => {
+    const paths = source.note as { readonly secret: string; readonly module: string; readonly port: number };
+    await { ...attempts, ...harmless }[source.text ?? 'nothing']?.(files, paths);
+    return { ok: true };
+  },
+});
+
 /** The tables, by what their makes do. */
 export const tables: Readonly<
-  Record<'source' | 'everything' | 'hashed' | 'trivial' | 'wild' | 'greedy', AnyTable>
+  Record<'source' | 'everything' | 'hashed' | 'trivial' | 'wild' | 'greedy' | 'escape', AnyTable>
 > = {
   source: Source,
   everything: Everything,
@@ -126,6 +141,7 @@ export const tables: Readonly<
   trivial: Trivial,
   wild: Wild,
   greedy: Greedy,
+  escape: Escape,
 };
 
 const config: { readonly stores: object; readonly pipelines: readonly Pipeline[] } = {

@@ -145,9 +145,21 @@ function failure(error: unknown): MakeFailure {
   if (isVarveError(error)) {
     return { status: 'failed', code: error.code, message: error.message, stack: error.stack ?? null };
   }
+  const denied = permissionDenied(error);
+  if (denied !== undefined) {
+    return { status: 'failed', code: 'make_left_isolation', message: denied, stack: null };
+  }
   return error instanceof Error
     ? { status: 'failed', code: 'make_failed', message: textOf(error.message), stack: textOf(error.stack) }
     : { status: 'failed', code: 'make_failed', message: textOf(error), stack: null };
+}
+
+/** What the runtime's permission model refused, where it did. */
+function permissionDenied(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_ACCESS_DENIED') return undefined;
+  const { permission, resource } = error as { readonly permission?: unknown; readonly resource?: unknown };
+  const group = textOf(permission).startsWith('FileSystem') ? 'file' : 'process';
+  return [`${group}: ${textOf(permission ?? error.message)}`, textOf(resource ?? '')].join(' ').trim();
 }
 
 /** Whatever was thrown as text; an object may have none. */

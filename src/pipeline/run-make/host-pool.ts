@@ -217,7 +217,7 @@ class Work {
       return;
     }
     const at = range.from + Math.max(0, Math.min(end.begun, range.to - range.from) - 1);
-    const outcome = end.isLate ? timedOut(this.#table) : this.#crashed(end.reason);
+    const outcome = end.outcome ?? (end.isLate ? timedOut(this.#table) : this.#crashed(end.reason));
     this.results[at] = { outcome, reads: [] };
     this.#open.unshift(
       ...[

@@ -1,3 +1,4 @@
+import type { MakeFailure } from './make-outcome.ts';
 import type { MakeResult } from './make-runner.ts';
 import type { Slice } from './slice.ts';
 
@@ -17,4 +18,10 @@ export interface Host {
 /** What became of a slice: results, fewer than keys where it was aborted; or the host is gone, and with it the results. */
 export type SliceEnd =
   | { readonly status: 'done'; readonly results: readonly MakeResult[]; readonly durationMs: number }
-  | { readonly status: 'ended'; readonly begun: number; readonly reason: string };
+  | {
+      readonly status: 'ended';
+      readonly begun: number;
+      readonly reason: string;
+      /** What the key in hand failed with, where more is known than that it ended its host. */
+      readonly outcome?: MakeFailure;
+    };

@@ -22,7 +22,7 @@ export type Done = Extract<HostMessage, { kind: 'done' }>;
 
 /** Loads the definitions, says so, and gives what is to be called with each request. */
 export async function serveSlices(
-  settings: HostSettings,
+  settings: Omit<HostSettings, 'files'>,
   serving: Serving,
 ): Promise<(request: HostRequest) => void> {
   let abort = new AbortController();
@@ -35,7 +35,7 @@ export async function serveSlices(
       void runSlice(tableByName, request.slice, serving, abort.signal);
     };
   } catch (error) {
-    serving.send({ kind: 'refused', error: errorText(settings, error) });
+    serving.send({ kind: 'refused', error: errorText(settings.module, error) });
     return () => undefined;
   }
 }
@@ -59,7 +59,7 @@ async function runSlice(
 async function loadTables({
   module,
   definitionDigest,
-}: HostSettings): Promise<ReadonlyMap<string, AnyTable>> {
+}: Omit<HostSettings, 'files'>): Promise<ReadonlyMap<string, AnyTable>> {
   const { default: config } = (await import(module)) as { readonly default?: Partial<WithPipelines> };
   const defined = definitionsOf(config?.pipelines ?? []);
   if (defined.status === 'ok' && defined.definitions.digest === definitionDigest) {
@@ -79,11 +79,12 @@ interface WithPipelines {
   readonly pipelines: readonly Pipeline[];
 }
 
-function errorText({ module }: HostSettings, error: unknown): ErrorText {
+/** An exception as plain data; one that is not varve's own speaks of what could not be used. */
+export function errorText(subject: string, error: unknown): ErrorText {
   if (isVarveError(error)) return { code: error.code, detail: error.detail, hint: error.hint };
   return {
     code: 'config_invalid',
-    detail: { subject: module, reason: error instanceof Error ? error.message : String(error) },
+    detail: { subject, reason: error instanceof Error ? error.message : String(error) },
     hint: 'Correct the module so that it can be imported where makes run.',
   };
 }

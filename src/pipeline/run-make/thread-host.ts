@@ -97,6 +97,7 @@ class ThreadHost implements Host {
   }
 
   async end(): Promise<void> {
+    this.#worker.ref();
     await this.#worker.terminate();
   }
 
