@@ -22,6 +22,7 @@ import { countComputations } from './computation-spec.ts';
 import { forgetComputed } from './job.ts';
 import { countMissing, missingKeys, staleKeys } from './key-source.ts';
 import { loadRelations, mismatches, relationOf, type Relations } from './relation.ts';
+import type { MakeRunner } from './run-make/make-runner.ts';
 import type { TableSpec } from './spec.ts';
 import type { AnyTable } from './table.ts';
 import { unknownTable } from './unknown-table.ts';
@@ -53,6 +54,8 @@ export interface PopulateOptions {
   readonly signal?: AbortSignal;
   readonly progress?: (progress: PopulateProgress) => void;
   readonly log?: (message: string) => void;
+  /** Where makes run; whoever opened it closes it. Default: in this thread, which refuses tables with `isolate: true`. */
+  readonly runner?: MakeRunner;
   /** The world to compute in; default: what is live. An evolution builds beside it. */
   readonly relations?: Relations;
   /** What the run is recorded as. */
@@ -207,8 +210,13 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
 }
 
 function makingOf(options: PopulateOptions) {
-  const { projectFolder, signal, log } = options;
-  return { projectFolder, signal: signal ?? new AbortController().signal, log: log ?? (() => undefined) };
+  const { projectFolder, signal, log, runner } = options;
+  return {
+    projectFolder,
+    runner,
+    signal: signal ?? new AbortController().signal,
+    log: log ?? (() => undefined),
+  };
 }
 
 /** Keys to fetch at once: enough that finding them costs little beside computing them. */

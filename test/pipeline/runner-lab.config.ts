@@ -11,7 +11,8 @@ import {
   type Pipeline,
 } from '../../src/pipeline/index.ts';
 
-const lab = pipeline('runner');
+/** The pipeline itself, to deploy it. */
+export const lab: Pipeline = pipeline('runner');
 
 const Source = lab.manual('source', {
   key: { id: t.bigint() },
