@@ -17,6 +17,11 @@ export function atMost(name: string, value: number, unit: string, target: number
   return { name, value: rounded(value), unit, target, met: value <= target };
 }
 
+/** A figure that must reach its target. */
+export function atLeast(name: string, value: number, unit: string, target: number): Figure {
+  return { name, value: rounded(value), unit, target, met: value >= target };
+}
+
 function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }

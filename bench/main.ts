@@ -14,10 +14,12 @@ import { benchPipeline } from './pipeline.ts';
 import { benchProvenance } from './provenance.ts';
 import type { BenchStores } from './stores.ts';
 import { benchStrict } from './strict.ts';
+import { benchWorker } from './worker.ts';
 
 const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<readonly Figure[]>>> = {
   pipeline: async (stores) => [...(await benchPipeline(stores)), ...(await benchStrict())],
   provenance: benchProvenance,
+  worker: benchWorker,
   cli: benchCli,
 };
 

@@ -22,15 +22,17 @@ import {
 } from '../store/index.ts';
 import type { CodeIdentity } from './code-digest.ts';
 import { insertComputationSpec } from './computation-spec.ts';
-import { contextFiles, type FileRead } from './context-files.ts';
 import { recordFailure } from './job.ts';
 import type { Key } from './key-source.ts';
 import type { MakeContext } from './make-context.ts';
-import { seededRandom } from './random.ts';
 import { roughBytes } from './populate/batch-size.ts';
-import { keyText, readInputs, type IncompleteKey, type KeyInputs } from './read-inputs.ts';
+import { readInputs, type IncompleteKey, type KeyInputs } from './read-inputs.ts';
 import { tableId, type Relation, type Relations } from './relation.ts';
-import { runMakes, type MakeCall, type MakeFailure, type MakeOutcome } from './run-make.ts';
+import { callMakes } from './run-make/call-makes.ts';
+import { KeyContext, recordedFiles } from './run-make/key-context.ts';
+import type { MakeFailure, MakeOutcome } from './run-make/make-outcome.ts';
+import { inThreadRunner } from './run-make/in-thread-runner.ts';
+import type { FileAccess, MakeRunner, RunCall } from './run-make/make-runner.ts';
 import { openStrictReads, type StrictReads } from './strict/open-strict-reads.ts';
 import type { AnyTable } from './table.ts';
 import {
@@ -74,10 +76,12 @@ export interface BatchContext extends AsyncDisposable {
   readonly specId: number;
   readonly strict: StrictReads | undefined;
   readonly making: Making;
+  readonly files: FileAccess;
+  /** Where its makes run. */
+  readonly runner: MakeRunner;
 }
 
 interface Making {
-  readonly projectFolder: string;
   readonly signal: AbortSignal;
   readonly log: (message: string) => void;
 }
@@ -90,18 +94,25 @@ export interface BatchContextOptions extends Making {
   readonly relations: Relations;
   readonly run: Run;
   readonly code: CodeIdentity;
+  /** The folder below which makes read files. */
+  readonly projectFolder: string;
+  /** Where makes run; whoever opened it closes it. Default: in this thread. */
+  readonly runner?: MakeRunner | undefined;
 }
 
 /** Opens what the batches of one table share; strict reads where its make reads by itself. */
 export async function openBatchContext(options: BatchContextOptions): Promise<BatchContext> {
-  const { store, table, relation, relations, run, code, ...making } = options;
+  const { store, table, relation, relations, run, code, projectFolder, signal, log } = options;
+  const files: FileAccess = { folder: projectFolder };
+  const runner = options.runner ?? inThreadRunner({ files });
+  assertIsolated(table, runner);
   const oid = await standingOid(store, relation);
   const strict = table.definition.makeWith === undefined ? undefined : await openStrict(options);
   const specId = await insertComputationSpec(store, {
     runId: run.id,
     relation,
     code,
-    enforcement: strict?.enforcement ?? 'pure',
+    enforcement: strict?.enforcement ?? (table.definition.isolate ? 'isolated' : 'pure'),
     origin: 'computed',
     attribution: null,
   });
@@ -114,9 +125,20 @@ export async function openBatchContext(options: BatchContextOptions): Promise<Ba
     run,
     specId,
     strict,
-    making,
+    making: { signal, log },
+    files,
+    runner,
     [Symbol.asyncDispose]: async () => strict?.[Symbol.asyncDispose](),
   };
+}
+
+/** What was asked to be isolated never runs otherwise. */
+function assertIsolated(table: AnyTable, runner: MakeRunner): void {
+  if (!table.definition.isolate || runner.isolates) return;
+  throw new VarveError('isolation_unavailable', {
+    detail: { table: table.spec.name },
+    hint: 'Populate with a runner that isolates: `openMakeRunner` with the module that defines the pipelines. The command line does so by itself.',
+  });
 }
 
 async function openStrict({ store, relation, relations }: BatchContextOptions): Promise<StrictReads> {
@@ -171,18 +193,22 @@ async function computeOnce(context: BatchContext, batch: Batch): Promise<Once> {
   const incomplete = inputs.filter((each): each is IncompleteKey => 'incomplete' in each);
   let result: BatchResult = { computed: 0, skipped: keys.length - inputs.length, failures: [], bytes: 0 };
   for (const { key } of incomplete) result = added(result, await failed(context, key, batch, NO_INPUT));
-  const calls = complete.map((each) => makeCall(context, each));
-  const outcomes = await runMakes(context.table, calls, context.making.signal);
+  const results = await context.runner.run(context.table, complete, callOf(context));
   const computed: ComputedKey[] = [];
-  for (const [index, outcome] of outcomes.entries()) {
-    const call = calls[index];
-    if (call === undefined) continue;
-    if (outcome.status === 'failed') result = added(result, await failed(context, call.key, batch, outcome));
-    else computed.push({ key: call.key, inputs: call.inputs, made: outcome, reads: call.reads });
+  for (const [index, { key, inputs: digests }] of complete.entries()) {
+    const made = results[index];
+    if (made === undefined) continue;
+    const { outcome, reads } = made;
+    if (outcome.status === 'failed') result = added(result, await failed(context, key, batch, outcome));
+    else computed.push({ key, inputs: digests, made: outcome, reads });
   }
   const written = await writeHalving(context, computed, batch);
   const bytes = roughBytes(inputs) + roughBytes(computed.map(({ made }) => made));
   return { result: { ...added(result, written.result), bytes }, moved: written.moved };
+}
+
+function callOf({ run, making }: BatchContext): RunCall {
+  return { now: run.startedAt, log: making.log, signal: making.signal };
 }
 
 const NO_INPUT: MakeFailure = {
@@ -201,82 +227,6 @@ async function snapshot<T>(
   return many
     ? context.store.transaction({ isolation: 'repeatable read', readOnly: true }, work)
     : work(context.store);
-}
-
-interface PreparedCall extends MakeCall {
-  readonly inputs: string;
-  readonly reads: readonly RecordedRead[];
-}
-
-function makeCall(context: BatchContext, { key, inputs, values }: KeyInputs): PreparedCall {
-  const reads: RecordedRead[] = [];
-  const make = context.table.definition.make as unknown as (inputs: unknown, context: MakeContext) => unknown;
-  const { context: makeContext, expire } = contextOf(context, key, reads);
-  return { key, inputs, reads, expire, call: () => make(values, makeContext) };
-}
-
-/** The context of one key, and what ends its signal when its time is over. */
-function contextOf(
-  context: BatchContext,
-  key: Key,
-  reads: RecordedRead[],
-): { readonly context: MakeContext; readonly expire: () => void } {
-  const made = new KeyContext(context, key, reads);
-  return { context: made, expire: () => made.expire() };
-}
-
-/** A class, since one is made for every key: what a make does not ask for costs nothing. */
-class KeyContext implements MakeContext {
-  readonly key: Key;
-  readonly log: (message: string) => void;
-  readonly now: string;
-  readonly #context: BatchContext;
-  readonly #reads: RecordedRead[];
-  #over: AbortController | undefined;
-  #signal: AbortSignal | undefined;
-  #random: (() => number) | undefined;
-  #files: MakeContext['files'] | undefined;
-
-  constructor(context: BatchContext, key: Key, reads: RecordedRead[]) {
-    this.key = key;
-    this.log = context.making.log;
-    this.now = context.run.startedAt;
-    this.#context = context;
-    this.#reads = reads;
-  }
-
-  get signal(): AbortSignal {
-    return (this.#signal ??= AbortSignal.any([this.#context.making.signal, this.#timeOver().signal]));
-  }
-
-  get random(): () => number {
-    return (this.#random ??= seededRandom(`${this.#context.table.spec.name} ${keyText(this.key)}`));
-  }
-
-  get files(): MakeContext['files'] {
-    return (this.#files ??= contextFiles(this.#context.making.projectFolder, (read) =>
-      this.#reads.push(fileRead(read)),
-    ));
-  }
-
-  expire(): void {
-    this.#timeOver().abort();
-  }
-
-  #timeOver(): AbortController {
-    return (this.#over ??= new AbortController());
-  }
-}
-
-function fileRead(read: FileRead): RecordedRead {
-  return {
-    subject: read.subject,
-    declared: true,
-    columns: [],
-    keys: null,
-    rowCount: 1,
-    digestHex: Buffer.from(read.digest).toString('hex'),
-  };
 }
 
 interface Written {
@@ -558,10 +508,18 @@ async function makeWith(
 ): Promise<ComputedKey> {
   const reads: RecordedRead[] = [];
   const make = context.table.definition.makeWith as unknown as (db: unknown, context: MakeContext) => unknown;
-  const { context: makeContext, expire } = contextOf(context, key, reads);
+  const makeContext = new KeyContext(
+    {
+      ...callOf(context),
+      table: context.table.spec.name,
+      openFiles: (list) => recordedFiles(context.files, list),
+    },
+    key,
+    reads,
+  );
   const { value: outcome, reads: observed } = await strict.run(transaction, key, async (db) => {
-    const call = { key, expire, call: () => make(db, makeContext) };
-    const [first] = await runMakes(context.table, [call], context.making.signal);
+    const call = { key, expire: () => makeContext.expire(), call: () => make(db, makeContext) };
+    const [first] = await callMakes(context.table, [call], context.making.signal);
     return first;
   });
   const made: MakeOutcome | undefined = outcome;

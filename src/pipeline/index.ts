@@ -67,6 +67,13 @@ export {
   type Relation,
   type Relations,
 } from './relation.ts';
+export { inThreadRunner } from './run-make/in-thread-runner.ts';
+export { isolatedRunner, type IsolatedRunner } from './run-make/isolated-runner.ts';
+export type { NetworkWall } from './run-make/network-wall.ts';
+export { openMakeRunner } from './run-make/open-make-runner.ts';
+export { workerRunner, type HostRunnerOptions } from './run-make/worker-runner.ts';
+export type { FileAccess, MakeInput, MakeResult, MakeRunner, RunCall } from './run-make/make-runner.ts';
+export type { MadeRows, MadeValues, MakeFailure, MakeOutcome } from './run-make/make-outcome.ts';
 export { sameJson } from './same-json.ts';
 export {
   dependenciesOf,

@@ -9,7 +9,7 @@ import { sql, type Queryable, type Row, type Sql } from '../store/index.ts';
 import { readExactRow } from './exact-json.ts';
 import { keyHash } from './read-plan.ts';
 import { tableId, type Relation, type Relations } from './relation.ts';
-import type { MakeFailure } from './run-make.ts';
+import type { MakeFailure } from './run-make/make-outcome.ts';
 import { JOB_IS_DUE, keySource, type Key } from './key-source.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import type { TableSpec } from './spec.ts';

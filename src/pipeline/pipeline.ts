@@ -89,6 +89,7 @@ interface LooseOptions extends AnyOptions {
   readonly derives?: TableSpec['derives'];
   readonly timeoutSeconds?: number;
   readonly retry?: Partial<RetryPolicy>;
+  readonly isolate?: boolean;
   readonly contents?: readonly Readonly<Record<string, unknown>>[];
 }
 
@@ -178,12 +179,32 @@ function makingSpec(name: string, tier: Tier, options: LooseOptions, built: Buil
       'Name at least one parent.',
     );
   }
+  assertIsolable(name, form, options);
   return {
     form,
     strict: options.strict ?? 'enforce',
     ...(options.derives === undefined ? {} : { derives: options.derives }),
     ...(options.query === undefined ? {} : { query: compileSql(options.query).text }),
   };
+}
+
+/** A make that reads the database by itself needs its address, and a query is the database's own work. */
+function assertIsolable(name: string, form: string, { isolate }: LooseOptions): void {
+  if (isolate !== undefined && typeof isolate !== 'boolean') {
+    throw definitionError(
+      name,
+      '`isolate` is neither true nor false',
+      'Write isolate: true, or leave it out.',
+    );
+  }
+  if (isolate !== true || form === 'make') return;
+  throw definitionError(
+    name,
+    `\`isolate\` goes with make, and it has ${form}`,
+    form === 'makeWith'
+      ? 'Declare what it reads and give a make, or leave `isolate` out.'
+      : 'Leave `isolate` out: a query runs in the database and reads what it declares.',
+  );
 }
 
 function defineParts(
@@ -228,6 +249,7 @@ function tableOf(
     query: options.query,
     timeoutSeconds: options.timeoutSeconds ?? 600,
     retry: retryPolicyOf(spec.name, options.retry),
+    isolate: options.isolate === true,
     file,
     parents: [
       ...(owner === undefined ? [] : [owner]),

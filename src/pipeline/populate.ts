@@ -76,7 +76,7 @@ async function populateTables(
       options.definitions.set,
       tables.map(({ spec }) => spec),
     ),
-    lanes: store.capabilities.concurrentSessions ? LANES : 1,
+    lanes: lanesOf(store, options),
     max: options.max ?? Infinity,
     signal: options.signal,
     patienceMs: (options.patienceSeconds ?? 60) * 1000,
@@ -87,8 +87,17 @@ async function populateTables(
   return { tables: populated, findings: all.flatMap(({ tally }) => tally.findings(run.name)) };
 }
 
-/** Batches under way at once where the store has several sessions: one is read and computed while another is written. */
-const LANES = 2;
+/**
+ * Batches under way at once where the store has several sessions: one is read and computed while another is written. A
+ * make that reads by itself has one session, and runs in this thread: with more workers, more of them wait for the database.
+ */
+function lanesOf({ capabilities }: Store, { runner }: PopulateOptions): number {
+  if (!capabilities.concurrentSessions) return 1;
+  return Math.min(MOST_LANES, Math.max(2, runner?.slots ?? 1));
+}
+
+/** Sessions that a store has beside one for reservations. */
+const MOST_LANES = 3;
 const LEASE_SECONDS = 30;
 
 function openReservations(store: Store, options: PopulateOptions, run: Run): Promise<Reservations> {

@@ -214,6 +214,8 @@ export type Making<K, Reads, Row, Pts> =
   | {
       /** A pure function from the declared reads to the row of one key. */
       readonly make: (inputs: Inputs<Reads>, context: MakeContext<K>) => Made<K, Row, Pts>;
+      /** Runs it in a process without database address, network, file system and environment. Default false. */
+      readonly isolate?: boolean;
       readonly makeWith?: never;
       readonly query?: never;
     }
@@ -222,12 +224,14 @@ export type Making<K, Reads, Row, Pts> =
       readonly makeWith: (db: Kysely<Database<Reads>>, context: MakeContext<K>) => Made<K, Row, Pts>;
       readonly make?: never;
       readonly query?: never;
+      readonly isolate?: never;
     }
   | {
       /** One SELECT keyed like the table, over the declared reads by their names. */
       readonly query: Sql;
       readonly make?: never;
       readonly makeWith?: never;
+      readonly isolate?: never;
     };
 
 /** The tables that `makeWith` sees: each declared read under its own name. */
@@ -279,6 +283,8 @@ export interface TableDefinition {
   readonly query: Sql | undefined;
   readonly timeoutSeconds: number;
   readonly retry: RetryPolicy;
+  /** Whether its make runs in a process of its own that reaches nothing but its inputs. */
+  readonly isolate: boolean;
   /** The file that holds the definition, as a file URL or path; undefined where the engine does not tell. */
   readonly file: string | undefined;
   /** The tables that its foreign keys name. */

@@ -97,7 +97,7 @@ withPostgres('keys in the hands of a worker that is gone', 18, (given) => {
     await world.insert(Source, ids(50));
     const gone = await takeAndStall(0, []);
     const relation = await world.relation(Out);
-    const taken = await gone.reservations.take(relation, async () => ids(20));
+    const taken = await gone.reservations.take({ relation, silentSeconds: 0 }, async () => ids(20));
     expect(taken?.keys).toHaveLength(20);
     const running = world.populate({ isShared: true, tables: [Out.spec.name] });
     await expect.poll(() => calls.size, { timeout: 20_000 }).toBe(30);

@@ -2,7 +2,9 @@ import type { Command } from 'commander';
 import { refusal, type Finding } from '../../base/index.ts';
 import {
   COUNTED_KEYS,
+  openMakeRunner,
   populate,
+  type MakeRunner,
   type PopulatedTable,
   type PopulateOptions,
   type PopulateProgress,
@@ -26,6 +28,7 @@ interface PopulateFlags {
   readonly where?: string;
   readonly batch?: number;
   readonly lease?: number;
+  readonly workers?: number;
   /** False with `--no-share`. */
   readonly share: boolean;
   /** False with `--no-wait`. */
@@ -66,8 +69,10 @@ async function run(context: Context, names: readonly string[], flags: PopulateFl
   const where = await conditionOf(world, tables, flags.where);
   if (where !== undefined && isFinding(where)) return refusedResult([where]);
   const bar = progressBar(context);
+  await using runner = makeRunnerOf(world, flags.workers);
   const result = await populate(world.store, {
     ...(await optionsOf(world, context)),
+    runner,
     ...(tables.length === 0 ? {} : { tables }),
     ...(where === undefined ? {} : { where }),
     ...(flags.max === undefined ? {} : { max: flags.max }),
@@ -89,6 +94,19 @@ async function conditionOf(
   const computed = definitions.set.tables.filter(({ form }) => form !== undefined);
   const targets = names.length === 0 ? computed : computed.filter(({ name }) => names.includes(name));
   return readKeyCondition(store, targets, text);
+}
+
+/** On a server makes have threads of their own, so that one that computes for long does not look dead to other workers. */
+function makeRunnerOf(
+  { project, definitions, store }: ProjectWorld,
+  workers: number | undefined,
+): MakeRunner {
+  return openMakeRunner({
+    definitionsModule: project.filePath,
+    definitionDigest: definitions.digest,
+    files: { folder: filesFolderOf(project) },
+    workers: workers ?? (store.capabilities.sharedByProcesses ? 1 : 0),
+  });
 }
 
 async function optionsOf(world: ProjectWorld, context: Context): Promise<PopulateOptions> {

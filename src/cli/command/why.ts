@@ -81,6 +81,7 @@ function computationLines(
 /** How far the make was held to what it declares. */
 const HELD: Readonly<Record<ComputationOrigin['enforcement'], string>> = {
   pure: 'the declared ones: a pure make',
+  isolated: 'the declared ones: a pure make in a process that reaches nothing else',
   role: 'the declared ones, held to by the database',
   statement: 'the declared ones, held to by checked statements',
   none: 'observed: what is not declared was let through and recorded',

@@ -15,7 +15,7 @@ import type { CodeIdentity } from '../code-digest.ts';
 import { urgentKeys } from '../job.ts';
 import { endOfPage, missingKeys, staleKeys, type Key } from '../key-source.ts';
 import type { Relation, Relations } from '../relation.ts';
-import type { Reservation, Reservations, Taken } from '../share/reservation.ts';
+import type { Reservation, Reservations, Taken, Taking } from '../share/reservation.ts';
 import { keysRecordset } from '../write-rows.ts';
 
 /** Keys taken, and what is to be done with them. */
@@ -32,6 +32,8 @@ export interface DueKeysOptions {
   readonly code: CodeIdentity;
   readonly condition: Sql | undefined;
   readonly reservations: Reservations;
+  /** Seconds for which one make may keep this worker from saying that it lives. */
+  readonly silentSeconds: number;
 }
 
 type Stage = 'stale' | 'find urgent' | 'urgent' | 'missing';
@@ -67,6 +69,11 @@ export class DueKeys {
     const met = [...this.#met];
     this.#met.clear();
     return met;
+  }
+
+  #taking(): Taking {
+    const { relation, silentSeconds } = this.#options;
+    return { relation, silentSeconds };
   }
 
   #passOver(taken: Taken | undefined): Sql | undefined {
@@ -105,7 +112,7 @@ export class DueKeys {
     }
     const slice = this.#slice(limit);
     const { relation, relations, code, reservations } = this.#options;
-    const reservation = await reservations.take(relation, async (queryable, taken) => {
+    const reservation = await reservations.take(this.#taking(), async (queryable, taken) => {
       if (!reservations.isShared) return slice;
       // Another worker may have been here since the page was read.
       const condition = this.#among(slice);
@@ -142,7 +149,7 @@ export class DueKeys {
     if (this.#found.length === 0) return this.#next('missing');
     const { relation, relations, condition, reservations } = this.#options;
     const among = this.#among(this.#slice(limit));
-    const reservation = await reservations.take(relation, (queryable, taken) =>
+    const reservation = await reservations.take(this.#taking(), (queryable, taken) =>
       missingKeys(queryable, relation, relations, {
         condition: condition === undefined ? among : sql`(${condition}) and ${among}`,
         except: this.#passOver(taken),
@@ -154,7 +161,7 @@ export class DueKeys {
 
   async #takeMissing(limit: number): Promise<DueBatch | undefined> {
     const { relation, relations, condition, reservations } = this.#options;
-    const reservation = await reservations.take(relation, (queryable: Queryable, taken) =>
+    const reservation = await reservations.take(this.#taking(), (queryable: Queryable, taken) =>
       missingKeys(queryable, relation, relations, {
         condition,
         after: this.#after,

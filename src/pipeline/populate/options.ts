@@ -4,6 +4,7 @@ import type { Sql } from '../../store/index.ts';
 import type { CodeIdentity } from '../code-digest.ts';
 import type { Definitions } from '../definition-set.ts';
 import type { Relations } from '../relation.ts';
+import type { MakeRunner } from '../run-make/make-runner.ts';
 
 /** Beyond this many keys a count costs more than it tells. */
 export const COUNTED_KEYS = 200_000;
@@ -43,6 +44,8 @@ export interface PopulateOptions {
   readonly signal?: AbortSignal;
   readonly progress?: (progress: PopulateProgress) => void;
   readonly log?: (message: string) => void;
+  /** Where makes run; whoever opened it closes it. Default: in this thread, which refuses tables with `isolate: true`. */
+  readonly runner?: MakeRunner;
   /** The world to compute in; default: what is live. An evolution builds beside it. */
   readonly relations?: Relations;
   /** What the run is recorded as. */

@@ -69,8 +69,8 @@ export class TableWork implements AsyncDisposable {
     this.name = table.spec.name;
     this.tally = new Tally(this.name);
     this.relation = relationOf(world.relations, this.name);
-    this.#bounds = { least: 1, most: world.options.batchSize ?? 5000 };
-    this.#size = Math.min(FIRST_BATCH, this.#bounds.most);
+    this.#bounds = { least: world.options.runner?.slots ?? 1, most: world.options.batchSize ?? 5000 };
+    this.#size = Math.min(Math.max(FIRST_BATCH, this.#bounds.least), this.#bounds.most);
   }
 
   /** Whether keys below may be computed: the rows here that are there are those of the present. */
@@ -126,11 +126,19 @@ export class TableWork implements AsyncDisposable {
         code: this.#code(),
         condition: options.where,
         reservations,
+        silentSeconds: this.#silentSeconds(),
       },
       this.#recorded > 0,
     );
     void this.#count();
     return due;
+  }
+
+  /** A make in the thread that keeps the lease can keep it from doing so for as long as it may take. */
+  #silentSeconds(): number {
+    const { make, timeoutSeconds } = this.table.definition;
+    const isElsewhere = make !== undefined && this.#world.options.runner?.isInCaller === false;
+    return isElsewhere ? 0 : timeoutSeconds;
   }
 
   async #endOfPass(keys: DueKeys, isAboveFinished: boolean): Promise<NextStep> {
@@ -240,7 +248,7 @@ export class TableWork implements AsyncDisposable {
 
   async #openContext(): Promise<BatchContext> {
     const { store, options, relations, run } = this.#world;
-    const { projectFolder, signal, log } = options;
+    const { projectFolder, runner, signal, log } = options;
     return openBatchContext({
       store,
       table: this.table,
@@ -249,6 +257,7 @@ export class TableWork implements AsyncDisposable {
       run,
       code: this.#code(),
       projectFolder,
+      runner,
       signal: signal ?? new AbortController().signal,
       log: log ?? (() => undefined),
     });

@@ -47,12 +47,19 @@ export interface Taken {
 /** Finds keys to take, beside those that are taken. */
 export type FindKeys = (queryable: Queryable, taken: Taken | undefined) => Promise<readonly Key[]>;
 
+/** What keys are taken for. */
+export interface Taking {
+  readonly relation: Relation;
+  /** Seconds for which this worker may have no time to say that it lives, beside the lease. */
+  readonly silentSeconds: number;
+}
+
 /** The keys that this run and others have in hand. */
 export interface Reservations extends AsyncDisposable {
   /** Whether other workers may be at work: then a table is done only when nobody else has keys of it in hand. */
   readonly isShared: boolean;
   /** Takes what `find` gives; undefined when it gives nothing. */
-  readonly take: (relation: Relation, find: FindKeys) => Promise<Reservation | undefined>;
+  readonly take: (taking: Taking, find: FindKeys) => Promise<Reservation | undefined>;
   /** The jobs that other workers have under way on this table. */
   readonly others: (relation: Relation) => Promise<readonly string[]>;
   /** Whether one of these jobs ended without its worker: its keys are to be looked for again. */
@@ -62,7 +69,7 @@ export interface Reservations extends AsyncDisposable {
 /** For a worker that shares with nobody. */
 export const aloneReservations: (store: Store) => Reservations = (store) => ({
   isShared: false,
-  take: async (_relation, find) => {
+  take: async (_taking, find) => {
     const keys = await find(store, undefined);
     return keys.length === 0 ? undefined : { keys, fence: undefined, release: () => Promise.resolve() };
   },
@@ -103,7 +110,7 @@ export async function sharedReservations(store: Store, options: SharedOptions): 
   const heart = startHeart(boss, held, options.leaseSeconds);
   return {
     isShared: true,
-    take: (relation, find) => take({ store, boss, held, options }, relation, find),
+    take: (taking, find) => take({ store, boss, held, options }, taking, find),
     others: async (relation) => {
       await supervise(boss);
       return liveJobs(store, relation, options.runId);
@@ -176,7 +183,7 @@ interface Held {
   readonly retryCount: number;
 }
 
-interface Taking {
+interface Hands {
   readonly store: Store;
   readonly boss: PgBoss;
   readonly held: Map<string, Held>;
@@ -184,8 +191,8 @@ interface Taking {
 }
 
 async function take(
-  { store, boss, held, options }: Taking,
-  relation: Relation,
+  { store, boss, held, options }: Hands,
+  { relation, silentSeconds }: Taking,
   find: FindKeys,
 ): Promise<Reservation | undefined> {
   const { runId, leaseSeconds } = options;
@@ -206,7 +213,11 @@ async function take(
       keys: keys.map((key) => Object.values(orderedKey(relation.spec, key))),
     };
     const db = queueDatabase(transaction);
-    const settings = { priority: runId, heartbeatSeconds: leaseSeconds, expireInSeconds: MAX_SECONDS };
+    const settings = {
+      priority: runId,
+      heartbeatSeconds: leaseSeconds + silentSeconds,
+      expireInSeconds: MAX_SECONDS,
+    };
     await boss.insert(QUEUE, [{ data, ...settings }], { db });
     const [job] = await boss.fetch<JobData>(QUEUE, { minPriority: runId, maxPriority: runId, db });
     if (job === undefined) throw queueFault();

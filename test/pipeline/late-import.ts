@@ -1,0 +1,2 @@
+/** Loaded by a make when it runs. */
+export const late = true;
