@@ -23,7 +23,7 @@ import { countRoundTrips } from './round-trips.ts';
 const ROUNDS = 5;
 const KEYS = Number(process.env['VARVE_BENCH_PEER_KEYS'] ?? 2_000);
 /** DataJoint's slower ways get fewer keys, and varve the same. */
-const JOB_KEYS = Math.ceil(KEYS / 2);
+const JOB_KEYS = Math.ceil(KEYS / 4);
 const HANDLE_KEYS = Math.ceil(KEYS / 10);
 const CHAIN_ROWS = 1_000;
 const CHAIN_WHERE = 'id <= 500';
@@ -113,12 +113,19 @@ async function clearUp(server: Store): Promise<void> {
 
 type Side = 'varve' | 'datajoint';
 
-/** One way to populate: whose, how its make is written, and how many keys and workers. */
+/** One way to populate: whose it is and how its make is written. */
 interface Way {
   readonly side: Side;
   readonly way: string;
+  readonly title: string;
+}
+
+/** Ways that are compared, the first of them DataJoint's, over so many keys. */
+interface Comparison {
+  readonly name: string;
   readonly keys: number;
   readonly workers?: 2;
+  readonly ways: readonly [Way, ...Way[]];
 }
 
 const TABLE_BY_WAY: Readonly<Record<string, string>> = {
@@ -128,56 +135,66 @@ const TABLE_BY_WAY: Readonly<Record<string, string>> = {
   jobs: 'reading',
 };
 
+const COMPARISONS: readonly Comparison[] = [
+  { name: 'a make that reads nothing', keys: KEYS, ways: both('constant') },
+  { name: 'a make that reads a row', keys: KEYS, ways: both('reading') },
+  {
+    name: 'reads restricted to the key',
+    keys: HANDLE_KEYS,
+    ways: [
+      { side: 'datajoint', way: 'handle', title: 'DataJoint (upstream)' },
+      { side: 'varve', way: 'reading', title: 'varve (declared read)' },
+      { side: 'varve', way: 'handle', title: 'varve (makeWith)' },
+    ],
+  },
+  { name: 'jobs, one worker', keys: JOB_KEYS, ways: both('jobs') },
+  { name: 'jobs, two workers', keys: JOB_KEYS, workers: 2, ways: both('jobs') },
+];
+
+function both(way: string): Comparison['ways'] {
+  return [
+    { side: 'datajoint', way, title: 'DataJoint' },
+    { side: 'varve', way, title: 'varve' },
+  ];
+}
+
 async function measurePopulate(scene: Scene): Promise<readonly Figure[]> {
-  const both = (way: string, keys: number, workers?: 2): readonly [Way, Way] => {
-    const shared = { way, keys, ...(workers === undefined ? {} : { workers }) };
-    return [
-      { side: 'datajoint', ...shared },
-      { side: 'varve', ...shared },
-    ];
-  };
-  return [
-    ...(await compare(scene, 'a make that reads nothing', both('constant', KEYS))),
-    ...(await compare(scene, 'a make that reads a row', both('reading', KEYS))),
-    ...(await compare(scene, 'upstream handle / declared read', [
-      { side: 'datajoint', way: 'handle', keys: HANDLE_KEYS },
-      { side: 'varve', way: 'reading', keys: HANDLE_KEYS },
-    ])),
-    ...(await compare(scene, 'upstream handle / makeWith', both('handle', HANDLE_KEYS))),
-    ...(await compare(scene, 'jobs, one worker', both('jobs', JOB_KEYS))),
-    ...(await compare(scene, 'jobs, two workers', both('jobs', JOB_KEYS, 2))),
-  ];
-}
-
-async function compare(
-  scene: Scene,
-  name: string,
-  [theirs, ours]: readonly [Way, Way],
-): Promise<readonly Figure[]> {
-  scene.progress(`${name}, ${ours.keys} keys`);
-  await fillSources(scene.server, ours.keys);
-  const works = [theirs, ours].map((way) => () => populateFromEmpty(scene, way, scene.one));
-  for (const work of works) await work();
-  const [their = [], our = []] = await alternateAll(ROUNDS, works);
-  const perKey = (values: readonly number[]): readonly number[] =>
-    values.map((ms) => (ms * 1000) / ours.keys);
-  return [
-    spread(`${name}, DataJoint`, perKey(their), 'us/key'),
-    spread(`${name}, varve`, perKey(our), 'us/key'),
-    figure(`${name}, DataJoint / varve`, median(their) / median(our), 'times'),
-    ...(ours.workers === undefined ? await countTrips(scene, name, [theirs, ours]) : []),
-  ];
-}
-
-async function countTrips(scene: Scene, name: string, ways: readonly [Way, Way]): Promise<readonly Figure[]> {
   const figures: Figure[] = [];
-  for (const way of ways) {
+  for (const comparison of COMPARISONS) {
+    scene.progress(`${comparison.name}, ${comparison.keys} keys`);
+    await fillSources(scene.server, comparison.keys);
+    figures.push(...(await compare(scene, comparison)));
+    // How often two workers ask depends on which of them is first.
+    if (comparison.workers === undefined) figures.push(...(await countTrips(scene, comparison)));
+  }
+  return figures;
+}
+
+async function compare(scene: Scene, comparison: Comparison): Promise<readonly Figure[]> {
+  const { name, keys, ways } = comparison;
+  const works = ways.map((way) => () => populateFromEmpty(scene, comparison, way, scene.one));
+  for (const work of works) await work();
+  const times = await alternateAll(ROUNDS, works);
+  const [theirs = []] = times;
+  return ways.flatMap(({ title, side }, at) => {
+    const own = times[at] ?? [];
+    const perKey = own.map((ms) => (ms * 1000) / keys);
+    const time = spread(`${name}, ${title}`, perKey, 'us/key');
+    return side === 'datajoint'
+      ? [time]
+      : [time, figure(`${name}, ${ways[0].title} / ${title}`, median(theirs) / median(own), 'times')];
+  });
+}
+
+async function countTrips(scene: Scene, comparison: Comparison): Promise<readonly Figure[]> {
+  const figures: Figure[] = [];
+  for (const way of comparison.ways) {
     // Once to know the tables, once to be counted.
-    await populateFromEmpty(scene, way, scene.counted);
+    await populateFromEmpty(scene, comparison, way, scene.counted);
     const before = scene.trips();
-    await populateFromEmpty(scene, way, scene.counted);
-    const title = way.side === 'varve' ? 'varve' : 'DataJoint';
-    figures.push(figure(`${name}, ${title}, round trips`, (scene.trips() - before) / way.keys, 'a key'));
+    await populateFromEmpty(scene, comparison, way, scene.counted);
+    const trips = (scene.trips() - before) / comparison.keys;
+    figures.push(figure(`${comparison.name}, ${way.title}, round trips`, trips, 'a key'));
   }
   return figures;
 }
@@ -193,17 +210,22 @@ async function fillSources(server: Store, keys: number): Promise<void> {
 }
 
 /** How long it took, in ms, from empty tables and with what was written before on disk. */
-async function populateFromEmpty(scene: Scene, way: Way, sides: Sides): Promise<number> {
+async function populateFromEmpty(
+  scene: Scene,
+  { keys, workers }: Comparison,
+  way: Way,
+  sides: Sides,
+): Promise<number> {
   const { server, two } = scene;
   const table = tableOf(way);
   await server.execute(sql`truncate ${sql.id(...table)}`);
   await server.script('truncate varve.computation; checkpoint');
-  const peers = [sides, ...(way.workers === 2 ? [two] : [])].map((side) => side[way.side]);
+  const peers = [sides, ...(workers === 2 ? [two] : [])].map((side) => side[way.side]);
   const answers = await Promise.all(
     peers.map((peer) => peer.ask<{ readonly ms: number }>({ do: 'populate', way: way.way })),
   );
   const [row] = await server.query<{ count: bigint }>(sql`select count(*) as count from ${sql.id(...table)}`);
-  if (Number(row?.count) !== way.keys) throw failed(`Not every key of ${table.join('.')} has a row.`);
+  if (Number(row?.count) !== keys) throw failed(`Not every key of ${table.join('.')} has a row.`);
   return Math.max(...answers.map(({ ms }) => ms));
 }
 
