@@ -54,14 +54,14 @@ export async function alternate(
   return (await alternateAll(rounds, works)).map(median);
 }
 
-/** The same with every time of each work. */
-export async function alternateAll(
+/** The same with what each round of each work gave. */
+export async function alternateAll<T>(
   rounds: number,
-  works: readonly (() => Promise<number>)[],
-): Promise<readonly (readonly number[])[]> {
-  const times: number[][] = works.map(() => []);
+  works: readonly (() => Promise<T>)[],
+): Promise<readonly (readonly T[])[]> {
+  const results: T[][] = works.map(() => []);
   for (let round = 0; round < rounds; round += 1) {
-    for (const [at, work] of works.entries()) times[at]?.push(await work());
+    for (const [at, work] of works.entries()) results[at]?.push(await work());
   }
-  return times;
+  return results;
 }

@@ -11,6 +11,7 @@ export interface Task extends JsonObject {
 
 /** One side of a comparison. */
 export interface Peer extends AsyncDisposable {
+  readonly processId: number;
   /** Errors: throws `internal` when the process ends or fails; what it said is on stderr. */
   readonly ask: <Answer>(task: Task) => Promise<Answer>;
 }
@@ -35,6 +36,7 @@ export function startPeer(options: PeerOptions): Peer {
   child.stdin.on('error', () => undefined);
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
+    processId: child.pid ?? 0,
     ask: async <Answer>(task: Task) => {
       child.stdin.write(`${JSON.stringify(task)}\n`);
       const answer = await answers.next();

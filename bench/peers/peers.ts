@@ -16,7 +16,8 @@ import { VarveError } from '../../src/base/index.ts';
 import { sql, type Store } from '../../src/store/index.ts';
 import { alternateAll, figure, median, spread, type Figure } from '../figure.ts';
 import type { AreaResult, BenchStores } from '../stores.ts';
-import { startPeer, type Peer } from './peer.ts';
+import { startPeer, type Peer, type Task } from './peer.ts';
+import { processorMs } from './processor-time.ts';
 import { openPython } from './python.ts';
 import { countRoundTrips } from './round-trips.ts';
 
@@ -170,20 +171,59 @@ async function measurePopulate(scene: Scene): Promise<readonly Figure[]> {
   return figures;
 }
 
+/** What one run cost. */
+interface Cost {
+  readonly ms: number;
+  /** Of client and server together. */
+  readonly processorMs: number;
+}
+
 async function compare(scene: Scene, comparison: Comparison): Promise<readonly Figure[]> {
   const { name, keys, ways } = comparison;
   const works = ways.map((way) => () => populateFromEmpty(scene, comparison, way, scene.one));
   for (const work of works) await work();
-  const times = await alternateAll(ROUNDS, works);
-  const [theirs = []] = times;
-  return ways.flatMap(({ title, side }, at) => {
-    const own = times[at] ?? [];
-    const perKey = own.map((ms) => (ms * 1000) / keys);
-    const time = spread(`${name}, ${title}`, perKey, 'us/key');
-    return side === 'datajoint'
-      ? [time]
-      : [time, figure(`${name}, ${ways[0].title} / ${title}`, median(theirs) / median(own), 'times')];
-  });
+  const costs = await alternateAll(ROUNDS, works);
+  const scale = { times: 1000 / keys, unit: 'us/key' };
+  return ways.flatMap(({ title }, at) => [
+    ...costFigures(`${name}, ${title}`, costs[at] ?? [], scale),
+    ...(at === 0 ? [] : ratios(`${name}, ${ways[0].title} / ${title}`, costs[0] ?? [], costs[at] ?? [])),
+  ]);
+}
+
+function costFigures(
+  name: string,
+  costs: readonly Cost[],
+  { times, unit }: { readonly times: number; readonly unit: string },
+): readonly Figure[] {
+  const scaled = (each: (cost: Cost) => number): readonly number[] => costs.map((cost) => each(cost) * times);
+  return [
+    spread(
+      name,
+      scaled(({ ms }) => ms),
+      unit,
+    ),
+    spread(
+      `${name}, processor time`,
+      scaled(({ processorMs: used }) => used),
+      unit,
+    ),
+  ];
+}
+
+function ratios(name: string, theirs: readonly Cost[], ours: readonly Cost[]): readonly Figure[] {
+  const of = (each: (cost: Cost) => number): number => median(theirs.map(each)) / median(ours.map(each));
+  return [
+    figure(
+      name,
+      of(({ ms }) => ms),
+      'times',
+    ),
+    figure(
+      `${name}, processor time`,
+      of(({ processorMs: used }) => used),
+      'times',
+    ),
+  ];
 }
 
 async function countTrips(scene: Scene, comparison: Comparison): Promise<readonly Figure[]> {
@@ -209,24 +249,31 @@ async function fillSources(server: Store, keys: number): Promise<void> {
   await server.script('vacuum analyze peer_varve.source, peer_datajoint.source');
 }
 
-/** How long it took, in ms, from empty tables and with what was written before on disk. */
+/** What it cost from empty tables, with what was written before on disk. */
 async function populateFromEmpty(
   scene: Scene,
   { keys, workers }: Comparison,
   way: Way,
   sides: Sides,
-): Promise<number> {
+): Promise<Cost> {
   const { server, two } = scene;
   const table = tableOf(way);
   await server.execute(sql`truncate ${sql.id(...table)}`);
   await server.script('truncate varve.computation; checkpoint');
   const peers = [sides, ...(workers === 2 ? [two] : [])].map((side) => side[way.side]);
-  const answers = await Promise.all(
-    peers.map((peer) => peer.ask<{ readonly ms: number }>({ do: 'populate', way: way.way })),
-  );
+  const cost = await askAll(server, peers, { do: 'populate', way: way.way });
   const [row] = await server.query<{ count: bigint }>(sql`select count(*) as count from ${sql.id(...table)}`);
   if (Number(row?.count) !== keys) throw failed(`Not every key of ${table.join('.')} has a row.`);
-  return Math.max(...answers.map(({ ms }) => ms));
+  return cost;
+}
+
+/** The same task for each of these at once: it takes as long as the slowest of them says. */
+async function askAll(server: Store, peers: readonly Peer[], task: Task): Promise<Cost> {
+  const processIds = peers.map(({ processId }) => processId);
+  const before = await processorMs(server, processIds);
+  const answers = await Promise.all(peers.map((peer) => peer.ask<{ readonly ms: number }>(task)));
+  const after = await processorMs(server, processIds);
+  return { ms: Math.max(...answers.map(({ ms }) => ms)), processorMs: after - before };
 }
 
 /** DataJoint's name for a computed table begins with two underscores. */
@@ -249,35 +296,45 @@ async function measureChain(scene: Scene, chain: (typeof CHAINS)[number]): Promi
     chain === 'plain'
       ? 'cascade over 21 tables, foreign key beside the key'
       : 'cascade over 21 tables, foreign key is the key';
-  const sides = ['datajoint', 'varve'] as const;
-  const works = sides.map((side) => () => walk(scene.one[side], chain));
+  const works = SIDES.map(
+    ({ side }) =>
+      () =>
+        walk(scene.server, scene.one[side], chain),
+  );
   for (const work of works) await work();
-  const [their = [], our = []] = await alternateAll(ROUNDS, works);
+  const [theirs = [], ours = []] = await alternateAll(ROUNDS, works);
   const trips: Figure[] = [];
-  for (const side of sides) {
-    await walk(scene.counted[side], chain);
+  for (const { side, title } of SIDES) {
+    await walk(scene.server, scene.counted[side], chain);
     const before = scene.trips();
-    await walk(scene.counted[side], chain);
-    const title = side === 'varve' ? 'varve' : 'DataJoint';
+    await walk(scene.server, scene.counted[side], chain);
     trips.push(figure(`${name}, ${title}, round trips`, scene.trips() - before, 'a walk'));
   }
+  const scale = { times: 1, unit: 'ms' };
   return [
-    spread(`${name}, DataJoint`, their, 'ms'),
-    spread(`${name}, varve`, our, 'ms'),
-    figure(`${name}, DataJoint / varve`, median(their) / median(our), 'times'),
+    ...costFigures(`${name}, DataJoint`, theirs, scale),
+    ...costFigures(`${name}, varve`, ours, scale),
+    ...ratios(`${name}, DataJoint / varve`, theirs, ours),
     ...trips,
   ];
 }
 
+const SIDES = [
+  { side: 'datajoint', title: 'DataJoint' },
+  { side: 'varve', title: 'varve' },
+] as const;
+
 /** Both sides have to find the same rows. */
-async function walk(peer: Peer, chain: string): Promise<number> {
+async function walk(server: Store, peer: Peer, chain: string): Promise<Cost> {
+  const before = await processorMs(server, [peer.processId]);
   const answer = await peer.ask<{ readonly ms: number; readonly tables: number; readonly rows: number }>({
     do: 'cascade',
     chain,
     where: CHAIN_WHERE,
   });
+  const used = (await processorMs(server, [peer.processId])) - before;
   if (answer.tables !== 21 || answer.rows !== 21 * 500) throw failed(JSON.stringify(answer));
-  return answer.ms;
+  return { ms: answer.ms, processorMs: used };
 }
 
 function failed(hint: string): VarveError {
