@@ -34,20 +34,27 @@ const CHAINS = ['plain', 'inherited'] as const;
 export async function benchPeers({ server, serverUrl, progress }: BenchStores): Promise<AreaResult> {
   const found = await openPython(progress);
   if (found.status === 'missing') return { status: 'not_run', reason: found.reason };
-  const { python } = found;
-  try {
-    await using one = startSides(python, serverUrl);
-    await using two = startSides(python, serverUrl);
-    await using relay = await countRoundTrips(serverUrl);
-    await using counted = startSides(python, relay.url);
-    await declare(server, [one, two, counted]);
-    const scene: Scene = { server, one, two, counted, trips: relay.count, progress };
-    const figures = [...(await measurePopulate(scene)), ...(await measureChains(scene))];
-    const versions = await one.datajoint.ask<Readonly<Record<string, string>>>({ do: 'versions' });
-    return { status: 'measured', figures, versions };
-  } finally {
-    await clearUp(server);
-  }
+  const result = await measure(found.python, server, serverUrl, progress);
+  await clearUp(server);
+  return result;
+}
+
+/** The processes end before what they hold open is dropped. */
+async function measure(
+  python: string,
+  server: Store,
+  serverUrl: string,
+  progress: BenchStores['progress'],
+): Promise<AreaResult> {
+  await using one = startSides(python, serverUrl);
+  await using two = startSides(python, serverUrl);
+  await using relay = await countRoundTrips(serverUrl);
+  await using counted = startSides(python, relay.url);
+  await declare(server, [one, two, counted]);
+  const scene: Scene = { server, one, two, counted, trips: relay.count, progress };
+  const figures = [...(await measurePopulate(scene)), ...(await measureChains(scene))];
+  const versions = await one.datajoint.ask<Readonly<Record<string, string>>>({ do: 'versions' });
+  return { status: 'measured', figures, versions };
 }
 
 interface Sides extends AsyncDisposable {
