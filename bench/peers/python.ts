@@ -53,7 +53,8 @@ async function run(command: string, args: readonly string[]): Promise<number | n
   const child = spawn(command, args, {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, DJ_IGNORE_CONFIG_FILE: 'true', PIP_DISABLE_PIP_VERSION_CHECK: '1' },
-    timeout: MINUTES * 60_000,
+    // Not `timeout`, whose timer outlives a command that could not be started.
+    signal: AbortSignal.timeout(MINUTES * 60_000),
   });
   try {
     await once(child, 'close');
