@@ -5,6 +5,8 @@ export interface Figure {
   readonly unit: string;
   readonly target: number | null;
   readonly met: boolean | null;
+  /** The least and the most of the measurements whose median this is. */
+  readonly range?: readonly [number, number];
 }
 
 /** A figure that stands for itself. */
@@ -20,6 +22,14 @@ export function atMost(name: string, value: number, unit: string, target: number
 /** A figure that must reach its target. */
 export function atLeast(name: string, value: number, unit: string, target: number): Figure {
   return { name, value: rounded(value), unit, target, met: value >= target };
+}
+
+/** The median of these measurements, with the least and the most of them. */
+export function spread(name: string, values: readonly number[], unit: string): Figure {
+  return {
+    ...figure(name, median(values), unit),
+    range: [rounded(Math.min(...values)), rounded(Math.max(...values))],
+  };
 }
 
 function rounded(value: number): number {
@@ -46,9 +56,17 @@ export async function alternate(
   rounds: number,
   works: readonly (() => Promise<number>)[],
 ): Promise<readonly number[]> {
-  const times: number[][] = works.map(() => []);
+  return (await alternateAll(rounds, works)).map(median);
+}
+
+/** The same with what each round of each work gave. */
+export async function alternateAll<T>(
+  rounds: number,
+  works: readonly (() => Promise<T>)[],
+): Promise<readonly (readonly T[])[]> {
+  const results: T[][] = works.map(() => []);
   for (let round = 0; round < rounds; round += 1) {
-    for (const [at, work] of works.entries()) times[at]?.push(await work());
+    for (const [at, work] of works.entries()) results[at]?.push(await work());
   }
-  return times.map(median);
+  return results;
 }

@@ -10,23 +10,31 @@ import { startPostgres } from '../test/harness/postgres-server.ts';
 import type { Figure } from './figure.ts';
 import { describeMachine, describeVersions, type Machine, type Versions } from './machine.ts';
 import { benchCli } from './cli.ts';
+import { benchPeers } from './peers/peers.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchProvenance } from './provenance.ts';
-import type { BenchStores } from './stores.ts';
+import type { AreaResult, BenchStores } from './stores.ts';
 import { benchStrict } from './strict.ts';
 import { benchWorker } from './worker.ts';
 
-const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<readonly Figure[]>>> = {
-  pipeline: async (stores) => [...(await benchPipeline(stores)), ...(await benchStrict())],
-  provenance: benchProvenance,
-  worker: benchWorker,
-  cli: benchCli,
+const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult>>> = {
+  pipeline: async (stores) => measured([...(await benchPipeline(stores)), ...(await benchStrict())]),
+  provenance: async (stores) => measured(await benchProvenance(stores)),
+  worker: async (stores) => measured(await benchWorker(stores)),
+  cli: async (stores) => measured(await benchCli(stores)),
+  peers: benchPeers,
 };
+
+function measured(figures: readonly Figure[]): AreaResult {
+  return { status: 'measured', figures };
+}
 
 interface Report {
   readonly machine: Machine;
-  readonly versions: Versions;
+  readonly versions: Versions & Readonly<Record<string, string>>;
   readonly results: readonly Figure[];
+  /** Areas that could not be measured here, and why. */
+  readonly notRun: Readonly<Record<string, string>>;
 }
 
 await main();
@@ -45,6 +53,9 @@ async function main(): Promise<void> {
   }
   const report = await measure(areas);
   process.stdout.write(values.json === true ? `${JSON.stringify(report, null, 2)}\n` : textOf(report));
+  for (const [area, reason] of Object.entries(report.notRun)) {
+    process.stderr.write(`Not run: ${area}, since ${reason}.\n`);
+  }
   const missed = report.results.filter(({ met }) => met === false);
   process.stderr.write(
     missed.length === 0
@@ -58,18 +69,24 @@ async function measure(areas: readonly string[]): Promise<Report> {
   await using server = await postgresStore({ url: postgres.url });
   await using embedded = await embeddedStore({ folder: undefined });
   const results: Figure[] = [];
+  const notRun: Record<string, string> = {};
+  let versions: Report['versions'] = { ...(await describeVersions(server)) };
   for (const area of areas) {
     const progress = (message: string): void => void process.stderr.write(`${area}: ${message}\n`);
-    results.push(...((await AREAS[area]?.({ server, embedded, progress })) ?? []));
+    const result = await AREAS[area]?.({ server, serverUrl: postgres.url, embedded, progress });
+    if (result?.status === 'measured') {
+      results.push(...result.figures);
+      versions = { ...versions, ...result.versions };
+    } else if (result !== undefined) notRun[area] = result.reason;
   }
-  return { machine: describeMachine(), versions: await describeVersions(server), results };
+  return { machine: describeMachine(), versions, results, notRun };
 }
 
 function textOf({ machine, versions, results }: Report): string {
-  const rows = results.map(({ name, value, unit, target, met }) => [
+  const rows = results.map(({ name, value, unit, target, met, range }) => [
     name,
     String(value),
-    unit,
+    range === undefined ? unit : `${unit} (${range.join(' to ')})`,
     target === null ? '' : String(target),
     met === null ? '' : met ? 'yes' : 'no',
   ]);

@@ -183,7 +183,7 @@ function cutProvenance(statement: Sql): Sql {
     .flatMap((piece, at) =>
       at % 2 === 0 ? [{ kind: 'text' as const, text: piece }] : (statement.parts[Number(piece)] ?? []),
     );
-  return { kind: 'sql', parts };
+  return { ...statement, parts };
 }
 
 async function provenanceBytes(store: Store): Promise<number> {

@@ -353,9 +353,11 @@ async function assertStands(transaction: Transaction, { relation, oid }: BatchCo
   await transaction.execute(sql`lock table ${tableId(relation.placement)} in row exclusive mode`);
   // Names are looked up in the present, whatever the snapshot; tables are not.
   const name = `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
-  const [row] = await transaction.query<{ stands: boolean }>(sql`
+  const [row] = await transaction.query<{ stands: boolean }>(
+    sql.kept(sql`
     select coalesce(to_regclass(${name})::oid = ${oid}::oid, false) and exists (
-      select from varve.relation where id = ${relation.id} and state <> 'retired') as stands`);
+      select from varve.relation where id = ${relation.id} and state <> 'retired') as stands`),
+  );
   if (row?.stands !== true) throw retired(relation);
 }
 

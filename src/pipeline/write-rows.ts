@@ -68,7 +68,10 @@ export async function insertComputed(
 ): Promise<ReadonlySet<number>> {
   const batch = batchRecordset(target.relation.spec, computed);
   const made = isSingle(target.relation.spec) ? undefined : madeRecordset(target.relation.spec, computed);
-  const rows = await store.query<{ ordinal: number }>(insertStatement(target, batch, made, computed));
+  const statement = insertStatement(target, batch, made, computed);
+  // For one key, planning takes longer than writing; thousands are worth a plan for tables as they are now.
+  const single = computed.length === 1 ? sql.kept(statement) : statement;
+  const rows = await store.query<{ ordinal: number }>(single);
   return new Set(rows.map(({ ordinal }) => ordinal));
 }
 

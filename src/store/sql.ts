@@ -8,12 +8,15 @@
  * | `${sql.join([a, b], sql`, `)}` | the pieces with the separator between |
  * | `${anotherStatement}` | its text and parameters in place |
  * | `${sql.raw(text)}` | the text itself: only for text that varve wrote |
+ * | `sql.kept(statement)` | the same statement, whose plan a session may keep |
  *
  * Why not the query builder that makes use (Kysely): it costs 110 ms to import, and most commands never need one.
  */
 export interface Sql {
   readonly kind: 'sql';
   readonly parts: readonly SqlPart[];
+  /** See `sql.kept`; lost where the statement becomes a piece of another. */
+  readonly isKept?: true;
 }
 
 type SqlPart =
@@ -68,6 +71,16 @@ function join(pieces: readonly Sql[], separator: Sql = raw(', ')): Sql {
   };
 }
 
+/**
+ * A statement that is sent again and again with the same text: a session may keep its plan.
+ *
+ * Only for one that returns columns of the same names and types whatever becomes of the tables it names: otherwise it
+ * fails with `0A000` after a change of their shape. Other changes of the tables are seen.
+ */
+function kept(statement: Sql): Sql {
+  return { ...statement, isKept: true };
+}
+
 /** An identifier in double quotes, inner quotes doubled. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -94,4 +107,5 @@ export const sql: typeof build & {
   readonly raw: typeof raw;
   readonly id: typeof id;
   readonly join: typeof join;
-} = Object.assign(build, { raw, id, join });
+  readonly kept: typeof kept;
+} = Object.assign(build, { raw, id, join, kept });

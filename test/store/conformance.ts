@@ -13,6 +13,7 @@ export function storeConformance(
   fresh: () => Promise<Store>,
 ): void {
   describe('statements', () => statements(given));
+  describe('kept plans', () => keptPlans(given));
   describe('values out', () => valuesOut(given));
   describe('values in and out', () => valuesRoundTrip(given));
   describe('transactions', () => transactions(given));
@@ -130,6 +131,67 @@ function statements(given: StoreUnderTest): void {
 
 function sqlText(statement: Sql): string {
   return statement.parts.map((part) => (part.kind === 'text' ? part.text : '?')).join('');
+}
+
+function keptPlans(given: StoreUnderTest): void {
+  const plans = sql`select name from pg_prepared_statements where name like 'varve_plan_%'`;
+
+  it('are kept by the session for statements that are marked, and renewed after many uses', async () => {
+    const table = await mouseTable(given);
+    const marked = (id: number): Sql =>
+      sql.kept(sql`insert into ${table} values (${id}, ${`m${id}`}) returning id`);
+    await given.store.transaction({}, async (transaction) => {
+      const before = await transaction.query(plans);
+      const ids: unknown[] = [];
+      for (let id = 1; id <= 300; id += 1) {
+        const [row] = await transaction.query(marked(id));
+        ids.push(row?.['id']);
+        await transaction.query(sql`select count(*) from ${table} where id = ${id}`);
+      }
+      expect(ids).toEqual(Array.from({ length: 300 }, (_, index) => index + 1));
+      expect(await transaction.query(plans)).toHaveLength(before.length + 1);
+    });
+    expect(await countOf(given.store, table)).toBe(300n);
+  });
+
+  it('see a table that took the place of another under its name', async () => {
+    const schema = await given.freshSchema();
+    const [table, other] = [sql.id(schema, 'mouse'), sql.id(schema, 'other')];
+    const marked = sql.kept(sql`select count(*) as rows from ${table}`);
+    await given.store.script(
+      `create table ${schema}.mouse (id integer); create table ${schema}.other (x text, y text)`,
+    );
+    await given.store.execute(sql`insert into ${other} values ('a', 'b')`);
+    await given.store.transaction({}, async (transaction) => {
+      for (let round = 0; round < 10; round += 1) {
+        expect(await transaction.query(marked)).toEqual([{ rows: 0n }]);
+      }
+      await transaction.execute(sql`alter table ${table} rename to gone`);
+      await transaction.execute(sql`alter table ${other} rename to mouse`);
+      expect(await transaction.query(marked)).toEqual([{ rows: 1n }]);
+      await transaction.execute(sql`alter table ${table} drop column x`);
+      expect(await transaction.query(marked)).toEqual([{ rows: 1n }]);
+    });
+  });
+
+  it('stay right when a statement fails, at its first use or later', async () => {
+    const table = await mouseTable(given);
+    const marked = (id: number): Sql => sql.kept(sql`insert into ${table} values (${id}, 'x') returning id`);
+    const absent = sql.kept(sql`select count(*) as rows from ${sql.id(await given.freshSchema(), 'absent')}`);
+    await given.store.execute(sql`insert into ${table} values (0, 'x')`);
+    for (let round = 1; round <= 20; round += 1) {
+      expect(isStoreError(await failure(given.store.query(marked(0))), '23505')).toBe(true);
+      expect(isStoreError(await failure(given.store.query(absent)), '42P01')).toBe(true);
+      await failure(
+        given.store.transaction({}, async (transaction) => {
+          await transaction.query(marked(round));
+          await transaction.query(marked(0));
+        }),
+      );
+      expect(await given.store.query(marked(round))).toEqual([{ id: round }]);
+    }
+    expect(await countOf(given.store, table)).toBe(21n);
+  });
 }
 
 function valuesOut(given: StoreUnderTest): void {

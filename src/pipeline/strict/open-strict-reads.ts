@@ -177,7 +177,7 @@ async function enter(
     update varve.make_key set key = ${json}::jsonb where backend = pg_backend_pid()
     returning current_setting('role') as role, current_setting('search_path') as path,
       set_config('search_path', ${searchPath}, true)${roles}`;
-  const [before] = await transaction.query<Row & Before>(update);
+  const [before] = await transaction.query<Row & Before>(sql.kept(update));
   if (before !== undefined) return { role: before.role, path: before.path };
   await transaction.execute(sql`insert into varve.make_key values (pg_backend_pid(), '{}')`);
   const [entered] = await transaction.query<Row & Before>(update);
@@ -187,7 +187,7 @@ async function enter(
 
 async function leave(transaction: Transaction, { role, path }: Before): Promise<void> {
   await transaction.query(
-    sql`select set_config('role', ${role}, true), set_config('search_path', ${path}, true)`,
+    sql.kept(sql`select set_config('role', ${role}, true), set_config('search_path', ${path}, true)`),
   );
 }
 

@@ -13,6 +13,7 @@ import type { Store, StoreLock, TransactionOptions } from '../store.ts';
 import { openDatabase, type OpenDatabase } from './embedded-open.ts';
 import { toStoreError } from './error.ts';
 import { createGate } from './gate.ts';
+import { createKeptPlans, type KeptPlan } from './kept-plan.ts';
 import { standalone, type RawResult, type Session } from './session.ts';
 import { runTransaction } from './transaction.ts';
 
@@ -146,16 +147,28 @@ function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Ser
     return result;
   };
 
+  const plans = createKeptPlans();
+  const send = (text: string, values: readonly (string | null)[], plan?: KeptPlan): Promise<RawResult> => {
+    const name = plan?.name ?? '';
+    const steps = [
+      ...(plan?.isParsed === true ? [] : [serialize.parse({ name, text })]),
+      serialize.bind({ statement: name, values: [...values] }),
+      serialize.describe({ type: 'P' }),
+      serialize.execute(),
+    ];
+    return runStatement(Buffer.concat(steps));
+  };
+  const drop = async (name: string): Promise<void> => {
+    await exchange(serialize.query(`deallocate ${name}`));
+  };
+
   return {
-    run: (text, values) => {
-      const steps = [
-        serialize.parse({ text }),
-        serialize.bind({ values: [...values] }),
-        serialize.describe({ type: 'P' }),
-        serialize.execute(),
-      ];
-      return guard(() => runStatement(Buffer.concat(steps)));
-    },
+    run: (text, values, options) =>
+      guard(() =>
+        options?.isKept === true
+          ? plans.run(text, { send: (plan) => send(text, values, plan), drop })
+          : send(text, values),
+      ),
     script: (text) =>
       guard(async () => {
         // A rollback needs no room, and may be what makes some.

@@ -13,10 +13,20 @@ export interface RawResult {
   readonly command: string;
 }
 
+/** How a statement is run. */
+export interface RunOptions {
+  /** The session may keep its plan; see `sql.kept`. */
+  readonly isKept: boolean;
+}
+
 /** One session of a database: what the two drivers have to bring. Its errors are `StoreError`s. */
 export interface Session {
   /** One statement by the extended protocol, values as text. */
-  readonly run: (text: string, values: readonly (string | null)[]) => Promise<RawResult>;
+  readonly run: (
+    text: string,
+    values: readonly (string | null)[],
+    options?: RunOptions,
+  ) => Promise<RawResult>;
   /** Statements without parameters by the simple protocol. */
   readonly script: (text: string) => Promise<readonly RawResult[]>;
   /** False once it is lost: whatever it is asked then fails, and its transaction is over. */
@@ -76,5 +86,5 @@ function decodeAll(results: readonly RawResult[]): readonly Row[] {
 // Async, so that a value that cannot be encoded rejects instead of throwing past the caller's `catch`.
 async function send(session: Session, statement: Sql): Promise<RawResult> {
   const { text, values } = compileSql(statement);
-  return await session.run(text, values.map(encodeValue));
+  return await session.run(text, values.map(encodeValue), { isKept: statement.isKept === true });
 }
