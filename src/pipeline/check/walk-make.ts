@@ -6,7 +6,7 @@
  */
 import type typescript from 'typescript';
 import { isFactory } from './find-source.ts';
-import type { Origin, Usage } from './outside.ts';
+import { outsideCode, type Origin, type Usage } from './outside.ts';
 import type { SourceProgram } from './source-program.ts';
 
 /** Where in the code, and by which functions it was reached. */
@@ -40,7 +40,7 @@ function visit(walk: Walk, node: typescript.Node, via: readonly string[]): void 
     const symbol = walk.program.checker.getShorthandAssignmentValueSymbol(node);
     return useName(walk, node.name, symbol, via);
   }
-  if (ts.isPropertyAccessExpression(node)) return visitAccess(walk, node, via);
+  if (isMemberAccess(ts, node)) return visitAccess(walk, node, via);
   if (ts.isIdentifier(node)) {
     if (isValueName(ts, node)) useName(walk, node, walk.program.checker.getSymbolAtLocation(node), via);
     return;
@@ -66,15 +66,32 @@ function isValueName(ts: SourceProgram['ts'], node: typescript.Identifier): bool
   return declared !== node || ts.isPropertyAccessExpression(parent);
 }
 
-function visitAccess(walk: Walk, node: typescript.PropertyAccessExpression, via: readonly string[]): void {
-  const { checker } = walk.program;
+/** `Date.now`, and `Date['now']`, which means the same. */
+type MemberAccess =
+  | typescript.PropertyAccessExpression
+  | (typescript.ElementAccessExpression & { readonly argumentExpression: typescript.StringLiteralLike });
+
+function isMemberAccess(ts: SourceProgram['ts'], node: typescript.Node): node is MemberAccess {
+  if (ts.isPropertyAccessExpression(node)) return true;
+  return ts.isElementAccessExpression(node) && ts.isStringLiteralLike(node.argumentExpression);
+}
+
+function memberNode(
+  ts: SourceProgram['ts'],
+  node: MemberAccess,
+): typescript.Node & { readonly text: string } {
+  return ts.isPropertyAccessExpression(node) ? node.name : node.argumentExpression;
+}
+
+function visitAccess(walk: Walk, node: MemberAccess, via: readonly string[]): void {
+  const { ts, checker } = walk.program;
   const origin = originOf(walk.program, node);
   if (origin !== undefined) {
-    walk.visitor.outside(origin, usageOf(walk.program.ts, node), { node, via });
+    if (!isToldAtOrigin(walk.program, node)) walk.visitor.outside(origin, usageOf(ts, node), { node, via });
     followOrigin(walk, node, via);
     return;
   }
-  const member = resolved(walk.program, checker.getSymbolAtLocation(node.name));
+  const member = resolved(walk.program, checker.getSymbolAtLocation(memberNode(ts, node)));
   const declarations = (member?.declarations ?? []).filter((declaration) => isOwn(declaration));
   declarations.forEach((declaration) => follow(walk, declaration, via));
   if (declarations.length > 0 && isBundleOfMembers(walk.program, node.expression)) return;
@@ -91,10 +108,28 @@ function isBundleOfMembers(program: SourceProgram, node: typescript.Expression):
   return initializer !== undefined && ts.isObjectLiteralExpression(initializer);
 }
 
+/** `now` of `const now = Date.now`: where the constant is declared it is told already, and there it can be allowed. */
+function isToldAtOrigin(program: SourceProgram, node: typescript.Expression): boolean {
+  const { ts, checker } = program;
+  let root: typescript.Expression = node;
+  while (isMemberAccess(ts, root)) root = root.expression;
+  if (!ts.isIdentifier(root)) return false;
+  const declaration = resolved(program, checker.getSymbolAtLocation(root))?.valueDeclaration;
+  if (declaration === undefined || !ts.isVariableDeclaration(declaration) || !isOwn(declaration))
+    return false;
+  const origin = initializerOrigin(program, declaration, 0);
+  return origin !== undefined && outsideCode(origin, 'value') !== undefined;
+}
+
 /** A constant that stands for something outside still has code of its own: `const db = new Pool()`. */
 function followOrigin(walk: Walk, node: typescript.Expression, via: readonly string[]): void {
   const { ts, checker } = walk.program;
-  if (ts.isPropertyAccessExpression(node)) return followOrigin(walk, node.expression, via);
+  if (isMemberAccess(ts, node)) return followOrigin(walk, node.expression, via);
+  if (ts.isAwaitExpression(node) || ts.isParenthesizedExpression(node)) {
+    return followOrigin(walk, node.expression, via);
+  }
+  // What is loaded has been told with the member that is used of it.
+  if (moduleLoad(walk.program, node) !== undefined) return;
   if (!ts.isIdentifier(node)) return visit(walk, node, via);
   const symbol = resolved(walk.program, checker.getSymbolAtLocation(node));
   symbol?.declarations
@@ -109,7 +144,9 @@ function useName(
   via: readonly string[],
 ): void {
   const origin = originOfSymbol(walk.program, node, symbol, 0);
-  if (origin !== undefined) walk.visitor.outside(origin, usageOf(walk.program.ts, node), { node, via });
+  if (origin !== undefined && !isToldAtOrigin(walk.program, node)) {
+    walk.visitor.outside(origin, usageOf(walk.program.ts, node), { node, via });
+  }
   resolved(walk.program, symbol)
     ?.declarations?.filter((declaration) => isOwn(declaration))
     .forEach((declaration) => follow(walk, declaration, via));
@@ -202,30 +239,43 @@ function originOf(program: SourceProgram, node: typescript.Expression, depth = 0
     return originOf(program, node.expression, depth + 1);
   }
   if (ts.isAwaitExpression(node)) return originOf(program, node.expression, depth + 1);
+  // `a ?? b` may be either; the first that comes from outside is told.
+  if (ts.isBinaryExpression(node)) return eitherOrigin(program, node, depth);
   if (ts.isIdentifier(node)) return originOfSymbol(program, node, checker.getSymbolAtLocation(node), depth);
-  if (ts.isPropertyAccessExpression(node)) {
+  if (isMemberAccess(ts, node)) {
+    const member = memberNode(ts, node).text;
     // Of `import('pg').then(...)` the import itself is told.
-    if (['then', 'catch', 'finally'].includes(node.name.text)) return undefined;
+    if (['then', 'catch', 'finally'].includes(member)) return undefined;
     const base = originOf(program, node.expression, depth + 1);
-    return base === undefined ? reexported(program, node, depth) : withMember(base, node.name.text);
+    return base === undefined ? reexported(program, node, depth) : withMember(base, member);
   }
   return moduleLoad(program, node);
 }
 
-/** `tools.readFileSync`, where `tools` is a project file that passes on what a package exports. */
-function reexported(
+function eitherOrigin(
   program: SourceProgram,
-  node: typescript.PropertyAccessExpression,
+  node: typescript.BinaryExpression,
   depth: number,
 ): Origin | undefined {
-  const symbol = program.checker.getSymbolAtLocation(node.name);
+  const { ts } = program;
+  const { kind } = node.operatorToken;
+  if (kind === ts.SyntaxKind.CommaToken) return originOf(program, node.right, depth + 1);
+  const isChoice = kind === ts.SyntaxKind.QuestionQuestionToken || kind === ts.SyntaxKind.BarBarToken;
+  if (!isChoice) return undefined;
+  return originOf(program, node.left, depth + 1) ?? originOf(program, node.right, depth + 1);
+}
+
+/** `tools.readFileSync`, where `tools` is a project file that passes on what a package exports. */
+function reexported(program: SourceProgram, node: MemberAccess, depth: number): Origin | undefined {
+  const name = memberNode(program.ts, node);
+  const symbol = program.checker.getSymbolAtLocation(name);
   if (symbol === undefined || (symbol.flags & program.ts.SymbolFlags.Alias) === 0) return undefined;
-  return originOfSymbol(program, node.name as typescript.Identifier, symbol, depth + 1);
+  return originOfSymbol(program, name, symbol, depth + 1);
 }
 
 function originOfSymbol(
   program: SourceProgram,
-  node: typescript.Identifier,
+  node: { readonly text: string },
   symbol: typescript.Symbol | undefined,
   depth: number,
 ): Origin | undefined {
@@ -312,12 +362,14 @@ function bindingOrigin(
   return base === undefined || !ts.isIdentifier(name) ? undefined : withMember(base, name.text);
 }
 
-/** `import('pg')` and `require('pg')`. */
+/** `import('pg')`, `require('pg')` and `process.getBuiltinModule('fs')`. */
 function moduleLoad({ ts, checker }: SourceProgram, node: typescript.Node): Origin | undefined {
   if (!ts.isCallExpression(node)) return undefined;
+  const { expression } = node;
   const isLoad =
-    node.expression.kind === ts.SyntaxKind.ImportKeyword ||
-    (ts.isIdentifier(node.expression) && node.expression.text === 'require');
+    expression.kind === ts.SyntaxKind.ImportKeyword ||
+    (ts.isIdentifier(expression) && expression.text === 'require') ||
+    (ts.isPropertyAccessExpression(expression) && expression.name.text === 'getBuiltinModule');
   const [specifier] = node.arguments;
   if (!isLoad || specifier === undefined || !ts.isStringLiteralLike(specifier)) return undefined;
   return checker.getSymbolAtLocation(specifier) === undefined
@@ -331,7 +383,10 @@ function withMember(origin: Origin, member: string): Origin {
 
 function usageOf(ts: SourceProgram['ts'], node: typescript.Expression): Usage {
   const { parent } = node;
-  if (ts.isCallExpression(parent) && parent.expression === node) return 'call';
+  if (ts.isParenthesizedExpression(parent) || ts.isNonNullExpression(parent)) return usageOf(ts, parent);
+  if (ts.isCallExpression(parent) && parent.expression === node) {
+    return parent.arguments.length === 0 ? 'call without arguments' : 'call';
+  }
   if (ts.isNewExpression(parent) && parent.expression === node) {
     return (parent.arguments?.length ?? 0) === 0 ? 'new without arguments' : 'new';
   }
