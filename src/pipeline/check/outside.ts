@@ -107,7 +107,7 @@ export function outsideCode({ module, path }: Origin, usage: Usage): OutsideCode
 }
 
 function packageCode(name: string): OutsideCode | undefined {
-  const scope = `${name.slice(0, name.indexOf('/') + 1)}`;
+  const scope = name.slice(0, name.indexOf('/') + 1);
   return PACKAGES.find(([, names]) => names.has(name) || (scope !== '' && names.has(scope)))?.[0];
 }
 
