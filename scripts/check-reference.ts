@@ -34,7 +34,7 @@ if (import.meta.main) {
 
 /** The reference page of all rules, in the order of their codes. */
 export function checkReference(): string {
-  return `${[HEAD, ...CHECK_RULES.map((rule) => section(rule))].join('\n')}`;
+  return [HEAD, ...CHECK_RULES.map((rule) => section(rule))].join('\n');
 }
 
 function section({ code, allow, finds, why, remedy }: CheckRule): string {

@@ -17,8 +17,8 @@ import { readRemedy, tableMeant, type Names } from './remedy.ts';
 import { ruleOf } from './rule.ts';
 import { openSources, type SourceProgram } from './source-program.ts';
 import type { Relation } from './sql-relation.ts';
-import { collectMentions } from './table-mention.ts';
-import { walkMake, type Place } from './walk-make.ts';
+import { collectMentions, mayMention } from './table-mention.ts';
+import { createMakeWalker, type MakeWalker, type Place } from './walk-make.ts';
 
 /** Where the sources stand. */
 export interface CheckSourceOptions {
@@ -47,6 +47,10 @@ export async function checkSource(
   const program = openSources(ts, [...new Set(files)]);
   const check: Check = {
     program,
+    walker: createMakeWalker(
+      program,
+      (node) => mayMention(program, node) || machineUse(program, node) !== undefined,
+    ),
     projectFolder: realPath(options.projectFolder),
     names: {
       tables: withParents([...tables, ...(options.knownTables ?? [])]),
@@ -61,6 +65,7 @@ export async function checkSource(
 
 interface Check {
   readonly program: SourceProgram;
+  readonly walker: MakeWalker;
   readonly projectFolder: string;
   readonly names: Names;
   readonly allowances: readonly Allowance[];
@@ -83,7 +88,7 @@ async function checkTable(check: Check, table: AnyTable): Promise<readonly Findi
     told: { readonly detail: JsonObject; readonly hint: string },
   ) => findings.push(finding(check, table, code, place, told));
   for (const source of sources) {
-    walkMake(check.program, source, {
+    check.walker.walk(source, {
       outside: (origin, usage, place) => {
         const code = outsideCode(origin, usage);
         if (code === undefined || code === 'undeclared_read') return;

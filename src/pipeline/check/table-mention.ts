@@ -26,11 +26,19 @@ const BUILDER = new Set(
   `selectFrom innerJoin leftJoin rightJoin fullJoin crossJoin innerJoinLateral leftJoinLateral crossJoinLateral
   crossApply outerApply insertInto replaceInto updateTable deleteFrom mergeInto from using`.split(/\s+/),
 );
+const WITH = new Set(['with', 'withRecursive']);
 const RUNNERS = new Set(
   'query execute exec executeQuery raw unsafe prepare simple sql rawQuery queryRaw $queryRawUnsafe'.split(
     ' ',
   ),
 );
+
+/** Whether a node may name a table; quickly told, for every node of the code. */
+export function mayMention({ ts }: SourceProgram, node: typescript.Node): boolean {
+  if (ts.isTaggedTemplateExpression(node)) return true;
+  const method = ts.isCallExpression(node) ? methodOf(ts, node) : undefined;
+  return method !== undefined && (BUILDER.has(method) || RUNNERS.has(method) || WITH.has(method));
+}
 
 interface Text {
   readonly node: typescript.Node;
@@ -58,7 +66,7 @@ export function collectMentions(program: SourceProgram): MentionCollector {
       const method = methodOf(ts, node);
       const [first] = node.arguments;
       if (method === undefined || first === undefined) return;
-      if (method === 'with' || method === 'withRecursive') {
+      if (WITH.has(method)) {
         literals(program, first).forEach((name) => withNames.add(name.replace(/\(.*$/, '').trim()));
       } else if (BUILDER.has(method) && ts.isPropertyAccessExpression(node.expression)) {
         const relations = tableNames(program, method, first);

@@ -21,33 +21,95 @@ export interface Visitor {
   readonly node: (place: Place) => void;
 }
 
+/** What stands in a piece of code, in order: found once, told for each make that reaches it. */
+type Event =
+  | {
+      readonly kind: 'outside';
+      readonly origin: Origin;
+      readonly usage: Usage;
+      readonly node: typescript.Node;
+    }
+  | { readonly kind: 'node'; readonly node: typescript.Node }
+  | { readonly kind: 'follow'; readonly declaration: typescript.Declaration };
+
+/** A piece of code that is being read. */
 interface Walk {
   readonly program: SourceProgram;
-  readonly visitor: Visitor;
-  readonly followed: Set<typescript.Node>;
+  readonly isTelling: (node: typescript.Node) => boolean;
+  readonly events: Event[];
 }
 
-/** Walks a make and all that it reaches, each declaration once. */
-export function walkMake(program: SourceProgram, start: typescript.Node, visitor: Visitor): void {
-  visit({ program, visitor, followed: new Set() }, start, []);
+/** The code of a declaration, and whether its name is part of the way. */
+interface Followed {
+  readonly isNamed: boolean;
+  readonly events: readonly Event[];
 }
 
-function visit(walk: Walk, node: typescript.Node, via: readonly string[]): void {
+/** Walks makes and all that they reach, each declaration once for each make. */
+export interface MakeWalker {
+  readonly walk: (start: typescript.Node, visitor: Visitor) => void;
+}
+
+/**
+ * Prepares to walk; each declaration is read once, however many makes reach it. Of the nodes that are no use of something
+ * outside, visitors are told those that `isTelling` picks.
+ */
+export function createMakeWalker(
+  program: SourceProgram,
+  isTelling: (node: typescript.Node) => boolean,
+): MakeWalker {
+  const followedByDeclaration = new Map<typescript.Declaration, Followed>();
+  const read = (declaration: typescript.Declaration): Followed => {
+    const known = followedByDeclaration.get(declaration);
+    if (known !== undefined) return known;
+    const walk: Walk = { program, isTelling, events: [] };
+    const followed = { isNamed: follow(walk, declaration), events: walk.events };
+    followedByDeclaration.set(declaration, followed);
+    return followed;
+  };
+  return {
+    walk: (start, visitor) => {
+      const seen = new Set<typescript.Declaration>();
+      // One list that grows and shrinks: a way may be long, and mostly nobody asks for it.
+      const way: string[] = [];
+      const tell = (events: readonly Event[]): void => {
+        for (const event of events) {
+          if (event.kind !== 'follow') {
+            const place = { node: event.node, via: [...way] };
+            if (event.kind === 'node') visitor.node(place);
+            else visitor.outside(event.origin, event.usage, place);
+          } else if (!seen.has(event.declaration)) {
+            seen.add(event.declaration);
+            const { isNamed, events: below } = read(event.declaration);
+            if (isNamed) way.push(nameOf(program.ts, event.declaration));
+            tell(below);
+            if (isNamed) way.pop();
+          }
+        }
+      };
+      const own: Walk = { program, isTelling, events: [] };
+      visit(own, start);
+      tell(own.events);
+    },
+  };
+}
+
+function visit(walk: Walk, node: typescript.Node): void {
   const { ts } = walk.program;
   if (isTypeOnly(ts, node)) return;
-  walk.visitor.node({ node, via });
+  if (walk.isTelling(node)) walk.events.push({ kind: 'node', node });
   if (ts.isShorthandPropertyAssignment(node)) {
     const symbol = walk.program.checker.getShorthandAssignmentValueSymbol(node);
-    return useName(walk, node.name, symbol, via);
+    return useName(walk, node.name, symbol);
   }
-  if (isMemberAccess(ts, node)) return visitAccess(walk, node, via);
+  if (isMemberAccess(ts, node)) return visitAccess(walk, node);
   if (ts.isIdentifier(node)) {
-    if (isValueName(ts, node)) useName(walk, node, walk.program.checker.getSymbolAtLocation(node), via);
+    if (isValueName(ts, node)) useName(walk, node, walk.program.checker.getSymbolAtLocation(node));
     return;
   }
   const origin = moduleLoad(walk.program, node);
-  if (origin !== undefined) walk.visitor.outside(origin, 'value', { node, via });
-  ts.forEachChild(node, (child) => visit(walk, child, via));
+  if (origin !== undefined) walk.events.push({ kind: 'outside', origin, usage: 'value', node });
+  visitChildren(walk, node);
 }
 
 function isTypeOnly(ts: SourceProgram['ts'], node: typescript.Node): boolean {
@@ -83,19 +145,21 @@ function memberNode(
   return ts.isPropertyAccessExpression(node) ? node.name : node.argumentExpression;
 }
 
-function visitAccess(walk: Walk, node: MemberAccess, via: readonly string[]): void {
+function visitAccess(walk: Walk, node: MemberAccess): void {
   const { ts, checker } = walk.program;
   const origin = originOf(walk.program, node);
   if (origin !== undefined) {
-    if (!isToldAtOrigin(walk.program, node)) walk.visitor.outside(origin, usageOf(ts, node), { node, via });
-    followOrigin(walk, node, via);
+    if (!isToldAtOrigin(walk.program, node)) {
+      walk.events.push({ kind: 'outside', origin, usage: usageOf(ts, node), node });
+    }
+    followOrigin(walk, node);
     return;
   }
   const member = resolved(walk.program, checker.getSymbolAtLocation(memberNode(ts, node)));
   const declarations = (member?.declarations ?? []).filter((declaration) => isOwn(declaration));
-  declarations.forEach((declaration) => follow(walk, declaration, via));
+  declarations.forEach((declaration) => walk.events.push({ kind: 'follow', declaration }));
   if (declarations.length > 0 && isBundleOfMembers(walk.program, node.expression)) return;
-  visit(walk, node.expression, via);
+  visit(walk, node.expression);
 }
 
 /** An object or a module, whose other members are not used by naming one; a class's instance has run its constructor. */
@@ -122,80 +186,75 @@ function isToldAtOrigin(program: SourceProgram, node: typescript.Expression): bo
 }
 
 /** A constant that stands for something outside still has code of its own: `const db = new Pool()`. */
-function followOrigin(walk: Walk, node: typescript.Expression, via: readonly string[]): void {
+function followOrigin(walk: Walk, node: typescript.Expression): void {
   const { ts, checker } = walk.program;
-  if (isMemberAccess(ts, node)) return followOrigin(walk, node.expression, via);
+  if (isMemberAccess(ts, node)) return followOrigin(walk, node.expression);
   if (ts.isAwaitExpression(node) || ts.isParenthesizedExpression(node)) {
-    return followOrigin(walk, node.expression, via);
+    return followOrigin(walk, node.expression);
   }
   // What is loaded has been told with the member that is used of it.
   if (moduleLoad(walk.program, node) !== undefined) return;
-  if (!ts.isIdentifier(node)) return visit(walk, node, via);
+  if (!ts.isIdentifier(node)) return visit(walk, node);
   const symbol = resolved(walk.program, checker.getSymbolAtLocation(node));
   symbol?.declarations
     ?.filter((declaration) => isOwn(declaration))
-    .forEach((declaration) => follow(walk, declaration, via));
+    .forEach((declaration) => walk.events.push({ kind: 'follow', declaration }));
 }
 
-function useName(
-  walk: Walk,
-  node: typescript.Identifier,
-  symbol: typescript.Symbol | undefined,
-  via: readonly string[],
-): void {
+function useName(walk: Walk, node: typescript.Identifier, symbol: typescript.Symbol | undefined): void {
   const origin = originOfSymbol(walk.program, node, symbol, 0);
   if (origin !== undefined && !isToldAtOrigin(walk.program, node)) {
-    walk.visitor.outside(origin, usageOf(walk.program.ts, node), { node, via });
+    walk.events.push({ kind: 'outside', origin, usage: usageOf(walk.program.ts, node), node });
   }
   resolved(walk.program, symbol)
     ?.declarations?.filter((declaration) => isOwn(declaration))
-    .forEach((declaration) => follow(walk, declaration, via));
+    .forEach((declaration) => walk.events.push({ kind: 'follow', declaration }));
 }
 
-function follow(walk: Walk, declaration: typescript.Declaration, via: readonly string[]): void {
-  if (walk.followed.has(declaration)) return;
-  walk.followed.add(declaration);
+/** Reads the code of a declaration; gives whether its name is part of the way. */
+function follow(walk: Walk, declaration: typescript.Declaration): boolean {
   const { ts } = walk.program;
-  const here = [...via, nameOf(ts, declaration)];
-  if (ts.isFunctionLike(declaration)) return visitChildren(walk, declaration, here);
-  if (ts.isClassLike(declaration)) return followClass(walk, declaration, here);
-  if (ts.isShorthandPropertyAssignment(declaration)) return visit(walk, declaration, via);
-  if (ts.isBindingElement(declaration)) {
+  if (ts.isFunctionLike(declaration)) visitChildren(walk, declaration);
+  else if (ts.isClassLike(declaration)) followClass(walk, declaration);
+  else if (ts.isExportAssignment(declaration)) visit(walk, declaration.expression);
+  else if (ts.isShorthandPropertyAssignment(declaration)) {
+    visit(walk, declaration);
+    return false;
+  } else if (ts.isBindingElement(declaration)) {
     const owner = ownerOf(ts, declaration);
-    if (owner !== undefined) follow(walk, owner, via);
-    return;
-  }
-  if (ts.isExportAssignment(declaration)) return visit(walk, declaration.expression, here);
-  if (
+    if (owner !== undefined) walk.events.push({ kind: 'follow', declaration: owner });
+    return false;
+  } else if (
     ts.isVariableDeclaration(declaration) ||
     ts.isPropertyAssignment(declaration) ||
     ts.isPropertyDeclaration(declaration)
   ) {
     const { initializer } = declaration;
     // Another table's definition is no code of this one.
-    if (initializer === undefined || isFactory(ts, initializer)) return;
+    if (initializer !== undefined && !isFactory(ts, initializer)) visit(walk, initializer);
     // Within the walked function itself a variable adds nothing to the way.
-    visit(walk, initializer, isTopLevel(ts, declaration) ? here : via);
+    return isTopLevel(ts, declaration);
   }
+  return true;
 }
 
-function visitChildren(walk: Walk, node: typescript.Node, via: readonly string[]): void {
-  walk.program.ts.forEachChild(node, (child) => visit(walk, child, via));
+function visitChildren(walk: Walk, node: typescript.Node): void {
+  walk.program.ts.forEachChild(node, (child) => visit(walk, child));
 }
 
 /** What `new` runs; methods are followed where they are named. */
-function followClass(walk: Walk, node: typescript.ClassLikeDeclaration, via: readonly string[]): void {
+function followClass(walk: Walk, node: typescript.ClassLikeDeclaration): void {
   const { ts } = walk.program;
   node.heritageClauses
     ?.filter(({ token }) => token === ts.SyntaxKind.ExtendsKeyword)
-    .forEach((clause) => clause.types.forEach(({ expression }) => visit(walk, expression, via)));
+    .forEach((clause) => clause.types.forEach(({ expression }) => visit(walk, expression)));
   for (const member of node.members) {
     if (ts.isConstructorDeclaration(member) || ts.isClassStaticBlockDeclaration(member)) {
-      visitChildren(walk, member, via);
+      visitChildren(walk, member);
     } else if (ts.isPropertyDeclaration(member) && member.initializer !== undefined) {
       const isFunction =
         ts.isArrowFunction(member.initializer) || ts.isFunctionExpression(member.initializer);
-      if (!isFunction) visit(walk, member.initializer, via);
+      if (!isFunction) visit(walk, member.initializer);
     }
   }
 }
