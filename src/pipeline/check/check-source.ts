@@ -12,7 +12,7 @@ import type { AnyTable } from '../table.ts';
 import { constantNames, findMakeSources } from './find-source.ts';
 import { ALLOWED_CODES, allowancesIn, type Allowance } from './allowance.ts';
 import { machineUse } from './machine-use.ts';
-import { originName, outsideCode, type OutsideCode } from './outside.ts';
+import { originName, type OutsideCode } from './outside.ts';
 import { readRemedy, tableMeant, type Names } from './remedy.ts';
 import { ruleOf } from './rule.ts';
 import { openSources, type SourceProgram } from './source-program.ts';
@@ -89,9 +89,7 @@ async function checkTable(check: Check, table: AnyTable): Promise<readonly Findi
   ) => findings.push(finding(check, table, code, place, told));
   for (const source of sources) {
     check.walker.walk(source, {
-      outside: (origin, usage, place) => {
-        const code = outsideCode(origin, usage);
-        if (code === undefined || code === 'undeclared_read') return;
+      outside: (code, origin, place) => {
         if (code === 'undeclared_files' && table.spec.tier === 'imported') return;
         add(code, place, { detail: { uses: originName(origin) }, hint: ruleOf(code).remedy });
       },

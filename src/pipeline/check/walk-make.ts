@@ -6,7 +6,7 @@
  */
 import type typescript from 'typescript';
 import { isFactory } from './find-source.ts';
-import { outsideCode, type Origin, type Usage } from './outside.ts';
+import { outsideCode, type Origin, type OutsideCode, type Usage } from './outside.ts';
 import type { SourceProgram } from './source-program.ts';
 
 /** Where in the code, and by which functions it was reached. */
@@ -17,7 +17,7 @@ export interface Place {
 
 /** What a walk tells. */
 export interface Visitor {
-  readonly outside: (origin: Origin, usage: Usage, place: Place) => void;
+  readonly outside: (code: OutsideCode, origin: Origin, place: Place) => void;
   readonly node: (place: Place) => void;
 }
 
@@ -25,8 +25,8 @@ export interface Visitor {
 type Event =
   | {
       readonly kind: 'outside';
+      readonly code: OutsideCode;
       readonly origin: Origin;
-      readonly usage: Usage;
       readonly node: typescript.Node;
     }
   | { readonly kind: 'node'; readonly node: typescript.Node }
@@ -77,7 +77,7 @@ export function createMakeWalker(
           if (event.kind !== 'follow') {
             const place = { node: event.node, via: [...way] };
             if (event.kind === 'node') visitor.node(place);
-            else visitor.outside(event.origin, event.usage, place);
+            else visitor.outside(event.code, event.origin, place);
           } else if (!seen.has(event.declaration)) {
             seen.add(event.declaration);
             const { isNamed, events: below } = read(event.declaration);
@@ -108,8 +108,14 @@ function visit(walk: Walk, node: typescript.Node): void {
     return;
   }
   const origin = moduleLoad(walk.program, node);
-  if (origin !== undefined) walk.events.push({ kind: 'outside', origin, usage: 'value', node });
+  if (origin !== undefined) addOutside(walk, origin, 'value', node);
   visitChildren(walk, node);
+}
+
+/** What is harmless is not kept: most of what a make uses of the language is. */
+function addOutside(walk: Walk, origin: Origin, usage: Usage, node: typescript.Node): void {
+  const code = outsideCode(origin, usage);
+  if (code !== undefined) walk.events.push({ kind: 'outside', code, origin, node });
 }
 
 function isTypeOnly(ts: SourceProgram['ts'], node: typescript.Node): boolean {
@@ -149,9 +155,7 @@ function visitAccess(walk: Walk, node: MemberAccess): void {
   const { ts, checker } = walk.program;
   const origin = originOf(walk.program, node);
   if (origin !== undefined) {
-    if (!isToldAtOrigin(walk.program, node)) {
-      walk.events.push({ kind: 'outside', origin, usage: usageOf(ts, node), node });
-    }
+    if (!isToldAtOrigin(walk.program, node)) addOutside(walk, origin, usageOf(ts, node), node);
     followOrigin(walk, node);
     return;
   }
@@ -204,7 +208,7 @@ function followOrigin(walk: Walk, node: typescript.Expression): void {
 function useName(walk: Walk, node: typescript.Identifier, symbol: typescript.Symbol | undefined): void {
   const origin = originOfSymbol(walk.program, node, symbol, 0);
   if (origin !== undefined && !isToldAtOrigin(walk.program, node)) {
-    walk.events.push({ kind: 'outside', origin, usage: usageOf(walk.program.ts, node), node });
+    addOutside(walk, origin, usageOf(walk.program.ts, node), node);
   }
   resolved(walk.program, symbol)
     ?.declarations?.filter((declaration) => isOwn(declaration))
