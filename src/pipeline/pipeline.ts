@@ -176,6 +176,9 @@ function makingSpec(name: string, tier: Tier, options: LooseOptions, built: Buil
       'Name at least one parent.',
     );
   }
+  if (options.query !== undefined && !Array.isArray((options.query as Partial<Sql>).parts)) {
+    throw definitionError(name, 'its query is plain text', 'Write it with the tag: sql`select ...`.');
+  }
   return {
     form,
     strict: options.strict ?? 'enforce',
