@@ -11,6 +11,7 @@ export interface ErrorCodeEntry {
 
 // code: [exit status, HTTP status, summary, 'retryable' where the same call may succeed later]; in alphabetical order.
 const TABLE = {
+  allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
   baseline_differs: [5, 409, 'the state after the way back is not the baseline'],
   bundle_changed: [3, 409, 'the files of a migration are not those that were planned or run'],
   bundle_invalid: [3, 422, 'a migration bundle is not usable'],

@@ -68,9 +68,16 @@ export function exitStatus({ status, findings = [] }: CommandResult): number {
   return decisive === undefined ? 3 : ERROR_CODES[decisive.code].exit;
 }
 
-/** Findings for people: code, subject, what and, on a line of its own, what to do next. */
+/** Findings for people: code, subject, what and, on a line of its own, what to do next; the same advice is given once. */
 export function findingsText(style: Style, findings: readonly Finding[]): string {
-  return findings.map((finding) => findingText(style, finding)).join('');
+  const given = new Set<string>();
+  return findings
+    .map((finding) => {
+      const isGiven = given.has(finding.hint);
+      given.add(finding.hint);
+      return findingText(style, isGiven ? { ...finding, hint: 'As above.' } : finding);
+    })
+    .join('');
 }
 
 const COLOUR_BY_SEVERITY = { error: 'red', review: 'yellow', warning: 'yellow', info: 'cyan' } as const;

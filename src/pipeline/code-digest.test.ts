@@ -130,19 +130,16 @@ describe('a code digest', () => {
     expect(identity.packages).toEqual({ scrub: '1.0.0', soap: '2.5.0' });
     expect(identity.source).toBe(
       [
-        '// src/audit.ts',
-        'const limit=10',
-        'function shorten(text){return text.slice(0,limit)}',
-        '// src/list.ts',
-        'const allowed=["MIT","ISC"]',
-        '// src/rules.ts',
-        'export function judge(license){return allowed.includes(license)}',
-        '// names',
-        'src/audit.ts: clean = scrub#clean',
-        'src/audit.ts: judge = src/rules.ts#judge',
-        'src/rules.ts: allowed = src/list.ts#allowed',
-        '// make',
-        '({pkg})=>({allowed:judge(shorten(clean(pkg.license??"")))})',
+        '0 clean=scrub#clean judge=1.judge shorten=3.shorten',
+        '| ({pkg})=>({allowed:judge(shorten(clean(pkg.license??"")))})',
+        '1 allowed=2.allowed',
+        '| function judge(license){return allowed.includes(license)}',
+        '2',
+        '| const allowed=["MIT","ISC"]',
+        '3 limit=4.limit',
+        '| function shorten(text){return text.slice(0,limit)}',
+        '4',
+        '| const limit=10',
       ].join('\n'),
     );
     const size = await identityOf('audit.size');

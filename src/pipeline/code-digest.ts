@@ -14,13 +14,13 @@
  */
 import path from 'node:path';
 import { canonicalJson } from '../base/index.ts';
-import type { CodeModule, Unit } from './code/code-module.ts';
+import type { CodeModule } from './code/code-module.ts';
 import { openDigestCache, type CachedIdentity, type DigestCache } from './code/digest-cache.ts';
 import { findMake } from './code/find-definition.ts';
 import { folderDigest } from './code/folder-digest.ts';
 import { loadModules, normalForm, projectPath, type ModuleGraph } from './code/module-graph.ts';
 import { createPackageVersions, type PackageVersions } from './code/package-version.ts';
-import { createReach, type Reach } from './code/reach.ts';
+import { createReach } from './code/reach.ts';
 import { filePathOf, realPath } from './code/resolve-module.ts';
 import { sha256Text } from './code/sha256-text.ts';
 import { loadTypeScript } from './code/typescript.ts';
@@ -160,11 +160,11 @@ async function digestOne(reader: Reader, { table, file, ownText }: Question): Pr
   }
   const found = findMake(reader.graph, module, table.spec.name, table.spec.form ?? 'make');
   if (found.status !== 'found') return moduleOf(reader, module, ownText, found.status === 'open');
-  const reach = reader.reach.ofNode(module, found.node);
+  const reach = reader.reach.ofNode(module, found.node, found.text);
   const versions = reader.versions.of(reach.importersByPackage);
   if (reach.open.size > 0 || versions.unknown.size > 0) return moduleOf(reader, module, ownText, true);
   return {
-    identity: identity('bundle', { source: render(reach, found.text), packages: versions.packages }),
+    identity: identity('bundle', { source: reach.source, packages: versions.packages }),
     files: filesOf(reader.graph, module, versions),
   };
 }
@@ -175,13 +175,14 @@ async function moduleOf(
   ownText: string,
   isOpen: boolean,
 ): Promise<Digested> {
-  const reach = reader.reach.ofModule(module);
+  const reach = reader.reach.ofModule(module, await ownNormalForm(ownText));
   const versions = reader.versions.of(reach.importersByPackage);
   const reachesAnything = isOpen || reach.open.size > 0 || versions.unknown.size > 0;
-  const source = render(reach, await ownNormalForm(ownText));
   return {
     identity: identity('module', {
-      source: reachesAnything ? `${source}\n// every file of the project\n${reader.projectDigest()}` : source,
+      source: reachesAnything
+        ? `${reach.source}\nevery file of the project: ${reader.projectDigest()}`
+        : reach.source,
       packages: versions.packages,
     }),
     files: reachesAnything ? undefined : filesOf(reader.graph, module, versions),
@@ -193,26 +194,8 @@ function identity(
   { source, packages }: Pick<CodeIdentity, 'source' | 'packages'>,
 ): CachedIdentity {
   // Text as a digest of its own: a lone surrogate in a string of the code has no canonical JSON.
-  const content = { version: 1, basis, source: sha256Text(source), packages };
+  const content = { version: 2, basis, source: sha256Text(source), packages };
   return { digest: sha256Text(canonicalJson(content)), basis, packages, source };
-}
-
-/** Files in the order of their paths, units in the order of their texts: however the code is arranged. */
-function render({ unitsByModule, links, evaluationOrder }: Reach, entry: string): string {
-  const modules = [...unitsByModule]
-    .filter(([, units]) => units.size > 0)
-    .map(([module, units]) => `// ${module.path}\n${[...orderedTexts(units)].join('\n')}`);
-  const order = evaluationOrder.length < 2 ? [] : ['// order', ...evaluationOrder];
-  return [...modules.toSorted(), '// names', ...[...links].toSorted(), ...order, '// make', entry].join('\n');
-}
-
-/** Effects keep their order, in which they run. */
-function orderedTexts(units: ReadonlySet<Unit>): readonly string[] {
-  const effects = [...units]
-    .filter(({ isEffect }) => isEffect)
-    .toSorted((left, right) => left.node.pos - right.node.pos);
-  const rest = [...units].filter(({ isEffect }) => !isEffect).map(({ text }) => text);
-  return [...rest.toSorted(), ...effects.map(({ text }) => text)];
 }
 
 /** The files that decide an identity, those among them whose absence does; undefined where whole folders do. */

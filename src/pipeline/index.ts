@@ -1,4 +1,5 @@
 export { checkRecordedReads } from './check/recorded-reads.ts';
+export { CHECK_RULES, type CheckRule } from './check/rule.ts';
 export { checkSource, type CheckSourceOptions } from './check/check-source.ts';
 export { digestCode, type CodeDigestOptions, type CodeIdentity } from './code-digest.ts';
 export { t, type Column, type ColumnBuilder, type Columns, type RowOf } from './column.ts';

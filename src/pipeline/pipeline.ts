@@ -180,6 +180,9 @@ function makingSpec(name: string, tier: Tier, options: LooseOptions, built: Buil
     );
   }
   assertIsolable(name, form, options);
+  if (options.query !== undefined && !Array.isArray((options.query as Partial<Sql>).parts)) {
+    throw definitionError(name, 'its query is plain text', 'Write it with the tag: sql`select ...`.');
+  }
   return {
     form,
     strict: options.strict ?? 'enforce',

@@ -27,17 +27,30 @@ export type WhyStale =
       readonly presentDigest: string;
       /** Whether the code itself differs; false: only packages moved. */
       readonly isSourceChanged: boolean;
+      /** How much code the digest covers; with another basis than `bundle` or `sql` an edit elsewhere may be what shows. */
+      readonly basis: CodeIdentity['basis'];
       readonly packages: readonly MovedPackage[];
     }
   /** Its declared reads are others now. */
   | { readonly kind: 'reads' };
 
-/** The stale keys of one table. */
+/** The stale keys of one table; a row that is not among them has the inputs and the code that it was computed with. */
 export interface StaleTable {
   readonly table: string;
   readonly stale: readonly { readonly key: JsonObject; readonly reasons: readonly WhyStale[] }[];
   /** Rows below them, which are looked at again once these are recomputed; each table's own rows are not among them. */
-  readonly below: readonly { readonly table: string; readonly rows: number }[];
+  readonly below: readonly RowsOfTable[];
+  /**
+   * How many rows of this table stand below stale rows of which tables. Recomputing those tells whether these change:
+   * an equal result leaves them untouched.
+   */
+  readonly upstream: readonly RowsOfTable[];
+}
+
+/** A count of rows and the table that it speaks of. */
+export interface RowsOfTable {
+  readonly table: string;
+  readonly rows: number;
 }
 
 /** What is stale, or why that cannot be said. */
@@ -48,7 +61,8 @@ export type StaleResult =
 /**
  * The rows whose recorded inputs or code are not those of the present, by table, in dependency order.
  *
- * Shape: `{ status: 'ok', tables: [{ table: 'lab.grade', stale: [{ key: { mouse: 1 }, reasons: [{ kind: 'inputs', reads: [{ read: 'mouse', table: 'lab.mouse' }] }] }], below: [{ table: 'lab.report', rows: 3 }] }] }`
+ * Shape: `{ status: 'ok', tables: [{ table: 'lab.grade', stale: [{ key: { mouse: 1 }, reasons: [{ kind: 'inputs', reads: [{ read: 'mouse', table: 'lab.mouse' }] }] }], below: [{ table: 'lab.report', rows: 3 }], upstream: [] }] }`
+ * Invariant: `upstream` of a table is told whether its tables above were asked for or not.
  * Errors: refuses with `unknown_table`, `not_deployed`.
  */
 export async function stale(
@@ -66,12 +80,34 @@ export async function stale(
   const wanted = computed.filter(({ name }) => tables === undefined || tables.includes(name));
   const findings = mismatches(relations, wanted);
   if (findings.length > 0) return { status: 'refused', findings };
-  const result: StaleTable[] = [];
-  for (const spec of wanted) {
+  const found: StaleTable[] = [];
+  for (const spec of withUpstream(computed, wanted)) {
     const code = codeByTable.get(spec.name);
-    if (code !== undefined) result.push(await staleTable({ store, definitions, relations, spec, code }));
+    if (code !== undefined) found.push(await staleTable({ store, definitions, relations, spec, code }));
   }
-  return { status: 'ok', tables: result };
+  const isWanted = ({ table }: StaleTable): boolean => wanted.some(({ name }) => name === table);
+  return { status: 'ok', tables: found.filter(isWanted).map((table) => withStaleAbove(table, found)) };
+}
+
+/** The wanted tables and all computed ones that they derive from, in the order of definition. */
+function withUpstream(computed: readonly TableSpec[], wanted: readonly TableSpec[]): readonly TableSpec[] {
+  const needed = new Set(wanted);
+  // A set gives what is added to it meanwhile, so this ends when nothing leads to another table.
+  for (const { reads, foreignKeys } of needed) {
+    const above = [...reads.map(({ table }) => table), ...foreignKeys.map(({ to }) => to)];
+    computed
+      .filter(({ name, parts }) => [name, ...Object.values(parts)].some((each) => above.includes(each)))
+      .forEach((spec) => needed.add(spec));
+  }
+  return computed.filter((spec) => needed.has(spec));
+}
+
+function withStaleAbove(table: StaleTable, found: readonly StaleTable[]): StaleTable {
+  const upstream = found.flatMap(({ table: above, below }) => {
+    const reached = below.find((each) => each.table === table.table);
+    return reached === undefined ? [] : [{ table: above, rows: reached.rows }];
+  });
+  return { ...table, upstream };
 }
 
 interface Question {
@@ -95,6 +131,7 @@ async function staleTable(question: Question): Promise<StaleTable> {
       reasons: reasons.map((reason) => whyStale(spec, reason, code, codes)),
     })),
     below: keys.length === 0 ? [] : await rowsBelow(question, keys),
+    upstream: [],
   };
 }
 
@@ -132,6 +169,7 @@ function whyStale(
     recordedDigest: reason.recordedDigest,
     presentDigest: code.digest,
     isSourceChanged: recorded?.source !== code.source,
+    basis: code.basis,
     packages: movedPackages(recorded?.packages ?? {}, code.packages),
   };
 }

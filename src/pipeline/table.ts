@@ -54,7 +54,7 @@ export interface ColumnsRead<R, V> extends Read<V> {
 export type Matching<R> = { readonly [N in keyof R]?: string | ColumnReference };
 
 /** Where the columns of a filled foreign key come from. */
-export type Fills<K> = { readonly [N in keyof K]: ColumnReference };
+export type Fills<K> = { readonly [N in keyof K]: ColumnReference<K[N] | null> };
 
 /** One column of one table. */
 export interface ColumnReference<T = unknown> {
@@ -86,6 +86,7 @@ export interface Reference<K, R, F extends boolean = false> extends AnyReference
   ) => Reference<Renamed<K, M>, R, F>;
   readonly optional: () => Reference<Nullable<K>, R | null, F>;
   readonly unique: () => Reference<K, R, F>;
+  /** By the parent's own names, whatever they are called here. */
   readonly from: (sources: Readonly<Record<string, ColumnReference>>) => Reference<K, R, true>;
 }
 
@@ -118,8 +119,8 @@ export type Renamed<K, M> = {
   readonly [N in keyof K as N extends keyof M ? (M[N] extends string ? M[N] : N) : N]: K[N];
 };
 export type Nullable<K> = { readonly [N in keyof K]: K[N] | null };
-/** Flattens an intersection, so that editors show members. */
-export type Plain<T> = { readonly [N in keyof T]: T[N] };
+/** Flattens an intersection; asked as a condition, so that editors and errors show its members and not this name. */
+export type Plain<T> = T extends infer O ? { readonly [N in keyof O]: O[N] } : never;
 
 type Union<T> = (T extends unknown ? (value: T) => void : never) extends (value: infer I) => void ? I : never;
 export type KeyOf<P> = P extends { readonly keyType?: infer K } ? Exclude<K, undefined> : never;
@@ -137,7 +138,7 @@ export type UnfilledRow<Refs> = ReferenceRow<{
   ]: Refs[N];
 }>;
 /** What `make` is given. */
-export type Inputs<Reads> = { readonly [N in keyof Reads]: ReadOf<Reads[N]> };
+export type Inputs<Reads> = Plain<{ readonly [N in keyof Reads]: ReadOf<Reads[N]> }>;
 /** The columns that may be left out are those that may be null. */
 export type Writable<R> = Plain<
   { readonly [N in keyof R as null extends R[N] ? never : N]: R[N] } & {
@@ -145,8 +146,8 @@ export type Writable<R> = Plain<
   }
 >;
 
-/** The options of every table. */
-export interface TableOptions<
+/** The options of every table and part. */
+interface SharedOptions<
   Ps extends readonly Parent[],
   Refs extends Readonly<Record<string, Parent>>,
   Key extends Columns,
@@ -159,10 +160,29 @@ export interface TableOptions<
   /** Foreign keys outside the primary key. */
   readonly references?: Refs;
   readonly columns?: Cols;
-  /** Sets of columns of which no two rows hold the same values. */
-  readonly uniques?: readonly (readonly string[])[];
   readonly comment?: string;
 }
+
+/** The options of every table. */
+export interface TableOptions<
+  Ps extends readonly Parent[],
+  Refs extends Readonly<Record<string, Parent>>,
+  Key extends Columns,
+  Cols extends Columns,
+> extends SharedOptions<Ps, Refs, Key, Cols> {
+  /** Sets of columns of which no two rows hold the same values. */
+  readonly uniques?: readonly (readonly NoInfer<
+    ColumnName<ParentKey<Ps> & RowOf<Key> & ReferenceRow<Refs> & RowOf<Cols>>
+  >[])[];
+}
+
+type ColumnName<Row> = keyof Row & string;
+/** `read.column` for every column of every declared read. */
+type ReadColumn<Reads> = {
+  readonly [N in keyof Reads & string]: `${N}.${ColumnName<Element<ReadOf<Reads[N]>>>}`;
+}[keyof Reads & string];
+/** Which columns of reads the columns of a result depend on. */
+type Derives<Row, Reads> = { readonly [N in keyof Row]?: readonly ReadColumn<Reads>[] };
 
 /** The options of a part, inside those of its master. */
 export interface PartOptions<
@@ -170,7 +190,9 @@ export interface PartOptions<
   Refs extends Readonly<Record<string, Parent>>,
   Key extends Columns,
   Cols extends Columns,
-> extends TableOptions<Ps, Refs, Key, Cols> {
+> extends SharedOptions<Ps, Refs, Key, Cols> {
+  /** Sets of columns of which no two rows hold the same values; columns of the master's key may be among them. */
+  readonly uniques?: readonly (readonly string[])[];
   /** The sibling part whose rows these belong to: a part of a part. Its whole key becomes part of this one's. */
   readonly within?: string;
 }
@@ -209,33 +231,30 @@ export type Made<K, Row, Pts> =
   | Iterable<MadePiece<K, Row, Pts>>
   | AsyncIterable<MadePiece<K, Row, Pts>>;
 
-/** The ways to compute a table; exactly one of them. */
+/**
+ * The ways to compute a table; exactly one of them, which is asked when the table is defined: were the others forbidden
+ * here (`make?: never`), the compiler would no longer say which column of a result is wrong.
+ */
 export type Making<K, Reads, Row, Pts> =
   | {
       /** A pure function from the declared reads to the row of one key. */
       readonly make: (inputs: Inputs<Reads>, context: MakeContext<K>) => Made<K, Row, Pts>;
       /** Runs it in a process without database address, network, file system and environment. Default false. */
       readonly isolate?: boolean;
-      readonly makeWith?: never;
-      readonly query?: never;
     }
   | {
       /** Reads through a typed Kysely over the declared reads, by their names; for what is too large or odd to declare. */
       readonly makeWith: (db: Kysely<Database<Reads>>, context: MakeContext<K>) => Made<K, Row, Pts>;
-      readonly make?: never;
-      readonly query?: never;
       readonly isolate?: never;
     }
   | {
       /** One SELECT keyed like the table, over the declared reads by their names. */
       readonly query: Sql;
-      readonly make?: never;
-      readonly makeWith?: never;
       readonly isolate?: never;
     };
 
 /** The tables that `makeWith` sees: each declared read under its own name. */
-export type Database<Reads> = { readonly [N in keyof Reads]: Element<ReadOf<Reads[N]>> };
+export type Database<Reads> = Plain<{ readonly [N in keyof Reads]: Element<ReadOf<Reads[N]>> }>;
 type Element<V> = V extends readonly (infer E)[] ? E : Exclude<V, null>;
 
 /** The options of a table that is computed or imported. */
@@ -253,7 +272,7 @@ export type MadeOptions<
   /** Default `enforce`. `observe` lets undeclared reads of a `makeWith` through and records them. */
   readonly strict?: Strictness;
   /** Output column to the `read.column` names it depends on. */
-  readonly derives?: Readonly<Record<string, readonly string[]>>;
+  readonly derives?: Derives<NoInfer<RowOf<Key> & RowOf<Cols> & UnfilledRow<Refs>>, NoInfer<Reads>>;
   /** Seconds that one key may take. Default 600. */
   readonly timeoutSeconds?: number;
   /** How a key that failed is tried again by itself. Default: not at all. */

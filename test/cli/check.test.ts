@@ -167,6 +167,12 @@ describe('varve check', () => {
                     "id": "undeclared_read",
                     "shortDescription": {
                       "text": "a make read what it does not declare"
+                    },
+                    "fullDescription": {
+                      "text": "A result depends on rows that nobody knows it depends on."
+                    },
+                    "help": {
+                      "text": "Declare the table under \`reads\`; the hint of each finding says how, with the foreign key where one is missing."
                     }
                   }
                 ]
@@ -262,7 +268,12 @@ describe('varve check', () => {
         },
       ]
     `);
-    expect((await project.run(['check'])).exit).toBe(0);
+    // Source and database tell of the same read; what to do is said once.
+    const { exit, stderr } = await project.run(['check']);
+    expect(exit).toBe(0);
+    expect(stderr.match(/^warning: undeclared_read/gmu)).toHaveLength(2);
+    expect(stderr.match(/Add `policy: Policy` to `reads`/gu)).toHaveLength(1);
+    expect(stderr.match(/^ {2}As above\.$/gmu)).toHaveLength(1);
   });
 
   it('reads the bundles of migrations', async () => {

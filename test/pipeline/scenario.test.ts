@@ -253,8 +253,9 @@ withStores('scenarios of a pipeline', (given) => {
             },
           ],
           below: [{ table: Word.spec.name, rows: 1 }],
+          upstream: [],
         },
-        { table: Word.spec.name, stale: [], below: [] },
+        { table: Word.spec.name, stale: [], below: [], upstream: [{ table: Sign.spec.name, rows: 1 }] },
       ],
     });
     world.calls.length = 0;

@@ -1,6 +1,6 @@
-import { describe, expectTypeOf, it } from 'vitest';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import { insertRows, part, pipeline, t } from '../../src/pipeline/index.ts';
-import type { Store } from '../../src/store/index.ts';
+import { sql, type Store } from '../../src/store/index.ts';
 
 // What the compiler holds: nothing here opens a database.
 const lab = pipeline('types');
@@ -115,5 +115,179 @@ describe('types of definitions', () => {
     const missing = (store: Store) => insertRows(store, Mouse, [{ mouse: 1n }], options);
     expectTypeOf(right).toEqualTypeOf(wrongKey);
     expectTypeOf(right).toEqualTypeOf(missing);
+  });
+
+  it('each form of a make returns the same rows', () => {
+    const base = {
+      parents: [Mouse],
+      columns: { heavy: t.boolean(), why: t.text().nullable() },
+      reads: { mouse: Mouse },
+    } as const;
+    lab.computed('asynchronous', { ...base, make: async ({ mouse }) => ({ heavy: mouse.weight > 1 }) });
+    // @ts-expect-error -- a promise of a column of another type
+    lab.computed('asynchronous_wrong', { ...base, make: async () => ({ heavy: 1 }) });
+    lab.computed('generator', {
+      ...base,
+      *make({ mouse }) {
+        yield { heavy: mouse.weight > 1 };
+      },
+    });
+    lab.computed('generator_wrong', {
+      ...base,
+      // @ts-expect-error -- a piece without a column that must have a value
+      *make() {
+        yield { why: 'x' };
+      },
+    });
+    lab.computed('asynchronous_generator', {
+      ...base,
+      async *make({ mouse }) {
+        yield { heavy: mouse.weight > 1, why: null };
+      },
+    });
+    lab.computed('query', { ...base, query: sql`select mouse, true as heavy, null as why from mouse` });
+    // @ts-expect-error -- a query is no plain text
+    expect(() => lab.computed('query_text', { ...base, query: 'select 1' })).toThrow('definition');
+    // @ts-expect-error -- null where there must be a value
+    lab.computed('null', { ...base, make: () => ({ heavy: null }) });
+    // @ts-expect-error -- a key of another type
+    lab.computed('key_type', { ...base, make: () => ({ mouse: 'one', heavy: true }) });
+    // @ts-expect-error -- a makeWith that returns a column of another type
+    lab.computed('with_wrong', { ...base, makeWith: async () => ({ heavy: 'yes' }) });
+  });
+
+  it('each form of a read has its type', () => {
+    const Session = lab.computed('session', {
+      parents: [Mouse],
+      key: { session: t.integer() },
+      columns: { rig: t.text() },
+      references: { policy: Policy.optional(), former: Policy.as({ policy: 'former' }).optional() },
+      reads: { mouse: Mouse },
+      parts: {
+        probe: part({ key: { probe: t.integer() }, columns: { depth: t.double() } }),
+        unit: part({ within: 'probe', key: { unit: t.integer() }, columns: { rate: t.double() } }),
+      },
+      make: () => ({ session: 1, rig: 'a', policy: null, former: null }),
+    });
+    const chosenPolicy = Policy.optional()
+      .as({ policy: 'chosen' })
+      .from({ policy: Session.column('policy') });
+    lab.computed('reading', {
+      parents: [Session],
+      columns: { n: t.integer() },
+      references: {
+        chosen: chosenPolicy,
+        other: Policy.as({ policy: 'other' }).from({ policy: Session.column('session') }),
+      },
+      reads: {
+        session: Session,
+        rigs: Session.columns('rig').all(),
+        probes: Session.parts.probe.matching({ session: 'session' }),
+        units: Session.parts.unit.columns('rate').matching({ session: 'session' }),
+        chosen: chosenPolicy,
+        others: Policy.matching({ policy: Session.column('session') }),
+      },
+      make: ({ session, rigs, probes, units, chosen, others }) => {
+        expectTypeOf(session.policy).toEqualTypeOf<number | null>();
+        expectTypeOf(session.former).toEqualTypeOf<number | null>();
+        expectTypeOf(rigs).toEqualTypeOf<readonly { readonly rig: string }[]>();
+        expectTypeOf(probes[0]?.depth).toEqualTypeOf<number | undefined>();
+        expectTypeOf(units).toEqualTypeOf<readonly { readonly rate: number }[]>();
+        expectTypeOf(chosen).toEqualTypeOf<{ readonly policy: number; readonly bound: number } | null>();
+        expectTypeOf(others[0]?.bound).toEqualTypeOf<number | undefined>();
+        // @ts-expect-error -- an optional reference may lead nowhere
+        const bound = chosen.bound;
+        return { n: Number(bound) };
+      },
+    });
+    expectTypeOf(Session.parts.unit.keyType).toEqualTypeOf<
+      { readonly mouse: bigint; readonly session: number; readonly unit: number } | undefined
+    >();
+    // @ts-expect-error -- no such column to read
+    expect(() => Session.columns('rigg')).toThrow('definition');
+    // @ts-expect-error -- no such column to match
+    expect(() => Session.matching({ sesion: 'session' })).toThrow('definition');
+    // @ts-expect-error -- no such column to take
+    expect(() => Session.column('rigg')).toThrow('definition');
+    // @ts-expect-error -- no such part
+    expect(Session.parts.prob).toBeUndefined();
+    // @ts-expect-error -- a foreign key filled from a column of another type
+    Policy.from({ policy: Session.column('rig') });
+    // @ts-expect-error -- a foreign key filled under a name that it does not have
+    Policy.from({ polcy: Session.column('policy') });
+  });
+
+  it('tables of another pipeline are read like their own', () => {
+    const other = pipeline('types_other');
+    other.computed('across', {
+      parents: [Mouse],
+      columns: { n: t.double() },
+      reads: { mouse: Mouse, policies: Policy.columns('bound').all() },
+      make: ({ mouse, policies }) => {
+        expectTypeOf(mouse.mouse).toEqualTypeOf<bigint>();
+        expectTypeOf(policies).toEqualTypeOf<readonly { readonly bound: number }[]>();
+        return { n: mouse.weight };
+      },
+    });
+  });
+
+  it('what derives, and what is unique, names columns', () => {
+    const base = {
+      parents: [Mouse],
+      columns: { heavy: t.boolean() },
+      reads: { mouse: Mouse, policies: Policy.all() },
+      make: () => ({ heavy: true }),
+    } as const;
+    lab.computed('derives', { ...base, derives: { heavy: ['mouse.weight', 'policies.bound'] } });
+    // @ts-expect-error -- no such column of the result
+    lab.computed('derives_column', { ...base, derives: { hevy: ['mouse.weight'] } });
+    // @ts-expect-error -- no such column of the read
+    lab.computed('derives_source', { ...base, derives: { heavy: ['mouse.wieght'] } });
+    // @ts-expect-error -- no such read
+    lab.computed('derives_read', { ...base, derives: { heavy: ['moose.weight'] } });
+    lab.computed('uniques', { ...base, uniques: [['mouse', 'heavy']] });
+    // @ts-expect-error -- no such column
+    expect(() => lab.computed('uniques_column', { ...base, uniques: [['hevy']] })).toThrow('no such column');
+  });
+
+  it('columns have the types of their values', () => {
+    const Typed = lab.manual('typed', {
+      key: { id: t.uuid() },
+      columns: {
+        amount: t.numeric(10, 2),
+        grade: t.enum('a', 'b'),
+        tags: t.array(t.text()),
+        shape: t.custom<{ readonly x: number }>('geometry(Point,4326)'),
+        extra: t.json<{ readonly n: number }>().nullable(),
+        at: t.timestamptz(),
+        blob: t.bytea(),
+      },
+    });
+    expectTypeOf(Typed.readType).toEqualTypeOf<
+      | {
+          readonly id: string;
+          readonly amount: string;
+          readonly grade: 'a' | 'b';
+          readonly tags: readonly string[];
+          readonly shape: { readonly x: number };
+          readonly extra: { readonly n: number } | null;
+          readonly at: string;
+          readonly blob: Uint8Array;
+        }
+      | undefined
+    >();
+    lab.lookup('grades', { key: { grade: t.enum('a', 'b') }, contents: [{ grade: 'a' }, { grade: 'b' }] });
+    const outside = () =>
+      // @ts-expect-error -- no member of the enum
+      lab.lookup('grades_wrong', { key: { grade: t.enum('a') }, contents: [{ grade: 'c' }] });
+    const short = () =>
+      lab.lookup('short', {
+        key: { a: t.text() },
+        columns: { n: t.integer().nullable(), m: t.text() },
+        // @ts-expect-error -- a row of a lookup without one of its columns
+        contents: [{ a: 'x' }],
+      });
+    expect(short).toThrow('short contents[0].m');
+    expectTypeOf(outside).toBeFunction();
   });
 });

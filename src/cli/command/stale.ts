@@ -31,27 +31,43 @@ async function run(context: Context, table: string | undefined): Promise<Command
 const SHOWN_KEYS = 20;
 
 function staleText(style: Style, tables: readonly StaleTable[]): string {
-  const found = tables.filter(({ stale: keys }) => keys.length > 0);
+  const found = tables.filter(({ stale: keys, upstream }) => keys.length > 0 || upstream.length > 0);
   if (found.length === 0) return 'Nothing is stale.';
   return found.map((table) => tableStaleText(style, table)).join('\n\n');
 }
 
-function tableStaleText(style: Style, { table, stale: keys, below }: StaleTable): string {
+function tableStaleText(style: Style, { table, stale: keys, below, upstream }: StaleTable): string {
   const shown = keys.slice(0, SHOWN_KEYS);
   const rest = keys.length - shown.length;
   return [
     `${style('cyan', table)}  ${countOf(keys.length, 'stale key')}`,
-    tableText(
-      style,
-      [{ head: 'key' }, { head: 'why' }],
-      shown.map(({ key, reasons }) => [JSON.stringify(key), reasons.map(reasonText).join('; ')]),
-    ),
+    ...(keys.length === 0 ? [] : [keysText(style, shown)]),
     ...(rest > 0 ? [style('dim', `and ${countText(rest)} more; --json has all`)] : []),
     ...below
       .filter(({ rows }) => rows > 0)
       .map(({ table: name, rows }) => `below: ${countOf(rows, 'row')} of ${name}`),
+    ...upstream.map(
+      ({ table: name, rows }) =>
+        `upstream would be computed again for ${countOf(rows, 'row')}: ${name}; an equal result leaves them as they are`,
+    ),
   ].join('\n');
 }
+
+function keysText(style: Style, keys: StaleTable['stale']): string {
+  return tableText(
+    style,
+    [{ head: 'key' }, { head: 'why' }],
+    keys.map(({ key, reasons }) => [JSON.stringify(key), reasons.map(reasonText).join('; ')]),
+  );
+}
+
+/** Where more is digested than the make reaches, the edit may be elsewhere. */
+const BASIS: Readonly<Record<Extract<WhyStale, { kind: 'code' }>['basis'], string>> = {
+  bundle: '',
+  sql: '',
+  module: ' (its whole module counts, since what it reaches cannot be told)',
+  text: ' (its text alone counts, since its file is not known)',
+};
 
 function reasonText(reason: WhyStale): string {
   if (reason.kind === 'reads') return 'its declared reads are others now';
@@ -60,5 +76,7 @@ function reasonText(reason: WhyStale): string {
   const packages = reason.packages.map(
     ({ name, from, to }) => `${name} ${from ?? 'absent'} -> ${to ?? 'absent'}`,
   );
-  return [...(reason.isSourceChanged ? ['the code changed'] : []), ...packages].join(', ');
+  return [...(reason.isSourceChanged ? [`the code changed${BASIS[reason.basis]}`] : []), ...packages].join(
+    ', ',
+  );
 }

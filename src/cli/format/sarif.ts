@@ -1,4 +1,5 @@
-import { ERROR_CODES, messageOf, type Finding, type Severity } from '../../base/index.ts';
+import { ERROR_CODES, messageOf, type ErrorCode, type Finding, type Severity } from '../../base/index.ts';
+import { CHECK_RULES } from '../../pipeline/index.ts';
 import { CONFIG_FILE } from '../config.ts';
 import { placeOf, type CheckPart } from './check-part.ts';
 
@@ -27,7 +28,7 @@ export function sarifText(parts: readonly CheckPart[], release: string): string 
           driver: {
             name: 'varve',
             version: release,
-            rules: codes.map((code) => ({ id: code, shortDescription: { text: ERROR_CODES[code].summary } })),
+            rules: codes.map((code) => sarifRule(code)),
           },
         },
         columnKind: 'utf16CodeUnits',
@@ -36,6 +37,14 @@ export function sarifText(parts: readonly CheckPart[], release: string): string 
     ],
   };
   return JSON.stringify(log, null, 2);
+}
+
+/** A rule of the check of sources says why it is there and what to do; of other codes the summary says it all. */
+function sarifRule(code: ErrorCode): object {
+  const shortDescription = { text: ERROR_CODES[code].summary };
+  const rule = CHECK_RULES.find((each) => each.code === code);
+  if (rule === undefined) return { id: code, shortDescription };
+  return { id: code, shortDescription, fullDescription: { text: rule.why }, help: { text: rule.remedy } };
 }
 
 function sarifResult(finding: Finding, ruleIndex: number): object {
@@ -51,7 +60,7 @@ function sarifResult(finding: Finding, ruleIndex: number): object {
           },
         };
   // Code hosts refuse a result without a file; what stands in none belongs to the project as its configuration says it.
-  const uri = encodeURI(place?.file ?? CONFIG_FILE);
+  const uri = (place?.file ?? CONFIG_FILE).toWellFormed().split('/').map(encodeURIComponent).join('/');
   return {
     ruleId: code,
     ruleIndex,
@@ -63,5 +72,9 @@ function sarifResult(finding: Finding, ruleIndex: number): object {
         logicalLocations: [{ fullyQualifiedName: subject }],
       },
     ],
+    // Code hosts show what is suppressed as closed, with its reason.
+    ...(typeof detail['allowed'] === 'string'
+      ? { suppressions: [{ kind: 'inSource', justification: detail['allowed'] }] }
+      : {}),
   };
 }

@@ -103,7 +103,7 @@ describe('what a make uses from outside', () => {
       'the environment',
       '',
       "({ allowed: process.env['X'] === 'x' })",
-      ['undeclared_environment process.env'],
+      ['undeclared_environment process.env.X'],
     ],
     [
       'a process',

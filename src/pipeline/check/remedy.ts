@@ -1,7 +1,6 @@
 import { nearestName } from '../../base/index.ts';
 import { splitName } from '../spec.ts';
 import type { AnyTable } from '../table.ts';
-import type { OutsideCode } from './outside.ts';
 import type { Relation } from './sql-relation.ts';
 
 /** What hints need to know of the project. */
@@ -9,25 +8,6 @@ export interface Names {
   readonly tables: readonly AnyTable[];
   /** Constants by the short name of the table that they hold. */
   readonly constantByTable: ReadonlyMap<string, string>;
-}
-
-const REMEDY: Readonly<Record<Exclude<OutsideCode, 'undeclared_read'>, string>> = {
-  undeclared_client:
-    'Declare the tables that it reads under `reads` and take them from the first argument of the make.',
-  undeclared_clock: 'Use `now` of the context, the time of the run: `make: (reads, { now }) => ...`.',
-  undeclared_environment:
-    'Put the value into a column or a `lookup` table and declare it under `reads`, so that a change of it shows.',
-  undeclared_files:
-    "Use `files` of the context: `make: async (reads, { files }) => await files.text('PATH')`.",
-  undeclared_network:
-    'Fetch beforehand into a `manual` table or a file of the project, and read that: `reads`, or `files` of the context.',
-  undeclared_randomness:
-    'Use `random` of the context, whose seed is the key: `make: (reads, { random }) => ...`.',
-};
-
-/** What to do about something from outside. */
-export function outsideRemedy(code: Exclude<OutsideCode, 'undeclared_read'>): string {
-  return REMEDY[code];
 }
 
 /** The table that a name in code means: by its schema, by that of the reader, or as the only one of that name. */

@@ -7,9 +7,10 @@ export interface Relation {
 /**
  * The tables that an SQL text names, its own `with` names left out; none where it is no SQL.
  *
- * A fragment such as `exists (select 1 from policy)` is read as an expression.
+ * A fragment such as `exists (select 1 from policy)` is read as an expression; of one that is neither, such as
+ * `join policy using (license)`, the names after `from` and `join` are taken where `isSql` says that it is one.
  */
-export async function relationsOf(text: string): Promise<readonly Relation[]> {
+export async function relationsOf(text: string, isSql = false): Promise<readonly Relation[]> {
   if (!/\b(?:from|join|into|update|table|using)\b/i.test(text)) return [];
   const { loadModule, parseSync } = await import('libpg-query');
   await loadModule();
@@ -21,7 +22,22 @@ export async function relationsOf(text: string): Promise<readonly Relation[]> {
       continue;
     }
   }
-  return [];
+  return isSql ? namesAfterKeywords(text) : [];
+}
+
+const NAMED =
+  /\b(?:from|join|into|update|using)\s+(?:only\s+|lateral\s+)?(?<name>(?:"[^"]+"|[a-z_]\w*)(?:\.(?:"[^"]+"|[a-z_]\w*))?)(?!\s*[(.])/gi;
+
+function namesAfterKeywords(text: string): readonly Relation[] {
+  const plain = text.replace(/'(?:[^']|'')*'|--.*$|\/\*.*?\*\//gms, ' ');
+  return [...plain.matchAll(NAMED)].flatMap(({ groups }) => {
+    const parts = (groups?.['name'] ?? '').match(/"[^"]+"|\w+/g) ?? [];
+    const [first, second] = parts.map((part) =>
+      part.startsWith('"') ? part.slice(1, -1) : part.toLowerCase(),
+    );
+    if (first === undefined) return [];
+    return [second === undefined ? { schema: undefined, name: first } : { schema: first, name: second }];
+  });
 }
 
 function collect(tree: unknown): readonly Relation[] {

@@ -12,6 +12,7 @@ import { relationsOf, type Relation } from './sql-relation.ts';
 export interface Mention {
   readonly node: typescript.Node;
   readonly via: readonly string[];
+  /** Empty: a table is named by a value that the text does not tell. */
   readonly relations: readonly Relation[];
 }
 
@@ -25,17 +26,32 @@ const BUILDER = new Set(
   `selectFrom innerJoin leftJoin rightJoin fullJoin crossJoin innerJoinLateral leftJoinLateral crossJoinLateral
   crossApply outerApply insertInto replaceInto updateTable deleteFrom mergeInto from using`.split(/\s+/),
 );
+const WITH = new Set(['with', 'withRecursive']);
 const RUNNERS = new Set(
   'query execute exec executeQuery raw unsafe prepare simple sql rawQuery queryRaw $queryRawUnsafe'.split(
     ' ',
   ),
 );
 
+/** Whether a node may name a table; quickly told, for every node of the code. */
+export function mayMention({ ts }: SourceProgram, node: typescript.Node): boolean {
+  if (ts.isTaggedTemplateExpression(node)) return true;
+  const method = ts.isCallExpression(node) ? methodOf(ts, node) : undefined;
+  return method !== undefined && (BUILDER.has(method) || RUNNERS.has(method) || WITH.has(method));
+}
+
+interface Text {
+  readonly node: typescript.Node;
+  readonly via: readonly string[];
+  readonly text: string;
+  readonly isSql: boolean;
+}
+
 /** Collects mentions during a walk; names that `with` gives are known only at its end. */
 export function collectMentions(program: SourceProgram): MentionCollector {
   const builder: Mention[] = [];
-  const texts: { readonly node: typescript.Node; readonly via: readonly string[]; readonly text: string }[] =
-    [];
+  const unknown: Mention[] = [];
+  const texts: Text[] = [];
   const withNames = new Set<string>();
   const { ts } = program;
   return {
@@ -43,34 +59,51 @@ export function collectMentions(program: SourceProgram): MentionCollector {
       if (ts.isTaggedTemplateExpression(node)) {
         // A template inside another is part of its text.
         if (isSqlTag(program, node.tag) && !isNested(program, node)) {
-          texts.push({ node, via, text: templateText(program, node.template) });
+          texts.push({ node, via, text: templateText(program, node.template), isSql: true });
         }
       }
       if (!ts.isCallExpression(node)) return;
       const method = methodOf(ts, node);
       const [first] = node.arguments;
       if (method === undefined || first === undefined) return;
-      if (method === 'with' || method === 'withRecursive') {
+      if (WITH.has(method)) {
         literals(program, first).forEach((name) => withNames.add(name.replace(/\(.*$/, '').trim()));
       } else if (BUILDER.has(method) && ts.isPropertyAccessExpression(node.expression)) {
         const relations = tableNames(program, method, first);
-        if (relations.length > 0) builder.push({ node: first, via, relations });
-      } else if (RUNNERS.has(method)) {
-        sqlTexts(program, first).forEach((text) => texts.push({ node: first, via, text }));
+        if (relations === undefined) unknown.push({ node: first, via, relations: [] });
+        else if (relations.length > 0) builder.push({ node: first, via, relations });
+      } else if (RUNNERS.has(method) && !isPattern(program, node.expression)) {
+        sqlTexts(program, first).forEach((text) => texts.push({ node: first, via, text, isSql: false }));
       }
     },
     mentions: async () => {
       const parsed = await Promise.all(
-        texts.map(async ({ node, via, text }) => ({ node, via, relations: await relationsOf(text) })),
+        texts.map(async ({ node, via, text, isSql }) => ({
+          node,
+          via,
+          relations: await relationsOf(text, isSql),
+        })),
       );
-      return [...builder, ...parsed].map((mention) => ({
-        ...mention,
-        relations: mention.relations.filter(
-          ({ schema, name }) => schema !== undefined || !withNames.has(name),
-        ),
-      }));
+      const named = [...builder, ...parsed.filter(({ relations }) => relations.length > 0)];
+      return [
+        ...unknown,
+        ...named.flatMap((mention) => {
+          const relations = mention.relations.filter(
+            ({ schema, name }) => schema !== undefined || !withNames.has(name),
+          );
+          return relations.length === 0 ? [] : [{ ...mention, relations }];
+        }),
+      ];
     },
   };
+}
+
+/** `/x/.exec(text)` runs no statement. */
+function isPattern({ ts, checker }: SourceProgram, callee: typescript.Expression): boolean {
+  if (!ts.isPropertyAccessExpression(callee)) return false;
+  return (
+    (checker.getTypeAtLocation(callee.expression).symbol as typescript.Symbol | undefined)?.name === 'RegExp'
+  );
 }
 
 function methodOf(ts: SourceProgram['ts'], call: typescript.CallExpression): string | undefined {
@@ -78,19 +111,58 @@ function methodOf(ts: SourceProgram['ts'], call: typescript.CallExpression): str
   return ts.isIdentifier(call.expression) ? call.expression.text : undefined;
 }
 
-/** `from` and `using` are common words: there a name counts only with a builder's call before it. */
+/** Builder's methods whose name alone says what they are. */
+const PLAIN = new Set('selectFrom insertInto updateTable deleteFrom mergeInto'.split(' '));
+
+/**
+ * The tables that a builder's call names; undefined where it names one by a value that cannot be told. `from` and `using`
+ * are common words: there a name counts only with a builder's call before it. So are `schema` methods of `withSchema`.
+ */
 function tableNames(
   program: SourceProgram,
   method: string,
   argument: typescript.Expression,
-): readonly Relation[] {
+): readonly Relation[] | undefined {
   const { ts } = program;
   if (method === 'from' || method === 'using') {
     const chain = argument.parent.getText();
     if (!/\b(?:updateTable|deleteFrom|mergeInto)\s*\(/.test(chain)) return [];
   }
   const items = ts.isArrayLiteralExpression(argument) ? argument.elements : [argument];
-  return items.flatMap((item) => literals(program, item)).map(relationOf);
+  const schema = schemaOf(program, argument.parent);
+  const found = items.map((item) =>
+    literals(program, item).map((text) => inSchema(relationOf(text), schema)),
+  );
+  const isUnknown =
+    PLAIN.has(method) && items.some((item, at) => found[at]?.length === 0 && isValue(ts, item));
+  return isUnknown ? undefined : found.flat();
+}
+
+/** Whether an expression is a name given at run time, and not a sub-select, a callback or a piece of SQL. */
+function isValue(ts: SourceProgram['ts'], node: typescript.Expression): boolean {
+  return (
+    ts.isIdentifier(node) ||
+    ts.isTemplateExpression(node) ||
+    ts.isBinaryExpression(node) ||
+    ts.isElementAccessExpression(node) ||
+    ts.isPropertyAccessExpression(node)
+  );
+}
+
+/** `other` of `db.withSchema('other').selectFrom('mouse')`. */
+function schemaOf(program: SourceProgram, call: typescript.Node): string | undefined {
+  const { ts } = program;
+  let node: typescript.Node = call;
+  while (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
+    const [first] = node.arguments;
+    if (node.expression.name.text === 'withSchema' && first !== undefined) return literals(program, first)[0];
+    node = node.expression.expression;
+  }
+  return undefined;
+}
+
+function inSchema(relation: Relation, schema: string | undefined): Relation {
+  return relation.schema === undefined && schema !== undefined ? { ...relation, schema } : relation;
 }
 
 /** `lab.mouse as m`. */

@@ -6,7 +6,7 @@
  */
 import type typescript from 'typescript';
 import { isFactory } from './find-source.ts';
-import type { Origin, Usage } from './outside.ts';
+import { outsideCode, type Origin, type OutsideCode, type Usage } from './outside.ts';
 import type { SourceProgram } from './source-program.ts';
 
 /** Where in the code, and by which functions it was reached. */
@@ -17,37 +17,105 @@ export interface Place {
 
 /** What a walk tells. */
 export interface Visitor {
-  readonly outside: (origin: Origin, usage: Usage, place: Place) => void;
+  readonly outside: (code: OutsideCode, origin: Origin, place: Place) => void;
   readonly node: (place: Place) => void;
 }
 
+/** What stands in a piece of code, in order: found once, told for each make that reaches it. */
+type Event =
+  | {
+      readonly kind: 'outside';
+      readonly code: OutsideCode;
+      readonly origin: Origin;
+      readonly node: typescript.Node;
+    }
+  | { readonly kind: 'node'; readonly node: typescript.Node }
+  | { readonly kind: 'follow'; readonly declaration: typescript.Declaration };
+
+/** A piece of code that is being read. */
 interface Walk {
   readonly program: SourceProgram;
-  readonly visitor: Visitor;
-  readonly followed: Set<typescript.Node>;
+  readonly isTelling: (node: typescript.Node) => boolean;
+  readonly events: Event[];
 }
 
-/** Walks a make and all that it reaches, each declaration once. */
-export function walkMake(program: SourceProgram, start: typescript.Node, visitor: Visitor): void {
-  visit({ program, visitor, followed: new Set() }, start, []);
+/** The code of a declaration, and whether its name is part of the way. */
+interface Followed {
+  readonly isNamed: boolean;
+  readonly events: readonly Event[];
 }
 
-function visit(walk: Walk, node: typescript.Node, via: readonly string[]): void {
+/** Walks makes and all that they reach, each declaration once for each make. */
+export interface MakeWalker {
+  readonly walk: (start: typescript.Node, visitor: Visitor) => void;
+}
+
+/**
+ * Prepares to walk; each declaration is read once, however many makes reach it. Of the nodes that are no use of something
+ * outside, visitors are told those that `isTelling` picks.
+ */
+export function createMakeWalker(
+  program: SourceProgram,
+  isTelling: (node: typescript.Node) => boolean,
+): MakeWalker {
+  const followedByDeclaration = new Map<typescript.Declaration, Followed>();
+  const read = (declaration: typescript.Declaration): Followed => {
+    const known = followedByDeclaration.get(declaration);
+    if (known !== undefined) return known;
+    const walk: Walk = { program, isTelling, events: [] };
+    const followed = { isNamed: follow(walk, declaration), events: walk.events };
+    followedByDeclaration.set(declaration, followed);
+    return followed;
+  };
+  return {
+    walk: (start, visitor) => {
+      const seen = new Set<typescript.Declaration>();
+      // One list that grows and shrinks: a way may be long, and mostly nobody asks for it.
+      const way: string[] = [];
+      const tell = (events: readonly Event[]): void => {
+        for (const event of events) {
+          if (event.kind !== 'follow') {
+            const place = { node: event.node, via: [...way] };
+            if (event.kind === 'node') visitor.node(place);
+            else visitor.outside(event.code, event.origin, place);
+          } else if (!seen.has(event.declaration)) {
+            seen.add(event.declaration);
+            const { isNamed, events: below } = read(event.declaration);
+            if (isNamed) way.push(nameOf(program.ts, event.declaration));
+            tell(below);
+            if (isNamed) way.pop();
+          }
+        }
+      };
+      const own: Walk = { program, isTelling, events: [] };
+      visit(own, start);
+      tell(own.events);
+    },
+  };
+}
+
+function visit(walk: Walk, node: typescript.Node): void {
   const { ts } = walk.program;
   if (isTypeOnly(ts, node)) return;
-  walk.visitor.node({ node, via });
+  if (walk.isTelling(node)) walk.events.push({ kind: 'node', node });
   if (ts.isShorthandPropertyAssignment(node)) {
     const symbol = walk.program.checker.getShorthandAssignmentValueSymbol(node);
-    return useName(walk, node.name, symbol, via);
+    return useName(walk, node.name, symbol);
   }
-  if (ts.isPropertyAccessExpression(node)) return visitAccess(walk, node, via);
+  if (isMemberAccess(ts, node)) return visitAccess(walk, node);
   if (ts.isIdentifier(node)) {
-    if (isValueName(ts, node)) useName(walk, node, walk.program.checker.getSymbolAtLocation(node), via);
+    if (isValueName(ts, node)) useName(walk, node, walk.program.checker.getSymbolAtLocation(node));
     return;
   }
   const origin = moduleLoad(walk.program, node);
-  if (origin !== undefined) walk.visitor.outside(origin, 'value', { node, via });
-  ts.forEachChild(node, (child) => visit(walk, child, via));
+  if (origin !== undefined) addOutside(walk, origin, 'value', node);
+  visitChildren(walk, node);
+}
+
+/** What is harmless is not kept: most of what a make uses of the language is. */
+function addOutside(walk: Walk, origin: Origin, usage: Usage, node: typescript.Node): void {
+  const code = outsideCode(origin, usage);
+  if (code !== undefined) walk.events.push({ kind: 'outside', code, origin, node });
 }
 
 function isTypeOnly(ts: SourceProgram['ts'], node: typescript.Node): boolean {
@@ -66,19 +134,36 @@ function isValueName(ts: SourceProgram['ts'], node: typescript.Identifier): bool
   return declared !== node || ts.isPropertyAccessExpression(parent);
 }
 
-function visitAccess(walk: Walk, node: typescript.PropertyAccessExpression, via: readonly string[]): void {
-  const { checker } = walk.program;
+/** `Date.now`, and `Date['now']`, which means the same. */
+type MemberAccess =
+  | typescript.PropertyAccessExpression
+  | (typescript.ElementAccessExpression & { readonly argumentExpression: typescript.StringLiteralLike });
+
+function isMemberAccess(ts: SourceProgram['ts'], node: typescript.Node): node is MemberAccess {
+  if (ts.isPropertyAccessExpression(node)) return true;
+  return ts.isElementAccessExpression(node) && ts.isStringLiteralLike(node.argumentExpression);
+}
+
+function memberNode(
+  ts: SourceProgram['ts'],
+  node: MemberAccess,
+): typescript.Node & { readonly text: string } {
+  return ts.isPropertyAccessExpression(node) ? node.name : node.argumentExpression;
+}
+
+function visitAccess(walk: Walk, node: MemberAccess): void {
+  const { ts, checker } = walk.program;
   const origin = originOf(walk.program, node);
   if (origin !== undefined) {
-    walk.visitor.outside(origin, usageOf(walk.program.ts, node), { node, via });
-    followOrigin(walk, node, via);
+    if (!isToldAtOrigin(walk.program, node)) addOutside(walk, origin, usageOf(ts, node), node);
+    followOrigin(walk, node);
     return;
   }
-  const member = resolved(walk.program, checker.getSymbolAtLocation(node.name));
+  const member = resolved(walk.program, checker.getSymbolAtLocation(memberNode(ts, node)));
   const declarations = (member?.declarations ?? []).filter((declaration) => isOwn(declaration));
-  declarations.forEach((declaration) => follow(walk, declaration, via));
+  declarations.forEach((declaration) => walk.events.push({ kind: 'follow', declaration }));
   if (declarations.length > 0 && isBundleOfMembers(walk.program, node.expression)) return;
-  visit(walk, node.expression, via);
+  visit(walk, node.expression);
 }
 
 /** An object or a module, whose other members are not used by naming one; a class's instance has run its constructor. */
@@ -91,74 +176,89 @@ function isBundleOfMembers(program: SourceProgram, node: typescript.Expression):
   return initializer !== undefined && ts.isObjectLiteralExpression(initializer);
 }
 
+/** `now` of `const now = Date.now`: where the constant is declared it is told already, and there it can be allowed. */
+function isToldAtOrigin(program: SourceProgram, node: typescript.Expression): boolean {
+  const { ts, checker } = program;
+  let root: typescript.Expression = node;
+  while (isMemberAccess(ts, root)) root = root.expression;
+  if (!ts.isIdentifier(root)) return false;
+  const declaration = resolved(program, checker.getSymbolAtLocation(root))?.valueDeclaration;
+  if (declaration === undefined || !ts.isVariableDeclaration(declaration) || !isOwn(declaration))
+    return false;
+  const origin = initializerOrigin(program, declaration, 0);
+  return origin !== undefined && outsideCode(origin, 'value') !== undefined;
+}
+
 /** A constant that stands for something outside still has code of its own: `const db = new Pool()`. */
-function followOrigin(walk: Walk, node: typescript.Expression, via: readonly string[]): void {
+function followOrigin(walk: Walk, node: typescript.Expression): void {
   const { ts, checker } = walk.program;
-  if (ts.isPropertyAccessExpression(node)) return followOrigin(walk, node.expression, via);
-  if (!ts.isIdentifier(node)) return visit(walk, node, via);
+  if (isMemberAccess(ts, node)) return followOrigin(walk, node.expression);
+  if (ts.isAwaitExpression(node) || ts.isParenthesizedExpression(node)) {
+    return followOrigin(walk, node.expression);
+  }
+  // What is loaded has been told with the member that is used of it.
+  if (moduleLoad(walk.program, node) !== undefined) return;
+  if (!ts.isIdentifier(node)) return visit(walk, node);
   const symbol = resolved(walk.program, checker.getSymbolAtLocation(node));
   symbol?.declarations
     ?.filter((declaration) => isOwn(declaration))
-    .forEach((declaration) => follow(walk, declaration, via));
+    .forEach((declaration) => walk.events.push({ kind: 'follow', declaration }));
 }
 
-function useName(
-  walk: Walk,
-  node: typescript.Identifier,
-  symbol: typescript.Symbol | undefined,
-  via: readonly string[],
-): void {
+function useName(walk: Walk, node: typescript.Identifier, symbol: typescript.Symbol | undefined): void {
   const origin = originOfSymbol(walk.program, node, symbol, 0);
-  if (origin !== undefined) walk.visitor.outside(origin, usageOf(walk.program.ts, node), { node, via });
+  if (origin !== undefined && !isToldAtOrigin(walk.program, node)) {
+    addOutside(walk, origin, usageOf(walk.program.ts, node), node);
+  }
   resolved(walk.program, symbol)
     ?.declarations?.filter((declaration) => isOwn(declaration))
-    .forEach((declaration) => follow(walk, declaration, via));
+    .forEach((declaration) => walk.events.push({ kind: 'follow', declaration }));
 }
 
-function follow(walk: Walk, declaration: typescript.Declaration, via: readonly string[]): void {
-  if (walk.followed.has(declaration)) return;
-  walk.followed.add(declaration);
+/** Reads the code of a declaration; gives whether its name is part of the way. */
+function follow(walk: Walk, declaration: typescript.Declaration): boolean {
   const { ts } = walk.program;
-  const here = [...via, nameOf(ts, declaration)];
-  if (ts.isFunctionLike(declaration)) return visitChildren(walk, declaration, here);
-  if (ts.isClassLike(declaration)) return followClass(walk, declaration, here);
-  if (ts.isShorthandPropertyAssignment(declaration)) return visit(walk, declaration, via);
-  if (ts.isBindingElement(declaration)) {
+  if (ts.isFunctionLike(declaration)) visitChildren(walk, declaration);
+  else if (ts.isClassLike(declaration)) followClass(walk, declaration);
+  else if (ts.isExportAssignment(declaration)) visit(walk, declaration.expression);
+  else if (ts.isShorthandPropertyAssignment(declaration)) {
+    visit(walk, declaration);
+    return false;
+  } else if (ts.isBindingElement(declaration)) {
     const owner = ownerOf(ts, declaration);
-    if (owner !== undefined) follow(walk, owner, via);
-    return;
-  }
-  if (ts.isExportAssignment(declaration)) return visit(walk, declaration.expression, here);
-  if (
+    if (owner !== undefined) walk.events.push({ kind: 'follow', declaration: owner });
+    return false;
+  } else if (
     ts.isVariableDeclaration(declaration) ||
     ts.isPropertyAssignment(declaration) ||
     ts.isPropertyDeclaration(declaration)
   ) {
     const { initializer } = declaration;
     // Another table's definition is no code of this one.
-    if (initializer === undefined || isFactory(ts, initializer)) return;
+    if (initializer !== undefined && !isFactory(ts, initializer)) visit(walk, initializer);
     // Within the walked function itself a variable adds nothing to the way.
-    visit(walk, initializer, isTopLevel(ts, declaration) ? here : via);
+    return isTopLevel(ts, declaration);
   }
+  return true;
 }
 
-function visitChildren(walk: Walk, node: typescript.Node, via: readonly string[]): void {
-  walk.program.ts.forEachChild(node, (child) => visit(walk, child, via));
+function visitChildren(walk: Walk, node: typescript.Node): void {
+  walk.program.ts.forEachChild(node, (child) => visit(walk, child));
 }
 
 /** What `new` runs; methods are followed where they are named. */
-function followClass(walk: Walk, node: typescript.ClassLikeDeclaration, via: readonly string[]): void {
+function followClass(walk: Walk, node: typescript.ClassLikeDeclaration): void {
   const { ts } = walk.program;
   node.heritageClauses
     ?.filter(({ token }) => token === ts.SyntaxKind.ExtendsKeyword)
-    .forEach((clause) => clause.types.forEach(({ expression }) => visit(walk, expression, via)));
+    .forEach((clause) => clause.types.forEach(({ expression }) => visit(walk, expression)));
   for (const member of node.members) {
     if (ts.isConstructorDeclaration(member) || ts.isClassStaticBlockDeclaration(member)) {
-      visitChildren(walk, member, via);
+      visitChildren(walk, member);
     } else if (ts.isPropertyDeclaration(member) && member.initializer !== undefined) {
       const isFunction =
         ts.isArrowFunction(member.initializer) || ts.isFunctionExpression(member.initializer);
-      if (!isFunction) visit(walk, member.initializer, via);
+      if (!isFunction) visit(walk, member.initializer);
     }
   }
 }
@@ -202,30 +302,43 @@ function originOf(program: SourceProgram, node: typescript.Expression, depth = 0
     return originOf(program, node.expression, depth + 1);
   }
   if (ts.isAwaitExpression(node)) return originOf(program, node.expression, depth + 1);
+  // `a ?? b` may be either; the first that comes from outside is told.
+  if (ts.isBinaryExpression(node)) return eitherOrigin(program, node, depth);
   if (ts.isIdentifier(node)) return originOfSymbol(program, node, checker.getSymbolAtLocation(node), depth);
-  if (ts.isPropertyAccessExpression(node)) {
+  if (isMemberAccess(ts, node)) {
+    const member = memberNode(ts, node).text;
     // Of `import('pg').then(...)` the import itself is told.
-    if (['then', 'catch', 'finally'].includes(node.name.text)) return undefined;
+    if (['then', 'catch', 'finally'].includes(member)) return undefined;
     const base = originOf(program, node.expression, depth + 1);
-    return base === undefined ? reexported(program, node, depth) : withMember(base, node.name.text);
+    return base === undefined ? reexported(program, node, depth) : withMember(base, member);
   }
   return moduleLoad(program, node);
 }
 
-/** `tools.readFileSync`, where `tools` is a project file that passes on what a package exports. */
-function reexported(
+function eitherOrigin(
   program: SourceProgram,
-  node: typescript.PropertyAccessExpression,
+  node: typescript.BinaryExpression,
   depth: number,
 ): Origin | undefined {
-  const symbol = program.checker.getSymbolAtLocation(node.name);
+  const { ts } = program;
+  const { kind } = node.operatorToken;
+  if (kind === ts.SyntaxKind.CommaToken) return originOf(program, node.right, depth + 1);
+  const isChoice = kind === ts.SyntaxKind.QuestionQuestionToken || kind === ts.SyntaxKind.BarBarToken;
+  if (!isChoice) return undefined;
+  return originOf(program, node.left, depth + 1) ?? originOf(program, node.right, depth + 1);
+}
+
+/** `tools.readFileSync`, where `tools` is a project file that passes on what a package exports. */
+function reexported(program: SourceProgram, node: MemberAccess, depth: number): Origin | undefined {
+  const name = memberNode(program.ts, node);
+  const symbol = program.checker.getSymbolAtLocation(name);
   if (symbol === undefined || (symbol.flags & program.ts.SymbolFlags.Alias) === 0) return undefined;
-  return originOfSymbol(program, node.name as typescript.Identifier, symbol, depth + 1);
+  return originOfSymbol(program, name, symbol, depth + 1);
 }
 
 function originOfSymbol(
   program: SourceProgram,
-  node: typescript.Identifier,
+  node: { readonly text: string },
   symbol: typescript.Symbol | undefined,
   depth: number,
 ): Origin | undefined {
@@ -312,12 +425,14 @@ function bindingOrigin(
   return base === undefined || !ts.isIdentifier(name) ? undefined : withMember(base, name.text);
 }
 
-/** `import('pg')` and `require('pg')`. */
+/** `import('pg')`, `require('pg')` and `process.getBuiltinModule('fs')`. */
 function moduleLoad({ ts, checker }: SourceProgram, node: typescript.Node): Origin | undefined {
   if (!ts.isCallExpression(node)) return undefined;
+  const { expression } = node;
   const isLoad =
-    node.expression.kind === ts.SyntaxKind.ImportKeyword ||
-    (ts.isIdentifier(node.expression) && node.expression.text === 'require');
+    expression.kind === ts.SyntaxKind.ImportKeyword ||
+    (ts.isIdentifier(expression) && expression.text === 'require') ||
+    (ts.isPropertyAccessExpression(expression) && expression.name.text === 'getBuiltinModule');
   const [specifier] = node.arguments;
   if (!isLoad || specifier === undefined || !ts.isStringLiteralLike(specifier)) return undefined;
   return checker.getSymbolAtLocation(specifier) === undefined
@@ -331,7 +446,10 @@ function withMember(origin: Origin, member: string): Origin {
 
 function usageOf(ts: SourceProgram['ts'], node: typescript.Expression): Usage {
   const { parent } = node;
-  if (ts.isCallExpression(parent) && parent.expression === node) return 'call';
+  if (ts.isParenthesizedExpression(parent) || ts.isNonNullExpression(parent)) return usageOf(ts, parent);
+  if (ts.isCallExpression(parent) && parent.expression === node) {
+    return parent.arguments.length === 0 ? 'call without arguments' : 'call';
+  }
   if (ts.isNewExpression(parent) && parent.expression === node) {
     return (parent.arguments?.length ?? 0) === 0 ? 'new without arguments' : 'new';
   }

@@ -9,7 +9,7 @@
  * | `function f`, `class C` | a unit of that name |
  * | `const a = 1, { b, c } = f()` | two units, `a` and `b c`: reached only by who names them |
  * | `export default EXPRESSION` | a unit `default` |
- * | any other statement, or an initialiser that writes to another top-level name | an effect: it runs on import, so it is always reached |
+ * | any other statement | an effect: it runs on import, so it is always reached (so are some initialisers, see `load-effect.ts`) |
  * | `lab.computed('x', { ... })` as a statement | a unit that nobody reaches: definitions change no code |
  * | a file without import and export (CommonJS, a script) | one effect |
  */
@@ -46,6 +46,8 @@ export interface CodeModule {
   /** Relative to the project folder, with forward slashes. */
   readonly path: string;
   readonly sourceFile: typescript.SourceFile;
+  /** False for CommonJS and scripts. */
+  readonly hasExports: boolean;
   readonly units: readonly Unit[];
   /** Several only where `var` declares a name again. */
   readonly unitsByName: ReadonlyMap<string, readonly Unit[]>;
@@ -94,7 +96,6 @@ export function readModule(
   };
   if (ts.isExternalModule(sourceFile)) {
     sourceFile.statements.forEach((statement) => readStatement(draft, statement));
-    markWriters(draft);
   } else {
     addUnit(draft, [], sourceFile, sourceFile.text, true);
   }
@@ -104,7 +105,8 @@ export function readModule(
   }
   const evaluated = [...draft.evaluated];
   const specifiers = [...new Set([...evaluated, ...draft.units.flatMap((unit) => unit.traits.specifiers)])];
-  return { ...draft, ...place, unitsByName, evaluated, specifiers };
+  const hasExports = ts.isExternalModule(sourceFile);
+  return { ...draft, ...place, hasExports, unitsByName, evaluated, specifiers };
 }
 
 function readStatement(draft: Draft, statement: typescript.Statement): void {
@@ -115,7 +117,7 @@ function readStatement(draft: Draft, statement: typescript.Statement): void {
   if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement))
     return readNamed(draft, statement);
   if (ts.isExportAssignment(statement)) {
-    addUnit(draft, ['default'], statement, statement.getText(), false);
+    addUnit(draft, ['default'], statement, statement.expression.getText(), false);
     draft.exportByName.set('default', { local: 'default' });
     return;
   }
@@ -212,10 +214,24 @@ function readNamed(
   const { ts } = draft;
   const name = statement.name?.text ?? 'default';
   draft.nameByDeclaration.set(statement, name);
-  addUnit(draft, [name], statement, statement.getText(), false);
+  addUnit(draft, [name], statement, withoutExport(ts, statement), false);
   if (!isExported(ts, statement)) return;
   const isDefault = statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.DefaultKeyword) ?? false;
   draft.exportByName.set(isDefault ? 'default' : name, { local: name });
+}
+
+/** Whether others may import a thing is no part of the thing. */
+function withoutExport(
+  ts: TypeScript,
+  statement: typescript.FunctionDeclaration | typescript.ClassDeclaration,
+): string {
+  const exporting = statement.modifiers?.filter(
+    ({ kind }) => kind === ts.SyntaxKind.ExportKeyword || kind === ts.SyntaxKind.DefaultKeyword,
+  );
+  const text = statement.getText();
+  const end = exporting?.at(-1)?.end;
+  if (end === undefined || statement.modifiers?.[0] !== exporting?.[0]) return text;
+  return text.slice(end - statement.getStart()).trimStart();
 }
 
 function isExported(ts: TypeScript, node: typescript.HasModifiers): boolean {
@@ -234,79 +250,6 @@ export function isFactoryCall(ts: TypeScript, node: typescript.Node): node is ty
     options !== undefined &&
     ts.isObjectLiteralExpression(options)
   );
-}
-
-/** An initialiser that writes to another top-level name while the module loads is an effect. */
-function markWriters(draft: Draft): void {
-  const names = new Set(draft.nameByDeclaration.values());
-  draft.units.forEach((unit, index) => {
-    if (unit.isEffect || unit.names.length === 0 || draft.ts.isFunctionDeclaration(unit.node)) return;
-    const written = topLevelWrites(draft.ts, unit.node).filter((name) => !unit.names.includes(name));
-    if (written.some((name) => names.has(name))) draft.units[index] = { ...unit, isEffect: true };
-  });
-}
-
-const MUTATORS: ReadonlySet<string> = new Set(
-  'push unshift splice pop shift sort reverse fill copyWithin set add delete clear append register use'.split(
-    ' ',
-  ),
-);
-const MUTATING_STATICS: ReadonlySet<string> = new Set(
-  'assign defineProperty defineProperties setPrototypeOf set deleteProperty'.split(' '),
-);
-
-/** The names that are written to outside of functions, or in functions that may run while the module loads. */
-function topLevelWrites(ts: TypeScript, node: typescript.Node): readonly string[] {
-  const written: string[] = [];
-  const write = (target: typescript.Node | undefined) => {
-    const root = target === undefined ? undefined : rootName(ts, target);
-    if (root !== undefined) written.push(root);
-  };
-  const visit = (child: typescript.Node): void => {
-    if (ts.isFunctionLike(child) && !mayRunAtOnce(ts, child)) return;
-    if (ts.isBinaryExpression(child) && isAssignment(ts, child)) write(child.left);
-    if (ts.isPrefixUnaryExpression(child) || ts.isPostfixUnaryExpression(child)) {
-      if (isUpdate(ts, child.operator)) write(child.operand);
-    }
-    if (ts.isDeleteExpression(child)) write(child.expression);
-    if (ts.isCallExpression(child) && ts.isPropertyAccessExpression(child.expression)) {
-      const { name, expression } = child.expression;
-      if (MUTATORS.has(name.text)) write(expression);
-      if (MUTATING_STATICS.has(name.text)) write(child.arguments[0]);
-    }
-    ts.forEachChild(child, visit);
-  };
-  visit(node);
-  return written;
-}
-
-/** A function that is called where it stands, or handed to a call, which may call it. */
-function mayRunAtOnce(ts: TypeScript, node: typescript.Node): boolean {
-  const { parent } = node;
-  if (ts.isParenthesizedExpression(parent)) return mayRunAtOnce(ts, parent);
-  return ts.isCallExpression(parent) || ts.isNewExpression(parent);
-}
-
-function isAssignment(ts: TypeScript, node: typescript.BinaryExpression): boolean {
-  const { kind } = node.operatorToken;
-  return kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment;
-}
-
-function isUpdate(ts: TypeScript, operator: typescript.SyntaxKind): boolean {
-  return operator === ts.SyntaxKind.PlusPlusToken || operator === ts.SyntaxKind.MinusMinusToken;
-}
-
-/** `a` of `a.b[c]`. */
-function rootName(ts: TypeScript, node: typescript.Node): string | undefined {
-  if (ts.isIdentifier(node)) return node.text;
-  if (
-    ts.isPropertyAccessExpression(node) ||
-    ts.isElementAccessExpression(node) ||
-    ts.isParenthesizedExpression(node)
-  ) {
-    return rootName(ts, node.expression);
-  }
-  return undefined;
 }
 
 /** Looks for what names modules and files by text, and for what cannot be followed. */

@@ -11,7 +11,8 @@ export function folderDigest(folder: string): `sha256:${string}` {
   return sha256Text(lines.toSorted().join('\n'));
 }
 
-const COUNTED = /\.(?:[cm]?[jt]sx?|json|sql|txt|csv|wasm|node)$/;
+const COUNTED =
+  /\.(?:[cm]?[jt]sx?|json[5cl]?|ndjson|sql|txt|[ct]sv|ya?ml|toml|xml|html|proto|graphql|py|sh|wasm|node)$/;
 
 interface Counted {
   readonly file: string;

@@ -1,31 +1,23 @@
 /**
  * The versions of packages and of all that they depend on, found as Node finds them: the nearest `node_modules` upward.
  *
- * `package-lock.json` says what belongs there; where what is installed differs, both are told, since the installed one
- * is what runs.
+ * The lock file (see `lock-file.ts`) says what belongs there; where what is installed differs, both are told, since the
+ * installed one is what runs.
  */
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { folderDigest } from './folder-digest.ts';
+import {
+  LOCK_FILES,
+  patchOf,
+  readLockFile,
+  unregistered,
+  words,
+  type LockFile,
+  type PackageEntry,
+} from './lock-file.ts';
 import { projectPath } from './module-graph.ts';
 import { realPath } from './resolve-module.ts';
-
-/** The part of a lock file's entry, or of a package.json, that counts here. */
-interface PackageEntry {
-  readonly name?: string;
-  readonly version?: string;
-  readonly resolved?: string;
-  readonly integrity?: string;
-  readonly link?: boolean;
-  readonly dependencies?: Readonly<Record<string, string>>;
-  readonly optionalDependencies?: Readonly<Record<string, string>>;
-  readonly peerDependencies?: Readonly<Record<string, string>>;
-}
-
-interface Lock {
-  readonly folder: string;
-  readonly packages: Readonly<Record<string, PackageEntry>>;
-}
 
 /** A package at its place. */
 interface Place {
@@ -48,9 +40,8 @@ export interface PackageVersions {
 export function createPackageVersions(projectFolder: string): {
   readonly of: (importersByPackage: ReadonlyMap<string, ReadonlySet<string>>) => PackageVersions;
 } {
-  const lockFile = findUpward(projectFolder, 'package-lock.json');
+  const lock = readLockFile(projectFolder);
   const reader = createReader();
-  const lock = lockOf(lockFile, reader.read);
   return {
     of: (importersByPackage) => {
       const walk: Walk = {
@@ -59,7 +50,12 @@ export function createPackageVersions(projectFolder: string): {
         versions: new Map(),
         visited: new Set(),
         unknown: new Set(),
-        files: new Set([lockFile ?? path.join(projectFolder, 'package-lock.json')]),
+        // A lock file of another kind that is written beside counts too, so their absence is kept in mind.
+        files: new Set([
+          ...LOCK_FILES.map((name) => path.join(projectFolder, name)),
+          ...(lock === undefined ? [] : [lock.file]),
+        ]),
+        projectFolder,
       };
       for (const [name, importers] of importersByPackage) {
         if (name.startsWith('node:')) addVersion(walk, name, 'none');
@@ -78,7 +74,8 @@ export function createPackageVersions(projectFolder: string): {
 }
 
 interface Walk {
-  readonly lock: Lock | undefined;
+  readonly lock: LockFile | undefined;
+  readonly projectFolder: string;
   readonly read: (file: string) => PackageEntry | undefined;
   readonly versions: Map<string, Set<string>>;
   readonly visited: Set<string>;
@@ -95,14 +92,16 @@ function visitPackage(walk: Walk, name: string, fromFolder: string, isRequired: 
   if (walk.visited.has(place.folder)) return;
   walk.visited.add(place.folder);
   walk.files.add(path.join(place.folder, 'package.json'));
-  addVersion(walk, name, versionOf(place));
-  // The lock file's entry of a link names its folder and nothing else.
-  const entry = place.locked?.link === true ? place.installed : (place.locked ?? place.installed);
-  const { dependencies, optionalDependencies, peerDependencies } = entry ?? {};
-  for (const next of Object.keys({ ...peerDependencies, ...optionalDependencies, ...dependencies })) {
+  addVersion(walk, name, versionOf(walk, name, place));
+  for (const next of new Set([...dependenciesOf(place.locked), ...dependenciesOf(place.installed)])) {
     // Node goes on from where a link leads.
     visitPackage(walk, next, realPath(place.folder), false);
   }
+}
+
+function dependenciesOf(entry: PackageEntry | undefined): readonly string[] {
+  const { dependencies, optionalDependencies, peerDependencies } = entry ?? {};
+  return Object.keys({ ...peerDependencies, ...optionalDependencies, ...dependencies });
 }
 
 function findPlace(walk: Walk, name: string, fromFolder: string): Place | undefined {
@@ -116,33 +115,45 @@ function findPlace(walk: Walk, name: string, fromFolder: string): Place | undefi
 }
 
 function placeAt({ lock, read }: Walk, folder: string): Place | undefined {
-  const locked = lock?.packages[projectPath(lock.folder, folder)];
+  const locked = lock?.places?.[projectPath(lock.folder, folder)];
   const installed = read(path.join(folder, 'package.json'));
   return locked === undefined && installed === undefined ? undefined : { folder, locked, installed };
 }
 
-function versionOf({ folder, locked, installed }: Place): string {
+function versionOf(walk: Walk, name: string, { folder, locked, installed }: Place): string {
   const linked = linkedFolder(folder);
   // A linked folder is edited in place and keeps its version, so its content counts.
-  if (linked !== undefined) return `${installed?.version ?? ''} ${folderDigest(linked)}`.trim();
-  if (locked?.version === undefined) return installed?.version ?? 'unknown';
-  const version = `${locked.version}${unregistered(locked)}`;
+  if (linked !== undefined) return words(installed?.version ?? '', folderDigest(linked));
+  const version = locked?.version ?? installed?.version ?? 'unknown';
   const other = installed?.version;
-  return other === undefined || other === locked.version ? version : `${version} (installed ${other})`;
+  const isOther = other !== undefined && locked?.version !== undefined && other !== locked.version;
+  return words(
+    version,
+    locked === undefined ? '' : unregistered(locked.resolved, locked.integrity),
+    lockedByName(walk, name, version),
+    patched(walk, name, version),
+    isOther ? `(installed ${other})` : '',
+  );
+}
+
+/** What a lock file without places says of a version: what else identifies it, or that another one belongs here. */
+function lockedByName({ lock }: Walk, name: string, version: string): string {
+  const versions = lock?.versionsByName?.get(name);
+  if (versions === undefined) return '';
+  const identity = versions.get(version) ?? versions.get('*');
+  return identity ?? `(locked ${[...versions.keys()].toSorted().join(', ')})`;
+}
+
+function patched({ lock, projectFolder, files }: Walk, name: string, version: string): string {
+  const { file, identity } = patchOf(lock?.folder ?? projectFolder, name, version);
+  files.add(file);
+  return identity;
 }
 
 function linkedFolder(folder: string): string | undefined {
   if (!existsSync(folder)) return undefined;
   const real = realpathSync(folder);
   return real.split(path.sep).includes('node_modules') ? undefined : real;
-}
-
-/** A package from elsewhere than a registry may change and keep its version: its commit or content stands beside it. */
-function unregistered({ resolved, integrity }: PackageEntry): string {
-  if (resolved === undefined || resolved.includes('/-/')) return '';
-  const commit = /#([0-9a-f]{7,64})$/.exec(resolved)?.[1];
-  const identity = commit ?? integrity;
-  return identity === undefined ? '' : ` ${identity}`;
 }
 
 /** A package that imports itself by name, as varve's own examples do, is no dependency of any folder. */
@@ -193,23 +204,4 @@ function readJson(file: string): PackageEntry | undefined {
     // A damaged package.json tells no version; Node would not load the package either.
     return undefined;
   }
-}
-
-function lockOf(
-  file: string | undefined,
-  read: (file: string) => PackageEntry | undefined,
-): Lock | undefined {
-  if (file === undefined) return undefined;
-  const content = read(file) as { readonly packages?: Lock['packages'] } | undefined;
-  // Before version 2 a lock file had no map of places; then what is installed decides.
-  return content?.packages === undefined
-    ? undefined
-    : { folder: path.dirname(file), packages: content.packages };
-}
-
-function findUpward(folder: string, name: string): string | undefined {
-  const file = path.join(folder, name);
-  if (existsSync(file)) return file;
-  const above = path.dirname(folder);
-  return above === folder ? undefined : findUpward(above, name);
 }

@@ -2,157 +2,121 @@
  * What an expression reaches: the units, imports and packages that can influence it, found by following names as the
  * language scopes them, through any number of files.
  *
- * The result does not depend on the order of files, imports or declarations, nor on what else stands in the files.
+ * The units and the names that lead from one to the next form a graph whose edges are told apart by their labels. It is
+ * walked from the expression, edges in the order of their labels, and its nodes are numbered as they are met. Two pieces
+ * of code have the same source exactly when their graphs are the same: neither the files that the units stand in, nor the
+ * order of files, imports or declarations, nor what else stands there, is part of it.
+ *
+ * ```text
+ * 0 clean=scrub#clean judge=1.judge          the make, and what its names mean
+ * | ({pkg})=>({allowed:judge(clean(pkg.license))})
+ * 1 allowed=2.allowed
+ * | function judge(license){return allowed.includes(license)}
+ * 2
+ * | const allowed=["MIT"]
+ * order dotenv/config 2 3                    what runs when the modules load, where anything there has an effect
+ * ```
  */
 import type typescript from 'typescript';
-import { isMemberName, traitsOf, type CodeModule, type Unit } from './code-module.ts';
+import { traitsOf, type CodeModule, type Traits, type Unit } from './code-module.ts';
+import { createLoadEffects, type LoadEffects } from './load-effect.ts';
+import { createMeanings, type Meaning, type Meanings, type Target } from './meaning.ts';
 import type { ModuleGraph } from './module-graph.ts';
-import { projectPath } from './module-graph.ts';
+import { createUses, type UsesOf } from './name-use.ts';
 
 /** What was reached. */
 export interface Reach {
-  readonly unitsByModule: ReadonlyMap<CodeModule, ReadonlySet<Unit>>;
-  /** What each name that crosses a file means, as lines of text. */
-  readonly links: ReadonlySet<string>;
+  /** The code reached; see the head of this file. */
+  readonly source: string;
   /** Package or `node:` name to the files that import it. */
   readonly importersByPackage: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Modules and packages that do something when they are imported, in the order in which they are. */
-  readonly evaluationOrder: readonly string[];
   /** Reasons why more may be reached than was found. */
   readonly open: ReadonlySet<string>;
 }
 
-/** A reference to a top-level name; `member` where only one export of a whole module is meant. */
-interface NameUse {
-  readonly name: string;
-  readonly member: string | undefined;
+/** Where a walk begins. */
+interface Entry {
+  readonly text: string;
+  readonly edges: ReadonlyMap<string, readonly Target[]>;
 }
+
+/** What modules do when they are loaded, in order: a package with an effect, or a module's own statements. */
+type Loading = { readonly specifier: string } | { readonly module: CodeModule };
 
 interface State {
   readonly graph: ModuleGraph;
-  readonly usesByNode: WeakMap<typescript.Node, Uses>;
-  readonly unitsByModule: Map<CodeModule, Set<Unit>>;
-  readonly links: Set<string>;
+  readonly meanings: Meanings;
+  readonly usesOf: UsesOf;
+  readonly effects: LoadEffects;
   readonly importersByPackage: Map<string, Set<string>>;
-  readonly evaluationOrder: string[];
   readonly open: Set<string>;
-  readonly done: Set<string>;
-}
-
-interface Uses {
-  readonly names: readonly NameUse[];
-  readonly open: readonly string[];
+  readonly loaded: Set<CodeModule>;
+  readonly loading: Loading[];
 }
 
 /** Follows what stands in a node of a module, and what the module's import runs. */
 export function createReach(graph: ModuleGraph): {
-  readonly ofNode: (module: CodeModule, node: typescript.Node) => Reach;
-  readonly ofModule: (module: CodeModule) => Reach;
+  /** From an expression; `text` is what stands for it. */
+  readonly ofNode: (module: CodeModule, node: typescript.Node, text: string) => Reach;
+  /** From all that stands in a module; `text` is what stands for the make itself. */
+  readonly ofModule: (module: CodeModule, text: string) => Reach;
 } {
-  const usesByNode = new WeakMap<typescript.Node, Uses>();
+  const meanings = createMeanings(graph);
+  const usesOf = createUses(graph);
+  const effects = createLoadEffects(graph, meanings, usesOf);
   const start = (module: CodeModule): State => {
     const state: State = {
       graph,
-      usesByNode,
-      unitsByModule: new Map(),
-      links: new Set(),
+      meanings,
+      usesOf,
+      effects,
       importersByPackage: new Map(),
-      evaluationOrder: [],
       open: new Set(),
-      done: new Set(),
+      loaded: new Set(),
+      loading: [],
     };
-    evaluate(state, module);
+    load(state, module);
     return state;
   };
   return {
-    ofNode: (module, node) => {
+    ofNode: (module, node, text) => {
       const state = start(module);
-      const traits = traitsOf(graph.ts, node);
-      followNode(state, module, node, traits.specifiers, traits.open);
-      return state;
+      return walk(state, { text, edges: edgesOf(state, module, node, traitsOf(graph.ts, node)) });
     },
-    ofModule: (module) => {
+    ofModule: (module, text) => {
       const state = start(module);
-      module.units.forEach((unit) => reachUnit(state, module, unit));
-      return state;
+      const targets = module.units.map((unit) => ({ kind: 'unit', unit, module, name: '' }) as const);
+      return walk(state, { text, edges: new Map([['*', targets]]) });
     },
   };
 }
 
-/** Whether this is the first time that something is asked for. */
-function once(state: State, ...key: readonly string[]): boolean {
-  const text = key.join('\0');
-  if (state.done.has(text)) return false;
-  state.done.add(text);
-  return true;
-}
-
-/** What runs when a module is imported: first what it imports, in order, then its own effects. */
-function evaluate(state: State, module: CodeModule): void {
-  if (!once(state, 'evaluate', module.file)) return;
+/** What runs when a module is loaded: first what it imports, in order, then its own statements. */
+function load(state: State, module: CodeModule): void {
+  if (state.loaded.has(module)) return;
+  state.loaded.add(module);
   for (const specifier of module.evaluated) {
     const target = state.graph.resolve(specifier, module.file);
     const next = target.kind === 'local' ? state.graph.moduleByFile.get(target.file) : undefined;
-    if (next !== undefined) evaluate(state, next);
+    if (next !== undefined) load(state, next);
     else if (target.kind === 'local' && state.graph.faultByFile.has(target.file)) {
-      reachFile(state, target.file, undefined);
+      state.loading.push({ specifier: state.graph.contentDigestByFile.get(target.file) ?? specifier });
     } else if (module.bare.includes(specifier)) {
-      state.evaluationOrder.push(label(state, module, specifier));
-      reachSpecifier(state, module, specifier, undefined);
+      state.loading.push({ specifier });
+      pass(state, module, state.meanings.ofSpecifier(module, specifier, '*'));
     }
   }
-  const effects = module.units.filter(({ isEffect }) => isEffect);
-  if (effects.length > 0) state.evaluationOrder.push(module.path);
-  effects.forEach((unit) => reachUnit(state, module, unit));
+  state.loading.push({ module });
 }
 
-function reachUnit(state: State, module: CodeModule, unit: Unit): void {
-  const units = state.unitsByModule.get(module) ?? new Set();
-  if (units.has(unit)) return;
-  state.unitsByModule.set(module, units.add(unit));
-  followNode(state, module, unit.node, unit.traits.specifiers, unit.traits.open);
-}
-
-function followNode(
-  state: State,
-  module: CodeModule,
-  node: typescript.Node,
-  specifiers: readonly string[],
-  open: readonly string[],
-): void {
-  const uses = usesOf(state, module, node);
-  [...open, ...uses.open].forEach((reason) => state.open.add(`${module.path}: ${reason}`));
-  specifiers.forEach((specifier) => reachSpecifier(state, module, specifier, '*'));
-  uses.names.forEach((use) => reachName(state, module, use.name, use.member));
-}
-
-function reachName(state: State, module: CodeModule, name: string, member?: string): void {
-  if (!once(state, 'name', module.file, name, member ?? '')) return;
-  const source = module.importByName.get(name);
-  if (source === undefined) {
-    module.unitsByName.get(name)?.forEach((unit) => reachUnit(state, module, unit));
-    return;
-  }
-  state.links.add(`${module.path}: ${name} = ${label(state, module, source.specifier)}#${source.name}`);
-  reachSpecifier(state, module, source.specifier, source.name === '*' ? (member ?? '*') : source.name);
-}
-
-/** Reaches one export of what a specifier means, all of them (`*`), or its evaluation alone. */
-function reachSpecifier(state: State, module: CodeModule, specifier: string, name: string | undefined): void {
-  const target = state.graph.resolve(specifier, module.file);
-  switch (target.kind) {
-    case 'local':
-      return reachFile(state, target.file, name);
-    case 'package':
-    case 'builtin': {
-      if (isOpenBuiltin(target.name, name)) state.open.add(`${module.path}: ${target.name} ${name ?? ''}`);
-      const importers = state.importersByPackage.get(target.name) ?? new Set();
-      state.importersByPackage.set(target.name, importers.add(module.file));
-      return;
-    }
-    case 'missing':
-      state.open.add(`${module.path}: ${specifier}`);
-      return;
+/** Takes note of what lies on the way to a meaning. */
+function pass(state: State, module: CodeModule, { modules, packages, open }: Meaning): void {
+  modules.forEach((passed) => load(state, passed));
+  open.forEach((reason) => state.open.add(`${module.path}: ${reason}`));
+  for (const { name, member, importer } of packages) {
+    if (isOpenBuiltin(name, member)) state.open.add(`${importer.path}: ${name} ${member}`);
+    const importers = state.importersByPackage.get(name) ?? new Set();
+    state.importersByPackage.set(name, importers.add(importer.file));
   }
 }
 
@@ -161,106 +125,130 @@ const RUNS_OTHER_CODE: ReadonlySet<string> = new Set([
   'node:child_process',
   'node:worker_threads',
   'node:cluster',
+  'node:wasi',
 ]);
 
 /** Parts of Node that run code which is named by a path or a text. */
-function isOpenBuiltin(builtin: string, name: string | undefined): boolean {
+function isOpenBuiltin(builtin: string, name: string): boolean {
   if (RUNS_OTHER_CODE.has(builtin)) return true;
-  return builtin === 'node:module' && (name === 'createRequire' || name === 'register' || name === 'default');
+  const isWhole = name === '*' || name === 'default' || name === 'Module';
+  return builtin === 'node:module' && (isWhole || /^(?:createRequire|register|registerHooks)$/.test(name));
 }
 
-function reachFile(state: State, file: string, name: string | undefined): void {
-  const { graph } = state;
-  const module = graph.moduleByFile.get(file);
-  if (module !== undefined) {
-    evaluate(state, module);
-    if (name === '*') reachAll(state, module);
-    else if (name !== undefined) reachExport(state, module, name);
-    return;
-  }
-  const where = projectPath(graph.projectFolder, file);
-  const digest = graph.dataDigestByFile.get(file) ?? graph.contentDigestByFile.get(file);
-  if (digest === undefined) state.open.add(where);
-  else state.links.add(`${where}: ${digest}`);
-}
-
-function reachAll(state: State, module: CodeModule): void {
-  if (!once(state, 'all', module.file)) return;
-  [...module.exportByName.keys()].forEach((name) => reachExport(state, module, name));
-  module.stars.forEach((specifier) => reachSpecifier(state, module, specifier, '*'));
-}
-
-function reachExport(state: State, module: CodeModule, name: string): void {
-  if (!once(state, 'export', module.file, name)) return;
-  const entry = module.exportByName.get(name);
-  if (entry === undefined) {
-    // Which of several `export * from` gives the name is not asked: a name that none has reaches nothing.
-    module.stars.forEach((specifier) => {
-      state.links.add(`${module.path}: export * = ${label(state, module, specifier)}`);
-      reachSpecifier(state, module, specifier, name);
-    });
-    return;
-  }
-  if ('local' in entry) {
-    if (entry.local !== name) state.links.add(`${module.path}: export ${name} = ${entry.local}`);
-    reachName(state, module, entry.local);
-    return;
-  }
-  state.links.add(`${module.path}: export ${name} = ${label(state, module, entry.specifier)}#${entry.name}`);
-  reachSpecifier(state, module, entry.specifier, entry.name);
-}
-
-function label(state: State, module: CodeModule, specifier: string): string {
-  const target = state.graph.resolve(specifier, module.file);
-  return target.kind === 'local' ? projectPath(state.graph.projectFolder, target.file) : specifier;
-}
-
-function usesOf(state: State, module: CodeModule, node: typescript.Node): Uses {
-  const known = state.usesByNode.get(node);
-  if (known !== undefined) return known;
-  const uses = findUses(state.graph, module, node);
-  state.usesByNode.set(node, uses);
-  return uses;
-}
-
-function findUses({ ts, checker }: ModuleGraph, module: CodeModule, root: typescript.Node): Uses {
-  const useByKey = new Map<string, NameUse>();
-  const open = new Set<string>();
-  const visit = (node: typescript.Node): void => {
-    if (ts.isIdentifier(node) && !isMemberName(ts, node)) {
-      const symbol = ts.isShorthandPropertyAssignment(node.parent)
-        ? checker.getShorthandAssignmentValueSymbol(node.parent)
-        : checker.getSymbolAtLocation(node);
-      const name = declaredName(module, symbol);
-      if (name !== undefined) {
-        const member = memberOf(ts, module, node, name);
-        useByKey.set(`${name}\0${member ?? ''}`, { name, member });
-      } else if (symbol?.declarations === undefined && (node.text === 'eval' || node.text === 'Function')) {
-        open.add(node.text);
-      }
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(root);
-  return { names: [...useByKey.values()], open: [...open] };
-}
-
-function declaredName(module: CodeModule, symbol: typescript.Symbol | undefined): string | undefined {
-  for (const declaration of symbol?.declarations ?? []) {
-    const name = module.nameByDeclaration.get(declaration);
-    if (name !== undefined) return name;
-  }
-  return undefined;
-}
-
-/** `judge` of `rules.judge`, where `rules` is a whole module. */
-function memberOf(
-  ts: ModuleGraph['ts'],
+/** Label to what it means; a label stands once. */
+function edgesOf(
+  state: State,
   module: CodeModule,
-  node: typescript.Identifier,
-  name: string,
-): string | undefined {
-  if (module.importByName.get(name)?.name !== '*') return undefined;
-  const { parent } = node;
-  return ts.isPropertyAccessExpression(parent) && parent.expression === node ? parent.name.text : undefined;
+  node: typescript.Node,
+  traits: Traits,
+): ReadonlyMap<string, readonly Target[]> {
+  const edges = new Map<string, readonly Target[]>();
+  const uses = state.usesOf(module, node);
+  [...traits.open, ...uses.open].forEach((reason) => state.open.add(`${module.path}: ${reason}`));
+  const add = (label: string, meaning: Meaning): void => {
+    pass(state, module, meaning);
+    edges.set(label, meaning.targets);
+  };
+  for (const { name, member } of uses.names) {
+    const label = member === undefined ? name : `${name}.${member}`;
+    add(label, state.meanings.ofName(module, name, member));
+  }
+  for (const specifier of traits.specifiers) {
+    add(`import ${specifier}`, state.meanings.ofSpecifier(module, specifier, '*'));
+  }
+  return edges;
+}
+
+function exportEdges(state: State, module: CodeModule): ReadonlyMap<string, readonly Target[]> {
+  const edges = new Map<string, readonly Target[]>();
+  for (const [name, meaning] of state.meanings.exportsOf(module)) {
+    pass(state, module, meaning);
+    edges.set(name, meaning.targets);
+  }
+  return edges;
+}
+
+interface Node {
+  readonly text: string;
+  readonly edges: readonly (readonly [label: string, targets: readonly string[]])[];
+}
+
+interface Numbering {
+  readonly state: State;
+  readonly numberByThing: Map<Unit | CodeModule, number>;
+  readonly nodes: (Node | undefined)[];
+}
+
+function walk(state: State, entry: Entry): Reach {
+  const numbering: Numbering = { state, numberByThing: new Map(), nodes: [undefined] };
+  numbering.nodes[0] = { text: entry.text, edges: numberedEdges(numbering, entry.edges) };
+  // What an effect reaches may load further modules, whose effects follow.
+  for (const item of state.loading) {
+    if (!('module' in item)) continue;
+    for (const unit of item.module.units) {
+      if (state.effects.has(unit)) numberOf(numbering, { kind: 'unit', unit, module: item.module, name: '' });
+    }
+  }
+  const lines = numbering.nodes.flatMap((node, index) => (node === undefined ? [] : nodeLines(index, node)));
+  return { ...state, source: [...lines, ...orderLine(numbering)].join('\n') };
+}
+
+function numberedEdges(numbering: Numbering, edges: ReadonlyMap<string, readonly Target[]>): Node['edges'] {
+  return [...edges]
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([label, targets]) => [label, targets.map((target) => targetText(numbering, target))] as const);
+}
+
+function targetText(numbering: Numbering, target: Target): string {
+  if (target.kind === 'text') return target.text;
+  const number = String(numberOf(numbering, target));
+  return target.kind === 'unit' && target.name !== '' ? `${number}.${target.name}` : number;
+}
+
+function numberOf(numbering: Numbering, target: Exclude<Target, { readonly kind: 'text' }>): number {
+  const thing = target.kind === 'unit' ? target.unit : target.module;
+  const known = numbering.numberByThing.get(thing);
+  if (known !== undefined) return known;
+  const number = numbering.nodes.length;
+  numbering.numberByThing.set(thing, number);
+  numbering.nodes.push(undefined);
+  const { state } = numbering;
+  if (target.kind === 'unit') {
+    const { unit, module } = target;
+    const edges = edgesOf(state, module, unit.node, unit.traits);
+    // That a name declared here means what is declared here goes without saying.
+    const others = new Map([...edges].filter(([name]) => !unit.names.includes(name)));
+    numbering.nodes[number] = { text: unit.text, edges: numberedEdges(numbering, others) };
+  } else {
+    load(state, target.module);
+    const edges = numberedEdges(numbering, exportEdges(state, target.module));
+    numbering.nodes[number] = { text: 'a whole module', edges };
+  }
+  return number;
+}
+
+/** Lines of text begin with a bar, so no text can be taken for a line of the graph. */
+function nodeLines(index: number, { text, edges }: Node): readonly string[] {
+  const words = edges.map(([label, targets]) => `${quoted(label)}=${targets.map(quoted).join('|')}`);
+  return [[String(index), ...words].join(' '), ...text.split('\n').map((line) => `| ${line}`)];
+}
+
+function quoted(text: string): string {
+  return /^[\w$.#@/:*-]+$/.test(text) ? text : JSON.stringify(text);
+}
+
+/** Where nothing has an effect, initialisers see no difference in their order. */
+function orderLine({ state, numberByThing }: Numbering): readonly string[] {
+  const hasEffects = state.loading.some((item) =>
+    'module' in item ? item.module.units.some((unit) => state.effects.has(unit)) : true,
+  );
+  if (!hasEffects) return [];
+  const words = state.loading.flatMap((item) => {
+    if (!('module' in item)) return [quoted(item.specifier)];
+    return item.module.units.flatMap((unit) => {
+      const number = numberByThing.get(unit);
+      return number === undefined || state.graph.ts.isFunctionDeclaration(unit.node) ? [] : [String(number)];
+    });
+  });
+  return [['order', ...words].join(' ')];
 }
