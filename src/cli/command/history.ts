@@ -87,6 +87,7 @@ function versionCells(style: Style, { since, sinceRun, until, ended, rows }: Row
 const ENDED: Readonly<Record<Exclude<RowVersion['ended'], null>, string>> = {
   recomputed: 'computed anew',
   deleted: 'deleted',
+  replaced: 'another row took its place',
   contents: 'the code lists other rows',
   structure: 'another structure took its place',
 };
