@@ -40,6 +40,7 @@ const TABLE = {
   file_outside: [3, 403, 'a make asked for a file outside the project folder'],
   file_unreadable: [3, 404, 'a file cannot be read'],
   files_exist: [3, 409, 'files are there already'],
+  input_invalid: [3, 422, 'an input cannot be read as rows'],
   input_missing: [3, 409, 'a row that a declared read needs is not there'],
   input_unsettled: [3, 409, 'inputs keep changing while a key is computed', 'retryable'],
   internal: [1, 500, 'a fault in varve'],

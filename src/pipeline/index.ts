@@ -88,6 +88,7 @@ export {
 } from './delete-rows.ts';
 export { graphOf, type GraphOptions } from './graph.ts';
 export { history, readHistory, type HistoryOptions, type HistoryResult } from './history.ts';
+export { formatOfName, placeOf, readRows, type RowFormat } from './input/read-rows.ts';
 export type { InsertMode } from './ingest.ts';
 export {
   insertNumberedRows,
@@ -96,6 +97,7 @@ export {
   type InsertRowsResult,
   type NumberedRow,
 } from './insert-rows.ts';
+export { restoreRows, type RestoreRowsOptions, type RestoreRowsResult } from './restore-rows.ts';
 export { stale, type MovedPackage, type StaleResult, type StaleTable, type WhyStale } from './stale.ts';
 export type { RowVersion } from './versions.ts';
 export type { Brought, IngestionOrigin } from './ingestion.ts';
