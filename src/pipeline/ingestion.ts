@@ -4,7 +4,7 @@ import { ingestionName } from './ingest.ts';
 import { keyHash } from './read-plan.ts';
 import { tableId, type Relation, type Relations } from './relation.ts';
 import type { Key } from './key-source.ts';
-import { keysRecordset } from './write-rows.ts';
+import { keysRecordset, ORDINAL } from './write-rows.ts';
 
 /** One call that brought rows. */
 export interface Brought {
@@ -49,25 +49,37 @@ export async function loadIngestions(
   );
 }
 
-/** How many of the standing part rows of one unit each call brought: `[table, number of the call, rows]`. */
+/** What one call brought of the standing part rows of a unit. */
+export interface BroughtParts {
+  /** The place of the unit in the list that was asked about. */
+  readonly unit: number;
+  readonly table: string;
+  readonly ingestion: number;
+  readonly rows: number;
+}
+
+/** How many of the standing part rows of these units of one table each call brought; one statement for each part table. */
 export async function partIngestions(
   store: Queryable,
   relation: Relation,
   relations: Relations,
-  unit: Key,
-): Promise<readonly (readonly [string, number, number])[]> {
-  const found: (readonly [string, number, number])[] = [];
+  units: readonly Key[],
+): Promise<readonly BroughtParts[]> {
+  const found: BroughtParts[] = [];
+  if (units.length === 0) return found;
   for (const name of Object.values(relation.spec.parts)) {
     const part = relations.get(name);
     if (part === undefined) continue;
     const same = relation.spec.sourceKey.map((column) => sql`o.${sql.id(column)} = k.${sql.id(column)}`);
-    const rows = await store.query<{ id: number; rows: number }>(sql`
-      select l.ingestion as id, count(*)::integer as rows
-      from (${keysRecordset(relation.spec, [unit])}) k join ${tableId(part.placement)} o on ${sql.join(same, sql` and `)}
+    const rows = await store.query<Row & Omit<BroughtParts, 'table'>>(sql`
+      select k.${sql.id(ORDINAL)} as unit, l.ingestion, count(*)::integer as rows
+      from (${keysRecordset(relation.spec, units)}) k join ${tableId(part.placement)} o on ${sql.join(same, sql` and `)}
       cross join lateral (select max(l.ingestion) as ingestion from varve.ingested l
         where l.relation = ${part.id} and l.key_hash = ${keyHash(sql`o`, part.spec.primaryKey)}) l
-      where l.ingestion is not null group by l.ingestion order by l.ingestion desc limit 100`);
-    found.push(...rows.map(({ id, rows: count }) => [name, id, count] as const));
+      where l.ingestion is not null group by 1, 2 order by 1, 2 desc`);
+    found.push(
+      ...rows.map(({ unit, ingestion, rows: count }) => ({ unit, table: name, ingestion, rows: count })),
+    );
   }
   return found;
 }

@@ -64,25 +64,30 @@ async function loadBrought(
   { store, relations }: OriginQuestion,
   versions: readonly StoredVersion[],
 ): Promise<readonly (readonly IngestionOrigin[])[]> {
-  const found: (readonly (readonly [string, number, number])[])[] = [];
-  for (const { table, ingestion, until, relation, unit } of versions) {
-    const own = ingestion === null ? [] : [[table, ingestion, 1] as const];
-    const hasParts = until === null && relation.spec.form === undefined;
-    const parts = hasParts ? await partIngestions(store, relation, relations, unit) : [];
-    found.push([...own, ...parts]);
-  }
+  const lines = versions.flatMap(({ table, ingestion }, at) =>
+    ingestion === null ? [] : [{ at, table, ingestion, rows: 1 }],
+  );
+  // Parts are asked about where they stand now; superseded ones are in the version itself.
+  const standing = versions.flatMap((version, at) =>
+    version.until === null && version.relation.spec.form === undefined ? [{ at, version }] : [],
+  );
+  const [first] = standing;
+  const units = standing.map(({ version }) => version.unit);
+  const parts =
+    first === undefined ? [] : await partIngestions(store, first.version.relation, relations, units);
+  for (const { unit, ...part } of parts) lines.push({ at: standing[unit]?.at ?? -1, ...part });
   const calls = await loadIngestions(
     store,
-    found.flatMap((lines) => lines.map(([, id]) => id)),
+    lines.map(({ ingestion }) => ingestion),
   );
-  return found.map((lines, index) =>
-    lines.flatMap(([table, id, rows]) => {
-      const call = calls.get(id);
-      const version = versions[index];
-      if (call === undefined || version === undefined) return [];
+  const linesByPlace = Map.groupBy(lines, ({ at }) => at);
+  return versions.map((version, at) =>
+    (linesByPlace.get(at) ?? []).flatMap(({ table, ingestion, rows }) => {
+      const call = calls.get(ingestion);
+      if (call === undefined) return [];
+      const { name, source, actor, at: calledAt, rowCount, digest } = call;
       const isUnchanged = table === version.table ? version.isAsBrought : null;
-      const { name, source, actor, at, rowCount, digest } = call;
-      return [{ name, table, source, actor, at, rows, rowCount, digest, isUnchanged }];
+      return [{ name, table, source, actor, at: calledAt, rows, rowCount, digest, isUnchanged }];
     }),
   );
 }
