@@ -79,7 +79,13 @@ export async function openIngestion(
   await transaction.execute(sql`create temporary table varve_input on commit drop as
     select ${columnsOf('t', spec)}, null::integer as "#number", null::bytea as "#hash", null::bytea as "#digest",
       false as "#stands", false as "#same" from ${tableId(placement)} t with no data`);
-  await transaction.execute(sql`create temporary table varve_seen (hash bytea primary key) on commit drop`);
+  await transaction.execute(
+    sql`create temporary table varve_seen (hash bytea primary key, batch integer not null) on commit drop`,
+  );
+  // A batch is looked up in the table by index, however large that has become. The planner would read all of it for each
+  // batch, since it prices a look-up by what it costs on a disk: rows brought would cost the square of their number.
+  await transaction.query(sql`select set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)`);
   return { id, name: ingestionName(id) };
 }
 
@@ -110,11 +116,12 @@ export async function ingestBatch(
   rows: readonly EncodedRow[],
 ): Promise<IngestedBatch> {
   await load(transaction, target.relation, rows);
-  const twice = await repeatedIn(transaction, AGAIN);
-  if (twice.count > 0) return { repeated: { ...twice, where: 'input' } };
-  await transaction.execute(
-    sql`insert into pg_temp.varve_seen select "#hash" from pg_temp.varve_input order by "#hash"`,
-  );
+  const [{ number: batch } = { number: 0 }] = rows;
+  const fresh = await transaction.execute(sql`insert into pg_temp.varve_seen
+    select "#hash", ${batch} from pg_temp.varve_input order by "#hash" on conflict do nothing`);
+  if (fresh < rows.length) {
+    return { repeated: { ...(await repeatedIn(transaction, againIn(batch))), where: 'input' } };
+  }
   const stands = await compare(transaction, target);
   if (target.mode === 'new' && stands > 0) {
     return { repeated: { ...(await repeatedIn(transaction, sql`where "#stands"`)), where: 'table' } };
@@ -135,8 +142,11 @@ async function load(transaction: Queryable, { spec }: Relation, rows: readonly E
     from json_to_recordset(${text}::json) as b("#number" integer, ${types})`);
 }
 
-/** Rows of the batch whose key came before: in an earlier batch of the call, or in this one. */
-const AGAIN = sql`where "#again" > 1 or exists (select from pg_temp.varve_seen s where s.hash = i."#hash")`;
+/** Rows of the batch whose key came before: in an earlier batch of the call, or in this one, which its first number names. */
+function againIn(batch: number): Sql {
+  return sql`where "#again" > 1
+    or exists (select from pg_temp.varve_seen s where s.hash = i."#hash" and s.batch <> ${batch})`;
+}
 
 const MOST_NUMBERS = 100;
 

@@ -413,6 +413,87 @@ describe('deletion, its reason and its remedy', () => {
   });
 });
 
+describe('parts on the command line', () => {
+  it('14. 15. a part row goes with its master, alone, or not at all', async () => {
+    await store.script('truncate lab.mouse, lab.scan, lab.scan__frame, lab.grade, varve.computation');
+    await run('insert', 'lab.mouse', '--file', write('a.jsonl', '{"mouse":1,"weight":10}\n'));
+    await run('insert', 'lab.scan', '--file', write('s.csv', 'mouse,scan\n1,1\n1,2\n'));
+    await run(
+      'insert',
+      'scan__frame',
+      '--file',
+      write('f.csv', 'mouse,scan,frame,mean\n1,1,1,1\n1,1,2,2\n1,2,1,3\n'),
+    );
+    const frame = ['scan__frame', '--where', 'scan = 1 and frame = 2'];
+    for (const verb of [['cascade'], ['delete', '--yes']]) {
+      expect(await json(...verb, ...frame)).toMatchObject({
+        exit: 3,
+        findings: [
+          {
+            code: 'part_without_master',
+            subject: 'lab.scan__frame',
+            detail: { master: 'lab.scan', rows: 1, keys: [{ mouse: 1, scan: 1, frame: 2 }] },
+          },
+        ],
+      });
+    }
+    const counts = async (...argv: string[]) =>
+      ((await json(...argv))['tables'] as readonly { table: string; rows: number }[])
+        .filter(({ rows }) => rows > 0)
+        .map(({ table, rows }) => `${table} ${String(rows)}`);
+    expect(await counts('cascade', ...frame, '--parts', 'ignore')).toEqual(['lab.scan__frame 1']);
+    expect(await counts('cascade', ...frame, '--parts', 'cascade')).toEqual([
+      'lab.scan 1',
+      'lab.scan__frame 2',
+    ]);
+    for (const parts of ['ignore', 'cascade'])
+      expect(await counts('delete', ...frame, '--parts', parts, '--dry-run')).toEqual(
+        await counts('cascade', ...frame, '--parts', parts),
+      );
+    const gone = await json('delete', ...frame, '--parts', 'ignore', '--yes');
+    expect(await store.query(sql`select count(*)::int as n from lab.scan__frame`)).toEqual([{ n: 2 }]);
+    expect(await json('restore', gone['run'] as string)).toMatchObject({
+      tables: [{ table: 'lab.scan__frame', rows: 1 }],
+    });
+    const all = await json('delete', ...frame, '--parts', 'cascade', '--yes');
+    expect(await json('restore', all['run'] as string)).toMatchObject({
+      tables: [
+        { table: 'lab.scan', rows: 1 },
+        { table: 'lab.scan__frame', rows: 2 },
+      ],
+    });
+  });
+
+  it('8. a merged row leads through its parts to what it was merged from, on request', async () => {
+    await store.script(`create schema merged;
+      create table merged.parent (parent int primary key); create table merged.master (master int primary key);
+      create table merged.master__p (master int references merged.master, parent int references merged.parent, primary key (master, parent));
+      create table merged.child (master int references merged.master, c int, primary key (master, c));
+      insert into merged.parent values (5); insert into merged.master values (10);
+      insert into merged.master__p values (10, 5); insert into merged.child values (10, 1000)`);
+    const rows = async (...argv: string[]) =>
+      ((await json(...argv))['tables'] as readonly { table: string; rows: number }[]).map(
+        ({ table, rows: count }) => `${table} ${String(count)}`,
+      );
+    expect(await rows('trace', 'merged.child')).toEqual(['merged.master 1', 'merged.child 1']);
+    expect((await rows('trace', 'merged.child', '--through-parts')).toSorted()).toEqual([
+      'merged.child 1',
+      'merged.master 1',
+      'merged.master__p 1',
+      'merged.parent 1',
+    ]);
+    expect((await rows('cascade', 'merged.parent', '--parts', 'cascade')).toSorted()).toEqual([
+      'merged.child 1',
+      'merged.master 1',
+      'merged.master__p 1',
+      'merged.parent 1',
+    ]);
+    expect(await json('cascade', 'merged.parent')).toMatchObject({
+      findings: [{ code: 'part_without_master' }],
+    });
+  });
+});
+
 describe('a table as it was', () => {
   it('goes into a file that insert takes back', async () => {
     await store.script('truncate lab.mouse, lab.scan, lab.scan__frame, lab.grade, varve.computation');

@@ -309,7 +309,7 @@ function countedStore(store: Store): { readonly store: Store; readonly statement
     return store.query(statement);
   }) as Queryable['query'];
   const counted = new Proxy(store, {
-    get: (target, name) => (name === 'query' ? query : Reflect.get(target, name)),
+    get: (target, name): unknown => (name === 'query' ? query : Reflect.get(target, name)),
   });
   return { store: counted, statements: () => statements };
 }
