@@ -1,6 +1,8 @@
 /**
- * One batch of brought rows in the database: loaded beside the table, compared with what stands, then written with the
- * line in `varve.ingested` that ties each row to the batch which brought it.
+ * One batch of brought rows in the database, each with the line in `varve.ingested` that ties it to the call.
+ *
+ * Rows that are all to be new go in by one statement. When the database refuses it, and where rows may stand already, a
+ * batch is loaded beside the table first:
  *
  * | step | table | what |
  * |---|---|---|
@@ -69,12 +71,18 @@ export function ingestionName(id: number): string {
 /** Takes the next number; the line itself is written once it is known what came in. */
 export async function openIngestion(
   transaction: Queryable,
-  { spec, placement }: Relation,
+  relation: Relation,
+  mode: InsertMode,
 ): Promise<Ingestion> {
   const [row] = await transaction.query<{ id: number }>(
     sql`select nextval(pg_get_serial_sequence('varve.ingestion', 'id'))::integer as id`,
   );
+  if (mode !== 'new') await createInput(transaction, relation);
   const id = row?.id ?? 0;
+  return { id, name: ingestionName(id) };
+}
+
+async function createInput(transaction: Queryable, { spec, placement }: Relation): Promise<void> {
   await transaction.execute(sql`drop table if exists pg_temp.varve_input, pg_temp.varve_seen`);
   await transaction.execute(sql`create temporary table varve_input on commit drop as
     select ${columnsOf('t', spec)}, null::integer as "#number", null::bytea as "#hash", null::bytea as "#digest",
@@ -86,7 +94,6 @@ export async function openIngestion(
   // batch, since it prices a look-up by what it costs on a disk: rows brought would cost the square of their number.
   await transaction.query(sql`select set_config('enable_hashjoin', 'off', true),
     set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)`);
-  return { id, name: ingestionName(id) };
 }
 
 /** What a call was, written when it ends. */
@@ -109,12 +116,13 @@ export async function closeIngestion(
     values (${id}, ${relation.id}, ${source}, ${actor}, ${rowCount}, ${digest})`);
 }
 
-/** Brings one batch. */
+/** Brings one batch. Errors: under `new`, throws what the database says of rows that stand; see `findRepeated`. */
 export async function ingestBatch(
   transaction: Queryable,
   target: IngestTarget,
   rows: readonly EncodedRow[],
 ): Promise<IngestedBatch> {
+  if (target.mode === 'new') return insertNew(transaction, target, rows);
   await load(transaction, target.relation, rows);
   const [{ number: batch } = { number: 0 }] = rows;
   const fresh = await transaction.execute(sql`insert into pg_temp.varve_seen
@@ -123,23 +131,64 @@ export async function ingestBatch(
     return { repeated: { ...(await repeatedIn(transaction, againIn(batch))), where: 'input' } };
   }
   const stands = await compare(transaction, target);
-  if (target.mode === 'new' && stands > 0) {
-    return { repeated: { ...(await repeatedIn(transaction, sql`where "#stands"`)), where: 'table' } };
-  }
   const replaced = target.mode === 'replace' && stands > 0 ? await replace(transaction, target) : 0;
   const inserted = await insert(transaction, target.relation);
   const digest = await link(transaction, target);
   return { counts: { inserted, replaced, kept: rows.length - inserted - replaced }, digest };
 }
 
-async function load(transaction: Queryable, { spec }: Relation, rows: readonly EncodedRow[]): Promise<void> {
+/** Rows, links and digest in one statement. */
+async function insertNew(
+  transaction: Queryable,
+  { relation, ingestion }: IngestTarget,
+  rows: readonly EncodedRow[],
+): Promise<IngestedBatch> {
+  const { spec, placement } = relation;
+  const names = sql.join(spec.columns.map(({ name }) => sql.id(name)));
+  const order = sql.join(spec.primaryKey.map((column) => sql.id(column)));
+  const [row] = await transaction.query<{ digest: string }>(sql`
+    with input as materialized (select ${columnsOf('b', spec)}, ${keyHash(sql`b`, spec.primaryKey)} as "#hash",
+        ${digestOf(sql`b`, spec)} as "#digest" from ${recordset(spec, rows)}),
+      row_ as (insert into ${tableId(placement)} (${names}) select ${names} from input),
+      link as (insert into varve.ingested (relation, ingestion, row_check, key_hash)
+        select ${relation.id}, ${ingestion.id}, ${rowCheck(sql`"#digest"`)}, "#hash" from input order by "#hash")
+    select encode(sha256(coalesce(string_agg("#digest", ''::bytea order by ${order}), ''::bytea)), 'hex') as digest from input`);
+  return { counts: { inserted: rows.length, replaced: 0, kept: 0 }, digest: row?.digest ?? '' };
+}
+
+/** Which rows of a batch that the database refused are there twice; undefined where it refused it for something else. */
+export async function findRepeated(
+  transaction: Queryable,
+  target: IngestTarget,
+  rows: readonly EncodedRow[],
+): Promise<RepeatedRows | undefined> {
+  const { relation, ingestion } = target;
+  await createInput(transaction, relation);
+  await load(transaction, relation, rows);
+  const inBatch = await repeatedIn(transaction, sql`where "#again" > 1`);
+  if (inBatch.count > 0) return { ...inBatch, where: 'input' };
+  if ((await compare(transaction, target)) === 0) return undefined;
+  // An earlier batch of this call has tied them to it.
+  const earlier = await repeatedIn(
+    transaction,
+    sql`where "#stands" and exists (select from varve.ingested l
+      where l.relation = ${relation.id} and l.key_hash = i."#hash" and l.ingestion = ${ingestion.id})`,
+  );
+  if (earlier.count > 0) return { ...earlier, where: 'input' };
+  return { ...(await repeatedIn(transaction, sql`where "#stands"`)), where: 'table' };
+}
+
+function recordset(spec: TableSpec, rows: readonly EncodedRow[]): Sql {
   const types = sql.join(spec.columns.map(({ name, type }) => sql`${sql.id(name)} ${sql.raw(type)}`));
   const text = `[${rows.map((row) => row.text).join(',')}]`;
+  return sql`json_to_recordset(${text}::json) as b("#number" integer, ${types})`;
+}
+
+async function load(transaction: Queryable, { spec }: Relation, rows: readonly EncodedRow[]): Promise<void> {
   await transaction.execute(sql`truncate pg_temp.varve_input`);
   await transaction.execute(sql`
     insert into pg_temp.varve_input select ${columnsOf('b', spec)}, b."#number", ${keyHash(sql`b`, spec.primaryKey)},
-      ${digestOf(sql`b`, spec)}, false, false
-    from json_to_recordset(${text}::json) as b("#number" integer, ${types})`);
+      ${digestOf(sql`b`, spec)}, false, false from ${recordset(spec, rows)}`);
 }
 
 /** Rows of the batch whose key came before: in an earlier batch of the call, or in this one, which its first number names. */

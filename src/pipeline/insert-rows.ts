@@ -8,6 +8,7 @@ import { isStoreError, sql, type Store, type StoreError, type Transaction } from
 import { encodeValue, type ValueFault } from './encode-row.ts';
 import {
   closeIngestion,
+  findRepeated,
   ingestBatch,
   openIngestion,
   type EncodedRow,
@@ -185,7 +186,7 @@ async function insertAll(
   rows: AsyncIterable<NumberedRow>,
 ): Promise<InsertRowsResult> {
   const { relation, options } = call;
-  const ingestion = await openIngestion(transaction, relation);
+  const ingestion = await openIngestion(transaction, relation, call.mode);
   const total = { inserted: 0, replaced: 0, kept: 0 };
   const digests: string[] = [];
   let read = 0;
@@ -268,6 +269,10 @@ async function insertBatch(
     throw new RefusedWork([repeatedFinding(call, done.repeated)]);
   } catch (error) {
     if (!isRowFault(error)) throw error;
+    if (call.mode === 'new' && error.fields.sqlstate === '23505') {
+      const repeated = await transaction.savepoint(() => findRepeated(transaction, call, rows));
+      if (repeated !== undefined) throw new RefusedWork([repeatedFinding(call, repeated)]);
+    }
     const [row, fault] = await faultyRow(ingest, rows, 0, rows.length, error);
     throw new RefusedWork([databaseFinding(call, fault, rows[row]?.number ?? 0)]);
   }
