@@ -58,6 +58,13 @@ table varve.deployment
   constraint deployment_definition_set_fkey FOREIGN KEY (definition_set) REFERENCES varve.definition_set(id)
   constraint deployment_pkey PRIMARY KEY (id)
 
+table varve.ingested
+  column relation integer not null
+  column ingestion integer not null
+  column row_check integer not null
+  column key_hash bytea not null
+  constraint ingested_pkey PRIMARY KEY (relation, key_hash, ingestion)
+
 table varve.ingestion
   column id bigint not null generated always as identity
   column relation integer not null

@@ -33,6 +33,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/check.ts'),
   },
   {
+    name: 'insert',
+    summary: 'bring rows of a file into a manual table',
+    load: () => import('./command/insert.ts'),
+  },
+  {
     name: 'populate',
     summary: 'compute what is missing or stale',
     load: () => import('./command/populate.ts'),
@@ -61,6 +66,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'delete',
     summary: 'move rows and all that hangs on them to history; asks first',
     load: () => import('./command/delete.ts'),
+  },
+  {
+    name: 'restore',
+    summary: 'let rows that a deletion took stand again',
+    load: () => import('./command/restore.ts'),
   },
   {
     name: 'plan',

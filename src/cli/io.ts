@@ -13,6 +13,8 @@ export interface Io {
   readonly workingDir: string;
   /** Milliseconds from any fixed point, never going back. */
   readonly monotonicMs: () => number;
+  /** The bytes of standard input. */
+  readonly stdin: () => AsyncIterable<Uint8Array>;
   /** Asks on standard error and returns the line typed. */
   readonly ask: (question: string) => Promise<string>;
   /** Calls the listener on each Ctrl-C; returns what takes it away again. */
@@ -35,6 +37,7 @@ export function processIo(): Io {
     env: process.env,
     workingDir: process.cwd(),
     monotonicMs: () => performance.now(),
+    stdin: () => process.stdin,
     ask: askOnTerminal,
     onInterrupt,
     exit: (status) => process.exit(status),

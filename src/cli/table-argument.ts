@@ -1,5 +1,6 @@
 import { nearestName, refusal, type Finding } from '../base/index.ts';
 import { unknownTable, type Definitions, type TableSpec } from '../pipeline/index.ts';
+import { unquotedName } from '../provenance/index.ts';
 import { usageFinding } from './failure.ts';
 
 /** The definition of a table that a person named: `schema.table`, or the bare name where one schema has it. */
@@ -14,14 +15,16 @@ export function findSpec(definitions: Definitions, name: string): TableSpec | Fi
 }
 
 /** The one of these names that a person meant. */
-export function findIn(names: readonly string[], name: string): string | Finding {
+export function findIn(names: readonly string[], asked: string): string | Finding {
+  if (names.includes(asked)) return asked;
+  const name = unquotedName(asked);
   if (names.includes(name)) return name;
-  const [only, ...others] = names.filter((known) => known.endsWith(`.${name}`));
+  const [only, ...others] = names.filter((known) => bareName(known) === name).toSorted();
   if (only !== undefined && others.length === 0) return only;
   if (only !== undefined) {
     return refusal('unknown_table', name, {
-      detail: { schemas: others.length + 1 },
-      hint: `Name one of: ${[only, ...others].join(', ')}.`,
+      detail: { reason: 'several schemas have a table of this name', tables: [only, ...others] },
+      hint: `Name the schema too: ${[only, ...others].join(' or ')}.`,
     });
   }
   const nearest = name.includes('.') ? undefined : nearestName(name, names.map(bareName));

@@ -43,6 +43,8 @@ export interface DeleteRowsOptions extends PlanDeleteOptions {
   readonly environment: RunEnvironment;
   /** The plan that was shown: refused where the rows are others by now. */
   readonly plan?: DeletePlan;
+  /** Why: kept with the run, and shown by `history`. */
+  readonly reason?: string;
 }
 
 /** What was deleted. */
@@ -91,12 +93,16 @@ export async function deleteRows(
 ): Promise<DeleteRowsResult> {
   const world = await openWorld(store, definitions, table, where, options);
   if ('findings' in world) return { status: 'refused', findings: world.findings };
-  const { environment, plan, parts } = options;
+  const { environment, plan, parts, reason } = options;
   const run = await openRun(store, environment, {
     kind: 'delete',
     subject: table,
     definitionDigest: definitions.digest,
-    settings: { parts: parts ?? 'enforce', where: where ?? null },
+    settings: {
+      parts: parts ?? 'enforce',
+      where: where ?? null,
+      ...(reason === undefined ? {} : { reason }),
+    },
   });
   let status: 'done' | 'failed' = 'failed';
   try {

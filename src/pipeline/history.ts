@@ -1,15 +1,23 @@
 import { refusal, type Finding, type JsonObject } from '../base/index.ts';
 import { sql, type Store } from '../store/index.ts';
+import { loadIngestions } from './ingestion.ts';
 import { loadKnownRelations, type Relations } from './relation.ts';
 import { askUnit, masterOf } from './row-unit.ts';
 import { unknownTable } from './unknown-table.ts';
-import { countVersions, loadVersions, type Moment, type RowVersion, type StoredVersion } from './versions.ts';
+import {
+  countVersions,
+  loadVersions,
+  streamVersions,
+  type Moment,
+  type RowVersion,
+  type StoredVersion,
+} from './versions.ts';
 
 /** What to look up. */
 export interface HistoryOptions {
   /** The key of one row; without it, the whole table as it was. */
   readonly key?: JsonObject;
-  /** An instant (ISO 8601), or the name of a run: its end. Default: with a key all versions, without one the present. */
+  /** An instant (ISO 8601), or the name of a run, its end, or of a call that brought rows. Default: with a key all versions, without one the present. */
   readonly asOf?: string;
   /** Units of a table to give at most. Default 100. */
   readonly limit?: number;
@@ -66,11 +74,13 @@ async function keyHistory(
 ): Promise<HistoryResult> {
   const unit = await askUnit(store, relations, table, asked);
   if (unit.status === 'refused') return unit;
-  const all = await loadVersions(store, relations, unit.relation.name, { key: unit.key });
+  const all = await loadVersions(store, relations, unit.relation.name, { keys: [unit.key] });
   const [first] = all;
   if (first === undefined) return { status: 'refused', findings: [missingRow(table)] };
   const versions =
-    at === undefined ? all : await loadVersions(store, relations, unit.relation.name, { key: unit.key, at });
+    at === undefined
+      ? all
+      : await loadVersions(store, relations, unit.relation.name, { keys: [unit.key], at });
   return { status: 'ok', table: unit.relation.name, key: first.key, versions: versions.map(publicVersion) };
 }
 
@@ -105,13 +115,54 @@ async function tableHistory(
   };
 }
 
+/**
+ * Hands on every unit of a table as it was, in no order, for a table of any size: one snapshot, a page at a time in memory.
+ *
+ * Shape: `{ status: 'ok', table: 'lab.grade', asOf: '2026-05-12T09:00:00Z', count: 100000 }`
+ * Errors: refuses with `unknown_table`, `unknown_run`.
+ */
+export async function readHistory(
+  store: Store,
+  table: string,
+  asOf: string | undefined,
+  take: (version: RowVersion) => Promise<void> | void,
+): Promise<
+  | { readonly status: 'ok'; readonly table: string; readonly asOf: string; readonly count: number }
+  | { readonly status: 'refused'; readonly findings: readonly Finding[] }
+> {
+  const relations = await loadKnownRelations(store);
+  const moment = asOf === undefined ? { at: 'infinity', run: null } : await readMoment(store, asOf);
+  if ('severity' in moment) return { status: 'refused', findings: [moment] };
+  const relation = masterOf(relations, table);
+  if (relation === undefined)
+    return { status: 'refused', findings: [unknownTable(table, [...relations.keys()])] };
+  const count = await store.transaction(
+    { isolation: 'repeatable read', readOnly: true },
+    async (transaction) => {
+      let taken = 0;
+      for await (const page of streamVersions(transaction, relations, relation.name, moment)) {
+        for (const version of page) await take(publicVersion(version));
+        taken += page.length;
+      }
+      return taken;
+    },
+  );
+  return { status: 'ok', table: relation.name, asOf: moment.run ?? moment.at, count };
+}
+
 function publicVersion(version: StoredVersion): RowVersion {
-  const { table, key, rows, generation, since, sinceRun, until, untilRun, ended } = version;
-  return { table, key, rows, generation, since, sinceRun, until, untilRun, ended };
+  const { table, key, rows, generation, since, sinceRun, until, untilRun, untilReason, ended, brought } =
+    version;
+  return { table, key, rows, generation, since, sinceRun, until, untilRun, untilReason, ended, brought };
 }
 
 /** An instant as written, or the end of a run by its name; of a run that is open or was killed, its latest trace. */
 export async function readMoment(store: Store, asOf: string): Promise<Moment | Finding> {
+  const call = /^varve:\/\/ingestion\/(?<id>\d{1,9})$/u.exec(asOf)?.groups?.['id'];
+  if (call !== undefined) {
+    const at = (await loadIngestions(store, [Number(call)])).get(Number(call))?.at;
+    return at === undefined ? unknownMoment(asOf) : { at, run: asOf };
+  }
   if (!asOf.startsWith('varve://run/')) {
     const epochMs = Date.parse(asOf);
     return Number.isNaN(epochMs) ? unknownMoment(asOf) : { at: withZone(asOf, epochMs), run: null };

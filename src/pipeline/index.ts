@@ -108,18 +108,19 @@ export {
   type PlanDeleteResult,
 } from './delete-rows.ts';
 export { graphOf, type GraphOptions } from './graph.ts';
-export { history, type HistoryOptions, type HistoryResult } from './history.ts';
-export { insertRows, type InsertRowsOptions, type InsertRowsResult } from './insert-rows.ts';
+export { history, readHistory, type HistoryOptions, type HistoryResult } from './history.ts';
+export { formatOfName, placeOf, readRows, type RowFormat } from './input/read-rows.ts';
+export type { InsertMode } from './ingest.ts';
+export {
+  insertNumberedRows,
+  insertRows,
+  type InsertRowsOptions,
+  type InsertRowsResult,
+  type NumberedRow,
+} from './insert-rows.ts';
+export { restoreRows, type RestoreRowsOptions, type RestoreRowsResult } from './restore-rows.ts';
 export { stale, type MovedPackage, type StaleResult, type StaleTable, type WhyStale } from './stale.ts';
 export type { RowVersion } from './versions.ts';
-export {
-  why,
-  type ComputationOrigin,
-  type IngestionOrigin,
-  type InputOrigin,
-  type RecordedOrigin,
-  type RowOrigin,
-  type RunOrigin,
-  type WhyOptions,
-  type WhyResult,
-} from './why.ts';
+export type { Brought, IngestionOrigin } from './ingestion.ts';
+export type { ComputationOrigin, InputOrigin, RecordedOrigin, RowOrigin, RunOrigin } from './origin.ts';
+export { why, type WhyOptions, type WhyResult } from './why.ts';

@@ -1,59 +1,136 @@
 /**
- * Rows that people or programs bring: into manual tables and their parts, checked before they are sent, all or none, with
- * a record of where each batch came from.
+ * Rows that people or programs bring: into manual tables and their parts, checked before they are sent, all or none, each
+ * tied to the call that brought it.
  */
-import { nearestName, refusal, type Finding, type Json, type JsonObject } from '../base/index.ts';
-import {
-  isStoreError,
-  sql,
-  type Sql,
-  type Store,
-  type StoreError,
-  type Transaction,
-} from '../store/index.ts';
+import { nearestName, refusal, type Finding, type Json } from '../base/index.ts';
+import { sha256 } from '../evidence/index.ts';
+import { isStoreError, sql, type Store, type StoreError, type Transaction } from '../store/index.ts';
 import { encodeValue, type ValueFault } from './encode-row.ts';
-import { rowsDigest } from './read-plan.ts';
-import { loadRelations, mismatches, relationOf, tableId, type Relation, type Relations } from './relation.ts';
+import {
+  closeIngestion,
+  findRepeated,
+  ingestBatch,
+  openIngestion,
+  type EncodedRow,
+  type IngestedBatch,
+  type IngestTarget,
+  type InsertMode,
+  type RepeatedRows,
+} from './ingest.ts';
+import { loadRelations, mismatches, relationOf, type Relation, type Relations } from './relation.ts';
 import { RefusedWork } from './refused-work.ts';
 import type { AnyTable, ReadOf, Writable } from './table.ts';
 
-/** Where rows come from. */
+/** Where rows come from, and what becomes of those whose key stands already. */
 export interface InsertRowsOptions {
   /** A file, an address, a person's words: kept as it is. */
   readonly source: string;
   readonly actor: string;
   /** The world to write in; default: what is live. */
   readonly relations?: Relations;
+  /**
+   * | value | a row whose key stands already |
+   * |---|---|
+   * | `new` (default) | refuses the call, naming the rows |
+   * | `skip` | is left out; what stands is left alone |
+   * | `replace` | takes the place of the old one, which goes to history; where it is the same, nothing happens |
+   */
+  readonly mode?: InsertMode;
+  /** Do it all, count it, and take it back. */
+  readonly dryRun?: boolean;
+  /** Aborted: nothing is inserted. */
+  readonly signal?: AbortSignal;
+  /** Called after each batch with the rows read so far. */
+  readonly onRows?: (rows: number) => void;
 }
 
 /** What became of the rows: all of them are there, or none. */
 export type InsertRowsResult =
-  | { readonly status: 'inserted'; readonly table: string; readonly rows: number }
+  | {
+      /** `planned`: with `dryRun`. */
+      readonly status: 'inserted' | 'planned';
+      readonly table: string;
+      /** Rows that are new. */
+      readonly rows: number;
+      /** Rows that took the place of another, which is in history. */
+      readonly replaced: number;
+      /** Rows that stood already: skipped, or the same. */
+      readonly kept: number;
+      /** `varve://ingestion/7`; null where nothing was written. */
+      readonly ingestion: string | null;
+    }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] };
+
+/** A row of an input with its place in it, or why it is none. */
+export type NumberedRow =
+  | { readonly number: number; readonly row: Readonly<Record<string, unknown>> }
+  | { readonly number: number; readonly fault: Finding };
 
 /**
  * Inserts rows into a manual table, or into a part of one.
  *
- * Shape: `{ status: 'inserted', table: 'lab.mouse', rows: 2 }`
- * Invariant: one transaction; each batch of 5000 rows is one statement, which also writes its row of `varve.ingestion`.
- * Errors: refuses with `not_manual`, `not_deployed`, `unknown_column`, `value_invalid`, `constraint_violated`; row numbers
- * count from 1, and no value stands in a finding.
+ * Shape: `{ status: 'inserted', table: 'lab.mouse', rows: 2, replaced: 0, kept: 0, ingestion: 'varve://ingestion/7' }`
+ * Invariant: one transaction, and one row of `varve.ingestion`, to which each written row is tied; what is read from an
+ * async iterable is held a batch at a time (5000 rows, or 4 MB of their JSON).
+ * Errors: refuses with `not_manual`, `not_deployed`, `unknown_column`, `value_invalid`, `row_exists`, `row_repeated`,
+ * `constraint_violated`; row numbers count from 1, and no value stands in a finding.
  */
 export async function insertRows<T extends AnyTable>(
   store: Store,
   table: T,
-  rows: readonly Writable<ReadOf<T>>[],
+  rows: readonly Writable<ReadOf<T>>[] | AsyncIterable<Writable<ReadOf<T>>>,
   options: InsertRowsOptions,
+): Promise<InsertRowsResult> {
+  return insertNumberedRows(store, table, numbered(rows), { ...options, place: 'row' });
+}
+
+/**
+ * The same for rows that know their place: findings then name `line` or `row` as `place` says.
+ *
+ * Errors: those of `insertRows`, and the findings that the input itself holds.
+ */
+export async function insertNumberedRows(
+  store: Store,
+  table: AnyTable,
+  rows: AsyncIterable<NumberedRow>,
+  options: InsertRowsOptions & { readonly place: 'row' | 'line' },
 ): Promise<InsertRowsResult> {
   const relations = options.relations ?? (await loadRelations(store));
   const findings = [...tierFault(table, relations), ...mismatches(relations, [table.spec])];
   if (findings.length > 0) return { status: 'refused', findings };
-  const encoded = encodeRows(table, rows);
-  if (encoded.findings.length > 0) return { status: 'refused', findings: encoded.findings };
   const relation = relationOf(relations, table.spec.name);
-  const faults = await insertAll(store, relation, encoded.rows, options);
-  if (faults.length > 0) return { status: 'refused', findings: faults };
-  return { status: 'inserted', table: table.spec.name, rows: rows.length };
+  const call: Call = { table, relation, relations, mode: options.mode ?? 'new', options };
+  try {
+    return await store.transaction({}, (transaction) => insertAll(transaction, call, rows));
+  } catch (error) {
+    if (error instanceof TakenBack) return error.result;
+    if (error instanceof RefusedWork) return { status: 'refused', findings: error.findings };
+    throw error;
+  }
+}
+
+async function* numbered(
+  rows: readonly object[] | AsyncIterable<object>,
+): AsyncGenerator<NumberedRow, void, undefined> {
+  let number = 0;
+  for await (const row of rows) yield { number: ++number, row: row as Readonly<Record<string, unknown>> };
+}
+
+/** Ends the transaction of a dry run; it never leaves the function that began it. */
+class TakenBack extends RefusedWork {
+  readonly result: InsertRowsResult;
+  constructor(result: InsertRowsResult) {
+    super([]);
+    this.result = result;
+  }
+}
+
+interface Call {
+  readonly table: AnyTable;
+  readonly relation: Relation;
+  readonly relations: Relations;
+  readonly mode: InsertMode;
+  readonly options: InsertRowsOptions & { readonly place: 'row' | 'line' };
 }
 
 function tierFault(table: AnyTable, relations: Relations): readonly Finding[] {
@@ -69,40 +146,8 @@ function tierFault(table: AnyTable, relations: Relations): readonly Finding[] {
   return [refusal('not_manual', spec.name, { detail: { tier }, hint: hints[tier] })];
 }
 
-/** More would not be read. */
-const MOST_FINDINGS = 100;
-
-function encodeRows(
-  table: AnyTable,
-  rows: readonly Readonly<Record<string, unknown>>[],
-): { readonly rows: readonly JsonObject[]; readonly findings: readonly Finding[] } {
-  const findings: Finding[] = [];
-  const encoded: JsonObject[] = [];
-  for (const [index, row] of rows.entries()) {
-    encoded.push(encodeOne(table, row, index + 1, findings));
-    if (findings.length >= MOST_FINDINGS) break;
-  }
-  return { rows: encoded, findings };
-}
-
-function encodeOne(
-  table: AnyTable,
-  row: Readonly<Record<string, unknown>>,
-  number: number,
-  findings: Finding[],
-): JsonObject {
-  const { columns } = table.definition;
-  const values: Record<string, Json> = {};
-  for (const [name, column] of Object.entries(columns)) {
-    const encoded = encodeValue(name, column, row[name]);
-    if ('value' in encoded) values[name] = encoded.value;
-    else findings.push(valueFinding(table.spec.name, encoded.fault, number));
-  }
-  for (const name of Object.keys(row)) {
-    if (!Object.hasOwn(columns, name)) findings.push(strangeColumn(table, name, number));
-  }
-  return values;
-}
+/** `{ row: 7 }` or `{ line: 7 }` */
+type Place = Readonly<Record<string, number>>;
 
 const REASONS: Readonly<Record<ValueFault['code'], string>> = {
   make_returned_nan: 'not a finite number',
@@ -111,71 +156,143 @@ const REASONS: Readonly<Record<ValueFault['code'], string>> = {
   make_returned_null: 'a value must be given',
 };
 
-function valueFinding(table: string, fault: ValueFault, row: number): Finding {
+function valueFinding(table: string, fault: ValueFault, at: Place): Finding {
   return refusal('value_invalid', `${table}.${fault.column}`, {
-    detail: { row, reason: REASONS[fault.code], expected: fault.expected },
+    detail: { ...at, reason: REASONS[fault.code], expected: fault.expected },
     hint: 'Correct this value; no row was inserted.',
   });
 }
 
-function strangeColumn(table: AnyTable, name: string, row: number): Finding {
+function strangeColumn(table: AnyTable, name: string, at: Place): Finding {
   const nearest = nearestName(
     name,
     table.spec.columns.map((column) => column.name),
   );
   return refusal('unknown_column', `${table.spec.name}.${name}`, {
-    detail: nearest === undefined ? { row } : { row, nearest },
+    detail: nearest === undefined ? { ...at } : { ...at, nearest },
     hint: nearest === undefined ? 'Leave the column out, or define it.' : `Did you mean ${nearest}?`,
   });
 }
 
+/** More would not be read. */
+const MOST_FINDINGS = 100;
 const BATCH_ROWS = 5000;
+/** Rows may be of any size: a batch is one parameter of one statement. */
+const BATCH_CHARACTERS = 4_000_000;
 
 async function insertAll(
-  store: Store,
-  relation: Relation,
-  rows: readonly JsonObject[],
-  options: InsertRowsOptions,
-): Promise<readonly Finding[]> {
-  try {
-    await store.transaction({}, async (transaction) => {
-      for (let start = 0; start < rows.length; start += BATCH_ROWS) {
-        await insertBatch(
-          transaction,
-          relation,
-          { rows: rows.slice(start, start + BATCH_ROWS), start },
-          options,
-        );
-      }
-    });
-    return [];
-  } catch (error) {
-    if (error instanceof RefusedWork) return error.findings;
-    throw error;
+  transaction: Transaction,
+  call: Call,
+  rows: AsyncIterable<NumberedRow>,
+): Promise<InsertRowsResult> {
+  const { relation, options } = call;
+  const ingestion = await openIngestion(transaction, relation, call.mode);
+  const total = { inserted: 0, replaced: 0, kept: 0 };
+  const digests: string[] = [];
+  let read = 0;
+  for await (const batch of batchesOf(call, rows)) {
+    const { counts, digest } = await insertBatch(transaction, { ...call, ingestion }, batch);
+    if (counts.inserted + counts.replaced > 0) digests.push(digest);
+    total.inserted += counts.inserted;
+    total.replaced += counts.replaced;
+    total.kept += counts.kept;
+    options.onRows?.((read += batch.length));
   }
+  const rowCount = total.inserted + total.replaced;
+  const digest = digests.length === 1 ? `sha256:${digests[0] ?? ''}` : sha256(digests.join('\n'));
+  const { source, actor } = options;
+  if (rowCount > 0)
+    await closeIngestion(transaction, ingestion, relation, { source, actor, rowCount, digest });
+  const { inserted, replaced, kept } = total;
+  const result = { table: relation.name, rows: inserted, replaced, kept } as const;
+  if (options.dryRun === true) {
+    // What a user's own deferred constraint would refuse at the end, it refuses now.
+    await transaction.execute(sql`set constraints all immediate`);
+    throw new TakenBack({ status: 'planned', ...result, ingestion: null });
+  }
+  return { status: 'inserted', ...result, ingestion: rowCount === 0 ? null : ingestion.name };
 }
 
-interface RowBatch {
-  readonly rows: readonly JsonObject[];
-  /** Rows before it. */
-  readonly start: number;
+/** Encodes rows and hands them on in batches; after the first fault it only goes on to find others. */
+async function* batchesOf(
+  call: Call,
+  rows: AsyncIterable<NumberedRow>,
+): AsyncGenerator<readonly EncodedRow[], void, undefined> {
+  const findings: Finding[] = [];
+  let batch: EncodedRow[] = [];
+  let characters = 0;
+  for await (const each of rows) {
+    call.options.signal?.throwIfAborted();
+    const encoded = 'fault' in each ? undefined : encodeOne(call, each, findings);
+    if ('fault' in each) findings.push(each.fault);
+    if (findings.length >= MOST_FINDINGS) break;
+    if (findings.length > 0 || encoded === undefined) continue;
+    batch.push(encoded);
+    characters += encoded.text.length;
+    if (batch.length < BATCH_ROWS && characters < BATCH_CHARACTERS) continue;
+    yield batch;
+    batch = [];
+    characters = 0;
+  }
+  if (findings.length > 0) throw new RefusedWork(findings);
+  if (batch.length > 0) yield batch;
+}
+
+function encodeOne(
+  { table, options: { place } }: Call,
+  { number, row }: { readonly number: number; readonly row: Readonly<Record<string, unknown>> },
+  findings: Finding[],
+): EncodedRow {
+  const { columns } = table.definition;
+  const values: Record<string, Json> = { '#number': number };
+  for (const [name, column] of Object.entries(columns)) {
+    const encoded = encodeValue(name, column, row[name]);
+    if ('value' in encoded) values[name] = encoded.value;
+    else findings.push(valueFinding(table.spec.name, encoded.fault, { [place]: number }));
+  }
+  for (const name of Object.keys(row)) {
+    if (!Object.hasOwn(columns, name)) findings.push(strangeColumn(table, name, { [place]: number }));
+  }
+  return { number, text: JSON.stringify(values) };
 }
 
 async function insertBatch(
   transaction: Transaction,
-  relation: Relation,
-  { rows, start }: RowBatch,
-  options: InsertRowsOptions,
-): Promise<void> {
-  const insert = (some: readonly JsonObject[]) =>
-    transaction.savepoint(() => transaction.execute(insertStatement(relation, some, options)));
+  call: Call & IngestTarget,
+  rows: readonly EncodedRow[],
+): Promise<Extract<IngestedBatch, { readonly counts: unknown }>> {
+  const ingest = (some: readonly EncodedRow[]) =>
+    transaction.savepoint(() => ingestBatch(transaction, call, some));
   try {
-    await insert(rows);
+    const done = await ingest(rows);
+    if ('counts' in done) return done;
+    throw new RefusedWork([repeatedFinding(call, done.repeated)]);
   } catch (error) {
     if (!isRowFault(error)) throw error;
-    const [row, fault] = await faultyRow(insert, rows, 0, rows.length, error);
-    throw new RefusedWork([databaseFinding(relation, fault, start + row + 1)]);
+    if (call.mode === 'new' && error.fields.sqlstate === '23505') {
+      const repeated = await transaction.savepoint(() => findRepeated(transaction, call, rows));
+      if (repeated !== undefined) throw new RefusedWork([repeatedFinding(call, repeated)]);
+    }
+    const [row, fault] = await faultyRow(ingest, rows, 0, rows.length, error);
+    throw new RefusedWork([databaseFinding(call, fault, rows[row]?.number ?? 0)]);
   }
+}
+
+function repeatedFinding(
+  { relation, mode, options }: Call,
+  { numbers, count, where }: RepeatedRows,
+): Finding {
+  const detail = { columns: relation.spec.primaryKey, [`${options.place}s`]: numbers, count };
+  if (where === 'input') {
+    return refusal('row_repeated', relation.name, {
+      detail,
+      hint: 'Keep one row of each key; no row was inserted.',
+    });
+  }
+  return refusal('row_exists', relation.name, {
+    detail: { ...detail, mode },
+    hint: 'Leave them out with --skip-existing (mode: skip), or let them take the place of what stands with --replace (mode: replace); no row was inserted.',
+  });
 }
 
 function isRowFault(error: unknown): error is StoreError {
@@ -186,8 +303,8 @@ function isRowFault(error: unknown): error is StoreError {
 
 /** Which row the database refuses: halves are inserted until one stands alone; those that pass stay, for it may collide with them. */
 async function faultyRow(
-  insert: (rows: readonly JsonObject[]) => Promise<unknown>,
-  rows: readonly JsonObject[],
+  insert: (rows: readonly EncodedRow[]) => Promise<unknown>,
+  rows: readonly EncodedRow[],
   from: number,
   to: number,
   fault: StoreError,
@@ -203,29 +320,17 @@ async function faultyRow(
   return faultyRow(insert, rows, middle, to, fault);
 }
 
-function insertStatement(relation: Relation, rows: readonly JsonObject[], options: InsertRowsOptions): Sql {
-  const { spec } = relation;
-  const columns = spec.columns.map(({ name }) => name);
-  const names = sql.join(columns.map((column) => sql.id(column)));
-  const types = sql.join(spec.columns.map(({ name, type }) => sql`${sql.id(name)} ${sql.raw(type)}`));
-  return sql`
-    with row_ as (insert into ${tableId(relation.placement)} (${names})
-      select ${names} from json_to_recordset(${JSON.stringify(rows)}::json) as b(${types}) returning ${names})
-    insert into varve.ingestion (relation, source, actor, row_count, digest)
-    select ${relation.id}, ${options.source}, ${options.actor}, count(*),
-      'sha256:' || encode(${rowsDigest(sql`row_`, columns, spec.primaryKey)}, 'hex') from row_`;
-}
-
-function databaseFinding(relation: Relation, { fields }: StoreError, row: number): Finding {
+function databaseFinding({ relation, options }: Call, { fields }: StoreError, number: number): Finding {
   const { sqlstate, constraint, column } = fields;
+  const at = { [options.place]: number };
   if (sqlstate.startsWith('22')) {
     return refusal('value_invalid', relation.name, {
-      detail: { row, reason: 'the database does not take a value of this row', sqlstate },
+      detail: { ...at, reason: 'the database does not take a value of this row', sqlstate },
       hint: 'Write dates, times, numbers and ids of this row as PostgreSQL reads them; no row was inserted.',
     });
   }
   return refusal('constraint_violated', column === undefined ? relation.name : `${relation.name}.${column}`, {
-    detail: { row, sqlstate, ...(constraint === undefined ? {} : { constraint }) },
+    detail: { ...at, sqlstate, ...(constraint === undefined ? {} : { constraint }) },
     hint: 'Correct the row, or bring first what it refers to; no row was inserted.',
   });
 }

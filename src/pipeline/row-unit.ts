@@ -14,7 +14,7 @@ import type { Key } from './key-source.ts';
 import type { Relation, Relations } from './relation.ts';
 import type { TableSpec } from './spec.ts';
 import { unknownTable } from './unknown-table.ts';
-import { keysRecordset } from './write-rows.ts';
+import { keysRecordset, ORDINAL } from './write-rows.ts';
 
 /** The columns that name a unit. */
 export function unitKey(spec: TableSpec): readonly string[] {
@@ -72,6 +72,40 @@ export async function askUnit(
   } catch (error) {
     if (!isStoreError(error) || !error.fields.sqlstate.startsWith('22')) throw error;
     return refused(badKey(asked.spec, relation.spec));
+  }
+}
+
+/**
+ * The units of many keys of one table, each once, in one statement; a key that names none any more is left out, as one is
+ * whose structure has other key columns by now.
+ */
+export async function askUnits(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  keys: readonly JsonObject[],
+): Promise<readonly Omit<AskedUnit, 'status'>[]> {
+  const owner = masterOf(relations, table);
+  if (owner === undefined) return [];
+  const relation = unitRelation(owner);
+  const { sourceKey } = relation.spec;
+  const whole = keys.filter((key) => sourceKey.every((column) => Object.hasOwn(key, column)));
+  const picked = whole.map((key) => Object.fromEntries(sourceKey.map((column) => [column, key[column]])));
+  if (picked.length === 0) return [];
+  const columns = sql.join(sourceKey.map((column) => sql`k.${sql.id(column)}`));
+  try {
+    const rows = await store.query(sql`
+      select ${columns} from (${keysRecordset(relation.spec, picked)}) k order by k.${sql.id(ORDINAL)}`);
+    return rows.map((key) => ({ relation, key }));
+  } catch (error) {
+    if (!isStoreError(error) || !error.fields.sqlstate.startsWith('22')) throw error;
+    // A recorded key may be none of its column by now; the others are asked about alone.
+    const asked: Omit<AskedUnit, 'status'>[] = [];
+    for (const key of whole) {
+      const unit = await askUnit(store, relations, table, key);
+      if (unit.status === 'ok') asked.push(unit);
+    }
+    return asked;
   }
 }
 

@@ -8,12 +8,15 @@
  * | row of a retired structure | the same | end of its structure |
  * | `varve.superseded` | the same | `superseded_at` |
  *
- * A manual row carries no time of its own, so its first version counts from the start of its structure: a lower bound.
+ * A row that `insertRows` brought counts from that call. One that came by a plain INSERT carries no time of its own, so its
+ * first version counts from the start of its structure: a lower bound.
  */
 import { encodeKey } from './encode-row.ts';
 import { readExactRow, readUnitRows } from './exact-json.ts';
 import type { JsonObject } from '../base/index.ts';
 import { sql, type Queryable, type Row, type Sql } from '../store/index.ts';
+import { digestOf, rowCheck } from './ingest.ts';
+import { broughtJoin, loadIngestions, type Brought } from './ingestion.ts';
 import type { Key } from './key-source.ts';
 import { keyHash } from './read-plan.ts';
 import { loadGenerations, tableId, type Generation, type Relation, type Relations } from './relation.ts';
@@ -35,8 +38,12 @@ export interface RowVersion {
   readonly until: string | null;
   /** The run that replaced it. */
   readonly untilRun: string | null;
-  /** What replaced it: another result, nothing, other contents of the lookup, another structure; null: it stands. */
-  readonly ended: 'recomputed' | 'deleted' | 'contents' | 'structure' | null;
+  /** The reason that was given for it. */
+  readonly untilReason: string | null;
+  /** What replaced it: another result, nothing, another row of a person, other contents of the lookup, another structure; null: it stands. */
+  readonly ended: 'recomputed' | 'deleted' | 'replaced' | 'contents' | 'structure' | null;
+  /** The call that brought it; null for rows that no call of `insertRows` brought. */
+  readonly brought: Brought | null;
 }
 
 /** A version with what is recorded of its computation. */
@@ -49,12 +56,16 @@ export interface StoredVersion extends RowVersion {
   readonly inputs: Uint8Array | null;
   readonly output: Uint8Array | null;
   readonly durationUs: number | null;
+  /** The number of the call that brought it. */
+  readonly ingestion: number | null;
+  /** Whether it still is as it was brought; null where that is not told. */
+  readonly isAsBrought: boolean | null;
 }
 
 /** Which versions. */
 export interface VersionFilter {
-  /** Only those of this unit; its columns must be those of the unit in each structure that is searched. */
-  readonly key?: Key;
+  /** Only those of these units, none twice; their columns must be those of the unit in each structure that is searched. */
+  readonly keys?: readonly Key[];
   readonly at?: Moment;
   readonly limit?: number;
   readonly offset?: number;
@@ -74,7 +85,7 @@ export async function loadVersions(
   table: string,
   filter: VersionFilter,
 ): Promise<readonly StoredVersion[]> {
-  const worlds = await loadWorlds(store, relations, table, filter.key);
+  const worlds = await loadWorlds(store, relations, table, filter.keys?.[0]);
   if (worlds.length === 0) return [];
   const order =
     filter.at === undefined
@@ -83,8 +94,34 @@ export async function loadVersions(
   const rows = await store.query<VersionRow>(sql`
     select v.*, key::text as key_text, rows::text as rows_text from (${versions(worlds, filter)}) v
     order by ${order} limit ${filter.limit ?? null} offset ${filter.offset ?? 0}`);
-  return rows.map((row) => toVersion(row, worlds));
+  return toVersions(store, rows, worlds);
 }
+
+/**
+ * The same in pages of a cursor, for a table of any size: one snapshot, and no more than a page in memory. The transaction
+ * must be one that sees one snapshot.
+ */
+export async function* streamVersions(
+  transaction: Queryable,
+  relations: Relations,
+  table: string,
+  at: Moment,
+): AsyncGenerator<readonly StoredVersion[], void, undefined> {
+  const worlds = await loadWorlds(transaction, relations, table, undefined);
+  if (worlds.length === 0) return;
+  await transaction.execute(sql`declare varve_versions no scroll cursor for
+    select v.*, key::text as key_text, rows::text as rows_text from (${versions(worlds, { at })}) v`);
+  for (;;) {
+    const rows = await transaction.query<VersionRow>(
+      sql`fetch ${sql.raw(String(PAGE_UNITS))} from varve_versions`,
+    );
+    if (rows.length === 0) break;
+    yield await toVersions(transaction, rows, worlds);
+  }
+  await transaction.execute(sql`close varve_versions`);
+}
+
+const PAGE_UNITS = 1000;
 
 /** How many units had a row at that moment. */
 export async function countVersions(
@@ -110,6 +147,9 @@ interface VersionRow extends Row {
   readonly since_run: string | null;
   readonly until_at: string | null;
   readonly until_run: string | null;
+  readonly until_reason: string | null;
+  readonly ingestion: number | null;
+  readonly is_as_brought: boolean | null;
   readonly ended: RowVersion['ended'];
   readonly spec: number | null;
   readonly inputs: Uint8Array | null;
@@ -158,9 +198,10 @@ function sameColumns(left: readonly string[], right: readonly string[]): boolean
   return left.length === right.length && left.every((column) => right.includes(column));
 }
 
-function versions(worlds: readonly World[], { key, at }: VersionFilter): Sql {
+function versions(worlds: readonly World[], { keys, at }: VersionFilter): Sql {
+  const ids = worlds.map(({ generation }) => generation.id);
   const all = sql.join(
-    worlds.flatMap((world) => [past(world, key), standing(world, key)]),
+    worlds.flatMap((world) => [past(world, keys, ids), standing(world, keys, ids)]),
     sql` union all `,
   );
   return at === undefined ? all : sql`select * from (${all}) a where ${validAt(at)}`;
@@ -177,23 +218,36 @@ function validAt({ at, run }: Moment): Sql {
   return sql`(${began} or (since_run = ${run} and origin = 'computed')) and (${stands}) and until_run is distinct from ${run}`;
 }
 
-function past({ generation, relation }: World, key: Key | undefined): Sql {
+function past(
+  { generation, relation }: World,
+  keys: readonly Key[] | undefined,
+  ids: readonly number[],
+): Sql {
   const only =
-    key === undefined
+    keys === undefined
       ? sql`true`
-      : sql`s.key_hash = (select ${keyHash(sql`k`, relation.spec.sourceKey)} from (${keysRecordset(relation.spec, [key])}) k)`;
+      : sql`s.key_hash in (select ${keyHash(sql`k`, relation.spec.sourceKey)} from (${keysRecordset(relation.spec, keys)}) k)`;
+  const brought = broughtJoin('g', ids, {
+    keyHash: sql`s.key_hash`,
+    after: sql`s.before_at`,
+    before: sql`s.superseded_at`,
+  });
   return sql`
     select s.id, ${generation.id}::integer as generation, s.key_hash, s.key, s.rows,
-      greatest(${generation.sinceAt}::timestamptz, r.started_at,
-        lag(s.superseded_at) over (partition by s.key_hash order by s.id)) as since_at, r.name as since_run,
-      s.superseded_at as until_at, s.superseded_by as until_run, s.reason as ended,
-      s.spec, s.inputs, s.output, s.duration_us, p.origin
-    from varve.superseded s
-    left join varve.computation_spec p on p.id = s.spec left join varve.run r on r.id = p.run
-    where s.relation = ${generation.id} and ${only}`;
+      greatest(${generation.sinceAt}::timestamptz, r.started_at, s.before_at, g.ingested_at) as since_at, r.name as since_run,
+      s.superseded_at as until_at, s.superseded_by as until_run,
+      (select u.settings ->> 'reason' from varve.run u where u.name = s.superseded_by) as until_reason, s.reason as ended,
+      s.spec, s.inputs, s.output, s.duration_us, p.origin, g.ingestion, null::boolean as is_as_brought
+    from (select s.*, lag(s.superseded_at) over (partition by s.key_hash order by s.id) as before_at
+      from varve.superseded s where s.relation = ${generation.id} and ${only}) s
+    left join varve.computation_spec p on p.id = s.spec left join varve.run r on r.id = p.run ${brought}`;
 }
 
-function standing({ generation, relation, relations }: World, key: Key | undefined): Sql {
+function standing(
+  { generation, relation, relations }: World,
+  keys: readonly Key[] | undefined,
+  ids: readonly number[],
+): Sql {
   const { spec } = relation;
   const unit = sql.join(spec.sourceKey.map((column) => sql`t.${sql.id(column)}`));
   const pairs = sql.join(spec.sourceKey.map((column) => sql`${column}::text, t.${sql.id(column)}`));
@@ -201,23 +255,53 @@ function standing({ generation, relation, relations }: World, key: Key | undefin
     spec.sourceKey.map((column) => sql`t.${sql.id(column)} = k.${sql.id(column)}`),
     sql` and `,
   );
-  const asked = key === undefined ? sql`` : sql`join (${keysRecordset(spec, [key])}) k on ${same}`;
+  const asked = keys === undefined ? sql`` : sql`join (${keysRecordset(spec, keys)}) k on ${same}`;
   const retired = generation.state === 'retired';
+  const brought = broughtJoin('g', ids, {
+    keyHash: sql`t."#hash"`,
+    after: sql`b.at`,
+    before: sql`${generation.untilAt}::timestamptz`,
+  });
   return sql`
     select null::bigint as id, ${generation.id}::integer as generation, t."#hash" as key_hash, jsonb_build_object(${pairs}) as key,
       ${unitRows(relation, relations, sql`t`)} as rows,
-      greatest(${generation.sinceAt}::timestamptz, r.started_at,
-        (select max(s.superseded_at) from varve.superseded s
-          where s.relation = ${generation.id} and s.key_hash = t."#hash")) as since_at, r.name as since_run,
-      ${generation.untilAt}::timestamptz as until_at, ${generation.untilRun}::text as until_run,
-      ${retired ? 'structure' : null}::text as ended, c.spec, c.inputs, c.output, c.duration_us, p.origin
+      greatest(${generation.sinceAt}::timestamptz, r.started_at, b.at, g.ingested_at) as since_at, r.name as since_run,
+      ${generation.untilAt}::timestamptz as until_at, ${generation.untilRun}::text as until_run, null::text as until_reason,
+      ${retired ? 'structure' : null}::text as ended, c.spec, c.inputs, c.output, c.duration_us, p.origin,
+      g.ingestion, ${isAsBrought(relation)} as is_as_brought
     from (select t.*, ${keyHash(sql`t`, spec.sourceKey)} as "#hash"
       from (select distinct ${unit} from ${tableId(relation.placement)} t ${asked}) t) t
     left join varve.computation c on c.relation = ${generation.id} and c.key_hash = t."#hash"
-    left join varve.computation_spec p on p.id = c.spec left join varve.run r on r.id = p.run`;
+    left join varve.computation_spec p on p.id = c.spec left join varve.run r on r.id = p.run
+    left join lateral (select max(s.superseded_at) as at from varve.superseded s
+      where s.relation = ${generation.id} and s.key_hash = t."#hash") b on true ${brought}`;
 }
 
-function toVersion(row: VersionRow, worlds: readonly World[]): StoredVersion {
+/** A row that people brought is one unit, so its check tells of the whole of it. */
+function isAsBrought({ spec, placement }: Relation): Sql {
+  if (spec.form !== undefined) return sql`null::boolean`;
+  const same = spec.primaryKey.map((column) => sql`o.${sql.id(column)} = t.${sql.id(column)}`);
+  return sql`(select ${rowCheck(digestOf(sql`o`, spec))} = g.row_check from ${tableId(placement)} o where ${sql.join(same, sql` and `)})`;
+}
+
+async function toVersions(
+  store: Queryable,
+  rows: readonly VersionRow[],
+  worlds: readonly World[],
+): Promise<readonly StoredVersion[]> {
+  const calls = await loadIngestions(
+    store,
+    rows.flatMap(({ ingestion }) => ingestion ?? []),
+  );
+  return rows.map((row) => {
+    const call = row.ingestion === null ? undefined : calls.get(row.ingestion);
+    const brought =
+      call === undefined ? null : { name: call.name, source: call.source, actor: call.actor, at: call.at };
+    return toVersion(row, worlds, brought);
+  });
+}
+
+function toVersion(row: VersionRow, worlds: readonly World[], brought: Brought | null): StoredVersion {
   const world = worlds.find(({ generation }) => generation.id === row.generation) as World;
   const { relation, relations } = world;
   const specOf = (table: string) => (table === relation.name ? relation.spec : relations.get(table)?.spec);
@@ -231,7 +315,9 @@ function toVersion(row: VersionRow, worlds: readonly World[]): StoredVersion {
     sinceRun: row.since_run,
     until: row.until_at,
     untilRun: row.until_run,
+    untilReason: row.until_reason,
     ended: row.ended,
+    brought,
     unit: encodeKey(key),
     relation,
     keyHash: row.key_hash,
@@ -239,5 +325,7 @@ function toVersion(row: VersionRow, worlds: readonly World[]): StoredVersion {
     inputs: row.inputs,
     output: row.output,
     durationUs: row.duration_us,
+    ingestion: row.ingestion,
+    isAsBrought: row.is_as_brought,
   };
 }

@@ -186,7 +186,7 @@ export async function archive(
   transaction: Queryable,
   { relation, relations }: Pick<WriteTarget, 'relation' | 'relations'>,
   keys: Sql,
-  reason: 'recomputed' | 'deleted' | 'contents',
+  reason: 'recomputed' | 'deleted' | 'contents' | 'replaced',
   run: string,
 ): Promise<void> {
   const { spec } = relation;

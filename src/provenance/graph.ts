@@ -91,13 +91,25 @@ export function tableName(schema: string, name: string): string {
     .join('.');
 }
 
-/** The table a person means: its full name, or its bare name where one schema has it; else a finding. */
+/**
+ * A name as people write it, without its quotes: `lab."day.one"` is `lab.day.one`. Where quotes are needed to tell two
+ * tables apart, the name with its quotes is looked for first.
+ */
+export function unquotedName(asked: string): string {
+  const isName = /^(?:"(?:[^"]|"")+"|[^".]+)(?:\.(?:"(?:[^"]|"")+"|[^".]+))*$/u.test(asked);
+  if (!isName) return asked;
+  return asked.replaceAll(/"(?:[^"]|"")+"/gu, (part) => part.slice(1, -1).replaceAll('""', '"'));
+}
+
+/** The table a person means, with quotes or without: its full name, or its bare name where one schema has it; else a finding. */
 export function findTable(graph: TableGraph, asked: string): GraphTable | Finding {
   const exact = graph.tables.get(asked);
   if (exact !== undefined) return exact;
-  const bare = [...graph.tables.values()].filter(({ name }) => name === asked);
-  if (bare.length === 1 && bare[0] !== undefined) return bare[0];
-  if (bare.length > 1) return ambiguousTable(asked, bare);
+  const plain = unquotedName(asked);
+  const full = [...graph.tables.values()].filter(({ schema, name }) => `${schema}.${name}` === plain);
+  const found = full.length > 0 ? full : [...graph.tables.values()].filter(({ name }) => name === plain);
+  if (found.length === 1 && found[0] !== undefined) return found[0];
+  if (found.length > 1) return ambiguousTable(asked, found);
   const names = asked.includes('.')
     ? graph.tables.keys()
     : [...graph.tables.values()].map(({ name }) => name);

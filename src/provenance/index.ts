@@ -6,6 +6,7 @@ export {
   createGraph,
   findTable,
   tableName,
+  unquotedName,
   withEdges,
   type EdgeKind,
   type GraphEdge,

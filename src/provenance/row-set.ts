@@ -85,13 +85,16 @@ export async function walkRows(
   return await runWalk(database, walk, { checks, only, request, first });
 }
 
-type StartSeed = Seed & { readonly start: Start };
+/** A seed with what a person wrote. */
+export type StartSeed = Seed & { readonly start: Start };
 
-function isFinding(value: object): value is Finding {
+/** Tells a finding from what was looked for. */
+export function isFinding(value: object): value is Finding {
   return 'severity' in value;
 }
 
-async function readStart(graph: TableGraph, start: Start): Promise<StartSeed | Finding> {
+/** A start as a seed of a walk, or what is wrong with it. */
+export async function readStart(graph: TableGraph, start: Start): Promise<StartSeed | Finding> {
   const table = findTable(graph, start.table);
   if (isFinding(table)) return table;
   if (start.where === undefined) {
@@ -181,22 +184,44 @@ async function queryOnce(
   { starts, statementTimeoutMs = 0 }: RowSetRequest,
 ): Promise<WalkRow | Finding> {
   const seeds = walk.seeds as readonly StartSeed[];
-  const wheres = seeds.flatMap(({ table, start: { where } }) =>
-    where === undefined ? [] : [{ table, where }],
-  );
   try {
     const [row] = await inReadOnly(database, statementTimeoutMs, (reader) =>
       reader.query<WalkRow>(statement),
     );
     return row ?? { counts: [], hits: [], strays: [] };
   } catch (error) {
-    const [asked] = wheres;
-    if (asked === undefined || !isStoreError(error) || !/^(22|25|42)/u.test(error.fields.sqlstate))
-      throw error;
-    const table = walk.graph.tables.get(asked.table);
-    if (table === undefined || starts.length > 1) throw error;
-    return conditionFault(table, asked.where, compileSql(statement).text, error.fields);
+    if (!isStoreError(error) || !/^(22|25|42)/u.test(error.fields.sqlstate)) throw error;
+    const asked = seeds.find(({ start: { where } }) => where !== undefined);
+    const table = asked === undefined ? undefined : walk.graph.tables.get(asked.table);
+    if (asked?.start.where !== undefined && table !== undefined && starts.length === 1)
+      return conditionFault(table, asked.start.where, compileSql(statement).text, error.fields);
+    const fault = await faultyCondition(database, walk.graph, starts);
+    if (fault === undefined) throw error;
+    return fault;
   }
+}
+
+/** Which of several conditions the database refused: each is tried alone. Inside a transaction, which it has aborted, none can be. */
+export async function faultyCondition(
+  database: Store | Queryable,
+  graph: TableGraph,
+  starts: readonly Start[],
+): Promise<Finding | undefined> {
+  if (!('transaction' in database)) return undefined;
+  for (const start of starts) {
+    const seed = await readStart(graph, start);
+    if (isFinding(seed)) return seed;
+    const table = graph.tables.get(seed.table);
+    if (table === undefined || start.where === undefined || seed.condition === undefined) continue;
+    const statement = sql`select count(*) from ${sql.id(table.schema, table.name)} where (${seed.condition})`;
+    try {
+      await database.transaction({ readOnly: true }, (reader) => reader.query(statement));
+    } catch (error) {
+      if (!isStoreError(error) || !/^(22|25|42)/u.test(error.fields.sqlstate)) throw error;
+      return conditionFault(table, start.where, compileSql(statement).text, error.fields);
+    }
+  }
+  return undefined;
 }
 
 async function inReadOnly<T>(

@@ -69,6 +69,20 @@ select ${arrayOf(counts)} as counts, ${arrayOf(hitCounts)} as hits, ${arrayOf(st
   return { statement, tables, hits, checks };
 }
 
+/**
+ * The rows of one table that a walk reaches, as a condition on that table.
+ *
+ * Shape: `("lab"."scan".tableoid, "lab"."scan".ctid) in (with recursive ... select varve_part, varve_row from varve_r3)`
+ * Invariant: the walk has no circle, and one of its seeds or arcs leads to the table.
+ */
+export function reachedCondition(walk: Walk, table: string): Sql {
+  const layout = createLayout(walk, [], table);
+  const ctes = walk.components.flatMap((component) => tableCtes(layout, component[0] ?? ''));
+  const of = relation(layout, table);
+  return sql`(${of}.tableoid, ${of}.ctid) in (
+    with recursive ${sql.join(ctes)} select varve_part, varve_row from ${nameOf(layout, 'r', table)})`;
+}
+
 function arrayOf(items: readonly Sql[]): Sql {
   return sql`array[${sql.join(items)}]::int8[]`;
 }
@@ -84,9 +98,11 @@ interface Layout {
   readonly sources: ReadonlySet<string>;
   /** Tables whose `r<i>` needs the partition of each row. */
   readonly partitioned: ReadonlySet<string>;
+  /** The table whose `r<i>` needs the identity of each row. */
+  readonly identified: string | undefined;
 }
 
-function createLayout(walk: Walk, checks: readonly PartCheck[]): Layout {
+function createLayout(walk: Walk, checks: readonly PartCheck[], identified?: string): Layout {
   const keysByTable = new Map(walk.components.flat().map((table) => [table, new Set<string>()]));
   const keep = (table: string, columns: readonly string[]): void =>
     columns.forEach((column) => keysByTable.get(table)?.add(column));
@@ -106,8 +122,13 @@ function createLayout(walk: Walk, checks: readonly PartCheck[]): Layout {
     sources: new Set([
       ...walk.arcs.map(({ source }) => source),
       ...checks.flatMap(({ edge }) => [edge.from, edge.to]),
+      ...(identified === undefined ? [] : [identified]),
     ]),
-    partitioned: new Set(partitioned.map(({ source }) => source)),
+    partitioned: new Set([
+      ...partitioned.map(({ source }) => source),
+      ...(identified === undefined ? [] : [identified]),
+    ]),
+    identified,
   };
 }
 
@@ -148,7 +169,8 @@ function countOf(layout: Layout, table: string): Sql {
 function keyList(layout: Layout, table: string, of: Sql = relation(layout, table)): readonly Sql[] {
   const keys = layout.keysByTable.get(table) ?? [];
   const named = keys.map((column) => sql`${of}.${sql.id(column)} as ${keyName(layout, table, column)}`);
-  return layout.partitioned.has(table) ? [...named, sql`${of}.tableoid as varve_part`] : named;
+  const row = layout.identified === table ? [sql`${of}.ctid as varve_row`] : [];
+  return layout.partitioned.has(table) ? [...named, sql`${of}.tableoid as varve_part`, ...row] : named;
 }
 
 // ---- conditions

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Io } from '../../src/cli/io.ts';
 
 /** An `Io` that keeps what is written, with a clock and a Ctrl-C of the test's own. */
@@ -12,7 +13,7 @@ export interface CapturedIo {
 
 /** No terminal, 100 columns, an empty environment, unless said otherwise. */
 export function capturedIo(
-  given: Partial<Pick<Io, 'isTerminal' | 'env' | 'workingDir' | 'ask' | 'columns'>> & {
+  given: Partial<Pick<Io, 'isTerminal' | 'env' | 'workingDir' | 'stdin' | 'ask' | 'columns'>> & {
     /** Ctrl-C comes as soon as someone listens for it. */
     readonly interruptAtOnce?: boolean;
   } = {},
@@ -30,6 +31,7 @@ export function capturedIo(
     columns: 100,
     env: {},
     workingDir: process.cwd(),
+    stdin: () => Readable.from([]),
     ask: () => Promise.resolve(''),
     ...rest,
     monotonicMs: () => nowMs,

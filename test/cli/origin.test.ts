@@ -233,6 +233,7 @@ describe('a project from its first plan on', () => {
       lab.mouse     1
       lab.grade     1
       2 rows moved to history by varve://run/<time>.delete.lab.mouse.<id>
+      Take it back with: varve restore varve://run/<time>.delete.lab.mouse.<id>
       ",
         "",
       ]

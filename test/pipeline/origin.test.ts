@@ -78,10 +78,12 @@ withStores('where rows come from', (given) => {
     expect(asked).toEqual({
       status: 'ok',
       above: [],
+      beyond: 0,
       origin: {
         table: Grade.spec.name,
         tier: 'computed',
         key: { mouse: BIG },
+        depth: 0,
         since: INSTANT,
         until: null,
         ingestions: [],
@@ -157,7 +159,17 @@ withStores('where rows come from', (given) => {
     const mouse = asked.above[1];
     expect(mouse).toMatchObject({ tier: 'manual', computation: null });
     expect(mouse?.ingestions).toEqual([
-      { source: 'test', actor: 'ada', rowCount: 2, digest: DIGEST, at: INSTANT },
+      {
+        name: expect.stringMatching(/^varve:\/\/ingestion\/\d+$/u),
+        table: Mouse.spec.name,
+        source: 'test',
+        actor: 'ada',
+        at: INSTANT,
+        rows: 1,
+        rowCount: 2,
+        digest: DIGEST,
+        isUnchanged: true,
+      },
     ]);
   });
 
@@ -506,7 +518,7 @@ withStores('where rows come from', (given) => {
     const twice = await insertRows(given.store, Mouse, [...many, { mouse: 777n, weight: '2' }], options);
     expect(twice).toMatchObject({
       status: 'refused',
-      findings: [{ code: 'constraint_violated', detail: { row: 6001 } }],
+      findings: [{ code: 'row_repeated', detail: { columns: ['mouse'], rows: [6001], count: 1 } }],
     });
     const notNumeric = await insertRows(
       given.store,
@@ -526,13 +538,15 @@ withStores('where rows come from', (given) => {
       status: 'inserted',
       table: Mouse.spec.name,
       rows: 6000,
+      replaced: 0,
+      kept: 0,
+      ingestion: expect.stringMatching(/^varve:\/\/ingestion\/\d+$/u),
     });
     const batches = await given.store.query(sql`select source, row_count from varve.ingestion
       where relation = ${(await world.relation(Mouse)).id} order by id`);
     expect(batches).toEqual([
       { source: 'test', row_count: 2 },
-      { source: 'mice.csv', row_count: 5000 },
-      { source: 'mice.csv', row_count: 1000 },
+      { source: 'mice.csv', row_count: 6000 },
     ]);
   });
 

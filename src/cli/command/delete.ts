@@ -12,12 +12,15 @@ import { readRowCondition } from '../where-argument.ts';
 interface DeleteFlags {
   readonly where: string;
   readonly parts: PartPolicy;
+  readonly reason?: string;
+  readonly dryRun?: true;
 }
 
 /** `varve delete` */
 export function register(command: Command, act: Act): void {
   withExamples(command, [
-    'varve delete lab.mouse --where "mouse = 7"',
+    'varve delete lab.mouse --where "mouse = 7" --dry-run',
+    'varve delete lab.mouse --where "mouse = 7" --reason "the tag was read wrong"',
     'varve delete lab.mouse --where "weight < 0" --yes --json',
   ])
     .argument('<table>', 'schema.table, or the bare name where one schema has it')
@@ -30,10 +33,13 @@ export function register(command: Command, act: Act): void {
         .choices(['enforce', 'ignore', 'cascade'])
         .default('enforce'),
     )
+    .option('--reason <text>', 'why, kept with the run and shown by varve history')
+    .option('--dry-run', 'show what would go, and stop')
     .action(act(run));
 }
 
-async function run(context: Context, name: string, { where, parts }: DeleteFlags): Promise<CommandResult> {
+async function run(context: Context, name: string, flags: DeleteFlags): Promise<CommandResult> {
+  const { where, parts, reason } = flags;
   const opened = await openProjectWorld(context, 'write');
   if (opened.status === 'refused') return refusedResult(opened.findings);
   const { store, definitions, environment } = opened.world;
@@ -45,15 +51,35 @@ async function run(context: Context, name: string, { where, parts }: DeleteFlags
   if (plan.status === 'refused') return refusedResult(plan.findings);
   const rows = plan.tables.reduce((sum, each) => sum + each.rows, 0);
   if (rows === 0) return nothing(spec.name);
+  if (flags.dryRun === true) return shown(spec.name, plan);
   if (!context.options.yes) context.say(planText((_, text) => text, plan));
   if (!(await context.confirm(`Move ${countOf(rows, 'row')} to history?`))) return nothing(spec.name);
-  const result = await deleteRows(store, definitions, spec.name, where, { environment, parts, plan });
+  const result = await deleteRows(store, definitions, spec.name, where, {
+    environment,
+    parts,
+    plan,
+    ...(reason === undefined ? {} : { reason }),
+  });
   if (result.status === 'refused') return refusedResult(result.findings);
   const { tables, run: runName } = result;
   return {
     status: 'ok',
     fields: { table: spec.name, tables, stale: plan.stale, run: runName },
-    text: (style) => `${countsText(style, tables)}\n${countOf(rows, 'row')} moved to history by ${runName}`,
+    text: (style) =>
+      [
+        countsText(style, tables),
+        `${countOf(rows, 'row')} moved to history by ${runName}`,
+        `Take it back with: varve restore ${runName}`,
+      ].join('\n'),
+  };
+}
+
+function shown(table: string, plan: DeletePlan): CommandResult {
+  const { tables, stale } = plan;
+  return {
+    status: 'ok',
+    fields: { table, tables, stale, run: null, dryRun: true },
+    text: (style) => `${planText(style, plan)}\nNothing was changed.`,
   };
 }
 

@@ -1,19 +1,30 @@
+import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { JsonObject } from '../../base/index.ts';
-import { history, type HistoryOptions, type HistoryResult, type RowVersion } from '../../pipeline/index.ts';
+import {
+  history,
+  readHistory,
+  type HistoryOptions,
+  type HistoryResult,
+  type RowVersion,
+} from '../../pipeline/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { deployedTable, openKeyQuestion } from '../key-question.ts';
 import { readCount } from '../number-argument.ts';
 import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
 import { storeToRead } from '../open-project-world.ts';
+import { usageFinding } from '../failure.ts';
 import { refusedResult } from '../walk-output.ts';
+import { writeRowsFile } from '../write-rows-file.ts';
 
 interface HistoryFlags {
   readonly key?: string;
   readonly asOf?: string;
   readonly limit?: number;
   readonly offset?: number;
+  readonly out?: string;
 }
 
 /** `varve history` */
@@ -21,22 +32,25 @@ export function register(command: Command, act: Act): void {
   withExamples(command, [
     `varve history lab.grade --key '{"mouse":7}'`,
     'varve history lab.grade --as-of 2026-05-12T09:00:00Z',
+    'varve history lab.mouse --as-of 2026-05-12T09:00:00Z --out mice.jsonl',
   ])
     .argument('<table>', 'schema.table, or the bare name where one schema has it')
     .option('--key <json>', 'all versions of one row: its key, as a JSON object by column')
     .option('--as-of <when>', 'what was valid at a time (ISO 8601) or at the end of a run')
     .option('--limit <rows>', 'of a whole table: so many at most; default 100', readCount)
     .option('--offset <rows>', 'of a whole table: begin after so many', readCount)
+    .option('--out <path>', 'of a whole table: all its rows as JSON Lines into a new file')
     .action(act(run));
 }
 
 async function run(context: Context, table: string, flags: HistoryFlags): Promise<CommandResult> {
-  const { key, asOf, limit, offset } = flags;
+  const { key, asOf, limit, offset, out } = flags;
   const options: HistoryOptions = {
     ...(asOf === undefined ? {} : { asOf }),
     ...(limit === undefined ? {} : { limit }),
     ...(offset === undefined ? {} : { offset }),
   };
+  if (out !== undefined) return writeTable(context, table, flags, out);
   if (key !== undefined) {
     const question = await openKeyQuestion(context, table, key);
     if (question.status === 'refused') return refusedResult(question.findings);
@@ -46,6 +60,42 @@ async function run(context: Context, table: string, flags: HistoryFlags): Promis
   const found = await deployedTable(store, table);
   if ('severity' in found) return refusedResult([found]);
   return resultOf(await history(store, found.name, options));
+}
+
+async function writeTable(
+  context: Context,
+  name: string,
+  { key, asOf, limit, offset }: HistoryFlags,
+  out: string,
+): Promise<CommandResult> {
+  if (key !== undefined || limit !== undefined || offset !== undefined) {
+    return refusedResult([
+      usageFinding('--out writes the whole table', 'Leave --key, --limit and --offset out.'),
+    ]);
+  }
+  const store = await storeToRead(context);
+  const found = await deployedTable(store, name);
+  if ('severity' in found) return refusedResult([found]);
+  const progress = context.progress('history');
+  const written = await writeRowsFile(resolve(context.io.workingDir, out), async (file) => {
+    const result = await readHistory(store, found.name, asOf, async ({ rows }) => {
+      context.signal.throwIfAborted();
+      for (const row of rows[found.name] ?? []) await file.write(row);
+      progress.advance();
+    });
+    return { result, rows: file.rows() };
+  }).finally(progress.end);
+  if (written.status === 'refused') return refusedResult([written.finding]);
+  const { result, rows } = written.result;
+  if (result.status === 'refused') {
+    await rm(resolve(context.io.workingDir, out), { force: true });
+    return refusedResult(result.findings);
+  }
+  return {
+    status: 'ok',
+    fields: { table: found.name, asOf: result.asOf, rows, out },
+    text: () => `${countOf(rows, 'row')} as of ${result.asOf} written to ${out}`,
+  };
 }
 
 function resultOf(result: HistoryResult): CommandResult {
@@ -74,12 +124,15 @@ function historyText(style: Style, result: Exclude<HistoryResult, { readonly sta
   return [table, `${countOf(count, 'row')} as of ${asOf}`, ...more].join('\n');
 }
 
-function versionCells(style: Style, { since, sinceRun, until, ended, rows }: RowVersion): readonly string[] {
+function versionCells(style: Style, version: RowVersion): readonly string[] {
+  const { since, sinceRun, until, untilReason, ended, brought, rows } = version;
+  const people = brought === null ? 'people' : `${brought.actor}, from ${brought.source}`;
+  const reason = untilReason === null ? '' : `: ${untilReason}`;
   return [
     since ?? 'the beginning',
     until ?? style('green', 'now'),
-    sinceRun ?? 'people',
-    ended === null ? style('green', 'it stands') : ENDED[ended],
+    sinceRun ?? people,
+    ended === null ? style('green', 'it stands') : `${ENDED[ended]}${reason}`,
     rowsText(rows),
   ];
 }
@@ -87,6 +140,7 @@ function versionCells(style: Style, { since, sinceRun, until, ended, rows }: Row
 const ENDED: Readonly<Record<Exclude<RowVersion['ended'], null>, string>> = {
   recomputed: 'computed anew',
   deleted: 'deleted',
+  replaced: 'another row took its place',
   contents: 'the code lists other rows',
   structure: 'another structure took its place',
 };

@@ -3,6 +3,7 @@ import type { JsonObject } from '../../base/index.ts';
 import {
   why,
   type ComputationOrigin,
+  type IngestionOrigin,
   type InputOrigin,
   type RecordedOrigin,
   type RowOrigin,
@@ -10,11 +11,14 @@ import {
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { openKeyQuestion, type KeyFlags } from '../key-question.ts';
+import { readCount } from '../number-argument.ts';
 import { countOf, tableText, type CommandResult, type Style } from '../output.ts';
 import { refusedResult } from '../walk-output.ts';
 
 interface WhyFlags extends KeyFlags {
   readonly deep?: true;
+  readonly depth?: number;
+  readonly source?: true;
   readonly asOf?: string;
 }
 
@@ -23,10 +27,13 @@ export function register(command: Command, act: Act): void {
   withExamples(command, [
     `varve why lab.grade --key '{"mouse":7}'`,
     `varve why lab.grade --key '{"mouse":7}' --deep --json`,
+    `varve why lab.grade --key '{"mouse":7}' --depth 1 --source --as-of 2026-05-12T09:00:00Z`,
   ])
     .argument('<table>', 'schema.table, or the bare name where one schema has it')
     .requiredOption('--key <json>', 'the key of the row, as a JSON object by column')
-    .option('--deep', 'also the rows that it was computed from, and theirs')
+    .option('--deep', 'also the rows that it was computed from, and theirs, to the end')
+    .option('--depth <steps>', 'the same, so many steps up', readCount)
+    .option('--source', 'also the text of the code')
     .option('--as-of <when>', 'the version valid at a time (ISO 8601) or at the end of a run')
     .action(act(run));
 }
@@ -36,14 +43,21 @@ async function run(context: Context, table: string, flags: WhyFlags): Promise<Co
   if (question.status === 'refused') return refusedResult(question.findings);
   const result = await why(question.store, question.table, question.key, {
     ...(flags.deep === undefined ? {} : { deep: true }),
+    ...(flags.depth === undefined ? {} : { depth: flags.depth }),
+    ...(flags.source === undefined ? {} : { source: true }),
     ...(flags.asOf === undefined ? {} : { asOf: flags.asOf }),
   });
   if (result.status === 'refused') return refusedResult(result.findings);
-  const { origin, above } = result;
+  const { origin, above, beyond } = result;
+  const walked = flags.deep !== undefined || flags.depth !== undefined;
   return {
     status: 'ok',
-    fields: { origin, ...(flags.deep === undefined ? {} : { above }) },
-    text: (style) => [origin, ...above].map((each) => originText(style, each)).join('\n\n'),
+    fields: { origin, ...(walked ? { above, beyond } : {}) },
+    text: (style) =>
+      [
+        ...[origin, ...above].map((each) => originText(style, each)),
+        ...(beyond === 0 ? [] : [`${countOf(beyond, 'row')} further up; see them with --deep`]),
+      ].join('\n\n'),
   };
 }
 
@@ -51,14 +65,18 @@ function originText(style: Style, origin: RowOrigin): string {
   const { table, tier, key, until, computation, ingestions } = origin;
   const ended = until === null ? '' : style('yellow', `  until ${until}`);
   const head = `${style('cyan', table)} ${JSON.stringify(key)}  ${tier}${ended}`;
-  if (computation !== null) return [head, ...computationLines(style, computation)].join('\n');
-  const batches = ingestions.map(
-    ({ at, actor, source, rowCount }) =>
-      `  brought   ${countOf(rowCount, 'row')} from ${source} by ${actor}, ${at}`,
-  );
-  return [head, ...(batches.length === 0 ? ['  brought   by people; no batch is recorded'] : batches)].join(
-    '\n',
-  );
+  const brought = ingestions.map((each) => broughtLine(style, table, each));
+  if (computation !== null) return [head, ...computationLines(style, computation), ...brought].join('\n');
+  const nobody =
+    tier === 'lookup' ? '  listed    in the code' : '  brought   by people; no batch is recorded';
+  return [head, ...(brought.length === 0 ? [nobody] : brought)].join('\n');
+}
+
+function broughtLine(style: Style, table: string, origin: IngestionOrigin): string {
+  const { at, actor, source, name, rows, isUnchanged } = origin;
+  const what = origin.table === table ? '' : `${countOf(rows, 'row')} of ${origin.table} `;
+  const since = isUnchanged === false ? style('yellow', ', changed by hand since') : '';
+  return `  brought   ${what}from ${source} by ${actor}, ${at}, as ${name}${since}`;
 }
 
 function computationLines(
@@ -70,12 +88,19 @@ function computationLines(
     `  run       ${ran.name}`,
     `  commit    ${ran.gitCommit ?? 'none'}`,
     `  code      ${code.digest} (${code.basis})`,
+    ...packageLines(code.packages),
     `  reads     ${HELD[enforcement]}`,
     ...(attribution === null ? [] : [`  kept by   ${attributionText(attribution)}`]),
     `  output    ${outputDigest}`,
     ...(inputs.length === 0 ? [] : indented(inputsText(style, inputs))),
     ...recorded.map((each) => recordedLine(style, each)),
+    ...(code.source === undefined ? [] : code.source.split('\n').map((line) => `  | ${line}`)),
   ];
+}
+
+function packageLines(packages: ComputationOrigin['code']['packages']): readonly string[] {
+  const named = Object.entries(packages).map(([name, version]) => `${name}@${version}`);
+  return named.length === 0 ? [] : [`  packages  ${named.join(', ')}`];
 }
 
 /** How far the make was held to what it declares. */
