@@ -1,6 +1,6 @@
 import type { CodeIdentity, Definitions } from '../pipeline/index.ts';
 import type { RunEnvironment } from '../run/index.ts';
-import type { Store } from '../store/index.ts';
+import type { ObjectStore, Store } from '../store/index.ts';
 import type { Project } from './config.ts';
 
 /** A project with its definitions, its database and the facts of this process: what most commands work in. */
@@ -9,6 +9,8 @@ export interface ProjectWorld {
   readonly definitions: Definitions;
   readonly store: Store;
   readonly environment: RunEnvironment;
+  /** The project's object store, opened on the first call; undefined where the configuration names none. */
+  readonly objects: () => Promise<ObjectStore | undefined>;
   /** The present code of every computed table; read on the first call. */
   readonly codeByTable: () => Promise<ReadonlyMap<string, CodeIdentity>>;
 }

@@ -11,13 +11,21 @@
  */
 import { isVarveError, VarveError, type ErrorCode } from '../base/index.ts';
 import type { Run } from '../run/index.ts';
-import { isStoreError, quoteIdentifier, sql, type Store, type Transaction } from '../store/index.ts';
+import {
+  isStoreError,
+  quoteIdentifier,
+  sql,
+  type ObjectStore,
+  type Store,
+  type Transaction,
+} from '../store/index.ts';
 import type { CodeIdentity } from './code-digest.ts';
 import { insertComputationSpec } from './computation-spec.ts';
 import { contextFiles, type FileRead } from './context-files.ts';
 import { recordFailure } from './job.ts';
 import type { Key } from './key-source.ts';
 import type { MakeContext } from './make-context.ts';
+import { pinMade } from './object/pin.ts';
 import { seededRandom } from './random.ts';
 import { keyText, readInputs, type IncompleteKey, type KeyInputs } from './read-inputs.ts';
 import { tableId, type Relation, type Relations } from './relation.ts';
@@ -65,6 +73,8 @@ export interface BatchContext extends AsyncDisposable {
 
 interface Making {
   readonly projectFolder: string;
+  /** Where makes put objects and read them; undefined where the project has none. */
+  readonly objects?: ObjectStore | undefined;
   readonly signal: AbortSignal;
   readonly log: (message: string) => void;
 }
@@ -166,7 +176,9 @@ async function computeOnce(context: BatchContext, { keys, mode }: Batch): Promis
     if (outcome.status === 'failed') result = added(result, await failed(context, call.key, mode, outcome));
     else computed.push({ key: call.key, inputs: call.inputs, made: outcome, reads: call.reads });
   }
-  const written = await writeHalving(context, computed, mode);
+  const { pinned, lost } = await pinMade(context.store, context.making.objects, context.table, computed);
+  for (const { key } of lost) result = added(result, await failed(context, key, mode, LOST_OBJECT));
+  const written = await writeHalving(context, pinned, mode);
   return { result: added(result, written.result), moved: written.moved };
 }
 
@@ -174,6 +186,13 @@ const NO_INPUT: MakeFailure = {
   status: 'failed',
   code: 'input_missing',
   message: 'a row that its declared reads need is not there',
+  stack: null,
+};
+
+const LOST_OBJECT: MakeFailure = {
+  status: 'failed',
+  code: 'object_missing',
+  message: 'an object that its rows name is not in the object store, or has another size',
   stack: null,
 };
 
@@ -239,9 +258,8 @@ class KeyContext implements MakeContext {
   }
 
   get files(): MakeContext['files'] {
-    return (this.#files ??= contextFiles(this.#context.making.projectFolder, (read) =>
-      this.#reads.push(fileRead(read)),
-    ));
+    const { projectFolder, objects } = this.#context.making;
+    return (this.#files ??= contextFiles(projectFolder, (read) => this.#reads.push(fileRead(read)), objects));
   }
 
   expire(): void {
@@ -481,6 +499,7 @@ async function computeOne(
     const { replaced } = await retried(() =>
       context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
         const computed = await makeWith(context, transaction, key, strict);
+        await pinOrFail(context, transaction, computed);
         await assertStands(transaction, context);
         return mode === 'insert'
           ? inserted(await insertComputed(transaction, targetOf(context), [computed]))
@@ -494,6 +513,20 @@ async function computeOne(
     if (isRowFault(error) || isReadFault(error)) return failed(context, key, mode, rowFault(error));
     throw error;
   }
+}
+
+/**
+ * By a session of its own where there is one: a pin that waits for this transaction's end would make two keys that name
+ * one object turn each other back.
+ */
+async function pinOrFail(
+  { store, making, table }: BatchContext,
+  transaction: Transaction,
+  computed: ComputedKey,
+): Promise<void> {
+  const queryable = store.capabilities.concurrentSessions ? store : transaction;
+  const { lost } = await pinMade(queryable, making.objects, table, [computed]);
+  if (lost.length > 0) throw new FailedMake(LOST_OBJECT);
 }
 
 /** What a make's own statements are refused with. */

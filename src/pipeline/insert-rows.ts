@@ -6,12 +6,14 @@ import { nearestName, refusal, type Finding, type Json, type JsonObject } from '
 import {
   isStoreError,
   sql,
+  type ObjectStore,
   type Sql,
   type Store,
   type StoreError,
   type Transaction,
 } from '../store/index.ts';
 import { encodeValue, type ValueFault } from './encode-row.ts';
+import { noObjects, pinObjects, referencesIn } from './object/pin.ts';
 import { rowsDigest } from './read-plan.ts';
 import { loadRelations, mismatches, relationOf, tableId, type Relation, type Relations } from './relation.ts';
 import { RefusedWork } from './refused-work.ts';
@@ -22,6 +24,8 @@ export interface InsertRowsOptions {
   /** A file, an address, a person's words: kept as it is. */
   readonly source: string;
   readonly actor: string;
+  /** Where the objects that rows name were put; needed where they name any. */
+  readonly objects?: ObjectStore | undefined;
   /** The world to write in; default: what is live. */
   readonly relations?: Relations;
 }
@@ -36,7 +40,8 @@ export type InsertRowsResult =
  *
  * Shape: `{ status: 'inserted', table: 'lab.mouse', rows: 2 }`
  * Invariant: one transaction; each batch of 5000 rows is one statement, which also writes its row of `varve.ingestion`.
- * Errors: refuses with `not_manual`, `not_deployed`, `unknown_column`, `value_invalid`, `constraint_violated`; row numbers
+ * Errors: refuses with `not_manual`, `not_deployed`, `unknown_column`, `value_invalid`, `constraint_violated`,
+ * `object_missing`; throws `objects_unavailable` where rows name objects and `objects` is not given. Row numbers
  * count from 1, and no value stands in a finding.
  */
 export async function insertRows<T extends AnyTable>(
@@ -50,6 +55,8 @@ export async function insertRows<T extends AnyTable>(
   if (findings.length > 0) return { status: 'refused', findings };
   const encoded = encodeRows(table, rows);
   if (encoded.findings.length > 0) return { status: 'refused', findings: encoded.findings };
+  const absent = await absentObjects(store, table, encoded.rows, options.objects);
+  if (absent.length > 0) return { status: 'refused', findings: absent };
   const relation = relationOf(relations, table.spec.name);
   const faults = await insertAll(store, relation, encoded.rows, options);
   if (faults.length > 0) return { status: 'refused', findings: faults };
@@ -115,6 +122,30 @@ function valueFinding(table: string, fault: ValueFault, row: number): Finding {
   return refusal('value_invalid', `${table}.${fault.column}`, {
     detail: { row, reason: REASONS[fault.code], expected: fault.expected },
     hint: 'Correct this value; no row was inserted.',
+  });
+}
+
+/** A row never names an object that is not there. */
+async function absentObjects(
+  store: Store,
+  { spec }: AnyTable,
+  rows: readonly JsonObject[],
+  objects: ObjectStore | undefined,
+): Promise<readonly Finding[]> {
+  const references = rows.map((row) => referencesIn(spec, [row]));
+  const named = references.flat();
+  if (named.length === 0) return [];
+  if (objects === undefined) throw noObjects();
+  const isThere = await pinObjects(store, objects, named);
+  return references
+    .flatMap((each, index) => (each.every(isThere) ? [] : [absentObject(spec.name, index + 1)]))
+    .slice(0, MOST_FINDINGS);
+}
+
+function absentObject(table: string, row: number): Finding {
+  return refusal('object_missing', table, {
+    detail: { row },
+    hint: 'Put the object first and insert the reference that `put` returns; no row was inserted.',
   });
 }
 

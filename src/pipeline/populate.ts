@@ -8,7 +8,7 @@
  */
 import { refusal, VarveError, type Finding, type JsonObject } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunEnvironment, type RunStatus } from '../run/index.ts';
-import type { Sql, Store } from '../store/index.ts';
+import type { ObjectStore, Sql, Store } from '../store/index.ts';
 import {
   computeBatch,
   openBatchContext,
@@ -40,6 +40,8 @@ export interface PopulateOptions {
   readonly definitions: Definitions;
   readonly environment: RunEnvironment;
   readonly projectFolder: string;
+  /** Where makes put objects and read them. Without it a make that does fails with `objects_unavailable`. */
+  readonly objects?: ObjectStore | undefined;
   /** The present code of each computed table. */
   readonly codeByTable: ReadonlyMap<string, CodeIdentity>;
   /** Default: every computed and imported table. */
@@ -207,8 +209,13 @@ async function populateTable(state: PopulateState, table: AnyTable): Promise<Tab
 }
 
 function makingOf(options: PopulateOptions) {
-  const { projectFolder, signal, log } = options;
-  return { projectFolder, signal: signal ?? new AbortController().signal, log: log ?? (() => undefined) };
+  const { projectFolder, objects, signal, log } = options;
+  return {
+    projectFolder,
+    objects,
+    signal: signal ?? new AbortController().signal,
+    log: log ?? (() => undefined),
+  };
 }
 
 /** Keys to fetch at once: enough that finding them costs little beside computing them. */

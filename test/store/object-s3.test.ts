@@ -83,7 +83,7 @@ describe('objects on an S3 server', () => {
       expect(failure).toMatchObject({ code: 'objects_denied' });
       const shown = inspect(failure, { depth: 20, showHidden: true });
       expect(shown).not.toContain('not-the-secret-7f3a');
-      expect(shown).not.toMatch(/Signature|Credential=/u);
+      expect(shown).not.toMatch(/Signature=|Credential=/u);
     }
   }
 

@@ -80,6 +80,7 @@ async function optionsOf(world: ProjectWorld, context: Context): Promise<Populat
     definitions: world.definitions,
     environment: world.environment,
     projectFolder: filesFolderOf(world.project),
+    objects: await world.objects(),
     codeByTable: await world.codeByTable(),
     signal: context.signal,
     log: context.say,

@@ -220,9 +220,7 @@ async function* read(bucket: Bucket, reference: ObjectReference): AsyncGenerator
     if (Body === undefined) throw missing(digest, bucket.shown);
     yield* verified(Body as unknown as AsyncIterable<Uint8Array>, reference);
   } catch (error) {
-    throw statusOf(error) === 404 && nameOf(error) !== 'NoSuchBucket'
-      ? missing(digest, bucket.shown)
-      : bucketFault(bucket, error);
+    throw nameOf(error) === 'NoSuchKey' ? missing(digest, bucket.shown) : bucketFault(bucket, error);
   }
 }
 
@@ -232,9 +230,22 @@ async function find(bucket: Bucket, digest: string): Promise<StoredObject | unde
     const head = await bucket.s3.send(new bucket.client.HeadObjectCommand({ Bucket: bucket.name, Key }));
     return stored(digest, head.ContentLength, head.LastModified);
   } catch (error) {
-    if (statusOf(error) === 404 && nameOf(error) !== 'NoSuchBucket') return undefined;
+    if (statusOf(error) === 404) return findListed(bucket, digest);
     throw bucketFault(bucket, error);
   }
+}
+
+/**
+ * An answer to HEAD has no body, so 404 may also mean that there is no such bucket, or on some servers no such user. A
+ * listing says which; what is really absent is asked for seldom.
+ */
+async function findListed(bucket: Bucket, digest: string): Promise<StoredObject | undefined> {
+  const Key = keyOf(bucket, digest);
+  const { Contents } = await inBucket(bucket, () =>
+    bucket.s3.send(new bucket.client.ListObjectsV2Command({ Bucket: bucket.name, Prefix: Key, MaxKeys: 1 })),
+  );
+  const found = Contents?.find((each) => each.Key === Key);
+  return found === undefined ? undefined : stored(digest, found.Size, found.LastModified);
 }
 
 /** A store that tells no time is taken to have put it just now: what may be young is kept. */
@@ -279,7 +290,7 @@ async function sweep(bucket: Bucket, before: string): Promise<number> {
       new client.ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix }),
     ));
   } catch (error) {
-    if ([400, 404, 405, 501].includes(statusOf(error)) && nameOf(error) !== 'NoSuchBucket') return 0;
+    if ([400, 405, 501].includes(statusOf(error))) return 0;
     throw bucketFault(bucket, error);
   }
   let swept = 0;
@@ -311,13 +322,22 @@ function statusOf(error: unknown): number {
   return (error.$metadata as { readonly httpStatusCode?: number }).httpStatusCode ?? 0;
 }
 
+/** Not every server says these with status 403. */
+const DENIED: readonly string[] = [
+  'AccessDenied',
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'CredentialsProviderError',
+  'XAdminUserNotFound',
+];
+
 /** What the server or the way to it said, by name and status. */
 function bucketFault(bucket: Bucket, error: unknown): unknown {
   if (isVarveError(error)) return error;
   const status = statusOf(error);
   const name = nameOf(error);
   const detail: JsonObject = { location: bucket.shown, cause: name, ...(status === 0 ? {} : { status }) };
-  if (status === 401 || status === 403 || name === 'CredentialsProviderError') {
+  if (status === 401 || status === 403 || DENIED.includes(name)) {
     return new VarveError('objects_denied', {
       detail,
       hint: 'Check the credentials that `objects.s3.credentialsFrom` names, and that they may get, put, list and delete objects of this bucket.',
