@@ -10,14 +10,20 @@ import {
   type GarbageOptions,
   type GarbagePlan,
 } from '../../src/pipeline/index.ts';
-import type { ObjectReference, ObjectStore, Store } from '../../src/store/index.ts';
+import {
+  sql,
+  type ObjectReference,
+  type ObjectStore,
+  type Store,
+  type StoredObject,
+} from '../../src/store/index.ts';
 import { objectSettings, openObjects } from '../../src/store/object/index.ts';
 
 /** A folder of objects that goes with its test. */
 export interface ObjectLab extends AsyncDisposable {
   readonly folder: string;
   readonly objects: ObjectStore;
-  /** Makes objects look as if they were put long ago. */
+  /** Makes objects look as if they were put and pinned long ago; without any, all of them. */
   readonly age: (...references: readonly ObjectReference[]) => Promise<void>;
   readonly pathOf: (digest: string) => string;
 }
@@ -30,16 +36,29 @@ export async function objectLab(store?: Store): Promise<ObjectLab> {
     const hex = digest.slice('sha256:'.length);
     return join(folder, space, 'sha256', hex.slice(0, 2), hex);
   };
+  const objects = await openObjects(objectSettings({ folder }, space));
   return {
     folder,
-    objects: await openObjects(objectSettings({ folder }, space)),
+    objects,
     pathOf,
     age: async (...references) => {
-      const then = new Date('2020-01-01');
-      for (const { digest } of references) await utimes(pathOf(digest), then, then);
+      const aged = references.length > 0 ? references : await allOf(objects);
+      for (const { digest } of aged) {
+        await utimes(pathOf(digest), THEN, THEN);
+        await store?.execute(sql`update varve.object set pinned_at = '2020-01-01' where digest = ${digest}`);
+      }
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+const THEN = new Date('2020-01-01');
+
+/** Every object of a store. */
+export async function allOf(objects: ObjectStore): Promise<readonly StoredObject[]> {
+  const all: StoredObject[] = [];
+  for await (const object of objects.list()) all.push(object);
+  return all;
 }
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
