@@ -3,9 +3,9 @@ import { dirname } from 'node:path';
 import { systemClock, systemRandomBytes, VarveError, type Finding } from '../base/index.ts';
 import type { CodeIdentity, Definitions } from '../pipeline/index.ts';
 import type { RunEnvironment } from '../run/index.ts';
-import type { ObjectStore, Store } from '../store/index.ts';
+import type { Store } from '../store/index.ts';
 import type { Context } from './context.ts';
-import { openProjectObjects } from './open-objects.ts';
+import { projectObjects } from './open-objects.ts';
 import type { ProjectWorld } from './project-world.ts';
 
 /** A world, or why there is none to work in. */
@@ -34,8 +34,7 @@ export async function openProjectWorld(context: Context, access: WorldAccess): P
   let code: Promise<ReadonlyMap<string, CodeIdentity>> | undefined;
   const codeByTable = (): Promise<ReadonlyMap<string, CodeIdentity>> =>
     (code ??= digestPresentCode(definitions, project.dir));
-  let opened: Promise<ObjectStore | undefined> | undefined;
-  const objects = (): Promise<ObjectStore | undefined> => (opened ??= openProjectObjects(project, store));
+  const objects = await projectObjects(project, store);
   return { status: 'ok', world: { project, definitions, store, environment, objects, codeByTable } };
 }
 

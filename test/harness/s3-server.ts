@@ -75,5 +75,6 @@ function loadServer(): new (options: object) => Server {
     createDecipheriv: (name: string, key: Buffer, iv: Buffer): Decipheriv =>
       name === 'des' ? createDecipheriv('des-ede3-cbc', thrice(key), iv) : createDecipheriv(name, key, iv),
   });
-  return createRequire(import.meta.url)('s3rver') as new (options: object) => Server;
+  const require = createRequire(import.meta.url);
+  return require('s3rver') as new (options: object) => Server;
 }

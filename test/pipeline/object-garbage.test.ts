@@ -235,10 +235,10 @@ withPostgres('garbage beside work', 18, (given) => {
       source,
       Array.from({ length: 600 }, (_, id) => ({ id })),
     );
-    let isOver = false;
+    const over = new AbortController();
     let collected = 0;
     const collecting = (async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const result = await collect(given.store, objects, { graceMs: 1_000 });
         if (result.status === 'collected') collected += result.removed.objects;
       }
@@ -249,7 +249,7 @@ withPostgres('garbage beside work', 18, (given) => {
       failed += Number(countsOf(await world.populate({ objects, batchSize: 50 }), held)['failed']);
       await retryJobs(given.store, [relation]);
     }
-    isOver = true;
+    over.abort();
     await collecting;
     expect(await world.rows(held)).toHaveLength(600);
     expect(collected).toBeGreaterThan(0);

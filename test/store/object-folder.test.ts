@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -172,7 +172,7 @@ if (process.getuid?.() !== 0) {
 /** Root in a container may not be allowed to. */
 function canMount(): boolean {
   if (process.platform !== 'linux') return false;
-  const probe = execFileSync('mktemp', ['-d'], { encoding: 'utf8' }).trim();
+  const probe = mkdtempSync(join(tmpdir(), 'varve-mount-'));
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', probe], { stdio: 'ignore' });
     execFileSync('umount', [probe]);
@@ -180,6 +180,6 @@ function canMount(): boolean {
   } catch {
     return false;
   } finally {
-    execFileSync('rmdir', [probe]);
+    rmdirSync(probe);
   }
 }

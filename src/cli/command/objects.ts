@@ -109,7 +109,11 @@ async function gc(context: Context, { dryRun, keepHours }: GcFlags): Promise<Com
   if (dryRun === true) return planned(plan);
   if (plan.garbage.objects === 0) return collected(plan, { removed: plan.garbage, spared: 0, swept: 0 });
   if (!context.options.yes) context.say(planText((_, text) => text, plan));
-  if (!(await context.confirm(`Delete ${countOf(plan.garbage.objects, 'object')} for good?`))) {
+  if (
+    !(await context.confirm(
+      `Delete ${countOf(plan.garbage.objects, 'object')} in ${plan.location} for good?`,
+    ))
+  ) {
     return planned(plan);
   }
   const result = await collectGarbage(store, objects, plan, options);
@@ -211,7 +215,7 @@ function planText(style: Style, plan: GarbagePlan): string {
   ] as const;
   return tableText(
     style,
-    [{ head: plan.location }, { head: 'objects', align: 'right' }, { head: 'size', align: 'right' }],
+    [{ head: 'state' }, { head: 'objects', align: 'right' }, { head: 'size', align: 'right' }],
     rows.map(([name, { objects, sizeBytes }]) => [
       name,
       objects.toLocaleString('en-US'),
