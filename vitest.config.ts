@@ -3,7 +3,8 @@ import { defaultServerConditions } from 'vite';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { isSystemTest } from './scripts/system-test.ts';
 
-const conditions = ['@varve/source', ...defaultServerConditions];
+// Packages are loaded by Node itself, which knows no condition `module`; what some publish under it Node cannot load.
+const conditions = ['@varve/source', ...defaultServerConditions.filter((name) => name !== 'module')];
 const exclude = ['**/node_modules/**', '**/dist/**', '**/.cache/**'];
 
 const unitTests = globSync(['src/**/*.test.ts', 'test/**/*.test.ts']).filter(

@@ -128,6 +128,19 @@ unlogged table varve.make_key
   column key jsonb not null
   constraint make_key_pkey PRIMARY KEY (backend)
 
+table varve.object
+  column digest text not null
+  column pinned_at timestamp with time zone not null default now()
+  constraint object_digest_check CHECK ((digest ~ '^sha256:[0-9a-f]{64}$'::text))
+  constraint object_pkey PRIMARY KEY (digest)
+
+table varve.object_space
+  column single boolean not null default true
+  column space uuid not null default gen_random_uuid()
+  column owner text not null
+  constraint object_space_pkey PRIMARY KEY (single)
+  constraint object_space_single_check CHECK (single)
+
 table varve.recorded_read
   column relation integer not null
   column key_hash bytea not null
@@ -195,6 +208,13 @@ table varve.superseded
   constraint superseded_pkey PRIMARY KEY (id)
   constraint superseded_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
   CREATE INDEX superseded_key ON varve.superseded USING btree (relation, key_hash)
+
+CREATE OR REPLACE FUNCTION varve.database_identity()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$ select system_identifier::text || '/' || (select oid::text from pg_database where datname = current_database())
+    from pg_control_system() $function$
 
 CREATE OR REPLACE FUNCTION varve.digest_1(VARIADIC items text[])
  RETURNS bytea

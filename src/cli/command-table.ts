@@ -73,6 +73,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/restore.ts'),
   },
   {
+    name: 'objects',
+    summary: 'large values: what is there, what is garbage, what is missing',
+    load: () => import('./command/objects.ts'),
+  },
+  {
     name: 'plan',
     summary: 'what a migration would do, without doing it',
     load: () => import('./command/plan.ts'),

@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ProjectConfig } from '../pipeline/index.ts';
-import { isVarveError, nearestName, refusal, VarveError, type Finding } from '../base/index.ts';
+import { invalid, isObject, unknownMember } from './config-finding.ts';
+import { checkObjects } from './objects-config.ts';
+import { isVarveError, VarveError, type Finding } from '../base/index.ts';
 
 /** A configuration that was found and checked. */
 export interface Project {
@@ -72,10 +74,10 @@ export function checkConfig(config: unknown, filePath: string): readonly Finding
     const hint = 'Write: export default defineConfig({ stores: { main: { embedded: ".varve/db" } } }).';
     return [invalid(filePath, 'it has no default export that is an object', hint)];
   }
-  const { stores, defaultStore, pipelines, filesFolder } = config;
+  const { stores, defaultStore, pipelines, filesFolder, objects } = config;
   const unknown = Object.keys(config).filter((name) => !KNOWN_MEMBERS.includes(name));
   return [
-    ...unknown.map((name) => unknownMember(filePath, name)),
+    ...unknown.map((name) => unknownMember(filePath, name, 'a configuration', KNOWN_MEMBERS)),
     ...checkStores(stores, filePath),
     ...checkDefaultStore(defaultStore, isObject(stores) ? Object.keys(stores) : [], filePath),
     ...(pipelines === undefined || Array.isArray(pipelines)
@@ -84,16 +86,11 @@ export function checkConfig(config: unknown, filePath: string): readonly Finding
     ...(filesFolder === undefined || typeof filesFolder === 'string'
       ? []
       : [invalid(filePath, 'filesFolder is no path', "Write filesFolder: '../data'.")]),
+    ...(objects === undefined ? [] : checkObjects(objects, filePath)),
   ];
 }
 
-const KNOWN_MEMBERS: readonly string[] = ['stores', 'defaultStore', 'pipelines', 'filesFolder'];
-
-function unknownMember(filePath: string, name: string): Finding {
-  const nearest = nearestName(name, KNOWN_MEMBERS);
-  const hint = nearest === undefined ? `Remove ${name}.` : `Write ${nearest}.`;
-  return invalid(filePath, `${name} is not a member of a configuration`, hint);
-}
+const KNOWN_MEMBERS: readonly string[] = ['stores', 'defaultStore', 'pipelines', 'filesFolder', 'objects'];
 
 function checkStores(stores: unknown, filePath: string): readonly Finding[] {
   if (!isObject(stores) || Object.keys(stores).length === 0) {
@@ -123,12 +120,4 @@ function checkDefaultStore(name: unknown, stores: readonly string[], filePath: s
   if (name === undefined || (typeof name === 'string' && stores.includes(name))) return [];
   const hint = `Name one of: ${stores.join(', ')}.`;
   return [invalid(filePath, 'defaultStore names no store of this configuration', hint)];
-}
-
-function invalid(filePath: string, reason: string, hint: string): Finding {
-  return refusal('config_invalid', filePath, { detail: { reason }, hint });
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -56,6 +56,7 @@ export async function evolutionWorld(world: ProjectWorld): Promise<EvolutionWorl
     definitions,
     environment,
     projectFolder: filesFolderOf(project),
+    objects: await world.objects(),
     codeByTable: await world.codeByTable(),
   };
 }

@@ -5,6 +5,7 @@ import type { CodeIdentity, Definitions } from '../pipeline/index.ts';
 import type { RunEnvironment } from '../run/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Context } from './context.ts';
+import { projectObjects } from './open-objects.ts';
 import type { ProjectWorld } from './project-world.ts';
 
 /** A world, or why there is none to work in. */
@@ -33,7 +34,8 @@ export async function openProjectWorld(context: Context, access: WorldAccess): P
   let code: Promise<ReadonlyMap<string, CodeIdentity>> | undefined;
   const codeByTable = (): Promise<ReadonlyMap<string, CodeIdentity>> =>
     (code ??= digestPresentCode(definitions, project.dir));
-  return { status: 'ok', world: { project, definitions, store, environment, codeByTable } };
+  const objects = await projectObjects(project, store);
+  return { status: 'ok', world: { project, definitions, store, environment, objects, codeByTable } };
 }
 
 /** The store with varve's own catalog installed or brought up to this release. */

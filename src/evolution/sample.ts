@@ -48,6 +48,7 @@ export async function sampleDiffers(
     definitions: world.definitions,
     environment: world.environment,
     projectFolder: world.projectFolder,
+    objects: world.objects,
     codeByTable: world.codeByTable,
     tables: [spec.name],
     where: sql`(${key}) in (${keys})`,

@@ -7,7 +7,7 @@
  * is refused, never a join.
  */
 import { nearestName } from '../base/index.ts';
-import type { Column, Columns } from './column.ts';
+import { holdsObjects, type Column, type Columns } from './column.ts';
 import type { DeclaredKey } from './declared-key.ts';
 import { definitionError } from './definition-error.ts';
 import { asReference } from './reference.ts';
@@ -60,6 +60,7 @@ export function buildSpec(name: string, tier: Tier, options: AnyOptions, owner?:
     throw definitionError(name, 'it has no primary key', 'Give it a key, or a parent whose key it takes.');
   }
   assertFits(spec);
+  assertObjectsStandWell(spec);
   return { spec, columns };
 }
 
@@ -193,6 +194,7 @@ function columnSpec(name: string, column: Column): ColumnSpec {
     ...(column.check === undefined ? {} : { check: column.check }),
     ...(column.type.members === undefined ? {} : { members: column.type.members }),
     ...(column.isUnique ? { unique: true as const } : {}),
+    ...(holdsObjects(column.type) ? { object: true as const } : {}),
     ...(column.comment === undefined ? {} : { comment: column.comment }),
   };
 }
@@ -221,6 +223,36 @@ function whyNoColumnName(name: string): string | undefined {
   if (name.startsWith('#')) return 'names with # at the start are reserved for what varve puts beside a row';
   if (name === '' || new TextEncoder().encode(name).length > 63) return 'a name has 1 to 63 bytes';
   return name.isWellFormed() && !name.includes('\0') ? undefined : 'a name has no lone surrogate and no NUL';
+}
+
+/** An object is no name of a row, and code brings no content to an object store. */
+function assertObjectsStandWell({ name, tier, columns, primaryKey }: TableSpec): void {
+  for (const column of columns.filter(({ object }) => object === true)) {
+    const fault = objectFault(tier, column, primaryKey);
+    if (fault !== undefined) throw definitionError(`${name}.${column.name}`, ...fault);
+  }
+}
+
+function objectFault(
+  tier: Tier,
+  column: ColumnSpec,
+  primaryKey: readonly string[],
+): readonly [reason: string, hint: string] | undefined {
+  if (primaryKey.includes(column.name)) {
+    return [
+      'an object cannot be part of the primary key',
+      'Take its digest as text for the key, and keep the object in a column beside it.',
+    ];
+  }
+  if (tier === 'lookup') {
+    return [
+      'the rows of a lookup are written in code, which brings no objects',
+      'Make it a manual table, or keep the value itself in a column.',
+    ];
+  }
+  return column.default === undefined
+    ? undefined
+    : ['an object that no row names yet is not kept for a default', 'Leave the default out.'];
 }
 
 /** PostgreSQL's limits, said here rather than by the database when the first row of tables is made. */

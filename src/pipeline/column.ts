@@ -1,4 +1,5 @@
 import type { Json } from '../base/index.ts';
+import type { ObjectReference } from '../store/index.ts';
 import { definitionError } from './definition-error.ts';
 
 /**
@@ -13,6 +14,7 @@ import { definitionError } from './definition-error.ts';
  * | `t.boolean()` | boolean | boolean |
  * | `t.json<T>()` | jsonb | T |
  * | `t.bytea()` | bytea | Uint8Array |
+ * | `t.object()` | jsonb: `{ digest, sizeBytes }` of bytes that stand in the object store | ObjectReference |
  * | `t.date()`, `t.time()`, `t.timestamp()`, `t.timestamptz()`, `t.interval()` | the same | ISO 8601 text with microseconds |
  * | `t.array(t.text())` | text[] | readonly string[] |
  * | `t.custom<T>('geometry(Point,4326)')` | as written | T |
@@ -44,7 +46,8 @@ export interface ColumnType {
 }
 
 /** The JavaScript side of a stored type. */
-export type ValueKind = 'string' | 'number' | 'integer' | 'bigint' | 'boolean' | 'json' | 'bytes' | 'array';
+export type ValueKind =
+  'string' | 'number' | 'integer' | 'bigint' | 'boolean' | 'json' | 'bytes' | 'object' | 'array';
 
 /** A column with the methods that refine it; each returns a new one. */
 export interface ColumnBuilder<T> extends Column<T> {
@@ -104,6 +107,11 @@ function numeric(precision?: number, scale?: number): ColumnBuilder<string> {
   return column({ sqlType: `numeric${size}`, value: 'string' });
 }
 
+/** Whether a stored type holds references to objects, in an array or by itself. */
+export function holdsObjects(type: ColumnType): boolean {
+  return type.value === 'object' || (type.element !== undefined && holdsObjects(type.element));
+}
+
 /** The column types of a definition. */
 export const t: {
   readonly text: () => ColumnBuilder<string>;
@@ -116,6 +124,7 @@ export const t: {
   readonly boolean: () => ColumnBuilder<boolean>;
   readonly json: <T = Json>() => ColumnBuilder<T>;
   readonly bytea: () => ColumnBuilder<Uint8Array>;
+  readonly object: () => ColumnBuilder<ObjectReference>;
   readonly uuid: () => ColumnBuilder<string>;
   readonly date: () => ColumnBuilder<string>;
   readonly time: () => ColumnBuilder<string>;
@@ -136,6 +145,7 @@ export const t: {
   boolean: () => column({ sqlType: 'boolean', value: 'boolean' }),
   json: <T = Json>() => column<T>({ sqlType: 'jsonb', value: 'json' }),
   bytea: () => column({ sqlType: 'bytea', value: 'bytes' }),
+  object: () => column({ sqlType: 'jsonb', value: 'object' }),
   uuid: () => column({ sqlType: 'uuid', value: 'string' }),
   date: () => column({ sqlType: 'date', value: 'string' }),
   time: () => column({ sqlType: 'time', value: 'string' }),

@@ -17,6 +17,7 @@ import {
   sql,
   type Queryable,
   type Sql,
+  type ObjectStore,
   type Store,
   type Transaction,
 } from '../store/index.ts';
@@ -25,6 +26,7 @@ import { insertComputationSpec } from './computation-spec.ts';
 import { recordFailure } from './job.ts';
 import type { Key } from './key-source.ts';
 import type { MakeContext } from './make-context.ts';
+import { pinMade } from './object/pin.ts';
 import { roughBytes } from './populate/batch-size.ts';
 import { readInputs, type IncompleteKey, type KeyInputs } from './read-inputs.ts';
 import { tableId, type Relation, type Relations } from './relation.ts';
@@ -82,6 +84,8 @@ export interface BatchContext extends AsyncDisposable {
 }
 
 interface Making {
+  /** Where the objects that rows name are looked for; undefined where the project has none. */
+  readonly objects?: ObjectStore | undefined;
   readonly signal: AbortSignal;
   readonly log: (message: string) => void;
 }
@@ -102,8 +106,8 @@ export interface BatchContextOptions extends Making {
 
 /** Opens what the batches of one table share; strict reads where its make reads by itself. */
 export async function openBatchContext(options: BatchContextOptions): Promise<BatchContext> {
-  const { store, table, relation, relations, run, code, projectFolder, signal, log } = options;
-  const files: FileAccess = { folder: projectFolder };
+  const { store, table, relation, relations, run, code, projectFolder, objects, signal, log } = options;
+  const files: FileAccess = { folder: projectFolder, objects: objects?.settings };
   const runner = options.runner ?? inThreadRunner({ files });
   assertIsolated(table, runner);
   const oid = await standingOid(store, relation);
@@ -125,7 +129,7 @@ export async function openBatchContext(options: BatchContextOptions): Promise<Ba
     run,
     specId,
     strict,
-    making: { signal, log },
+    making: { objects, signal, log },
     files,
     runner,
     [Symbol.asyncDispose]: async () => strict?.[Symbol.asyncDispose](),
@@ -202,7 +206,9 @@ async function computeOnce(context: BatchContext, batch: Batch): Promise<Once> {
     if (outcome.status === 'failed') result = added(result, await failed(context, key, batch, outcome));
     else computed.push({ key, inputs: digests, made: outcome, reads });
   }
-  const written = await writeHalving(context, computed, batch);
+  const { pinned, lost } = await pinMade(context.store, context.making.objects, context.table, computed);
+  for (const { key } of lost) result = added(result, await failed(context, key, batch, LOST_OBJECT));
+  const written = await writeHalving(context, pinned, batch);
   const bytes = roughBytes(inputs) + roughBytes(computed.map(({ made }) => made));
   return { result: { ...added(result, written.result), bytes }, moved: written.moved };
 }
@@ -215,6 +221,13 @@ const NO_INPUT: MakeFailure = {
   status: 'failed',
   code: 'input_missing',
   message: 'a row that its declared reads need is not there',
+  stack: null,
+};
+
+const LOST_OBJECT: MakeFailure = {
+  status: 'failed',
+  code: 'object_missing',
+  message: 'an object that its rows name is not in the object store, or has another size',
   stack: null,
 };
 
@@ -470,6 +483,7 @@ async function computeOne(
     const { replaced } = await retried(() =>
       context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
         const computed = await makeWith(context, transaction, key, strict);
+        await pinOrFail(context, transaction, computed);
         await assertHeld(transaction, batch);
         await assertStands(transaction, context);
         return batch.mode === 'insert'
@@ -484,6 +498,20 @@ async function computeOne(
     if (isRowFault(error) || isReadFault(error)) return failed(context, key, batch, rowFault(error));
     throw error;
   }
+}
+
+/**
+ * By a session of its own where there is one: a pin that waits for this transaction's end would make two keys that name
+ * one object turn each other back.
+ */
+async function pinOrFail(
+  { store, making, table }: BatchContext,
+  transaction: Transaction,
+  computed: ComputedKey,
+): Promise<void> {
+  const queryable = store.capabilities.concurrentSessions ? store : transaction;
+  const { lost } = await pinMade(queryable, making.objects, table, [computed]);
+  if (lost.length > 0) throw new FailedMake(LOST_OBJECT);
 }
 
 /** What a make's own statements are refused with. */

@@ -1,9 +1,11 @@
-/** Files for makes: read below one folder, and every access recorded by the digest of what it saw. */
+/** Files for makes: read below one folder, and every access recorded by the digest of what it saw; objects beside them. */
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { VarveError } from '../base/index.ts';
+import { readObject, type ObjectReference, type ObjectStore } from '../store/index.ts';
 import type { ContextFiles, ListedFile } from './make-context.ts';
+import { noObjects } from './object/pin.ts';
 
 /** One access: `file:<path>` for contents, `folder:<path>` for a listing. */
 export interface FileRead {
@@ -12,16 +14,27 @@ export interface FileRead {
   readonly sizeBytes: number;
 }
 
-/** Opens files below a folder; what is read goes to `record`. Errors: throws `file_outside`, `file_unreadable`. */
-export function contextFiles(folder: string, record: (read: FileRead) => void): ContextFiles {
-  const bytes = async (path: string): Promise<Uint8Array> => {
-    const data = await readable(path, async () => readFile(await inside(folder, path)));
-    record({ subject: `file:${normal(path)}`, digest: sha256(data), sizeBytes: data.length });
+/**
+ * Opens files below a folder, whose reading goes to `record`, and objects where there is a store of them.
+ *
+ * Errors: throws `file_outside`, `file_unreadable`; `objects_unavailable` and what the object store throws.
+ */
+export function contextFiles(
+  folder: string,
+  record: (read: FileRead) => void,
+  objects?: Pick<ObjectStore, 'put' | 'read'>,
+): ContextFiles {
+  const bytes = async (source: string | ObjectReference): Promise<Uint8Array> => {
+    if (typeof source !== 'string') return readObject(present(objects), source);
+    const data = await readable(source, async () => readFile(await inside(folder, source)));
+    record({ subject: `file:${normal(source)}`, digest: sha256(data), sizeBytes: data.length });
     return data;
   };
   return {
     bytes,
-    text: async (path) => new TextDecoder('utf-8', { fatal: true }).decode(await bytes(path)),
+    text: async (source) => new TextDecoder('utf-8', { fatal: true }).decode(await bytes(source)),
+    stream: (object) => present(objects).read(object),
+    put: async (content) => present(objects).put(content),
     list: async (path) => {
       const files = await readable(path, async () => listFiles(await inside(folder, path)));
       const listing = files.map((file) => `${String(file.sizeBytes)} ${file.path}\n`).join('');
@@ -29,6 +42,11 @@ export function contextFiles(folder: string, record: (read: FileRead) => void): 
       return files;
     },
   };
+}
+
+function present(objects: Pick<ObjectStore, 'put' | 'read'> | undefined): Pick<ObjectStore, 'put' | 'read'> {
+  if (objects !== undefined) return objects;
+  throw noObjects();
 }
 
 /** The file's real path, refused where it leaves the folder, also through a link. */

@@ -63,6 +63,12 @@ export function columnDdl(column: ColumnSpec): Sql {
   if (column.unique === true) parts.push(sql`unique`);
   // A check is SQL that the definition's author wrote, as trusted as the definition itself.
   if (column.check !== undefined) parts.push(sql`check (${sql.raw(column.check)})`);
+  if (column.object === true && column.type === 'jsonb') {
+    const id = sql.id(column.name);
+    parts.push(
+      sql`check (${id} ->> 'digest' ~ '^sha256:[0-9a-f]{64}$' and jsonb_typeof(${id} -> 'sizeBytes') = 'number')`,
+    );
+  }
   if (column.members !== undefined) {
     parts.push(
       sql`check (${sql.id(column.name)} in (${sql.raw(column.members.map(quoteLiteral).join(', '))}))`,

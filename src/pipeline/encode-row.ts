@@ -6,6 +6,7 @@
  * native `JSON.stringify`, and every PostgreSQL type through its own input function.
  */
 import type { Json, JsonObject } from '../base/index.ts';
+import { isObjectReference } from '../store/index.ts';
 import type { Column, Columns, ColumnType } from './column.ts';
 import { definitionError } from './definition-error.ts';
 
@@ -46,6 +47,11 @@ function encodeTyped(name: string, column: Column, type: ColumnType, value: unkn
         : wrong(name, column);
     case 'json':
       return encodeJson(name, column, value);
+    case 'object':
+      // Written out, so that its members stand in one order whoever made it.
+      return isObjectReference(value)
+        ? { value: { digest: value.digest, sizeBytes: value.sizeBytes } }
+        : wrong(name, column);
     case 'array':
       return encodeArray(name, column, type, value);
   }
@@ -126,7 +132,12 @@ function wrong(name: string, column: Column): Encoded {
 }
 
 function fault(name: string, column: Column, code: ValueFault['code']): Encoded {
-  return { fault: { column: name, code, expected: column.type.members?.join(' | ') ?? column.type.sqlType } };
+  return { fault: { column: name, code, expected: expectedOf(column.type) } };
+}
+
+function expectedOf({ members, value, sqlType }: ColumnType): string {
+  if (value === 'object') return 'reference to an object, as `files.put` returns it';
+  return members?.join(' | ') ?? sqlType;
 }
 
 /** A key as the store decoded it, as JSON that the database reads back to the same value. */

@@ -43,6 +43,24 @@ export {
   type StaleReason,
 } from './key-source.ts';
 export type { ContextFiles, ListedFile, MakeContext } from './make-context.ts';
+export {
+  collectGarbage,
+  listObjects,
+  planGarbage,
+  type ClassifiedObject,
+  type CollectGarbageResult,
+  type GarbageOptions,
+  type GarbagePlan,
+  type GarbagePlanResult,
+  type ObjectState,
+  type ObjectTally,
+} from './object/collect.ts';
+export { adoptObjects, objectSpace } from './object/space.ts';
+export {
+  verifyObjects,
+  type VerifyObjectsOptions,
+  type VerifyObjectsResult,
+} from './object/verify-objects.ts';
 export { part, pipeline, type Pipeline } from './pipeline.ts';
 export { populate } from './populate.ts';
 export { COUNTED_KEYS } from './populate/options.ts';
@@ -52,7 +70,7 @@ export type {
   PopulateProgress,
   PopulateResult,
 } from './populate/options.ts';
-export { defineConfig, type ProjectConfig, type StoreConfig } from './project.ts';
+export { defineConfig, type ObjectsConfig, type ProjectConfig, type StoreConfig } from './project.ts';
 export { keyHash, readPlan, rowDigest, rowsDigest, type ReadPlan } from './read-plan.ts';
 export {
   defaultPlacement,

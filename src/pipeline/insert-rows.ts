@@ -4,7 +4,15 @@
  */
 import { nearestName, refusal, type Finding, type Json } from '../base/index.ts';
 import { sha256 } from '../evidence/index.ts';
-import { isStoreError, sql, type Store, type StoreError, type Transaction } from '../store/index.ts';
+import {
+  isStoreError,
+  sql,
+  type ObjectStore,
+  type Queryable,
+  type Store,
+  type StoreError,
+  type Transaction,
+} from '../store/index.ts';
 import { encodeValue, type ValueFault } from './encode-row.ts';
 import {
   closeIngestion,
@@ -17,6 +25,8 @@ import {
   type InsertMode,
   type RepeatedRows,
 } from './ingest.ts';
+import type { MadeValues } from './run-make/make-outcome.ts';
+import { noObjects, objectColumns, pinObjects, referencesIn } from './object/pin.ts';
 import { loadRelations, mismatches, relationOf, type Relation, type Relations } from './relation.ts';
 import { RefusedWork } from './refused-work.ts';
 import type { AnyTable, ReadOf, Writable } from './table.ts';
@@ -26,6 +36,8 @@ export interface InsertRowsOptions {
   /** A file, an address, a person's words: kept as it is. */
   readonly source: string;
   readonly actor: string;
+  /** Where the objects that rows name were put; needed where they name any. */
+  readonly objects?: ObjectStore | undefined;
   /** The world to write in; default: what is live. */
   readonly relations?: Relations;
   /**
@@ -73,7 +85,8 @@ export type NumberedRow =
  * Invariant: one transaction, and one row of `varve.ingestion`, to which each written row is tied; what is read from an
  * async iterable is held a batch at a time (5000 rows, or 4 MB of their JSON).
  * Errors: refuses with `not_manual`, `not_deployed`, `unknown_column`, `value_invalid`, `row_exists`, `row_repeated`,
- * `constraint_violated`; row numbers count from 1, and no value stands in a finding.
+ * `constraint_violated`, `object_missing`; throws `objects_unavailable` where rows name objects and `objects` is not given.
+ * Row numbers count from 1, and no value stands in a finding.
  */
 export async function insertRows<T extends AnyTable>(
   store: Store,
@@ -99,9 +112,12 @@ export async function insertNumberedRows(
   const findings = [...tierFault(table, relations), ...mismatches(relations, [table.spec])];
   if (findings.length > 0) return { status: 'refused', findings };
   const relation = relationOf(relations, table.spec.name);
-  const call: Call = { table, relation, relations, mode: options.mode ?? 'new', options };
+  const call = { table, relation, relations, mode: options.mode ?? 'new', options };
   try {
-    return await store.transaction({}, (transaction) => insertAll(transaction, call, rows));
+    return await store.transaction({}, (transaction) => {
+      const pins = store.capabilities.concurrentSessions ? store : transaction;
+      return insertAll(transaction, { ...call, pins }, rows);
+    });
   } catch (error) {
     if (error instanceof TakenBack) return error.result;
     if (error instanceof RefusedWork) return { status: 'refused', findings: error.findings };
@@ -130,6 +146,8 @@ interface Call {
   readonly relation: Relation;
   readonly relations: Relations;
   readonly mode: InsertMode;
+  /** Where objects are pinned: a session of its own where there is one, so that two writers of one object do not wait for each other's end. */
+  readonly pins: Queryable;
   readonly options: InsertRowsOptions & { readonly place: 'row' | 'line' };
 }
 
@@ -163,6 +181,28 @@ function valueFinding(table: string, fault: ValueFault, at: Place): Finding {
   });
 }
 
+/** A row never names an object that is not there. */
+async function assertObjects(
+  { pins, relation: { spec }, options }: Call,
+  rows: readonly EncodedRow[],
+): Promise<void> {
+  const references = rows.map(({ text }) => referencesIn(spec, [JSON.parse(text) as MadeValues]));
+  const named = references.flat();
+  if (named.length === 0) return;
+  if (options.objects === undefined) throw noObjects();
+  const isThere = await pinObjects(pins, options.objects, named);
+  const absent = rows.filter((_, index) => references[index]?.every(isThere) === false);
+  if (absent.length === 0) return;
+  throw new RefusedWork(
+    absent.slice(0, MOST_FINDINGS).map(({ number }) =>
+      refusal('object_missing', spec.name, {
+        detail: { [options.place]: number },
+        hint: 'Put the object first and insert the reference that `put` returns; no row was inserted.',
+      }),
+    ),
+  );
+}
+
 function strangeColumn(table: AnyTable, name: string, at: Place): Finding {
   const nearest = nearestName(
     name,
@@ -190,7 +230,9 @@ async function insertAll(
   const total = { inserted: 0, replaced: 0, kept: 0 };
   const digests: string[] = [];
   let read = 0;
+  const namesObjects = objectColumns(relation.spec).length > 0;
   for await (const batch of batchesOf(call, rows)) {
+    if (namesObjects) await assertObjects(call, batch);
     const { counts, digest } = await insertBatch(transaction, { ...call, ingestion }, batch);
     if (counts.inserted + counts.replaced > 0) digests.push(digest);
     total.inserted += counts.inserted;

@@ -1,3 +1,5 @@
+import type { ObjectContent, ObjectReference } from '../store/index.ts';
+
 /** What a make knows beside its inputs; nothing else may influence its result. */
 export interface MakeContext<K = unknown> {
   readonly key: K;
@@ -7,16 +9,25 @@ export interface MakeContext<K = unknown> {
   readonly now: string;
   /** Random numbers in [0, 1) from a seed that the key gives. */
   readonly random: () => number;
-  /** Files below the project folder; what is read of them is recorded by content digest. */
+  /** Files below the project folder, recorded by content digest when they are read; and objects. */
   readonly files: ContextFiles;
   readonly log: (message: string) => void;
 }
 
-/** Files below the project folder, for makes; every access is recorded by content digest. */
+/**
+ * Files below the project folder, and objects, for makes.
+ *
+ * A file is named by its path, and what was read of it is recorded by content digest. An object is named by the reference
+ * that stands in a row: that is its digest, so the row that was read says it all.
+ */
 export interface ContextFiles {
-  /** The file's text (UTF-8). Path relative to the project folder. */
-  readonly text: (path: string) => Promise<string>;
-  readonly bytes: (path: string) => Promise<Uint8Array>;
+  /** The text (UTF-8) of a file, by its path relative to the project folder, or of an object. */
+  readonly text: (source: string | ObjectReference) => Promise<string>;
+  readonly bytes: (source: string | ObjectReference) => Promise<Uint8Array>;
+  /** An object piece by piece, never in memory as a whole. It throws after the last piece where the content is damaged. */
+  readonly stream: (object: ObjectReference) => AsyncIterable<Uint8Array>;
+  /** Stores content, given at once or piece by piece, and returns what a `t.object()` column takes. */
+  readonly put: (content: ObjectContent) => Promise<ObjectReference>;
   /** The files below a folder, sorted by path. */
   readonly list: (path: string) => Promise<readonly ListedFile[]>;
 }

@@ -4,6 +4,28 @@ import type { Pipeline } from './pipeline.ts';
 export type StoreConfig = { readonly embedded: string } | { readonly postgres: { readonly urlFrom: string } };
 
 /**
+ * Where objects are: in a folder, relative to the configuration's own, or in a bucket of a server that speaks S3.
+ *
+ * Shape: `{ folder: '.varve/objects' }`, `{ s3: { bucket: 'lab', endpoint: 'https://s3.example.org', credentialsFrom: ['S3_KEY_ID', 'S3_SECRET'] } }`
+ * Invariant: no secret stands in it; credentials are named by their environment variables.
+ */
+export type ObjectsConfig =
+  | { readonly folder: string }
+  | {
+      readonly s3: {
+        readonly bucket: string;
+        /** Default `us-east-1`, which servers without regions take. */
+        readonly region?: string;
+        /** The server's address; default: Amazon's own. */
+        readonly endpoint?: string;
+        /** Before every key. */
+        readonly prefix?: string;
+        /** Access key id, secret key, session token if there is one; default: what the platform provides. */
+        readonly credentialsFrom?: readonly string[];
+      };
+    };
+
+/**
  * A project, as its `varve.config.ts` says it.
  *
  * Shape: `{ stores: { main: { embedded: '.varve/db' }, live: { postgres: { urlFrom: 'DATABASE_URL' } } }, defaultStore: 'main', pipelines: [audit] }`
@@ -16,6 +38,8 @@ export interface ProjectConfig {
   readonly pipelines?: readonly Pipeline[];
   /** The folder below which makes read files through `ctx.files`, from the configuration's own. Default: that one. */
   readonly filesFolder?: string;
+  /** Where large values are: `ctx.files.put` and columns of type `t.object()` need it. */
+  readonly objects?: ObjectsConfig;
 }
 
 /** Gives the configuration its type; the value is returned unchanged. */

@@ -53,6 +53,8 @@ export interface ColumnSpec {
   readonly check?: string;
   readonly members?: readonly string[];
   readonly unique?: true;
+  /** Its values are references to objects, one or an array of them: what they name is kept as long as a row or history does. */
+  readonly object?: true;
   readonly comment?: string;
 }
 

@@ -1,4 +1,17 @@
 export {
+  isObjectDigest,
+  isObjectReference,
+  objectHex,
+  readObject,
+  type ObjectContent,
+  type ObjectLocation,
+  type ObjectReference,
+  type ObjectSettings,
+  type ObjectStore,
+  type S3Location,
+  type StoredObject,
+} from './object-store.ts';
+export {
   compileSql,
   quoteIdentifier,
   quoteLiteral,

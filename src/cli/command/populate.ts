@@ -10,7 +10,7 @@ import {
   type PopulateProgress,
   type PopulateResult,
 } from '../../pipeline/index.ts';
-import type { Sql } from '../../store/index.ts';
+import type { ObjectStore, Sql } from '../../store/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import { filesFolderOf } from '../config.ts';
 import type { Context } from '../context.ts';
@@ -69,7 +69,7 @@ async function run(context: Context, names: readonly string[], flags: PopulateFl
   const where = await conditionOf(world, tables, flags.where);
   if (where !== undefined && isFinding(where)) return refusedResult([where]);
   const bar = progressBar(context);
-  await using runner = makeRunnerOf(world, flags.workers);
+  await using runner = makeRunnerOf(world, await world.objects(), flags.workers);
   const result = await populate(world.store, {
     ...(await optionsOf(world, context)),
     runner,
@@ -99,12 +99,13 @@ async function conditionOf(
 /** On a server makes have threads of their own, so that one that computes for long does not look dead to other workers. */
 function makeRunnerOf(
   { project, definitions, store }: ProjectWorld,
+  objects: ObjectStore | undefined,
   workers: number | undefined,
 ): MakeRunner {
   return openMakeRunner({
     definitionsModule: project.filePath,
     definitionDigest: definitions.digest,
-    files: { folder: filesFolderOf(project) },
+    files: { folder: filesFolderOf(project), objects: objects?.settings },
     workers: workers ?? (store.capabilities.sharedByProcesses ? 1 : 0),
   });
 }
@@ -114,6 +115,7 @@ async function optionsOf(world: ProjectWorld, context: Context): Promise<Populat
     definitions: world.definitions,
     environment: world.environment,
     projectFolder: filesFolderOf(world.project),
+    objects: await world.objects(),
     codeByTable: await world.codeByTable(),
     signal: context.signal,
     log: context.say,

@@ -17,7 +17,7 @@ import type { TableCounts } from '../../evidence/index.ts';
 import type { NewWrites, RunContext } from '../../migration/index.ts';
 import type { CodeIdentity, Definitions, DefinitionSet, Relations } from '../../pipeline/index.ts';
 import type { RunEnvironment } from '../../run/index.ts';
-import type { Queryable, Transaction } from '../../store/index.ts';
+import type { ObjectStore, Queryable, Transaction } from '../../store/index.ts';
 
 /** A table that is defined and not there yet. */
 export interface CreateTable {
@@ -57,6 +57,8 @@ export interface EvolutionWorld {
   readonly codeByTable: ReadonlyMap<string, CodeIdentity>;
   readonly environment: RunEnvironment;
   readonly projectFolder: string;
+  /** Where makes put objects and read them; undefined where the project has none. */
+  readonly objects?: ObjectStore | undefined;
 }
 
 /** The two sets that an operation lies between. */

@@ -105,6 +105,8 @@ export function fromText(column: Column, text: string | null): unknown {
       return toBytes(text);
     case 'json':
       return parsed(text, (value) => rounded(value), Symbol('no JSON'));
+    case 'object':
+      return parsed(text, (value) => value, text);
     case 'array':
       return parsed(text, (value) => fromJson(column, value), text);
     case 'string':

@@ -1,6 +1,6 @@
 import type { Finding, JsonObject } from '../../base/index.ts';
 import type { RunEnvironment } from '../../run/index.ts';
-import type { Sql } from '../../store/index.ts';
+import type { ObjectStore, Sql } from '../../store/index.ts';
 import type { CodeIdentity } from '../code-digest.ts';
 import type { Definitions } from '../definition-set.ts';
 import type { Relations } from '../relation.ts';
@@ -23,6 +23,8 @@ export interface PopulateOptions {
   readonly definitions: Definitions;
   readonly environment: RunEnvironment;
   readonly projectFolder: string;
+  /** Where makes put objects and read them. Without it a make that does fails with `objects_unavailable`. */
+  readonly objects?: ObjectStore | undefined;
   /** The present code of each computed table. */
   readonly codeByTable: ReadonlyMap<string, CodeIdentity>;
   /** Default: every computed and imported table. */

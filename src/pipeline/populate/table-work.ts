@@ -248,7 +248,7 @@ export class TableWork implements AsyncDisposable {
 
   async #openContext(): Promise<BatchContext> {
     const { store, options, relations, run } = this.#world;
-    const { projectFolder, runner, signal, log } = options;
+    const { projectFolder, objects, runner, signal, log } = options;
     return openBatchContext({
       store,
       table: this.table,
@@ -257,6 +257,7 @@ export class TableWork implements AsyncDisposable {
       run,
       code: this.#code(),
       projectFolder,
+      objects,
       runner,
       signal: signal ?? new AbortController().signal,
       log: log ?? (() => undefined),

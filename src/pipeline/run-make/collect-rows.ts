@@ -27,9 +27,15 @@ export function collectRows(
     const fault = collectPiece(table, key, piece as Readonly<Record<string, unknown>>, rows, parts);
     if (fault !== undefined) return fault;
   }
+  // A row that is its key and nothing else need not be spelt out beside its parts.
+  if (rows.length === 0 && Object.keys(parts).length > 0 && isKeyAlone(table.spec)) rows.push({});
   const fault = countFault(table.spec, rows);
   if (fault !== undefined) return fault;
   return { status: 'made', rows, parts, durationUs: Math.round((performance.now() - startedAtMs) * 1000) };
+}
+
+function isKeyAlone(spec: TableSpec): boolean {
+  return madeColumns(spec, spec.sourceKey).length === 0;
 }
 
 function countFault(spec: TableSpec, rows: readonly MadeValues[]): MakeFailure | undefined {

@@ -1,3 +1,4 @@
+import type { ObjectSettings, ObjectStore } from '../../store/index.ts';
 import { contextFiles, type FileRead } from '../context-files.ts';
 import type { Key } from '../key-source.ts';
 import type { ContextFiles, MakeContext } from '../make-context.ts';
@@ -60,8 +61,37 @@ export class KeyContext implements MakeContext {
 }
 
 /** Opens files for one key; every access is added to `reads`. */
-export function recordedFiles({ folder }: FileAccess, reads: RecordedRead[]): ContextFiles {
-  return contextFiles(folder, (read) => reads.push(fileRead(read)));
+export function recordedFiles({ folder, objects }: FileAccess, reads: RecordedRead[]): ContextFiles {
+  const record = (read: FileRead): void => void reads.push(fileRead(read));
+  return contextFiles(folder, record, objects === undefined ? undefined : objectsOf(objects));
+}
+
+type Objects = Pick<ObjectStore, 'put' | 'read'>;
+const objectsBySettings = new Map<string, Objects>();
+
+/** The objects that settings name, opened once in this thread when they are first asked for. */
+function objectsOf(settings: ObjectSettings): Objects {
+  const name = JSON.stringify(settings);
+  const known = objectsBySettings.get(name);
+  if (known !== undefined) return known;
+  let opened: Promise<ObjectStore> | undefined;
+  const open = (): Promise<ObjectStore> => (opened ??= openObjects(settings));
+  const objects: Objects = {
+    put: async (content) => (await open()).put(content),
+    read: async function* read(reference) {
+      yield* (await open()).read(reference);
+    },
+  };
+  objectsBySettings.set(name, objects);
+  return objects;
+}
+
+/** The driver is named by whoever composed the program: pipelines know only its port. */
+async function openObjects(settings: ObjectSettings): Promise<ObjectStore> {
+  const driver = (await import(settings.module)) as {
+    readonly openObjects: (settings: ObjectSettings) => Promise<ObjectStore>;
+  };
+  return driver.openObjects(settings);
 }
 
 function fileRead(read: FileRead): RecordedRead {

@@ -1,3 +1,4 @@
+import type { ObjectSettings } from '../../store/index.ts';
 import type { Key } from '../key-source.ts';
 import type { AnyTable } from '../table.ts';
 import type { RecordedRead } from '../write-rows.ts';
@@ -54,4 +55,6 @@ export interface RunCall {
 export interface FileAccess {
   /** The folder below which `ctx.files` reads. */
   readonly folder: string;
+  /** How objects are opened where makes run; undefined where the project has none. */
+  readonly objects?: ObjectSettings | undefined;
 }

@@ -1,6 +1,7 @@
 /** The process of an `isolatedRunner`: started with an empty environment and Node's permission model. */
 import fs from 'node:fs';
 import { VarveError } from '../../base/index.ts';
+import type { ObjectContent } from '../../store/index.ts';
 import type { ContextFiles } from '../make-context.ts';
 import { guardIsolation } from './isolation-guard.ts';
 import type { MakeResult } from './make-runner.ts';
@@ -65,9 +66,24 @@ function remoteFiles(at: number): ContextFiles {
   return new Proxy({} as ContextFiles, {
     get: (_, method) => {
       if (typeof method !== 'string' || method === 'then') return undefined;
+      if (method === 'stream') return (object: unknown) => wholeAsStream(at, object);
+      if (method === 'put')
+        return async (content: ObjectContent) => callFiles(at, method, [await whole(content)]);
       return (...args: readonly unknown[]) => callFiles(at, method, args);
     },
   });
+}
+
+/** What crosses between processes is whole: a stream is of one piece here. */
+async function* wholeAsStream(at: number, object: unknown): AsyncGenerator<unknown, void, undefined> {
+  yield await callFiles(at, 'bytes', [object]);
+}
+
+async function whole(content: ObjectContent): Promise<Uint8Array> {
+  if (content instanceof Uint8Array) return content;
+  const pieces: Uint8Array[] = [];
+  for await (const piece of content) pieces.push(piece);
+  return Buffer.concat(pieces);
 }
 
 async function callFiles(at: number, method: string, args: readonly unknown[]): Promise<unknown> {

@@ -30,6 +30,7 @@ export async function recompute(operation: DeclareReference, scope: RunScope): P
     definitions: world.definitions,
     environment: world.environment,
     projectFolder: world.projectFolder,
+    objects: world.objects,
     codeByTable: world.codeByTable,
     tables: [operation.table],
     where: sql`(${key}) in (select ${key} from ${tableId(list)} where "#class" = 'recompute')`,

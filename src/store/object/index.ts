@@ -1,0 +1,1 @@
+export { objectSettings, openObjects } from './open.ts';
