@@ -36,7 +36,7 @@ table varve.computation_spec
   column origin text not null
   column attribution jsonb
   constraint computation_spec_code_fkey FOREIGN KEY (code) REFERENCES varve.code(id)
-  constraint computation_spec_enforcement_check CHECK ((enforcement = ANY (ARRAY['pure'::text, 'role'::text, 'statement'::text, 'none'::text])))
+  constraint computation_spec_enforcement_check CHECK ((enforcement = ANY (ARRAY['pure'::text, 'isolated'::text, 'role'::text, 'statement'::text, 'none'::text])))
   constraint computation_spec_origin_check CHECK ((origin = ANY (ARRAY['computed'::text, 'attributed'::text, 'adopted'::text])))
   constraint computation_spec_pkey PRIMARY KEY (id)
   constraint computation_spec_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
