@@ -82,8 +82,10 @@ export const attempts: Readonly<Record<string, Attempt>> = {
     }
   },
   'read file under a name of Node': (_, { secret }) => {
-    const call = new vm.Script('(read, path) => read(path)', { filename: 'node:false' }).runInThisContext();
-    return (call as (read: typeof readFileSync, path: string) => unknown)(readFileSync, secret);
+    const call = new vm.Script('(read, path) => read(path)', {
+      filename: 'node:false',
+    }).runInThisContext() as (read: typeof readFileSync, path: string) => unknown;
+    return call(readFileSync, secret);
   },
   'read stream': (_, { secret }) => fs.createReadStream(secret),
   'read own source': (_, { module }) => readFileSync(module, 'utf8'),
