@@ -81,6 +81,12 @@ export const attempts: Readonly<Record<string, Attempt>> = {
       return undefined;
     }
   },
+  'read file under a name of Node': (_, { secret }) => {
+    const call = new vm.Script('(read, path) => read(path)', {
+      filename: 'node:false',
+    }).runInThisContext() as (read: typeof readFileSync, path: string) => unknown;
+    return call(readFileSync, secret);
+  },
   'read stream': (_, { secret }) => fs.createReadStream(secret),
   'read own source': (_, { module }) => readFileSync(module, 'utf8'),
   'read process environment': () => readFileSync('/proc/self/environ'),

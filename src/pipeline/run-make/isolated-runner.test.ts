@@ -105,6 +105,8 @@ describe('isolated makes', () => {
       'fetch, caught': 'make_left_isolation network: fetch',
       'net in an evaluated import': 'make_left_isolation network: node:net.connect',
       'read file': 'make_left_isolation file: node:fs.readFileSync /secret',
+      // The guard is deceived; the runtime is not.
+      'read file under a name of Node': 'make_left_isolation file: FileSystemRead /secret',
       'import code outside': 'make_left_isolation file: FileSystemRead /secret.mjs',
       'link out of the files': 'file_outside a make asked for a file outside the project folder: path link',
       environment: 'make_left_isolation environment: HOME',

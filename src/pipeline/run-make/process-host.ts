@@ -209,10 +209,17 @@ async function callFiles(
   const files = recordedFiles(access, reads) as unknown as Readonly<Record<string, unknown>>;
   const member = Object.hasOwn(files, method) ? files[method] : undefined;
   try {
-    if (typeof member !== 'function') throw new TypeError(`ctx.files has no ${method}`);
+    if (typeof member !== 'function') throw noSuchMember(method);
     return { status: 'ok', value: await (member as (...args: readonly unknown[]) => unknown)(...args) };
   } catch (error) {
     const text = isVarveError(error) ? error : errorText('ctx.files', error);
     return { status: 'failed', error: { code: text.code, detail: text.detail, hint: text.hint } };
   }
+}
+
+function noSuchMember(method: string): VarveError {
+  return new VarveError('usage', {
+    detail: { subject: `ctx.files.${method}` },
+    hint: 'Call what MakeContext declares.',
+  });
 }
