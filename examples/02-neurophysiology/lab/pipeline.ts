@@ -13,8 +13,9 @@ const RATE_HZ = 10_000;
 const SECONDS = 5;
 const NEURONS = 5;
 
-/** Keys of the sorting that a result is about. */
-const SAME_SORTING = { subject: 'subject', session: 'session', probe: 'probe', sorter: 'sorter' } as const;
+/** By which columns of its key a result finds the rows of its recording, and of its sorting. */
+const SAME_RECORDING = { subject: 'subject', session: 'session', probe: 'probe' } as const;
+const SAME_SORTING = { ...SAME_RECORDING, sorter: 'sorter' } as const;
 
 // What people bring.
 
@@ -119,8 +120,8 @@ export const Sorter = ephys.lookup('sorter', {
     least_spikes: t.smallint(),
   },
   contents: [
-    { sorter: 'automatic', cutoff_hz: 300, threshold: 4.5, clusters: 12, merge_below: 4.5, least_spikes: 25 },
-    { sorter: 'by-hand', cutoff_hz: 300, threshold: 4, clusters: 10, merge_below: 0, least_spikes: 0 },
+    { sorter: 'automatic', cutoff_hz: 300, threshold: 4.5, clusters: 12, merge_below: 6, least_spikes: 25 },
+    { sorter: 'by-hand', cutoff_hz: 300, threshold: 4, clusters: 12, merge_below: 0, least_spikes: 0 },
   ],
 });
 
@@ -175,9 +176,7 @@ export const Accuracy = ephys.computed('accuracy', {
   parents: [Sorting],
   columns: { planted: t.integer(), sorted: t.integer(), found: t.integer(), matched: t.smallint() },
   reads: {
-    neurons: Recording.parts.neuron
-      .columns('spike_train')
-      .matching({ subject: 'subject', session: 'session', probe: 'probe' }),
+    neurons: Recording.parts.neuron.columns('spike_train').matching(SAME_RECORDING),
     spikes: Sorting.parts.spike.columns('unit', 'sample').matching(SAME_SORTING),
   },
   make: ({ neurons, spikes }) => {
@@ -238,6 +237,22 @@ export const Curated = ephys.computed('curated', {
       },
     };
   },
+});
+
+/** The same after curation. */
+export const CuratedAccuracy = ephys.computed('curated_accuracy', {
+  parents: [Curated],
+  columns: { planted: t.integer(), sorted: t.integer(), found: t.integer(), matched: t.smallint() },
+  reads: {
+    neurons: Recording.parts.neuron.columns('spike_train').matching(SAME_RECORDING),
+    units: Curated.parts.unit.columns('spike_train').matching(SAME_SORTING),
+  },
+  make: ({ neurons, units }) =>
+    accuracyOf(
+      neurons.map(({ spike_train }) => spike_train),
+      units.map(({ spike_train }) => spike_train),
+      TOLERANCE,
+    ),
 });
 
 export const MetricParams = ephys.lookup('metric_params', {

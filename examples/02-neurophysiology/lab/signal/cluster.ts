@@ -79,7 +79,7 @@ function dot(left: Float64Array, right: Float64Array): number {
   return sum;
 }
 
-const RESTARTS = 4;
+const RESTARTS = 3;
 const ROUNDS = 25;
 
 /** The cluster of each point, from 0; the best of several k-means from random starts (k-means++). */
@@ -124,12 +124,25 @@ function lloyd(
     const before = cost;
     cost = assign(points, centres, labels);
     if (cost >= before) break;
-    centres = centres.map((centre, label) => {
-      const own = points.filter((_, at) => labels[at] === label);
-      return own.length === 0 ? centre : meanOf(own);
-    });
+    centres = meansOf(points, labels, centres);
   }
   return { labels, cost };
+}
+
+/** The mean of each cluster; of one without points, where it was. */
+function meansOf(points: Points, labels: Int32Array, before: Points): Points {
+  const counts = new Int32Array(before.length);
+  const sums = before.map((centre) => new Float64Array(centre.length));
+  for (const [index, point] of points.entries()) {
+    const label = labels[index] ?? 0;
+    const sum = sums[label] ?? EMPTY;
+    counts[label] = (counts[label] ?? 0) + 1;
+    for (let at = 0; at < sum.length; at += 1) sum[at] = (sum[at] ?? 0) + (point[at] ?? 0);
+  }
+  return sums.map((sum, label) => {
+    const count = counts[label] ?? 0;
+    return count === 0 ? (before[label] ?? sum) : sum.map((value) => value / count);
+  });
 }
 
 function assign(points: Points, centres: readonly Float64Array[], labels: Int32Array): number {
@@ -160,32 +173,51 @@ function distance(left: Float64Array, right: Float64Array): number {
  * less than 3 apart. Labels stay from 0.
  */
 export function mergePieces(points: Points, labels: Int32Array, apart: number): Int32Array {
-  let merged = labels;
+  const clusters = clustersOf(points, labels);
   for (;;) {
-    const pair = nearestPair(points, merged);
-    if (pair === undefined || pair.away >= apart) return renumbered(merged);
-    merged = merged.map((label) => (label === pair.right ? pair.left : label));
+    const pair = nearestPair(clusters);
+    if (pair === undefined || pair.away >= apart) break;
+    const members = [...pair.left.members, ...pair.right.members];
+    clusters.splice(clusters.indexOf(pair.right), 1);
+    clusters.splice(clusters.indexOf(pair.left), 1, clusterOf(points, members));
   }
+  return labelsOf(clusters, points.length);
+}
+
+/** The places of its points, and its middle. */
+interface Cluster {
+  readonly members: readonly number[];
+  readonly middle: Float64Array;
+}
+
+function clustersOf(points: Points, labels: Int32Array): Cluster[] {
+  const members = Map.groupBy(labels.keys(), (at) => labels[at] ?? 0);
+  return [...members.values()].map((own) => clusterOf(points, own));
+}
+
+function clusterOf(points: Points, members: readonly number[]): Cluster {
+  return { members, middle: middleOf(members.map((at) => points[at] ?? EMPTY)) };
+}
+
+/** Numbered in the order in which they stand. */
+function labelsOf(clusters: readonly Cluster[], count: number): Int32Array {
+  const labels = new Int32Array(count);
+  for (const [label, { members }] of clusters.entries()) for (const at of members) labels[at] = label;
+  return labels;
 }
 
 interface Pair {
-  readonly left: number;
-  readonly right: number;
+  readonly left: Cluster;
+  readonly right: Cluster;
   readonly away: number;
 }
 
-function nearestPair(points: Points, labels: Int32Array): Pair | undefined {
-  const members = Map.groupBy(points.keys(), (at) => labels[at] ?? 0);
-  const middles = [...members].map(([label, own]) => ({
-    label,
-    middle: middleOf(own.map((at) => points[at] ?? EMPTY)),
-  }));
+function nearestPair(clusters: readonly Cluster[]): Pair | undefined {
   let nearest: Pair | undefined;
-  for (const [at, left] of middles.entries()) {
-    for (const right of middles.slice(at + 1)) {
+  for (const [at, left] of clusters.entries()) {
+    for (const right of clusters.slice(at + 1)) {
       const away = Math.sqrt(distance(left.middle, right.middle));
-      if (nearest === undefined || away < nearest.away)
-        nearest = { left: left.label, right: right.label, away };
+      if (nearest === undefined || away < nearest.away) nearest = { left, right, away };
     }
   }
   return nearest;
@@ -195,28 +227,28 @@ const EMPTY = new Float64Array();
 
 /** The median in each direction: two spikes at once, which lie far off, do not move it. */
 export function middleOf(points: Points): Float64Array {
-  const half = Math.floor(points.length / 2);
-  return Float64Array.from(
-    { length: points[0]?.length ?? 0 },
-    (_, at) => Float64Array.from(points, (point) => point[at] ?? 0).sort()[half] ?? 0,
-  );
+  const middle = new Float64Array(points[0]?.length ?? 0);
+  const values = new Float64Array(points.length);
+  for (let at = 0; at < middle.length; at += 1) {
+    for (let index = 0; index < values.length; index += 1) values[index] = points[index]?.[at] ?? 0;
+    middle[at] = values.sort()[Math.floor(values.length / 2)] ?? 0;
+  }
+  return middle;
 }
 
 /** The points of clusters with fewer than `least` points go to the cluster whose middle is nearest. */
 export function absorbSmall(points: Points, labels: Int32Array, least: number): Int32Array {
-  const members = Map.groupBy(points.keys(), (at) => labels[at] ?? 0);
-  const large = [...members]
-    .filter(([, own]) => own.length >= least)
-    .map(([label, own]) => ({ label, middle: middleOf(own.map((at) => points[at] ?? EMPTY)) }));
+  const clusters = clustersOf(points, labels);
+  const large = clusters.filter(({ members }) => members.length >= least);
   if (large.length === 0) return labels;
-  const kept = new Set(large.map(({ label }) => label));
-  const nearest = (point: Float64Array): number =>
-    large.reduce((best, each) => (distance(point, each.middle) < distance(point, best.middle) ? each : best))
-      .label;
-  return renumbered(labels.map((label, at) => (kept.has(label) ? label : nearest(points[at] ?? EMPTY))));
+  const absorbed = large.map(({ members, middle }) => ({ members: [...members], middle }));
+  for (const { members } of clusters.filter((cluster) => !large.includes(cluster))) {
+    for (const at of members) nearestOf(absorbed, points[at] ?? EMPTY)?.members.push(at);
+  }
+  return labelsOf(absorbed, points.length);
 }
 
-function renumbered(labels: Int32Array): Int32Array {
-  const number = new Map([...new Set(labels)].toSorted((a, b) => a - b).map((label, at) => [label, at]));
-  return labels.map((label) => number.get(label) ?? 0);
+function nearestOf<C extends Cluster>(clusters: readonly C[], point: Float64Array): C | undefined {
+  const away = clusters.map(({ middle }) => distance(middle, point));
+  return clusters[away.indexOf(Math.min(...away))];
 }

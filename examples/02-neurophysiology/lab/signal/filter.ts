@@ -51,9 +51,9 @@ function pass(samples: Float64Array, { b, a }: Section): Float64Array {
  * Source: R. Quian Quiroga, Z. Nadasdy, Y. Ben-Shaul, "Unsupervised spike detection and sorting", 2004.
  */
 export function noiseOf(samples: Float64Array): number {
-  // A sixth of the samples gives it to one in a hundred.
-  const some = new Float64Array(Math.ceil(samples.length / 6));
-  for (let at = 0; at < some.length; at += 1) some[at] = Math.abs(samples[6 * at] ?? 0);
+  // A twelfth of the samples gives it to one or two in a hundred.
+  const some = new Float64Array(Math.ceil(samples.length / 12));
+  for (let at = 0; at < some.length; at += 1) some[at] = Math.abs(samples[12 * at] ?? 0);
   some.sort();
   return (some[Math.floor(some.length / 2)] ?? 0) / 0.6745;
 }

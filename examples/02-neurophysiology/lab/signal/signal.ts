@@ -21,8 +21,8 @@ export function packSamples(channels: readonly Float64Array[]): Uint8Array {
   const view = new DataView(packed.buffer);
   let offset = 0;
   for (const channel of channels) {
-    for (const microvolts of channel) {
-      const step = Math.round(microvolts / MICROVOLTS_A_STEP);
+    for (let at = 0; at < length; at += 1) {
+      const step = Math.round((channel[at] ?? 0) / MICROVOLTS_A_STEP);
       view.setInt16(offset, Math.max(-32_768, Math.min(32_767, step)), true);
       offset += 2;
     }
@@ -34,10 +34,12 @@ export function packSamples(channels: readonly Float64Array[]): Uint8Array {
 export function unpackSamples(packed: Uint8Array, channelCount: number): readonly Float64Array[] {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   const length = packed.byteLength / 2 / channelCount;
-  return Array.from({ length: channelCount }, (_, channel) =>
-    Float64Array.from(
-      { length },
-      (_unused, at) => view.getInt16(2 * (channel * length + at), true) * MICROVOLTS_A_STEP,
-    ),
-  );
+  return Array.from({ length: channelCount }, (_, channel) => {
+    const samples = new Float64Array(length);
+    const start = 2 * channel * length;
+    for (let at = 0; at < length; at += 1) {
+      samples[at] = view.getInt16(start + 2 * at, true) * MICROVOLTS_A_STEP;
+    }
+    return samples;
+  });
 }

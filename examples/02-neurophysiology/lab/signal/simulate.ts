@@ -40,7 +40,7 @@ export function simulate(random: () => number, options: SimulateOptions): Simula
   const channels = Array.from({ length: CHANNELS }, () => background(random, length, rateHz));
   const planted = Array.from({ length: neurons }, (_, index) => {
     const neuron = neuronAt(random, index, neurons);
-    const ratePerSecond = (15 + 14 * random()) * (stimulated ? 1.1 : 1);
+    const ratePerSecond = (13.5 + 14 * random()) * (stimulated ? 1.1 : 1);
     const samples = spikeTrain(random, { ratePerSecond, length, rateHz });
     for (const sample of samples) {
       const gain = 1 + neuron.drift * (sample / length - 0.5) + 0.04 * normal(random);
@@ -73,7 +73,7 @@ function neuronAt(random: () => number, index: number, neurons: number): Neuron 
     strengthByChannel,
     widthSeconds: 0.000_13 + 0.000_1 * random(),
     hump: 0.25 + 0.3 * random(),
-    drift: 0.8 * (random() - 0.5),
+    drift: 0.6 * (random() - 0.5),
   };
 }
 
@@ -124,7 +124,12 @@ function waveform({ widthSeconds, hump }: Neuron, seconds: number): number {
 
 function background(random: () => number, length: number, rateHz: number): Float64Array {
   const samples = new Float64Array(length);
-  for (let at = 0; at < length; at += 1) samples[at] = NOISE_UV * normal(random);
+  // Box and Muller give two numbers at a time.
+  for (let at = 0; at < length; at += 2) {
+    const [radius, angle] = [NOISE_UV * Math.sqrt(-2 * Math.log(1 - random())), 2 * Math.PI * random()];
+    samples[at] = radius * Math.cos(angle);
+    samples[at + 1] = radius * Math.sin(angle);
+  }
   addWave(samples, { hz: 8, amplitudeUv: FIELD_UV, phase: 2 * Math.PI * random(), rateHz });
   addWave(samples, { hz: 50, amplitudeUv: HUM_UV, phase: 2 * Math.PI * random(), rateHz });
   return samples;

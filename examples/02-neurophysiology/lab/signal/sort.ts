@@ -54,7 +54,7 @@ export function sortSpikes(signal: Signal, options: SortOptions, random: () => n
   const points = principalComponents(waveforms, COMPONENTS);
   const pieces = mergePieces(points, kMeans(points, options.clusters, random), options.mergeBelow);
   const labels = absorbSmall(points, pieces, options.leastSpikes);
-  const members = Map.groupBy(spikes.keys(), (at) => labels[at] ?? 0);
+  const members = Map.groupBy(labels.keys(), (at) => labels[at] ?? 0);
   const units = [...members.values()]
     .toSorted((left, right) => right.length - left.length)
     .map((own) => unitOf(own, spikes, waveforms));
