@@ -139,9 +139,7 @@ export function part<
   Key extends Columns = None,
   Cols extends Columns = None,
   const Within extends string = never,
->(
-  options: PartOptions<Ps, Refs, Key, Cols, Within>,
-): Part<Keys<Ps, Key>, Rows<Ps, Refs, Key, Cols>, Within> {
+>(options: PartOptions<Ps, Refs, Key, Cols, Within>): Part<Keys<Ps, Key>, Rows<Ps, Refs, Key, Cols>, Within> {
   return Object.freeze({ kind: 'part' as const, options });
 }
 
