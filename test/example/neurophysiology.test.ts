@@ -25,7 +25,11 @@ interface Laboratory extends AsyncDisposable {
   /** Runs `varve ... --json` in a process of its own; fails the test where it does not end well. */
   readonly varve: <T>(...argv: readonly string[]) => Promise<T>;
   /** Decides on all that waits for a person. */
-  readonly curate: () => Promise<{ readonly sortings: number }>;
+  readonly curate: () => Promise<Curated>;
+}
+
+interface Curated {
+  readonly sortings: number;
 }
 
 async function openLaboratory(size: Size): Promise<Laboratory> {
@@ -47,7 +51,7 @@ async function openLaboratory(size: Size): Promise<Laboratory> {
   return {
     store,
     varve,
-    curate: async () => JSON.parse(await run(path.resolve(EXAMPLE, 'curate.ts'), [])),
+    curate: async () => JSON.parse(await run(path.resolve(EXAMPLE, 'curate.ts'), [])) as Curated,
     [Symbol.asyncDispose]: async () => {
       await store[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();

@@ -227,15 +227,8 @@ export const Curated = ephys.computed('curated', {
     spikes: Sorting.parts.spike.matching(SAME_SORTING),
   },
   make: (inputs) => {
-    const { units, dropped } = curate(inputs);
-    return {
-      units: units.length,
-      dropped,
-      parts: {
-        unit: units.map(({ pieces, ...unit }) => unit),
-        piece: units.flatMap(({ unit, pieces }) => pieces.map((sorted_unit) => ({ unit, sorted_unit }))),
-      },
-    };
+    const { units, pieces, dropped } = curate(inputs);
+    return { units: units.length, dropped, parts: { unit: units, piece: pieces } };
   },
 });
 
@@ -314,11 +307,11 @@ export const Stability = ephys.computed('stability', {
     now: SessionSummary.matching({ subject: 'subject', session: 'session' }),
     reference: SessionSummary.matching({ subject: 'subject', session: 'reference_session' }),
   },
-  make: ({ now: [now], reference: [reference] }) => ({
-    units_change: (now?.units ?? 0) - (reference?.units ?? 0),
-    rate_change:
-      now?.median_rate == null || reference?.median_rate == null
-        ? null
-        : now.median_rate - reference.median_rate,
-  }),
+  make: ({ now: [now], reference: [reference] }) => {
+    const [rate, before] = [now?.median_rate ?? null, reference?.median_rate ?? null];
+    return {
+      units_change: (now?.units ?? 0) - (reference?.units ?? 0),
+      rate_change: rate === null || before === null ? null : rate - before,
+    };
+  },
 });

@@ -24,13 +24,18 @@ export interface CuratedUnit {
   readonly depth_uv: number;
   /** Samples from the start, rising. */
   readonly spike_train: readonly number[];
-  /** The units of the sorting that it was put together from. */
-  readonly pieces: readonly number[];
+}
+
+/** A unit of the sorting that a unit that stands was put together from. */
+export interface Piece {
+  readonly unit: number;
+  readonly sorted_unit: number;
 }
 
 /** Puts pieces together and leaves out what is no unit. */
 export function curate({ sorting, decisions, units, spikes }: CurateInputs): {
   readonly units: readonly CuratedUnit[];
+  readonly pieces: readonly Piece[];
   readonly dropped: number;
 } {
   const decisionByUnit = new Map(decisions.map((decision) => [decision.unit, decision]));
@@ -47,9 +52,9 @@ export function curate({ sorting, decisions, units, spikes }: CurateInputs): {
         peak_channel,
         depth_uv: depth * (sorting.noise_uv[peak_channel] ?? 0),
         spike_train: all.map(({ sample }) => sample).toSorted((left, right) => left - right),
-        pieces: own.map((piece) => piece.unit),
       };
     }),
+    pieces: standing.flatMap(([unit, own]) => own.map((piece) => ({ unit, sorted_unit: piece.unit }))),
     dropped: units.length - standing.reduce((sum, [, own]) => sum + own.length, 0),
   };
 }

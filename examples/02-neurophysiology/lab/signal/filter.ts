@@ -13,7 +13,7 @@ interface Section {
  */
 export function highPass(samples: Float64Array, cutoffHz: number, rateHz: number): Float64Array {
   const section = highPassSection(cutoffHz, rateHz);
-  return pass(pass(samples, section).reverse(), section).reverse();
+  return pass(pass(samples, section).toReversed(), section).toReversed();
 }
 
 function highPassSection(cutoffHz: number, rateHz: number): Section {
