@@ -1,4 +1,4 @@
-import { describe, expectTypeOf, it } from 'vitest';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import { insertRows, part, pipeline, t } from '../../src/pipeline/index.ts';
 import type { Store } from '../../src/store/index.ts';
 
@@ -120,6 +120,22 @@ describe('types of definitions', () => {
     expectTypeOf(Grown.parts.twin.keyType).toEqualTypeOf<
       { readonly mouse: bigint; readonly litter: number; readonly twin: number } | undefined
     >();
+    expect(Grown.spec.primaryKey).toEqual(['mouse', 'litter']);
+    expect(Grown.spec.foreignKeys[1]).toMatchObject({
+      columns: { mouse: 'mouse', before: 'litter' },
+      kind: 'secondary',
+      optional: true,
+    });
+    expect(Grown.spec.columns).toMatchObject([
+      { name: 'mouse', nullable: false },
+      { name: 'litter', nullable: false },
+      { name: 'before', nullable: true },
+    ]);
+    // A column of the same name that means something else is still a mistake.
+    const Stranger = lab.manual('stranger', { key: { litter: t.integer() } });
+    expect(() => lab.manual('mixed', { parents: [Litter], references: { stranger: Stranger } })).toThrow(
+      expect.objectContaining({ code: 'definition_invalid' }),
+    );
     // @ts-expect-error -- the twin's own column is missing
     lab.computed('grown_wrong', { ...base, make: () => ({ parts: { twin: [{}] } }) });
   });
