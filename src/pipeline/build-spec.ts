@@ -40,9 +40,10 @@ export function buildSpec(name: string, tier: Tier, options: AnyOptions, owner?:
     declaredKey(name, parent, 'secondary', label),
   );
   const keyed = [...owners, ...parents];
-  const keyColumns = mergeColumns(name, keyed, {}, options.key ?? {});
-  const columns = mergeColumns(name, references, keyColumns, options.columns ?? {});
-  const sourceKey = Object.keys(mergeColumns(name, keyed, {}, {}));
+  const origins = new Map<string, string>();
+  const sourceKey = Object.keys(mergeColumns(name, keyed, {}, {}, origins));
+  const keyColumns = mergeColumns(name, keyed, {}, options.key ?? {}, origins);
+  const columns = mergeColumns(name, references, keyColumns, options.columns ?? {}, origins);
   const { reads, fills } = resolveReads(name, sourceKey, [...keyed, ...references], options.reads ?? {});
   const spec: TableSpec = {
     name,
@@ -104,14 +105,15 @@ function withFills(key: ForeignKeySpec, fills: ForeignKeySpec['fills']): Foreign
   return fills === undefined ? key : { ...key, fills };
 }
 
+/** `origins` is what each column that a foreign key brought so far means, and is added to. */
 function mergeColumns(
   table: string,
   keys: readonly DeclaredKey[],
   before: Columns,
   own: Columns,
+  origins: Map<string, string>,
 ): Record<string, Column> {
   const merged: Record<string, Column> = { ...before };
-  const origins = new Map<string, string>();
   for (const { spec, reference } of keys) {
     for (const [child, parentColumn] of Object.entries(spec.columns)) {
       const origin = originOf(reference.table, parentColumn);

@@ -141,7 +141,8 @@ export function part<
   Refs extends References = None,
   Key extends Columns = None,
   Cols extends Columns = None,
->(options: PartOptions<Ps, Refs, Key, Cols>): Part<Keys<Ps, Key>, Rows<Ps, Refs, Key, Cols>> {
+  const Within extends string = never,
+>(options: PartOptions<Ps, Refs, Key, Cols, Within>): Part<Keys<Ps, Key>, Rows<Ps, Refs, Key, Cols>, Within> {
   return Object.freeze({ kind: 'part' as const, options });
 }
 

@@ -190,40 +190,58 @@ export interface PartOptions<
   Refs extends Readonly<Record<string, Parent>>,
   Key extends Columns,
   Cols extends Columns,
+  Within extends string = string,
 > extends SharedOptions<Ps, Refs, Key, Cols> {
   /** Sets of columns of which no two rows hold the same values; columns of the master's key may be among them. */
   readonly uniques?: readonly (readonly string[])[];
   /** The sibling part whose rows these belong to: a part of a part. Its whole key becomes part of this one's. */
-  readonly within?: string;
+  readonly within?: Within;
 }
 
 /** A part as its master declares it. */
-export interface Part<K = unknown, R = unknown> {
+export interface Part<K = unknown, R = unknown, W = unknown> {
   readonly kind: 'part';
   readonly options: PartOptions<readonly Parent[], Readonly<Record<string, Parent>>, Columns, Columns>;
   readonly keyType?: K;
   readonly rowType?: R;
+  readonly withinType?: W;
 }
 export type Parts = Readonly<Record<string, Part>>;
 type PartKey<P> = P extends { readonly keyType?: infer K } ? Exclude<K, undefined> : never;
 type PartRow<P> = P extends { readonly rowType?: infer R } ? Exclude<R, undefined> : never;
+/** The name of the part that encloses a part; never, where its master does. */
+type Within<P> = P extends { readonly withinType?: infer W } ? Exclude<W, undefined> : never;
+/** The key that the parts enclosing a part bring, from the inside out. */
+type EnclosingKey<Pts, P> = [Within<P>] extends [never]
+  ? object
+  : Within<P> extends keyof Pts
+    ? PartKey<Pts[Within<P>]> & EnclosingKey<Pts, Pts[Within<P>]>
+    : object;
 /** The part tables of a master with this key. */
 export type PartTables<MasterKey, Pts> = {
   readonly [N in keyof Pts]: Table<
-    Plain<MasterKey & PartKey<Pts[N]>>,
-    Plain<MasterKey & PartRow<Pts[N]>>,
+    Plain<MasterKey & EnclosingKey<Pts, Pts[N]> & PartKey<Pts[N]>>,
+    Plain<MasterKey & EnclosingKey<Pts, Pts[N]> & PartRow<Pts[N]>>,
     object
   >;
 };
 
 /** One row as make returns it; the key may be left out where the parents' key is the whole key. */
 export type MadeRow<K, Row, Pts> = Plain<
-  Writable<Row> & Partial<K> & (keyof Pts extends never ? object : { readonly parts?: MadeParts<Pts> })
+  Writable<Without<Row, K>> &
+    Partial<K> &
+    (keyof Pts extends never ? object : { readonly parts?: MadeParts<K, Pts> })
 >;
-/** The part rows of one result. The master's key may be left out. */
-export type MadeParts<Pts> = { readonly [N in keyof Pts]?: Iterable<Writable<PartRow<Pts[N]>>> };
+/** The part rows of one result. The key of the make may be left out; that of an enclosing part may not. */
+export type MadeParts<K, Pts> = {
+  readonly [N in keyof Pts]?: Iterable<
+    Plain<Writable<Without<EnclosingKey<Pts, Pts[N]> & PartRow<Pts[N]>, K>> & Partial<K>>
+  >;
+};
+/** What foreign keys share with the key of the make is known before it runs. */
+type Without<R, K> = { readonly [N in keyof R as N extends keyof K ? never : N]: R[N] };
 /** A generator may give the row first and part rows in pieces after it. */
-export type MadePiece<K, Row, Pts> = MadeRow<K, Row, Pts> | { readonly parts: MadeParts<Pts> };
+export type MadePiece<K, Row, Pts> = MadeRow<K, Row, Pts> | { readonly parts: MadeParts<K, Pts> };
 /** What a make may return: the row of its key, or, where the key has columns of its own, any number of rows. */
 export type Made<K, Row, Pts> =
   | MadeRow<K, Row, Pts>

@@ -80,6 +80,66 @@ describe('types of definitions', () => {
     });
   });
 
+  it('a part of a part has the key of both, and its make names the enclosing row', () => {
+    const parts = {
+      unit: part({ key: { unit: t.integer() } }),
+      spike: part({ within: 'unit', key: { sample: t.bigint() }, columns: { depth: t.double() } }),
+      block: part({ within: 'spike', key: { block: t.text() } }),
+    };
+    const base = { parents: [Mouse], reads: { mouse: Mouse }, parts } as const;
+    const Sorted = lab.computed('sorted', {
+      ...base,
+      make: () => ({ parts: { unit: [{ unit: 1 }], spike: [{ unit: 1, sample: 5n, depth: 2 }] } }),
+    });
+    expectTypeOf(Sorted.parts.spike.keyType).toEqualTypeOf<
+      { readonly mouse: bigint; readonly unit: number; readonly sample: bigint } | undefined
+    >();
+    expectTypeOf(Sorted.parts.block.keyType).toEqualTypeOf<
+      | { readonly mouse: bigint; readonly unit: number; readonly sample: bigint; readonly block: string }
+      | undefined
+    >();
+    // @ts-expect-error -- a spike without its unit
+    lab.computed('sorted_wrong', { ...base, make: () => ({ parts: { spike: [{ sample: 5n, depth: 2 }] } }) });
+  });
+
+  it('what a foreign key shares with the key of the make is not returned', () => {
+    const Litter = lab.manual('litter', { parents: [Mouse], key: { litter: t.integer() } });
+    const base = {
+      parents: [Litter],
+      reads: { litter: Litter },
+      references: { before: Litter.as({ litter: 'before' }).optional() },
+      parts: { twin: part({ parents: [Litter.as({ litter: 'twin' })] }) },
+    } as const;
+    const Grown = lab.computed('grown', {
+      ...base,
+      make: () => ({ before: null, parts: { twin: [{ twin: 2 }] } }),
+    });
+    expectTypeOf(Grown.readType).toEqualTypeOf<
+      { readonly mouse: bigint; readonly litter: number; readonly before: number | null } | undefined
+    >();
+    expectTypeOf(Grown.parts.twin.keyType).toEqualTypeOf<
+      { readonly mouse: bigint; readonly litter: number; readonly twin: number } | undefined
+    >();
+    expect(Grown.spec.primaryKey).toEqual(['mouse', 'litter']);
+    expect(Grown.spec.foreignKeys[1]).toMatchObject({
+      columns: { mouse: 'mouse', before: 'litter' },
+      kind: 'secondary',
+      optional: true,
+    });
+    expect(Grown.spec.columns).toMatchObject([
+      { name: 'mouse', nullable: false },
+      { name: 'litter', nullable: false },
+      { name: 'before', nullable: true },
+    ]);
+    // A column of the same name that means something else is still a mistake.
+    const Stranger = lab.manual('stranger', { key: { litter: t.integer() } });
+    expect(() => lab.manual('mixed', { parents: [Litter], references: { stranger: Stranger } })).toThrow(
+      expect.objectContaining({ code: 'definition_invalid' }),
+    );
+    // @ts-expect-error -- the twin's own column is missing
+    lab.computed('grown_wrong', { ...base, make: () => ({ parts: { twin: [{}] } }) });
+  });
+
   it('a filled reference is not returned, one that is not filled is', () => {
     const Owned = lab.manual('owned', { key: { id: t.integer() }, columns: { rule: t.integer() } });
     lab.computed('filled', {

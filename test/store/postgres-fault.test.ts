@@ -112,6 +112,20 @@ for (const version of [15, 18] as const) {
       select pg_terminate_backend(pid)::text from pg_stat_activity
       where datname = current_database() and application_name = 'varve-doomed'`;
 
+    it('reaches the server although the thread was busy for longer than connecting may take', async () => {
+      await using store = await postgresStore({ url: given.url(), poolSize: 2, connectTimeoutMs: 300 });
+      const held = Promise.withResolvers<void>();
+      const first = store.transaction({}, () => held.promise);
+      const second = store.query(sql`select 1 as one`);
+      // The second session is on its way when the thread is taken, as by a make that computes.
+      await new Promise((resolve) => setImmediate(resolve));
+      const until = performance.now() + 600;
+      while (performance.now() < until);
+      expect(await second).toEqual([{ one: 1 }]);
+      held.resolve();
+      await first;
+    });
+
     it('goes on with new sessions after its own were ended from outside', async () => {
       await using store = await postgresStore({
         url: given.url(),

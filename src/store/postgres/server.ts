@@ -6,7 +6,7 @@
  * columns of its result change, which inside a transaction cannot be mended, and changing shapes is what varve does.
  * Those that `sql.kept` marks are named: their results have the same columns always.
  */
-import type { Client, ClientConfig, Pool, QueryResult } from 'pg';
+import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from 'pg';
 import { VarveError } from '../../base/index.ts';
 import { sql } from '../sql.ts';
 import type { Store, StoreLock } from '../store.ts';
@@ -143,7 +143,7 @@ async function withSession<T>(
   location: string,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const client = await pool.connect().catch((error: unknown) => {
+  const client = await connect(pool).catch((error: unknown) => {
     throw toStoreError(error, location);
   });
   let broken = false;
@@ -157,6 +157,24 @@ async function withSession<T>(
   } finally {
     client.off('error', markBroken);
     client.release(broken);
+  }
+}
+
+/**
+ * A session of the pool. While a make keeps this thread, nothing of a handshake is read, and the time limit strikes a
+ * server that answered long ago: a try during which the thread was busy for most of the time says nothing of the server.
+ */
+async function connect(pool: Pool): Promise<PoolClient> {
+  const limitMs = pool.options.connectionTimeoutMillis ?? 0;
+  for (;;) {
+    const startedAtMs = performance.now();
+    const before = performance.eventLoopUtilization();
+    try {
+      return await pool.connect();
+    } catch (error) {
+      const wasBusy = performance.eventLoopUtilization(before).utilization > 0.5;
+      if (!wasBusy || performance.now() - startedAtMs < limitMs) throw error;
+    }
   }
 }
 
