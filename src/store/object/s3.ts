@@ -31,8 +31,12 @@ import { measure, missing, verified, type Measured } from './digest.ts';
 
 type Client = typeof import('@aws-sdk/client-s3');
 
-/** A store of objects in a bucket, which must be there. */
-export async function s3Objects(location: S3Location, settings: ObjectSettings): Promise<ObjectStore> {
+/** A store of objects in a bucket, which must be there. `pageSize` objects come in one answer of a listing; the server may give fewer. */
+export async function s3Objects(
+  location: S3Location,
+  settings: ObjectSettings,
+  pageSize = 1_000,
+): Promise<ObjectStore> {
   const client = await loadClient();
   const bucket: Bucket = {
     client,
@@ -54,7 +58,7 @@ export async function s3Objects(location: S3Location, settings: ObjectSettings):
     put: (content) => put(bucket, content),
     read: (reference) => read(bucket, reference),
     find: (digest) => find(bucket, digest),
-    list: () => list(bucket),
+    list: () => list(bucket, pageSize),
     remove: (digest) => remove(bucket, digest),
     sweep: (before) => sweep(bucket, before),
     [Symbol.asyncDispose]: async () => bucket.s3.destroy(),
@@ -253,7 +257,7 @@ function stored(digest: string, sizeBytes: number | undefined, putAt: Date | und
   return { digest, sizeBytes: sizeBytes ?? 0, putAt: (putAt ?? new Date()).toISOString() };
 }
 
-async function* list(bucket: Bucket): AsyncGenerator<StoredObject> {
+async function* list(bucket: Bucket, pageSize: number): AsyncGenerator<StoredObject> {
   let token: string | undefined;
   do {
     const page = await inBucket(bucket, () =>
@@ -261,6 +265,7 @@ async function* list(bucket: Bucket): AsyncGenerator<StoredObject> {
         new bucket.client.ListObjectsV2Command({
           Bucket: bucket.name,
           Prefix: `${bucket.folder}/`,
+          MaxKeys: pageSize,
           ...(token === undefined ? {} : { ContinuationToken: token }),
         }),
       ),
