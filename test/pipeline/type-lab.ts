@@ -76,7 +76,7 @@ function sentences(message: string | ts.DiagnosticMessageChain): string {
 }
 
 function host(fixture: () => { readonly text: string; readonly version: string }): ts.LanguageServiceHost {
-  const config = ts.readConfigFile(path.join(ROOT, 'tsconfig.json'), ts.sys.readFile);
+  const config = ts.readConfigFile(path.join(ROOT, 'tsconfig.json'), (file) => ts.sys.readFile(file));
   const { options } = ts.parseJsonConfigFileContent(
     { ...(config.config as object), files: [FILE], include: [] },
     ts.sys,

@@ -257,7 +257,7 @@ describe('types of definitions', () => {
         expectTypeOf(others[0]?.bound).toEqualTypeOf<number | undefined>();
         // @ts-expect-error -- an optional reference may lead nowhere
         const bound = chosen.bound;
-        return { n: Number(bound) };
+        return { n: bound };
       },
     });
     expectTypeOf(Session.parts.unit.keyType).toEqualTypeOf<
