@@ -261,7 +261,13 @@ describe('types of definitions', () => {
       },
     });
     expectTypeOf(Session.parts.unit.keyType).toEqualTypeOf<
-      { readonly mouse: bigint; readonly session: number; readonly unit: number } | undefined
+      | {
+          readonly mouse: bigint;
+          readonly session: number;
+          readonly probe: number;
+          readonly unit: number;
+        }
+      | undefined
     >();
     // @ts-expect-error -- no such column to read
     expect(() => Session.columns('rigg')).toThrow('definition');
