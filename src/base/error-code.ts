@@ -64,6 +64,7 @@ const TABLE = {
   make_returned_nan: [3, 422, 'a make returned a number that is not finite'],
   make_returned_nothing: [3, 422, 'a make returned no row'],
   make_returned_null: [3, 422, 'a make left out a column that must have a value'],
+  make_returned_too_much: [3, 422, 'a make returned rows too large to be sent'],
   make_returned_wrong_type: [3, 422, 'a make returned a value that its column cannot hold'],
   make_timed_out: [3, 504, 'a make took longer than it may'],
   not_applied: [3, 409, 'there is no applied run to take back'],

@@ -52,11 +52,19 @@ export const kindsOf: KindsOf = async (world) => {
 /** What an evolution needs of a project; the code is read when it is asked for. */
 export async function evolutionWorld(world: ProjectWorld): Promise<EvolutionWorld> {
   const { definitions, environment, project } = world;
+  const objects = await world.objects();
+  const { openMakeRunner } = await import('../pipeline/index.ts');
   return {
     definitions,
     environment,
     projectFolder: filesFolderOf(project),
-    objects: await world.objects(),
+    objects,
+    // Nothing is started before an isolated make is asked for, and what is started ends with this process.
+    runner: openMakeRunner({
+      definitionsModule: project.filePath,
+      definitionDigest: definitions.digest,
+      files: { folder: filesFolderOf(project), objects: objects?.settings },
+    }),
     codeByTable: await world.codeByTable(),
   };
 }

@@ -48,6 +48,7 @@ export async function sampleDiffers(
     definitions: world.definitions,
     environment: world.environment,
     projectFolder: world.projectFolder,
+    runner: world.runner,
     objects: world.objects,
     codeByTable: world.codeByTable,
     tables: [spec.name],

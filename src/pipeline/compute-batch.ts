@@ -27,7 +27,9 @@ import { recordFailure } from './job.ts';
 import type { Key } from './key-source.ts';
 import type { MakeContext } from './make-context.ts';
 import { pinMade } from './object/pin.ts';
+import { slicesBySize } from './input-size.ts';
 import { roughBytes } from './populate/batch-size.ts';
+import { ResultSize } from './result-size.ts';
 import { readInputs, type IncompleteKey, type KeyInputs } from './read-inputs.ts';
 import { tableId, type Relation, type Relations } from './relation.ts';
 import { callMakes } from './run-make/call-makes.ts';
@@ -81,6 +83,8 @@ export interface BatchContext extends AsyncDisposable {
   readonly files: FileAccess;
   /** Where its makes run. */
   readonly runner: MakeRunner;
+  /** How many results to hold at once. */
+  readonly results: ResultSize;
 }
 
 interface Making {
@@ -109,7 +113,6 @@ export async function openBatchContext(options: BatchContextOptions): Promise<Ba
   const { store, table, relation, relations, run, code, projectFolder, objects, signal, log } = options;
   const files: FileAccess = { folder: projectFolder, objects: objects?.settings };
   const runner = options.runner ?? inThreadRunner({ files });
-  assertIsolated(table, runner);
   const oid = await standingOid(store, relation);
   const strict = table.definition.makeWith === undefined ? undefined : await openStrict(options);
   const specId = await insertComputationSpec(store, {
@@ -132,13 +135,14 @@ export async function openBatchContext(options: BatchContextOptions): Promise<Ba
     making: { objects, signal, log },
     files,
     runner,
+    results: new ResultSize(),
     [Symbol.asyncDispose]: async () => strict?.[Symbol.asyncDispose](),
   };
 }
 
 /** What was asked to be isolated never runs otherwise. */
-function assertIsolated(table: AnyTable, runner: MakeRunner): void {
-  if (!table.definition.isolate || runner.isolates) return;
+export function assertIsolated(table: AnyTable, runner: MakeRunner | undefined): void {
+  if (!table.definition.isolate || runner?.isolates === true) return;
   throw new VarveError('isolation_unavailable', {
     detail: { table: table.spec.name },
     hint: 'Populate with a runner that isolates: `openMakeRunner` with the module that defines the pipelines. The command line does so by itself.',
@@ -164,6 +168,16 @@ export async function computeBatch(context: BatchContext, batch: Batch): Promise
 const ROUNDS = 5;
 
 async function computeMade(context: BatchContext, batch: Batch): Promise<BatchResult> {
+  const { store, relation, relations, making } = context;
+  let result: BatchResult = { computed: 0, skipped: 0, failures: [], bytes: 0 };
+  for (const keys of await slicesBySize(store, relation, relations, batch.keys)) {
+    if (making.signal.aborted) break;
+    result = added(result, await computeSlice(context, { ...batch, keys }));
+  }
+  return result;
+}
+
+async function computeSlice(context: BatchContext, batch: Batch): Promise<BatchResult> {
   let result: BatchResult = { computed: 0, skipped: 0, failures: [], bytes: 0 };
   let open = batch.keys;
   for (let round = 0; open.length > 0 && round < ROUNDS; round += 1) {
@@ -197,9 +211,29 @@ async function computeOnce(context: BatchContext, batch: Batch): Promise<Once> {
   const incomplete = inputs.filter((each): each is IncompleteKey => 'incomplete' in each);
   let result: BatchResult = { computed: 0, skipped: keys.length - inputs.length, failures: [], bytes: 0 };
   for (const { key } of incomplete) result = added(result, await failed(context, key, batch, NO_INPUT));
-  const results = await context.runner.run(context.table, complete, callOf(context));
+  const moved: Key[] = [];
+  let bytes = roughBytes(inputs);
+  for (let at = 0; at < complete.length && !context.making.signal.aborted;) {
+    const some = complete.slice(at, at + context.results.next(context.runner.slots));
+    at += some.length;
+    const done = await makeAndWrite(context, some, batch);
+    context.results.learn(some.length, done.result.bytes);
+    bytes += done.result.bytes;
+    result = added(result, done.result);
+    moved.push(...done.moved);
+  }
+  return { result: { ...result, bytes }, moved };
+}
+
+async function makeAndWrite(
+  context: BatchContext,
+  inputs: readonly KeyInputs[],
+  batch: Batch,
+): Promise<Once> {
+  let result: BatchResult = { computed: 0, skipped: 0, failures: [], bytes: 0 };
+  const results = await context.runner.run(context.table, inputs, callOf(context));
   const computed: ComputedKey[] = [];
-  for (const [index, { key, inputs: digests }] of complete.entries()) {
+  for (const [index, { key, inputs: digests }] of inputs.entries()) {
     const made = results[index];
     if (made === undefined) continue;
     const { outcome, reads } = made;
@@ -209,7 +243,7 @@ async function computeOnce(context: BatchContext, batch: Batch): Promise<Once> {
   const { pinned, lost } = await pinMade(context.store, context.making.objects, context.table, computed);
   for (const { key } of lost) result = added(result, await failed(context, key, batch, LOST_OBJECT));
   const written = await writeHalving(context, pinned, batch);
-  const bytes = roughBytes(inputs) + roughBytes(computed.map(({ made }) => made));
+  const bytes = roughBytes(computed.map(({ made }) => made));
   return { result: { ...added(result, written.result), bytes }, moved: written.moved };
 }
 
@@ -310,15 +344,22 @@ function targetOf({ relation, relations, specId }: BatchContext, { fence }: Batc
   return { relation, relations, specId, fence };
 }
 
-/** Integrity and data faults blame a row; everything else blames the statement or the server. */
+/** Integrity and data faults blame a row, as does a text too long for this engine; everything else blames the statement or the server. */
 function isRowFault(error: unknown): boolean {
   return (
-    isStoreError(error) && (error.fields.sqlstate.startsWith('23') || error.fields.sqlstate.startsWith('22'))
+    error instanceof RangeError ||
+    (isStoreError(error) &&
+      (error.fields.sqlstate.startsWith('23') || error.fields.sqlstate.startsWith('22')))
   );
 }
 
 /** Derived from fields, so it holds no row's values; a hint belongs to it, for that is all that its reader has. */
 function rowFault(error: unknown): MakeFailure {
+  if (error instanceof RangeError) {
+    const message =
+      'the rows of this key are too large to be sent at once; let the make put large values into ctx.files';
+    return { status: 'failed', code: 'make_returned_too_much', message, stack: null };
+  }
   const fault = error as VarveError;
   return { status: 'failed', code: fault.code, message: `${fault.message}. ${fault.hint}`, stack: null };
 }

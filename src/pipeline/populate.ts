@@ -18,6 +18,7 @@
 import { refusal, type Finding } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunStatus } from '../run/index.ts';
 import type { Store } from '../store/index.ts';
+import { assertIsolated } from './compute-batch.ts';
 import type { Definitions } from './definition-set.ts';
 import type { PopulatedTable, PopulateOptions, PopulateResult } from './populate/options.ts';
 import { runSchedule } from './populate/schedule.ts';
@@ -39,6 +40,7 @@ export async function populate(store: Store, options: PopulateOptions): Promise<
   const relations = options.relations ?? (await loadRelations(store));
   const targets = targetsOf(options, relations);
   if (targets.status === 'refused') return targets;
+  for (const table of targets.tables) assertIsolated(table, options.runner);
   const run = await openRun(store, options.environment, {
     kind: options.kind ?? 'populate',
     subject: options.tables?.join('+') ?? 'all',

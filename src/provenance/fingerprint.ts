@@ -85,7 +85,7 @@ function fingerprintStatement({ schema, mode = 'logical' }: FingerprintOptions):
   const wanted = schema === undefined ? sql`true` : sql`schema = ${schema}`;
   return sql`with space as materialized (
       select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace
-      where nspname !~ '^pg_' and nspname not in ('information_schema', 'varve')
+      where nspname !~ '^pg_' and nspname not in ('information_schema', 'varve', 'varve_queue')
     ), object(schema, kind, identity, properties) as (${objects}),
     hashed as (
       select schema, kind, identity, pg_catalog.sha256(pg_catalog.convert_to(

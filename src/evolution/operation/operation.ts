@@ -15,7 +15,13 @@
 import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import type { NewWrites, RunContext } from '../../migration/index.ts';
-import type { CodeIdentity, Definitions, DefinitionSet, Relations } from '../../pipeline/index.ts';
+import type {
+  CodeIdentity,
+  Definitions,
+  DefinitionSet,
+  MakeRunner,
+  Relations,
+} from '../../pipeline/index.ts';
 import type { RunEnvironment } from '../../run/index.ts';
 import type { ObjectStore, Queryable, Transaction } from '../../store/index.ts';
 
@@ -59,6 +65,8 @@ export interface EvolutionWorld {
   readonly projectFolder: string;
   /** Where makes put objects and read them; undefined where the project has none. */
   readonly objects?: ObjectStore | undefined;
+  /** Where makes run; undefined: in this thread, which refuses tables with `isolate: true`. */
+  readonly runner?: MakeRunner | undefined;
 }
 
 /** The two sets that an operation lies between. */

@@ -21,8 +21,8 @@ export interface BatchBounds {
 }
 
 const TARGET_MS = 1000;
-/** Of inputs and results held at once in one batch; the texts and copies that a statement needs come on top of it. */
-const BATCH_BYTES = 16 * 2 ** 20;
+/** Of inputs, and of results, that are held at once; the texts and copies that a statement needs come on top of it. */
+export const HELD_BYTES: number = 16 * 2 ** 20;
 /** How much a batch may grow by: a few keys tell little about thousands. */
 const GROWTH = 4;
 
@@ -30,7 +30,7 @@ const GROWTH = 4;
 export function nextBatchSize(size: number, cost: BatchCost, bounds: BatchBounds): number {
   if (cost.keys === 0) return size;
   const byTime = (size * TARGET_MS) / Math.max(cost.elapsedMs, 1);
-  const byMemory = (BATCH_BYTES * cost.keys) / Math.max(cost.bytes, 1);
+  const byMemory = (HELD_BYTES * cost.keys) / Math.max(cost.bytes, 1);
   const wanted = Math.min(size * GROWTH, Math.max(byTime, bounds.least), byMemory, bounds.most);
   return Math.max(1, Math.floor(wanted));
 }

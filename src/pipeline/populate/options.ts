@@ -47,7 +47,7 @@ export interface PopulateOptions {
   readonly progress?: (progress: PopulateProgress) => void;
   readonly log?: (message: string) => void;
   /** Where makes run; whoever opened it closes it. Default: in this thread, which refuses tables with `isolate: true`. */
-  readonly runner?: MakeRunner;
+  readonly runner?: MakeRunner | undefined;
   /** The world to compute in; default: what is live. An evolution builds beside it. */
   readonly relations?: Relations;
   /** What the run is recorded as. */

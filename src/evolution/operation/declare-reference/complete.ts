@@ -30,6 +30,7 @@ export async function recompute(operation: DeclareReference, scope: RunScope): P
     definitions: world.definitions,
     environment: world.environment,
     projectFolder: world.projectFolder,
+    runner: world.runner,
     objects: world.objects,
     codeByTable: world.codeByTable,
     tables: [operation.table],
