@@ -34,10 +34,10 @@ const SCHEMA = 'peer_varve';
 const WAYS: Readonly<
   Record<string, { readonly table: string; readonly options?: Partial<PopulateOptions> }>
 > = {
-  constant: { table: 'constant' },
-  reading: { table: 'reading' },
-  handle: { table: 'handle' },
-  jobs: { table: 'reading' },
+  constant: { table: 'constant', options: { isShared: false } },
+  reading: { table: 'reading', options: { isShared: false } },
+  handle: { table: 'handle', options: { isShared: false } },
+  jobs: { table: 'reading', options: { isShared: true } },
 };
 
 // What stands for the code is of no account here.
