@@ -14,12 +14,14 @@ import { benchPeers } from './peers/peers.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchProvenance } from './provenance.ts';
 import type { AreaResult, BenchStores } from './stores.ts';
+import { benchStart } from './start.ts';
 import { benchStrict } from './strict.ts';
 import { benchWorker } from './worker.ts';
 
 const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult>>> = {
   pipeline: async (stores) => measured([...(await benchPipeline(stores)), ...(await benchStrict())]),
   provenance: async (stores) => measured(await benchProvenance(stores)),
+  start: async (stores) => measured(await benchStart(stores)),
   worker: async (stores) => measured(await benchWorker(stores)),
   cli: async (stores) => measured(await benchCli(stores)),
   peers: benchPeers,

@@ -1,0 +1,20 @@
+import { VarveError } from '../src/base/index.ts';
+import { definitionsOf, pipeline, t, type Definitions } from '../src/pipeline/index.ts';
+
+/** The computed table of the benchmark. */
+export const MADE = 'start.made';
+
+/** One table of keys, and one that a trivial make fills. */
+export function defineStart(): Definitions {
+  const start = pipeline('start');
+  const Source = start.manual('source', { key: { id: t.integer() }, columns: { value: t.integer() } });
+  start.computed('made', {
+    parents: [Source],
+    columns: { value: t.integer() },
+    reads: { source: Source },
+    make: ({ source }) => ({ value: source.value + 1 }),
+  });
+  const defined = definitionsOf([start]);
+  if (defined.status === 'ok') return defined.definitions;
+  throw new VarveError('internal', { hint: 'The definitions of the benchmark are refused.' });
+}
