@@ -273,10 +273,13 @@ function keysOf(spec: TableSpec, jobs: readonly string[]): Sql {
     jsonb_array_elements(j.data->'keys') as e(key) where j.name = ${QUEUE} and j.id = any(${jobs}::uuid[])`;
 }
 
-/** The row is locked: a job cannot lapse between this look and the end of the transaction that looks. */
+/**
+ * The row is locked against being taken away: a job cannot lapse between this look and the end of the transaction that
+ * looks. It is not locked against a heartbeat, nor does one that came since the transaction's snapshot conflict with it.
+ */
 function fenceOf({ id, retryCount }: Held): Sql {
   return sql`select from ${sql.id(QUEUE_SCHEMA, 'job')}
-    where name = ${QUEUE} and id = ${id}::uuid and state = 'active' and retry_count = ${retryCount} for share`;
+    where name = ${QUEUE} and id = ${id}::uuid and state = 'active' and retry_count = ${retryCount} for key share`;
 }
 
 async function letGo(boss: PgBoss, held: Map<string, Held>, job: Held): Promise<void> {
