@@ -152,6 +152,7 @@ export async function replaceComputed(
   for (const part of partsOf(relation, relations)) await upsertPart(transaction, target, part, batch, valid);
   await transaction.execute(computationUpdate(target, batch));
   await transaction.execute(recordReads(relation, target.specId, sql`select * from (${keys}) f`, valid));
+  await transaction.execute(settleJobs(relation, sql`(${keys})`));
   return found;
 }
 
@@ -178,6 +179,7 @@ export async function replaceQueried(
   await archive(transaction, target, batch, 'recomputed', run);
   await upsert(transaction, target, batch, made);
   await transaction.execute(computationUpdate(target, batch));
+  await transaction.execute(settleJobs(target.relation, sql`(${batch})`));
   return found;
 }
 
@@ -310,8 +312,18 @@ function insertStatement(
       on conflict (${sql.join(spec.primaryKey.map((column) => sql.id(column)))}) do nothing
       returning ${names(spec)}),
     fresh as materialized (${freshKeys(spec)}),
-    ${sql.join([...parts, ...reads, sql`prov as (${provenance(target)})`], sql`, `)}
+    ${sql.join([...parts, ...reads, sql`settled as (${settleJobs(relation, sql`fresh`)})`, sql`prov as (${provenance(target)})`], sql`, `)}
     select ${sql.id(ORDINAL)} as ordinal from fresh`;
+}
+
+/**
+ * What stood about these keys in `varve.job` ends with the row that it waited for: a failure that outlived it would keep
+ * the key from ever being computed again. What a person said to leave alone stays. Without jobs, as mostly, no key is hashed.
+ */
+function settleJobs(relation: Relation, keys: Sql): Sql {
+  return sql`delete from varve.job j using ${keys} f
+    where j.relation = ${relation.id} and j.state <> 'ignored' and j.key_hash = ${keyHash(sql`f`, relation.spec.sourceKey)}
+      and exists (select from varve.job where relation = ${relation.id})`;
 }
 
 /** The keys that were inserted, each with the digest of its own rows. */

@@ -54,7 +54,7 @@ export function crashLab(schema: string, options: CrashChildOptions = {}): Crash
     make: async ({ source: { id, seed } }) => {
       if (id === stallAt) stall(id);
       if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-      for (const until = performance.now() + spinMs; performance.now() < until; );
+      for (const until = performance.now() + spinMs; performance.now() < until;);
       const sample = Array.from({ length: id % 4 }, (_, n) => ({ n, value: seed * n }));
       return { text: `t${id} ${code}`, level: Math.sin(seed), parts: { sample } };
     },
@@ -133,7 +133,10 @@ if (import.meta.main) {
   try {
     await work(url, schema, JSON.parse(options) as CrashChildOptions);
   } catch (error) {
-    say({ error: isVarveError(error) ? error.code : String(error), hint: isVarveError(error) ? error.hint : '' });
+    say({
+      error: isVarveError(error) ? error.code : String(error),
+      hint: isVarveError(error) ? error.hint : '',
+    });
     process.exitCode = 3;
   }
 }

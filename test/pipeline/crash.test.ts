@@ -22,7 +22,11 @@ withPostgres('workers that die or stall', 18, (given) => {
     const rows = Array.from({ length: keys }, (_, id) => ({ id, seed: id / 7 }));
     await deployed.insert(lab.source, rows);
     const tables = [...lab.computed, ...lab.parts];
-    await countWrites(given.store, schema, await Promise.all(tables.map((table) => tableOf(deployed, table))));
+    await countWrites(
+      given.store,
+      schema,
+      await Promise.all(tables.map((table) => tableOf(deployed, table))),
+    );
     return { ...lab, schema, deployed };
   }
 

@@ -61,6 +61,9 @@ export class TableWork implements AsyncDisposable {
   /** A pass from the start is needed once this one is over. */
   #isAnotherPassDue = false;
   #isPassOver = false;
+  /** Whether this pass gave no key yet; and how many retries were due when it began. */
+  #isPassEmpty = true;
+  #retriesTried = 0;
   #isTaking: Promise<unknown> = Promise.resolve();
 
   constructor(world: PopulateWorld, table: AnyTable) {
@@ -106,6 +109,7 @@ export class TableWork implements AsyncDisposable {
       const batch = await keys.take(Math.min(this.#size, limit));
       if (batch !== undefined) {
         this.#inHand += 1;
+        this.#isPassEmpty = false;
         if (batch.mode === 'replace') this.#replacing += 1;
         return { kind: 'batch', batch };
       }
@@ -155,10 +159,13 @@ export class TableWork implements AsyncDisposable {
     // What was tried again with success must not count as open.
     await this.#forgetComputed();
     const retries = await openRetries(store, this.relation, run.name);
-    if (retries.due > 0) this.#isAnotherPassDue = true;
+    // Those that a pass made for them did not give are out of reach: their keys are gone, or others have dealt with them.
+    if (retries.due > (this.#isPassEmpty ? this.#retriesTried : 0)) this.#isAnotherPassDue = true;
     if (this.#isAnotherPassDue) {
       this.#isAnotherPassDue = false;
       this.#isPassOver = false;
+      this.#isPassEmpty = true;
+      this.#retriesTried = retries.due;
       keys.restart((await countComputations(store, this.relation)) > 0);
       return { kind: 'wait', afterMs: 0 };
     }
