@@ -38,9 +38,10 @@ export async function runSchedule(schedule: Schedule): Promise<void> {
 async function lane(state: ScheduleState): Promise<void> {
   while (!state.isOver) {
     try {
+      const seen = state.changes;
       const step = await state.next();
       if (step.kind === 'finished') return;
-      if (step.kind === 'wait') await state.wait(step.afterMs);
+      if (step.kind === 'wait') await state.wait(step.afterMs, seen);
       else await state.compute(step.work, step);
     } catch (error) {
       if (!(await state.recovers(error))) throw error;
@@ -57,6 +58,8 @@ class ScheduleState {
   readonly #above: ReadonlyMap<TableWork, readonly TableWork[]>;
   readonly #below: ReadonlyMap<TableWork, readonly TableWork[]>;
   readonly #waiting = new Set<() => void>();
+  /** How often something changed: what did so while a lane looked around must not be waited for. */
+  changes = 0;
   #left: number;
   #isFailed = false;
 
@@ -148,10 +151,10 @@ class ScheduleState {
     }
   }
 
-  /** Until something changes here, or so many milliseconds. */
-  async wait(afterMs: number | undefined): Promise<void> {
-    if (afterMs === 0) return;
+  /** Until something changes here after what the lane has `seen`, or so many milliseconds. */
+  async wait(afterMs: number | undefined, seen: number): Promise<void> {
     const { signal } = this.#schedule;
+    if (afterMs === 0 || this.changes !== seen || signal?.aborted === true) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
@@ -166,6 +169,7 @@ class ScheduleState {
   }
 
   #wake(): void {
+    this.changes += 1;
     this.#waiting.forEach((wake) => wake());
   }
 
