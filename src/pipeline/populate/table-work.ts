@@ -185,8 +185,9 @@ export class TableWork implements AsyncDisposable {
   /** Computes a batch that {@link next} gave. */
   async compute({ mode, reservation }: DueBatch): Promise<BatchResult> {
     const startedAt = performance.now();
+    let isSettled = false;
     try {
-      const context = await (this.#context ??= this.#openContext());
+      const context = await this.#opened();
       const done = await computeBatch(context, { keys: reservation.keys, mode, fence: reservation.fence });
       const cost = {
         keys: reservation.keys.length,
@@ -195,9 +196,11 @@ export class TableWork implements AsyncDisposable {
       };
       this.#size = nextBatchSize(Math.min(this.#size, cost.keys), cost, this.#bounds);
       this.tally.add(done, mode);
+      // An interruption leaves keys that were never tried.
+      isSettled = done.computed + done.skipped + done.failures.length === reservation.keys.length;
       return done;
     } finally {
-      await reservation.release();
+      await reservation.release(isSettled ? 'settled' : 'open');
       this.#inHand -= 1;
       if (mode === 'replace') this.#replacing -= 1;
       this.report();
@@ -251,6 +254,15 @@ export class TableWork implements AsyncDisposable {
     const limit = COUNTED_KEYS + 1;
     const missing = await countMissing(store, this.relation, relations, { condition: undefined, limit });
     return missing === limit ? null : missing;
+  }
+
+  /** What failed to open, such as for want of a database, is opened anew by the next batch. */
+  async #opened(): Promise<BatchContext> {
+    const opening = (this.#context ??= this.#openContext());
+    return opening.catch((error: unknown) => {
+      if (this.#context === opening) this.#context = undefined;
+      throw error;
+    });
   }
 
   async #openContext(): Promise<BatchContext> {

@@ -9,7 +9,7 @@
  * | take | one transaction in which nobody else takes keys of that table: find them, put them into the queue as a job, fetch that job |
  * | hold | a heartbeat each third of a lease |
  * | write | in the statement or transaction of the rows: the job is active, and the attempt is ours (the fence) |
- * | let go | the job is deleted: what became of each key is varve's own record |
+ * | let go | the job is deleted: what became of each key is varve's own record; with keys still open it is failed |
  * | lapse | the library's supervision fails a job without a heartbeat; its keys are missing, and found, as before |
  *
  * A job is a lease on keys that one worker has found for itself, not a backlog: nothing waits in the queue, so that no
@@ -20,7 +20,7 @@
  */
 import type { PgBoss } from 'pg-boss';
 import { VarveError, type Json } from '../../base/index.ts';
-import { isStoreError, sql, type Queryable, type Sql, type Store } from '../../store/index.ts';
+import { isStoreError, sql, type Queryable, type Row, type Sql, type Store } from '../../store/index.ts';
 import { encodeKey } from '../encode-row.ts';
 import type { Key } from '../key-source.ts';
 import type { Relation } from '../relation.ts';
@@ -33,8 +33,11 @@ export interface Reservation {
   readonly keys: readonly Key[];
   /** Holds in a transaction only while the keys are ours, and keeps them ours until it ends; undefined: nobody shares. */
   readonly fence: Sql | undefined;
-  /** Lets go of them. Never fails: what cannot be let go lapses. */
-  readonly release: () => Promise<void>;
+  /**
+   * Lets go of them, `settled` or `open`: those who passed over open ones look for them again. Never fails: what cannot
+   * be let go lapses.
+   */
+  readonly release: (as: 'settled' | 'open') => Promise<void>;
 }
 
 /** Keys that are in somebody's hands. */
@@ -62,7 +65,7 @@ export interface Reservations extends AsyncDisposable {
   readonly take: (taking: Taking, find: FindKeys) => Promise<Reservation | undefined>;
   /** The jobs that other workers have under way on this table. */
   readonly others: (relation: Relation) => Promise<readonly string[]>;
-  /** Whether one of these jobs ended without its worker: its keys are to be looked for again. */
+  /** Whether one of these jobs ended with open keys, which are to be looked for again. */
   readonly anyLapsed: (jobs: readonly string[]) => Promise<boolean>;
 }
 
@@ -113,12 +116,16 @@ export async function sharedReservations(store: Store, options: SharedOptions): 
     take: (taking, find) => take({ store, boss, held, options }, taking, find),
     others: async (relation) => {
       await supervise(boss);
-      return liveJobs(store, relation, options.runId);
+      const strange = (await liveJobs(store, relation)).filter(({ id }) => !held.has(id));
+      // What became of a statement that a lost connection cut off was not told: such a job is ours, and nobody's.
+      const forgotten = strange.filter(({ run }) => run === options.runId);
+      await Promise.all(forgotten.map(({ id }) => boss.fail(QUEUE, id)));
+      return strange.map(({ id }) => id);
     },
     anyLapsed: (jobs) => anyLapsed(store, jobs),
     [Symbol.asyncDispose]: async () => {
       heart.stop();
-      await Promise.all([...held.values()].map((each) => letGo(boss, held, each)));
+      await Promise.all([...held.values()].map((each) => letGo(boss, held, each, 'open')));
       await boss.stop({ graceful: false, close: false });
     },
   };
@@ -201,7 +208,7 @@ async function take(
     await transaction.query(
       sql`select pg_advisory_xact_lock(hashtextextended(${`varve:take ${String(relation.id)}`}, 0))`,
     );
-    const jobs = await liveJobs(transaction, relation);
+    const jobs = (await liveJobs(transaction, relation)).map(({ id }) => id);
     const keys = await find(
       transaction,
       jobs.length === 0 ? undefined : { jobs, keys: keysOf(relation.spec, jobs) },
@@ -228,7 +235,7 @@ async function take(
   return {
     keys: taken.keys,
     fence: fenceOf(taken.job),
-    release: () => letGo(boss, held, taken.job),
+    release: (as) => letGo(boss, held, taken.job, as),
   };
 }
 
@@ -247,12 +254,16 @@ function orderedKey(spec: TableSpec, key: Key): Readonly<Record<string, Json>> {
   return Object.fromEntries(spec.sourceKey.map((column) => [column, encoded[column] ?? null]));
 }
 
-/** The jobs under way on a table, but for those of one run. */
-async function liveJobs(queryable: Queryable, relation: Relation, exceptRun = 0): Promise<readonly string[]> {
-  const rows = await queryable.query<{ id: string }>(sql`
-    select id::text as id from ${sql.id(QUEUE_SCHEMA, 'job')}
-    where name = ${QUEUE} and state = 'active' and (data->>'relation')::integer = ${relation.id} and priority <> ${exceptRun}`);
-  return rows.map(({ id }) => id);
+interface LiveJob extends Row {
+  readonly id: string;
+  readonly run: number;
+}
+
+/** The jobs under way on a table. */
+async function liveJobs(queryable: Queryable, relation: Relation): Promise<readonly LiveJob[]> {
+  return queryable.query<LiveJob>(sql`
+    select id::text as id, priority as run from ${sql.id(QUEUE_SCHEMA, 'job')}
+    where name = ${QUEUE} and state = 'active' and (data->>'relation')::integer = ${relation.id}`);
 }
 
 async function anyLapsed(queryable: Queryable, jobs: readonly string[]): Promise<boolean> {
@@ -282,11 +293,16 @@ function fenceOf({ id, retryCount }: Held): Sql {
     where name = ${QUEUE} and id = ${id}::uuid and state = 'active' and retry_count = ${retryCount} for key share`;
 }
 
-async function letGo(boss: PgBoss, held: Map<string, Held>, job: Held): Promise<void> {
+async function letGo(
+  boss: PgBoss,
+  held: Map<string, Held>,
+  job: Held,
+  as: 'settled' | 'open',
+): Promise<void> {
   held.delete(job.id);
   try {
-    // Only our attempt: one that lapsed stays, so that whoever waits for it sees that.
-    await boss.deleteJob(QUEUE, job);
+    // One that lapsed stays as it is, so that whoever passed over its keys sees that.
+    await (as === 'settled' ? boss.deleteJob(QUEUE, job) : boss.fail(QUEUE, job));
   } catch {
     // Without a database it lapses by itself.
   }
