@@ -25,9 +25,16 @@ export function startWorker(
   nodeArguments: readonly string[] = [],
 ): Worker {
   const script = new URL('crash-child.ts', import.meta.url).pathname;
-  const child = spawn(process.execPath, [...nodeArguments, script, url, schema, JSON.stringify(options)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  return startProcess([...nodeArguments, script, url, schema, JSON.stringify(options)]);
+}
+
+/** Starts `stall-child.ts`. */
+export function startStalling(url: string, schema: string, where: 'take' | 'write'): Worker {
+  return startProcess([new URL('stall-child.ts', import.meta.url).pathname, url, schema, where]);
+}
+
+function startProcess(nodeArguments: readonly string[]): Worker {
+  const child = spawn(process.execPath, nodeArguments, { stdio: ['ignore', 'pipe', 'inherit'] });
   const said: Said[] = [];
   const lines = createInterface({ input: child.stdout });
   const begun = new Promise((resolve) => {

@@ -206,7 +206,7 @@ async function take(
   const taken = await store.transaction({}, async (transaction) => {
     // One taker a table at a time: what one finds, no other finds too.
     await transaction.query(
-      sql`select pg_advisory_xact_lock(hashtextextended(${`varve:take ${String(relation.id)}`}, 0))`,
+      sql`select ${endWithLease(leaseSeconds)}, pg_advisory_xact_lock(hashtextextended(${`varve:take ${String(relation.id)}`}, 0))`,
     );
     const jobs = (await liveJobs(transaction, relation)).map(({ id }) => id);
     const keys = await find(
@@ -234,9 +234,17 @@ async function take(
   held.set(taken.job.id, taken.job);
   return {
     keys: taken.keys,
-    fence: fenceOf(taken.job),
+    fence: fenceOf(taken.job, leaseSeconds),
     release: (as) => letGo(boss, held, taken.job, as),
   };
+}
+
+/**
+ * The transaction holds what others need. Where the machine of its worker stalls or vanishes in the middle of it, the
+ * server ends it after a lease; otherwise that would be when the network notices, which can take hours.
+ */
+function endWithLease(leaseSeconds: number): Sql {
+  return sql`set_config('idle_in_transaction_session_timeout', ${String(leaseSeconds * 1000)}, true)`;
 }
 
 /** A day: what ends a job is its heartbeat, never its age. */
@@ -288,8 +296,8 @@ function keysOf(spec: TableSpec, jobs: readonly string[]): Sql {
  * The row is locked against being taken away: a job cannot lapse between this look and the end of the transaction that
  * looks. It is not locked against a heartbeat, nor does one that came since the transaction's snapshot conflict with it.
  */
-function fenceOf({ id, retryCount }: Held): Sql {
-  return sql`select from ${sql.id(QUEUE_SCHEMA, 'job')}
+function fenceOf({ id, retryCount }: Held, leaseSeconds: number): Sql {
+  return sql`select ${endWithLease(leaseSeconds)} from ${sql.id(QUEUE_SCHEMA, 'job')}
     where name = ${QUEUE} and id = ${id}::uuid and state = 'active' and retry_count = ${retryCount} for key share`;
 }
 

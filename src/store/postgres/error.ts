@@ -25,7 +25,7 @@ export function withSecondFailure(first: unknown, second: unknown): VarveError {
 
 /** Whether the session can no longer be used after this error. */
 export function endsSession(error: unknown): boolean {
-  return error instanceof StoreError && /^(08|57P)/.test(error.fields.sqlstate);
+  return error instanceof StoreError && /^(08|25P03|57P)/.test(error.fields.sqlstate);
 }
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -34,6 +34,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   '22': 'sql_invalid',
   '23': 'constraint_violated',
   '25006': 'sql_invalid',
+  '25P03': 'database_unreachable',
   '28': 'permission_denied',
   '3D': 'database_unreachable',
   '3F': 'sql_invalid',
