@@ -4,8 +4,8 @@
  * Which keys a worker has in hand is the queue's matter (`share/reservation.ts`); what became of a key stands here or,
  * where it was computed, in its computation.
  */
-import type { JsonObject } from '../base/index.ts';
-import { sql, type Queryable, type Row, type Sql } from '../store/index.ts';
+import { VarveError, type JsonObject } from '../base/index.ts';
+import { isStoreError, sql, type Queryable, type Row, type Sql } from '../store/index.ts';
 import { readExactRow } from './exact-json.ts';
 import { keyHash } from './read-plan.ts';
 import { tableId, type Relation, type Relations } from './relation.ts';
@@ -86,9 +86,18 @@ const MAX_DELAY_SECONDS = 604_800;
 /** The due keys that a person put first, most urgent first; what is behind them comes with the next pass. */
 export async function urgentKeys(store: Queryable, relation: Relation): Promise<readonly Key[]> {
   const columns = typedKey(relation.spec, sql`j.key`);
-  return store.query(sql`
-    select ${columns} from varve.job j where j.relation = ${relation.id} and j.priority > 0 and ${JOB_IS_DUE}
-    order by j.priority desc, j.key_hash limit ${URGENT_KEYS}`);
+  try {
+    return await store.query(sql`
+      select ${columns} from varve.job j where j.relation = ${relation.id} and j.priority > 0 and ${JOB_IS_DUE}
+      order by j.priority desc, j.key_hash limit ${URGENT_KEYS}`);
+  } catch (error) {
+    if (!isStoreError(error) || !error.fields.sqlstate.startsWith('22')) throw error;
+    throw new VarveError('value_invalid', {
+      detail: { table: 'varve.job', of: relation.name },
+      hint: `A key that was put first is no key of this table. Run \`varve jobs clear ${relation.name}\`, which forgets what was said of its keys.`,
+      cause: error,
+    });
+  }
 }
 
 const URGENT_KEYS = 10_000;

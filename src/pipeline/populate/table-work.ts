@@ -95,7 +95,11 @@ export class TableWork implements AsyncDisposable {
 
   /** What there is to do, `limit` keys at most; `isAboveFinished` says that no more keys can come from above. */
   next(limit: number, isAboveFinished: boolean): Promise<NextStep> {
-    const step = this.#isTaking.then(() => this.#next(limit, isAboveFinished));
+    const step = this.#isTaking
+      .then(() => this.#next(limit, isAboveFinished))
+      .catch(async (error: unknown) => {
+        throw await this.#world.reservations.explain(this.relation, error);
+      });
     this.#isTaking = step.catch(() => undefined);
     return step;
   }
@@ -199,6 +203,8 @@ export class TableWork implements AsyncDisposable {
       // An interruption leaves keys that were never tried.
       isSettled = done.computed + done.skipped + done.failures.length === reservation.keys.length;
       return done;
+    } catch (error) {
+      throw await this.#world.reservations.explain(this.relation, error);
     } finally {
       await reservation.release(isSettled ? 'settled' : 'open');
       this.#inHand -= 1;

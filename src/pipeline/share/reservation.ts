@@ -19,13 +19,14 @@
  * Every time that counts is the database's: the clock of a worker's machine may say what it likes.
  */
 import type { PgBoss } from 'pg-boss';
-import { VarveError, type Json } from '../../base/index.ts';
+import { isVarveError, VarveError, type Json } from '../../base/index.ts';
 import { isStoreError, sql, type Queryable, type Row, type Sql, type Store } from '../../store/index.ts';
 import { encodeKey } from '../encode-row.ts';
 import type { Key } from '../key-source.ts';
 import type { Relation } from '../relation.ts';
 import type { TableSpec } from '../spec.ts';
 import { queueDatabase } from './queue-database.ts';
+import { isStructureFault, queueFault, queueWork } from './queue-fault.ts';
 import { QUEUE, QUEUE_SCHEMA } from './queue-name.ts';
 
 /** Keys that are ours to compute. */
@@ -65,6 +66,8 @@ export interface Reservations extends AsyncDisposable {
   readonly take: (taking: Taking, find: FindKeys) => Promise<Reservation | undefined>;
   /** The jobs that other workers have under way on this table. */
   readonly others: (relation: Relation) => Promise<readonly string[]>;
+  /** What a failure to write keys was about: where it was the queue, that is said. */
+  readonly explain: (relation: Relation, error: unknown) => Promise<unknown>;
   /** Whether one of these jobs ended with open keys, which are to be looked for again. */
   readonly anyLapsed: (jobs: readonly string[]) => Promise<boolean>;
 }
@@ -77,6 +80,7 @@ export const aloneReservations: (store: Store) => Reservations = (store) => ({
     return keys.length === 0 ? undefined : { keys, fence: undefined, release: () => Promise.resolve() };
   },
   others: () => Promise.resolve([]),
+  explain: (_relation, error) => Promise.resolve(error),
   anyLapsed: () => Promise.resolve(false),
   [Symbol.asyncDispose]: () => Promise.resolve(),
 });
@@ -108,21 +112,15 @@ interface JobData {
  */
 export async function sharedReservations(store: Store, options: SharedOptions): Promise<Reservations> {
   assertLease(options.leaseSeconds);
-  const boss = await openQueue(store);
+  const boss = await queueWork(() => openQueue(store));
   const held = new Map<string, Held>();
   const heart = startHeart(boss, held, options.leaseSeconds);
   return {
     isShared: true,
     take: (taking, find) => take({ store, boss, held, options }, taking, find),
-    others: async (relation) => {
-      await supervise(boss);
-      const strange = (await liveJobs(store, relation)).filter(({ id }) => !held.has(id));
-      // What became of a statement that a lost connection cut off was not told: such a job is ours, and nobody's.
-      const forgotten = strange.filter(({ run }) => run === options.runId);
-      await Promise.all(forgotten.map(({ id }) => boss.fail(QUEUE, id)));
-      return strange.map(({ id }) => id);
-    },
-    anyLapsed: (jobs) => anyLapsed(store, jobs),
+    others: (relation) => queueWork(() => others({ store, boss, held, options }, relation)),
+    explain: (relation, error) => explain(store, relation, error),
+    anyLapsed: (jobs) => queueWork(() => anyLapsed(store, jobs)),
     [Symbol.asyncDispose]: async () => {
       heart.stop();
       await Promise.all([...held.values()].map((each) => letGo(boss, held, each, 'open')));
@@ -203,12 +201,12 @@ async function take(
   find: FindKeys,
 ): Promise<Reservation | undefined> {
   const { runId, leaseSeconds } = options;
-  const taken = await store.transaction({}, async (transaction) => {
+  const taken = await taking(store, async (transaction) => {
     // One taker a table at a time: what one finds, no other finds too.
     await transaction.query(
       sql`select ${endWithLease(leaseSeconds)}, pg_advisory_xact_lock(hashtextextended(${`varve:take ${String(relation.id)}`}, 0))`,
     );
-    const jobs = (await liveJobs(transaction, relation)).map(({ id }) => id);
+    const jobs = (await queueWork(() => liveJobs(transaction, relation))).map(({ id }) => id);
     const keys = await find(
       transaction,
       jobs.length === 0 ? undefined : { jobs, keys: keysOf(relation.spec, jobs) },
@@ -225,8 +223,10 @@ async function take(
       heartbeatSeconds: leaseSeconds + silentSeconds,
       expireInSeconds: MAX_SECONDS,
     };
-    await boss.insert(QUEUE, [{ data, ...settings }], { db });
-    const [job] = await boss.fetch<JobData>(QUEUE, { minPriority: runId, maxPriority: runId, db });
+    const [job] = await queueWork(async () => {
+      await boss.insert(QUEUE, [{ data, ...settings }], { db });
+      return boss.fetch<JobData>(QUEUE, { minPriority: runId, maxPriority: runId, db });
+    });
     if (job === undefined) throw queueFault();
     return { keys, job: { id: job.id, retryCount: job.retryCount } };
   });
@@ -237,6 +237,15 @@ async function take(
     fence: fenceOf(taken.job, leaseSeconds),
     release: (as) => letGo(boss, held, taken.job, as),
   };
+}
+
+/** A transaction that writes nothing but the queue: a constraint that is broken at its end is the queue's too. */
+async function taking<T>(store: Store, work: (transaction: Queryable) => Promise<T>): Promise<T> {
+  try {
+    return await store.transaction({}, work);
+  } catch (error) {
+    throw isVarveError(error, 'constraint_violated') ? queueFault(error) : error;
+  }
 }
 
 /**
@@ -250,16 +259,36 @@ function endWithLease(leaseSeconds: number): Sql {
 /** A day: what ends a job is its heartbeat, never its age. */
 const MAX_SECONDS = 86_399;
 
-function queueFault(): VarveError {
-  return new VarveError('queue_damaged', {
-    detail: { schema: QUEUE_SCHEMA },
-    hint: `A job that was put into the queue was not there. Stop all workers, drop the schema ${QUEUE_SCHEMA}, and populate again: it is made anew, and no result is in it.`,
-  });
-}
-
 function orderedKey(spec: TableSpec, key: Key): Readonly<Record<string, Json>> {
   const encoded = encodeKey(key);
   return Object.fromEntries(spec.sourceKey.map((column) => [column, encoded[column] ?? null]));
+}
+
+async function others(
+  { store, boss, held, options }: Hands,
+  relation: Relation,
+): Promise<readonly string[]> {
+  await supervise(boss);
+  const strange = (await liveJobs(store, relation)).filter(({ id }) => !held.has(id));
+  // What became of a statement that a lost connection cut off was not told: such a job is ours, and nobody's.
+  const forgotten = strange.filter(({ run }) => run === options.runId);
+  await Promise.all(forgotten.map(({ id }) => boss.fail(QUEUE, id)));
+  return strange.map(({ id }) => id);
+}
+
+/** A statement that holds the queue's part and others' may fail for either: the queue's part is asked alone. */
+async function explain(store: Store, relation: Relation, error: unknown): Promise<unknown> {
+  if (!isStructureFault(error)) return error;
+  try {
+    await queueWork(async () => {
+      const jobs = (await liveJobs(store, relation)).map(({ id }) => id);
+      await store.query(sql`select count(k) from (${keysOf(relation.spec, jobs)}) k`);
+      await store.query(sql`select from ${sql.id(QUEUE_SCHEMA, 'job')} where retry_count = 0 limit 0`);
+    });
+    return error;
+  } catch (fault) {
+    return fault;
+  }
 }
 
 interface LiveJob extends Row {
