@@ -22,10 +22,14 @@ export function startWorker(
   url: string,
   schema: string,
   options: CrashChildOptions = {},
-  nodeArguments: readonly string[] = [],
+  { clockDays }: { readonly clockDays?: number } = {},
 ): Worker {
   const script = new URL('crash-child.ts', import.meta.url).pathname;
-  return startProcess([...nodeArguments, script, url, schema, JSON.stringify(options)]);
+  const clock = new URL('fake-clock.ts', import.meta.url).href;
+  return startProcess(
+    [...(clockDays === undefined ? [] : ['--import', clock]), script, url, schema, JSON.stringify(options)],
+    { FAKE_CLOCK_DAYS: String(clockDays ?? 0) },
+  );
 }
 
 /** Starts `stall-child.ts`. */
@@ -33,8 +37,14 @@ export function startStalling(url: string, schema: string, where: 'take' | 'writ
   return startProcess([new URL('stall-child.ts', import.meta.url).pathname, url, schema, where]);
 }
 
-function startProcess(nodeArguments: readonly string[]): Worker {
-  const child = spawn(process.execPath, nodeArguments, { stdio: ['ignore', 'pipe', 'inherit'] });
+function startProcess(
+  nodeArguments: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Worker {
+  const child = spawn(process.execPath, nodeArguments, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...environment },
+  });
   const said: Said[] = [];
   const lines = createInterface({ input: child.stdout });
   const begun = new Promise((resolve) => {
