@@ -98,6 +98,37 @@ withPostgres('a worker among others', 18, (given) => {
     expect(calls).toBe(1);
   });
 
+  it('waits for the keys in the hands of others only where it was asked for them', async () => {
+    const lab = pipeline(uniqueName('s'));
+    let go: (() => void) | undefined;
+    const held = new Promise<void>((resolve) => (go = resolve));
+    const Source = lab.manual('source', { key: { id: t.integer() } });
+    const Out = lab.computed('out', {
+      parents: [Source],
+      columns: { n: t.integer() },
+      reads: { source: Source },
+      make: async ({ source }) => {
+        if (source.id === 50) await held;
+        return { n: source.id };
+      },
+    });
+    const world = await deploy(given.store, lab);
+    await world.insert(Source, ids(60));
+    const long = world.populate({ isShared: true, where: sql`id >= 50` });
+    await expect
+      .poll(() => given.store.query(sql`select from varve_queue.job where state = 'active'`).catch(() => []))
+      .not.toEqual([]);
+    const quick = await world.populate({
+      isShared: true,
+      where: sql`id < 5`,
+      signal: AbortSignal.timeout(10_000),
+    });
+    expect(quick).toMatchObject({ status: 'done', tables: [{ computed: 5 }] });
+    go?.();
+    expect(await long).toMatchObject({ status: 'done', tables: [{ computed: 10 }] });
+    expect(await world.rows(Out)).toHaveLength(15);
+  });
+
   it('takes over what another one let go of when it was interrupted', async () => {
     const lab = pipeline(uniqueName('s'));
     const abort = new AbortController();

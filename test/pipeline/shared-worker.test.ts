@@ -70,6 +70,16 @@ withPostgres('workers that do not agree', 18, (given) => {
       })
       .not.toEqual([]);
     await using other = start(world.schema, { leaseSeconds: 10 });
+    // Nor is one that has been at it for days.
+    await expect
+      .poll(
+        () =>
+          given.store.execute(sql`
+        update varve_queue.job set started_on = now() - interval '3 days'
+        where state = 'active' and expire_seconds > 86400`),
+        { timeout: 20_000 },
+      )
+      .toBeGreaterThan(0);
     const [first, second] = await Promise.all([slow.end, other.end]);
     expect(first).toMatchObject({ status: 'done' });
     expect(second).toMatchObject({ status: 'done' });

@@ -156,7 +156,7 @@ export class TableWork implements AsyncDisposable {
       this.#isPassOver = !reservations.isShared;
       return { kind: 'wait', afterMs: reservations.isShared ? POLL_MS : undefined };
     }
-    const others = await reservations.others(this.relation);
+    const others = await reservations.others(this.relation, options.where);
     if (others.length > 0) return { kind: 'wait', afterMs: POLL_MS };
     // What a worker that died had in hand lies behind this pass, stale keys included.
     if (await reservations.anyLapsed(keys.takeMet())) this.#isAnotherPassDue = true;

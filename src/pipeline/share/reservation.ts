@@ -64,8 +64,8 @@ export interface Reservations extends AsyncDisposable {
   readonly isShared: boolean;
   /** Takes what `find` gives; undefined when it gives nothing. */
   readonly take: (taking: Taking, find: FindKeys) => Promise<Reservation | undefined>;
-  /** The jobs that other workers have under way on this table. */
-  readonly others: (relation: Relation) => Promise<readonly string[]>;
+  /** The jobs that other workers have under way on this table, with keys that fulfil the condition. */
+  readonly others: (relation: Relation, condition?: Sql) => Promise<readonly string[]>;
   /** What a failure to write keys was about: where it was the queue, that is said. */
   readonly explain: (relation: Relation, error: unknown) => Promise<unknown>;
   /** Whether one of these jobs ended with open keys, which are to be looked for again. */
@@ -114,11 +114,12 @@ export async function sharedReservations(store: Store, options: SharedOptions): 
   assertLease(options.leaseSeconds);
   const boss = await queueWork(() => openQueue(store));
   const held = new Map<string, Held>();
-  const heart = startHeart(boss, held, options.leaseSeconds);
+  const heart = startHeart({ store, boss, held, options });
   return {
     isShared: true,
     take: (taking, find) => take({ store, boss, held, options }, taking, find),
-    others: (relation) => queueWork(() => others({ store, boss, held, options }, relation)),
+    others: (relation, condition) =>
+      queueWork(() => others({ store, boss, held, options }, relation, condition)),
     explain: (relation, error) => explain(store, relation, error),
     anyLapsed: (jobs) => queueWork(() => anyLapsed(store, jobs)),
     [Symbol.asyncDispose]: async () => {
@@ -256,7 +257,7 @@ function endWithLease(leaseSeconds: number): Sql {
   return sql`set_config('idle_in_transaction_session_timeout', ${String(leaseSeconds * 1000)}, true)`;
 }
 
-/** A day: what ends a job is its heartbeat, never its age. */
+/** A day, until the first heartbeat. */
 const MAX_SECONDS = 86_399;
 
 function orderedKey(spec: TableSpec, key: Key): Readonly<Record<string, Json>> {
@@ -267,13 +268,19 @@ function orderedKey(spec: TableSpec, key: Key): Readonly<Record<string, Json>> {
 async function others(
   { store, boss, held, options }: Hands,
   relation: Relation,
+  condition: Sql | undefined,
 ): Promise<readonly string[]> {
   await supervise(boss);
   const strange = (await liveJobs(store, relation)).filter(({ id }) => !held.has(id));
   // What became of a statement that a lost connection cut off was not told: such a job is ours, and nobody's.
   const forgotten = strange.filter(({ run }) => run === options.runId);
   await Promise.all(forgotten.map(({ id }) => boss.fail(QUEUE, id)));
-  return strange.map(({ id }) => id);
+  const jobs = strange.map(({ id }) => id);
+  if (condition === undefined || jobs.length === 0) return jobs;
+  const [met] = await store.query(
+    sql`select from (${keysOf(relation.spec, jobs)}) s where (${condition}) limit 1`,
+  );
+  return met === undefined ? [] : jobs;
 }
 
 /** A statement that holds the queue's part and others' may fail for either: the queue's part is asked alone. */
@@ -349,10 +356,21 @@ interface Heart {
   readonly stop: () => void;
 }
 
-function startHeart(boss: PgBoss, held: Map<string, Held>, leaseSeconds: number): Heart {
+/** What ends a job is its heartbeat, never its age; the library itself knows none that is older than a day. */
+function ageless(jobs: readonly string[]): Sql {
+  return sql`update ${sql.id(QUEUE_SCHEMA, 'job')} set expire_seconds = ${NEVER_SECONDS}
+    where name = ${QUEUE} and id = any(${jobs}::uuid[]) and expire_seconds < ${NEVER_SECONDS}`;
+}
+
+const NEVER_SECONDS = 2 ** 31 - 1;
+
+function startHeart({ store, boss, held, options: { leaseSeconds } }: Hands): Heart {
   const beat = async (): Promise<void> => {
     try {
-      if (held.size > 0) await boss.touch(QUEUE, [...held.values()]);
+      if (held.size > 0) {
+        await boss.touch(QUEUE, [...held.values()]);
+        await store.execute(ageless([...held.keys()]));
+      }
       await supervise(boss);
     } catch {
       // The database is away: the next beat tries again, and the fence says what was lost meanwhile.
