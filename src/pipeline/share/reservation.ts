@@ -201,7 +201,8 @@ async function take(
   { relation, silentSeconds }: Taking,
   find: FindKeys,
 ): Promise<Reservation | undefined> {
-  const { runId, leaseSeconds } = options;
+  const { runId } = options;
+  const leaseSeconds = options.leaseSeconds + silentSeconds;
   const taken = await taking(store, async (transaction) => {
     // One taker a table at a time: what one finds, no other finds too.
     await transaction.query(
@@ -221,7 +222,7 @@ async function take(
     const db = queueDatabase(transaction);
     const settings = {
       priority: runId,
-      heartbeatSeconds: leaseSeconds + silentSeconds,
+      heartbeatSeconds: leaseSeconds,
       expireInSeconds: MAX_SECONDS,
     };
     const [job] = await queueWork(async () => {
