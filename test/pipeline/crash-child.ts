@@ -27,6 +27,8 @@ export interface CrashChildOptions {
   /** Milliseconds for which each make of the first table waits, and for which it keeps its thread busy. */
   readonly waitMs?: number;
   readonly spinMs?: number;
+  /** How long a make may take, by which the lease of a make in the worker's own thread is longer. Default 1. */
+  readonly timeoutSeconds?: number;
   /** Of the code: another digit is another code. */
   readonly code?: string;
   readonly tables?: readonly string[];
@@ -43,7 +45,7 @@ export interface CrashLab {
 
 /** The definitions that all workers share. */
 export function crashLab(schema: string, options: CrashChildOptions = {}): CrashLab {
-  const { stallAt, waitMs = 0, spinMs = 0, code = '0' } = options;
+  const { stallAt, waitMs = 0, spinMs = 0, code = '0', timeoutSeconds = 1 } = options;
   const lab = pipeline(schema);
   const source = lab.manual('source', { key: { id: t.integer() }, columns: { seed: t.double() } });
   const trace = lab.computed('trace', {
@@ -51,6 +53,7 @@ export function crashLab(schema: string, options: CrashChildOptions = {}): Crash
     columns: { text: t.text(), level: t.double() },
     parts: { sample: part({ key: { n: t.integer() }, columns: { value: t.double() } }) },
     reads: { source },
+    timeoutSeconds,
     make: async ({ source: { id, seed } }) => {
       if (id === stallAt) stall(id);
       if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -64,6 +67,7 @@ export function crashLab(schema: string, options: CrashChildOptions = {}): Crash
     columns: { height: t.double() },
     parts: { side: part({ key: { n: t.integer() } }) },
     reads: { trace },
+    timeoutSeconds,
     make: ({ trace: { id, level } }) => ({
       height: level * 2,
       parts: { side: Array.from({ length: 1 + (id % 2) }, (_, n) => ({ n })) },
@@ -73,6 +77,7 @@ export function crashLab(schema: string, options: CrashChildOptions = {}): Crash
     parents: [peak],
     columns: { isHigh: t.boolean() },
     reads: { peak },
+    timeoutSeconds,
     make: ({ peak: { height } }) => ({ isHigh: height > 1 }),
   });
   return {
