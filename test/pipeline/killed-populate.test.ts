@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { listJobs } from '../../src/pipeline/index.ts';
+import { sql } from '../../src/store/index.ts';
 import { uniqueName, withPostgres } from '../harness/index.ts';
 import { countsOf, deploy } from './pipeline-lab.ts';
 import { slowCode, slowLab } from './populate-child.ts';
@@ -52,5 +53,7 @@ withPostgres('a killed populate', 18, (given) => {
     });
     const signal = await new Promise((resolve) => child.once('exit', (_code, name) => resolve(name)));
     expect(signal).toBe('SIGKILL');
+    // As if its lease were over.
+    await given.store.execute(sql`update varve_queue.job set heartbeat_on = now() - interval '1 day'`);
   }
 });

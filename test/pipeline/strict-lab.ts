@@ -17,7 +17,7 @@ export interface Lab {
 /** Makes varve's own catalog in a fresh database. */
 export async function installCatalog(store: Store): Promise<void> {
   await store.script('create schema varve');
-  for (const file of ['0001_catalog.sql', '0002_strict.sql']) {
+  for (const file of ['0001_catalog.sql', '0002_strict.sql', '0004_jobs.sql']) {
     await store.script(await readFile(new URL(`../../sql/${file}`, import.meta.url), 'utf8'));
   }
 }
