@@ -83,8 +83,8 @@ export function crashLab(schema: string, options: CrashChildOptions = {}): Crash
   return {
     lab,
     source,
-    computed: [trace, peak, verdict] as unknown as readonly AnyTable[],
-    parts: [trace.parts.sample, peak.parts.side] as unknown as readonly AnyTable[],
+    computed: [trace, peak, verdict],
+    parts: [trace.parts.sample, peak.parts.side],
   };
 }
 

@@ -1,13 +1,6 @@
 import { expect, it } from 'vitest';
 import { isVarveError } from '../../src/base/index.ts';
-import {
-  clearJobs,
-  pipeline,
-  populate,
-  t,
-  type AnyTable,
-  type PopulateResult,
-} from '../../src/pipeline/index.ts';
+import { clearJobs, pipeline, populate, t, type PopulateResult } from '../../src/pipeline/index.ts';
 import { sql } from '../../src/store/index.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
 import { postgresDatabase, uniqueName, withPostgres } from '../harness/index.ts';
@@ -113,11 +106,11 @@ withPostgres('a job table damaged by hand', 18, () => {
     await using store = await postgresStore({ url: database.url });
     const lab = pipeline(uniqueName('s'));
     const Source = lab.manual('source', { key: { id: t.integer() } });
-    const Out: AnyTable = lab.computed('out', {
+    const Out = lab.computed('out', {
       parents: [Source],
       reads: { source: Source },
       make: () => ({}),
-    }) as unknown as AnyTable;
+    });
     const world = await deploy(store, lab);
     await world.insert(Source, ids(5));
     const role = uniqueName('worker');

@@ -18,9 +18,7 @@ withPostgres('workers that do not agree', 18, (given) => {
   }
 
   const start = (schema: string, options?: CrashChildOptions, clockDays = 0) =>
-    startWorker(given.url(), schema, options, {
-      ...(clockDays === 0 ? {} : { clockDays }),
-    });
+    startWorker(given.url(), schema, options, clockDays === 0 ? {} : { clockDays });
 
   it('about the time: a clock years ahead, one years behind, and both jumping', async () => {
     const world = await openWorld(600);
