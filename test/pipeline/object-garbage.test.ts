@@ -244,16 +244,15 @@ withPostgres('garbage beside work', 18, (given) => {
       }
     })();
     const relation = await world.relation(held);
-    let failed = 0;
     for (let round = 0; round < 20 && (await world.rows(held)).length < 600; round += 1) {
-      failed += Number(countsOf(await world.populate({ objects, batchSize: 50 }), held)['failed']);
+      // A key whose object was collected between put and row failed, and is tried again.
+      await world.populate({ objects, batchSize: 50 });
       await retryJobs(given.store, { relation, condition: undefined });
     }
     over.abort();
     await collecting;
     expect(await world.rows(held)).toHaveLength(600);
     expect(collected).toBeGreaterThan(0);
-    expect(failed).toBeGreaterThan(0);
     expect((await verifyObjects(given.store, objects, { content: true })).findings).toEqual([]);
     expect(await world.wrongOutputs(held)).toBe(0);
   });

@@ -202,7 +202,7 @@ async function take(
   find: FindKeys,
 ): Promise<Reservation | undefined> {
   const { runId } = options;
-  const leaseSeconds = options.leaseSeconds + silentSeconds;
+  const leaseSeconds = options.leaseSeconds + Math.ceil(silentSeconds);
   const taken = await taking(store, async (transaction) => {
     // One taker a table at a time: what one finds, no other finds too.
     await transaction.query(
