@@ -1,5 +1,5 @@
-import { VarveError } from '../src/base/index.ts';
-import { definitionsOf, pipeline, t, type Definitions } from '../src/pipeline/index.ts';
+import { VarveError } from 'varve/base';
+import { definitionsOf, pipeline, t, type Definitions } from 'varve/pipeline';
 
 /** The computed table of the benchmark. */
 export const MADE = 'start.made';

@@ -1,7 +1,7 @@
 /** A process that populates a table of very many missing keys for a while: `node start-process.ts URL KEYS`; tells how it went as one line of JSON. */
-import { systemClock, systemRandomBytes, VarveError } from '../src/base/index.ts';
-import { populate, type CodeIdentity } from '../src/pipeline/index.ts';
-import { postgresStore } from '../src/store/postgres/index.ts';
+import { systemClock, systemRandomBytes, VarveError } from 'varve/base';
+import { populate, type CodeIdentity } from 'varve/pipeline';
+import { postgresStore } from 'varve/store/postgres';
 import { defineStart, MADE } from './start-definition.ts';
 
 const [url = '', enough = '0'] = process.argv.slice(2);

@@ -36,7 +36,7 @@ export interface Seeded {
   readonly followed: Followed;
 }
 
-/** A package of the rarest licence that has a policy: a change of it reaches few of many. */
+/** A package whose licence asks for more than a notice: one that a policy may well forbid some day. */
 export interface Followed {
   readonly path: string;
   readonly license: string;
@@ -86,12 +86,10 @@ function packageRow({ path, name, version, integrity, dev }: LockedPackage) {
 }
 
 function choose(packages: readonly LockedPackage[]): Followed {
-  const [rarest] = POLICIES.map(({ license, note }) => {
-    const [first, ...others] = packages.filter((each) => each.license === license);
-    return { path: first?.path ?? '', license, note, count: first === undefined ? 0 : others.length + 1 };
-  })
-    .filter(({ count }) => count > 0)
-    .toSorted((left, right) => left.count - right.count);
-  if (rarest === undefined) throw new TypeError('no package has a licence that a policy names');
-  return rarest;
+  const policy = POLICIES.find(({ license }) => license === COPYLEFT);
+  const followed = packages.find(({ license }) => license === COPYLEFT);
+  if (policy === undefined || followed === undefined) throw new TypeError(`no package is under ${COPYLEFT}`);
+  return { path: followed.path, license: COPYLEFT, note: policy.note };
 }
+
+const COPYLEFT = 'MPL-2.0';

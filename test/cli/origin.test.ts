@@ -173,7 +173,8 @@ describe('a project from its first plan on', () => {
                 ]
               }
             ],
-            "below": []
+            "below": [],
+            "upstream": []
           }
         ]
       }

@@ -48,7 +48,7 @@ export function register(command: Command, act: Act): void {
     )
     .option('--max <keys>', 'compute so many keys at most', readCount)
     .option('--where <sql>', 'only keys that fulfil a condition on the key columns')
-    .option('--batch <keys>', 'keys to read, compute and write at once at most; default 5000', readCount)
+    .option('--batch <keys>', 'keys to read, compute and write at once at most; default 2000', readCount)
     .option(
       '--lease <seconds>',
       'without a sign of life for so long, others take the keys; default 30',

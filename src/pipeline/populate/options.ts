@@ -33,7 +33,7 @@ export interface PopulateOptions {
   readonly where?: Sql;
   /** Keys to try at most, over all tables; those that fail count. */
   readonly max?: number;
-  /** Keys a batch at most; what is taken depends on how long a key takes. Default 5000. */
+  /** Keys a batch at most; what is taken depends on how long a key takes. Default 2000. */
   readonly batchSize?: number;
   /** Whether other workers may be at the same tables: then keys are reserved. Default: where other processes can reach the store, and the world is the live one. */
   readonly isShared?: boolean;
