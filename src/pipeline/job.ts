@@ -128,6 +128,17 @@ export async function openRetries(store: Queryable, relation: Relation, run: str
   return { due: row?.due ?? 0, nextInMs: row?.next_ms ?? null };
 }
 
+/** The keys that failed in one run and did not succeed since, by code. */
+export async function failedKeys(
+  store: Queryable,
+  relation: Relation,
+  run: string,
+): Promise<readonly { readonly code: string; readonly keys: number }[]> {
+  return store.query<{ code: string; keys: number }>(sql`
+    select coalesce(j.code, 'make_failed') as code, count(*)::integer as keys from varve.job j
+    where j.relation = ${relation.id} and j.state = 'error' and j.run = ${run} group by 1 order by 1`);
+}
+
 /** Forgets the jobs of keys that this computation spec has computed, whoever recorded them. */
 export async function forgetComputed(store: Queryable, relation: Relation, specId: number): Promise<void> {
   await store.execute(sql`

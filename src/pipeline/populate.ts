@@ -47,13 +47,16 @@ export async function populate(store: Store, options: PopulateOptions): Promise<
     definitionDigest: options.definitions.digest,
     settings: { max: options.max ?? null, batchSize: options.batchSize ?? null },
   });
-  let status: RunStatus = 'failed';
   try {
     const { tables, findings } = await populateTables({ store, options, relations, run }, targets.tables);
-    status = options.signal?.aborted === true ? 'interrupted' : findings.length > 0 ? 'failed' : 'done';
-    return { status, tables, run: run.name, findings };
-  } finally {
+    const status: RunStatus =
+      options.signal?.aborted === true ? 'interrupted' : findings.length > 0 ? 'failed' : 'done';
     await closeRun(store, run, options.environment.clock, status);
+    return { status, tables, run: run.name, findings };
+  } catch (error) {
+    // What went wrong is the first thing to say; a run that cannot be closed stays open for all to see.
+    await closeRun(store, run, options.environment.clock, 'failed').catch(() => undefined);
+    throw error;
   }
 }
 

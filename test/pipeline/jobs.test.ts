@@ -44,11 +44,25 @@ withStores('jobs', (given) => {
     await world.insert(Source, ids(4));
     failing.set(2, 2).set(3, 99);
     const result = await world.populate();
-    expect(countsOf(result, Out)).toMatchObject({ computed: 3, remaining: 0 });
+    expect(countsOf(result, Out)).toMatchObject({ computed: 3, failed: 1, remaining: 0 });
+    expect(result).toMatchObject({
+      status: 'failed',
+      findings: [{ code: 'make_failed', detail: { keys: 1 } }],
+    });
     expect(calls.filter((id) => id === 2)).toHaveLength(3);
     expect(calls.filter((id) => id === 3)).toHaveLength(3);
     const jobs = await listJobs(given.store, [await world.relation(Out)]);
     expect(jobs).toMatchObject([{ key: { id: 3 }, state: 'error', attempts: 3, notBefore: null }]);
+  });
+
+  it('a run whose failures were all tried again with success is done', async () => {
+    const { lab, failing, Source, Out } = failingLab({ attempts: 2, delaySeconds: 0 });
+    const world = await deploy(given.store, lab);
+    await world.insert(Source, ids(3));
+    failing.set(1, 1).set(3, 1);
+    const result = await world.populate();
+    expect(result).toMatchObject({ status: 'done', findings: [] });
+    expect(countsOf(result, Out)).toMatchObject({ computed: 3, failed: 0, remaining: 0 });
   });
 
   it('a retry that is far away is not waited for when it is said so, and comes due by the clock of the database', async () => {

@@ -9,7 +9,7 @@ import type { Run } from '../../run/index.ts';
 import type { Store } from '../../store/index.ts';
 import { computeBatch, openBatchContext, type BatchContext, type BatchResult } from '../compute-batch.ts';
 import { countComputations } from '../computation-spec.ts';
-import { forgetComputed, openRetries } from '../job.ts';
+import { forgetComputed, failedKeys, openRetries } from '../job.ts';
 import { countMissing, type KeyRestriction } from '../key-source.ts';
 import { relationOf, type Relation, type Relations } from '../relation.ts';
 import type { Reservations } from '../share/reservation.ts';
@@ -35,6 +35,8 @@ export type NextStep =
   | { readonly kind: 'wait'; readonly afterMs: number | undefined }
   | { readonly kind: 'finished' };
 
+/** A wait that is worth a word. */
+const LONG_WAIT_MS = 5_000;
 /** How often to look what others have done with the keys in their hands. */
 const POLL_MS = 500;
 /** Keys of a batch at most: with 5000 a trivial make takes a tenth less time, and 40 MB more. */
@@ -66,6 +68,7 @@ export class TableWork implements AsyncDisposable {
   /** Whether this pass gave no key yet; and how many retries were due when it began. */
   #isPassEmpty = true;
   #retriesTried = 0;
+  #saidUntilMs = 0;
   #isTaking: Promise<unknown> = Promise.resolve();
 
   constructor(world: PopulateWorld, table: AnyTable) {
@@ -74,7 +77,10 @@ export class TableWork implements AsyncDisposable {
     this.name = table.spec.name;
     this.tally = new Tally(this.name);
     this.relation = relationOf(world.relations, this.name);
-    this.#bounds = { least: world.options.runner?.slots ?? 1, most: world.options.batchSize ?? MOST_KEYS };
+    this.#bounds = {
+      least: world.options.runner?.slots ?? 1,
+      most: Math.max(1, world.options.batchSize ?? MOST_KEYS),
+    };
     this.#size = Math.min(Math.max(FIRST_BATCH, this.#bounds.least), this.#bounds.most);
   }
 
@@ -176,10 +182,20 @@ export class TableWork implements AsyncDisposable {
       return { kind: 'wait', afterMs: 0 };
     }
     if (retries.nextInMs !== null && options.waitForRetries !== false) {
+      this.#sayWait(retries.nextInMs);
       return { kind: 'wait', afterMs: retries.nextInMs };
     }
     this.isFinished = true;
     return { kind: 'finished' };
+  }
+
+  /** Once for each long wait: somebody may sit before it. */
+  #sayWait(ms: number): void {
+    const { environment, log } = this.#world.options;
+    const until = environment.clock.nowMs() + ms;
+    if (ms < LONG_WAIT_MS || until < this.#saidUntilMs + LONG_WAIT_MS) return;
+    this.#saidUntilMs = until;
+    log?.(`${this.name}: failed keys are tried again from ${new Date(until).toISOString()} on.`);
   }
 
   /** Keys may have come from above behind the place where this pass is. */
@@ -241,6 +257,10 @@ export class TableWork implements AsyncDisposable {
   /** What became of it. */
   async outcome(): Promise<PopulatedTable> {
     await this.#forgetComputed();
+    // A key that failed at first and was tried again with success did not fail.
+    if (this.table.definition.retry.attempts > 1) {
+      this.tally.settle(await failedKeys(this.#world.store, this.relation, this.#world.run.name));
+    }
     const { computed, failed } = this.tally;
     return {
       table: this.name,

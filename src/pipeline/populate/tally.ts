@@ -21,6 +21,13 @@ export class Tally {
     }
   }
 
+  /** Takes these for all that failed. */
+  settle(failures: readonly { readonly code: string; readonly keys: number }[]): void {
+    this.#failures.clear();
+    for (const { code, keys } of failures) this.#failures.set(code, { keys, keptOldRows: 0 });
+    this.failed = failures.reduce((sum, { keys }) => sum + keys, 0);
+  }
+
   findings(run: string): readonly Finding[] {
     const list = `Run \`varve jobs list ${this.#table}\` to see each key and its error, then \`varve jobs retry ${this.#table}\`.`;
     return [...this.#failures].map(([code, { keys, keptOldRows }]) =>
