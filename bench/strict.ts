@@ -10,7 +10,9 @@
 import { readFile } from 'node:fs/promises';
 import { systemClock, systemRandomBytes, VarveError } from '../src/base/index.ts';
 import { t } from '../src/pipeline/column.ts';
-import { computeBatch, openBatchContext, type BatchContext } from '../src/pipeline/compute-batch.ts';
+import { type BatchContext } from '../src/pipeline/batch/batch.ts';
+import { openBatchContext } from '../src/pipeline/batch/context.ts';
+import { computeBatch } from '../src/pipeline/compute-batch.ts';
 import { createTables } from '../src/pipeline/deploy.ts';
 import { pipeline, type Pipeline } from '../src/pipeline/pipeline.ts';
 import { relationOf } from '../src/pipeline/relation.ts';

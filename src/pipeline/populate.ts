@@ -8,7 +8,7 @@
  * table        what of it is due, in hand, finished                       populate/table-work.ts
  * due keys     stale, then missing, found a batch at a time               populate/due-keys.ts
  * reservation  who of several workers has which keys                      share/reservation.ts
- * batch        read, make, write                                          compute-batch.ts
+ * batch        read, make, write                                          compute-batch.ts, batch/
  * ```
  *
  * A batch is one read (inputs with their digests), the makes, and one write (rows with provenance), whatever its number
@@ -18,7 +18,7 @@
 import { refusal, type Finding } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunStatus } from '../run/index.ts';
 import type { Store } from '../store/index.ts';
-import { assertIsolated } from './compute-batch.ts';
+import { assertIsolated } from './batch/context.ts';
 import type { Definitions } from './definition-set.ts';
 import type { PopulatedTable, PopulateOptions, PopulateResult } from './populate/options.ts';
 import { runSchedule } from './populate/schedule.ts';

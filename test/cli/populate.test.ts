@@ -52,6 +52,27 @@ describe('varve populate', () => {
     `);
   });
 
+  it.each([[['--workers', '2']], [['--no-share']], [['--no-wait', '--lease', '10']]])(
+    'computes the same with %j',
+    async (flags) => {
+      const { exit, json } = await project.run(['populate', '--json', ...flags]);
+      expect(exit).toBe(4);
+      expect(json()).toMatchObject({ tables: [{ computed: 2, failed: 1, remaining: 0 }] });
+    },
+  );
+
+  it.each([
+    [['--workers', '0'], 2, 'whole number'],
+    [['--workers', 'many'], 2, 'whole number'],
+    [['--lease', '3'], 2, 'lease_too_short'],
+    [['--batch', '0'], 2, 'whole number'],
+  ])('refuses %j', async (flags, exit, said) => {
+    const done = await project.run(['populate', ...flags]);
+    expect(done.exit).toBe(exit);
+    expect(done.stderr).toContain(said);
+    expect(await store.query(sql`select from lab.grade`)).toEqual([]);
+  });
+
   it('prints one JSON object', async () => {
     const { exit, stdout } = await project.run(['populate', '--json']);
     expect(exit).toBe(4);
@@ -141,7 +162,6 @@ describe('varve populate', () => {
     [['--where', 'true) or (true'], 3, ''],
     [['--branch', 'trial'], 2, 'this command cannot follow --branch'],
     [['--db', 'postgres://localhost/lab'], 2, 'this command cannot follow --db'],
-    [['--workers', '2'], 2, "unknown option '--workers'"],
   ])('refuses %j with exit status %i', async (argv, exit, said) => {
     const got = await project.run(['populate', ...argv]);
     expect([got.exit, got.stdout]).toEqual([exit, '']);
@@ -205,6 +225,54 @@ describe('varve jobs', () => {
     expect(kept).toMatchObject({ exit: 0, stdout: 'Nothing was changed.\n' });
     const gone = await project.run(['jobs', 'clear'], { isTerminal, ask: () => Promise.resolve('yes') });
     expect(gone).toMatchObject({ exit: 0, stdout: '1 key forgotten.\n' });
+  });
+
+  it('lets a person say which keys come first, later, or never', async () => {
+    const where = (text: string) => ['--where', text];
+    expect(await project.run(['jobs', 'first', 'grade', ...where('mouse = 2')])).toMatchObject({
+      exit: 0,
+      stdout: '1 key put first.\n',
+    });
+    await project.run(['jobs', 'delay', 'grade', ...where('mouse = 1'), '--for', '2h']);
+    await project.run(['jobs', 'ignore', 'grade', ...where('mouse = 3')]);
+    expect((await project.run(['jobs', 'status', '--json'])).json()).toMatchObject({
+      tables: [{ table: 'lab.grade', pending: 1, reserved: 0, done: 0, error: 0, delayed: 1, ignored: 1 }],
+      inHand: [],
+    });
+    expect((await project.run(['jobs', 'list', '--state', 'pending', '--json'])).json()).toMatchObject({
+      jobs: [
+        { key: { mouse: 2 }, priority: 1, run: 'ada' },
+        { key: { mouse: 1 }, priority: 0, notBefore: expect.stringContaining('Z') as string },
+      ],
+    });
+    expect((await project.run(['populate', '--json'])).json()).toMatchObject({
+      status: 'ok',
+      tables: [{ computed: 1, failed: 0 }],
+    });
+    await project.run(['jobs', 'clear', '--yes']);
+    expect((await project.run(['populate', '--json'])).json()).toMatchObject({
+      tables: [{ computed: 1, failed: 1 }],
+    });
+    expect((await project.run(['jobs', 'status'])).stdout).toMatchInlineSnapshot(`
+      "table      pending  reserved  done  error  delayed  ignored
+      lab.grade        0         0     2      1        0        0
+      "
+    `);
+  });
+
+  it.each([
+    [['delay', 'grade', '--where', 'mouse = 1', '--for', 'soon'], 2, 'Not a time such as'],
+    [['delay', 'grade', '--for', '2h'], 2, '--where'],
+    [['first', '--where', 'mouse = 1'], 2, 'table'],
+    [['first', 'grade', '--where', 'mouse = 1', '--priority', '-3'], 2, 'whole number'],
+    [['list', '--state', 'lost'], 2, 'pending'],
+    [['ignore', 'grade', '--where', 'weight > 1'], 3, 'where_invalid'],
+    [['ignore', 'grade', '--where', 'true; drop table lab.mouse'], 3, 'where_invalid'],
+    [['retry', 'mouse', '--where', 'nothing = 1'], 0, ''],
+  ])('answers %j with what is wrong', async (argv, exit, said) => {
+    const done = await project.run(['jobs', ...argv]);
+    expect(done.exit).toBe(exit);
+    expect(done.stderr).toContain(said);
   });
 
   it('names the nearest table', async () => {

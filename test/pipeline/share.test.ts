@@ -91,7 +91,7 @@ withPostgres('keys in the hands of a worker that is gone', 18, (given) => {
     return { store, reservations, relationId, keys };
   }
 
-  it('come back after its lease, and what it writes late is refused', async () => {
+  it('20. come back after its lease, and what it writes late is refused', async () => {
     const { lab, calls, Source, Out } = countingLab();
     const world = await deploy(given.store, lab);
     await world.insert(Source, ids(50));

@@ -39,6 +39,7 @@ interface PopulateFlags {
 export function register(command: Command, act: Act): void {
   withExamples(command, [
     'varve populate',
+    'varve populate --workers 4',
     'varve populate lab.grade --max 1000',
     'varve populate lab.grade --where "mouse < 100" --json',
   ])
@@ -49,6 +50,11 @@ export function register(command: Command, act: Act): void {
     .option('--max <keys>', 'compute so many keys at most', readCount)
     .option('--where <sql>', 'only keys that fulfil a condition on the key columns')
     .option('--batch <keys>', 'keys to read, compute and write at once at most; default 2000', readCount)
+    .option(
+      '--workers <threads>',
+      'worker threads that makes run in; default 1 on a server, none on an embedded store',
+      readCount,
+    )
     .option(
       '--lease <seconds>',
       'without a sign of life for so long, others take the keys; default 30',

@@ -7,7 +7,7 @@
  */
 import { isVarveError } from '../../base/index.ts';
 import { sql, type Store } from '../../store/index.ts';
-import type { BatchResult } from '../compute-batch.ts';
+import type { BatchResult } from '../batch/batch.ts';
 import type { NextStep, TableWork } from './table-work.ts';
 import type { Upstream } from './upstream.ts';
 

@@ -7,7 +7,9 @@
 import { VarveError } from '../../base/index.ts';
 import type { Run } from '../../run/index.ts';
 import type { Store } from '../../store/index.ts';
-import { computeBatch, openBatchContext, type BatchContext, type BatchResult } from '../compute-batch.ts';
+import { type BatchContext, type BatchResult } from '../batch/batch.ts';
+import { openBatchContext } from '../batch/context.ts';
+import { computeBatch } from '../compute-batch.ts';
 import { countComputations } from '../computation-spec.ts';
 import { forgetComputed, failedKeys, openRetries } from '../job.ts';
 import { countMissing, type KeyRestriction } from '../key-source.ts';

@@ -1,5 +1,5 @@
 import { refusal, type Finding } from '../../base/index.ts';
-import type { Batch, BatchResult } from '../compute-batch.ts';
+import type { Batch, BatchResult } from '../batch/batch.ts';
 
 /** What became of the keys of one table: counts, and what failed by code. */
 export class Tally {
