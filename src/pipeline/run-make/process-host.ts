@@ -114,6 +114,9 @@ class ProcessHost implements Host {
     const answer = this.#next();
     this.#send({ kind: 'slice', slice });
     const message = await answer;
+    // What it printed before it answered lies in its pipe by now, and is read in the next turns.
+    await nextTurn();
+    await nextTurn();
     this.#hold('unref');
     this.#said.end();
     if (message?.kind === 'done') {
@@ -198,6 +201,10 @@ class ProcessHost implements Host {
     this.#answer?.(message);
     this.#answer = undefined;
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 async function callFiles(
