@@ -123,7 +123,8 @@ describe('isolated makes', () => {
       names.map((name) => [name, 'made', '']),
     );
     expect(logged[0]).toMatch(/^noise 0 /u);
-    expect(logged.join('\n').length).toBeLessThan(70_000);
+    // 64 KiB a slice, and as much again of what was still in the pipe when the slice was done; far from what it printed.
+    expect(logged.join('\n').length).toBeLessThan(140_000);
   });
 
   it('fail alone where they end their process or never end', async () => {
