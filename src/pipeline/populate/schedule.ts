@@ -24,7 +24,7 @@ export interface Schedule {
   /** Milliseconds to wait for a database that went away. */
   readonly patienceMs: number;
   /** Told when others took over keys of this worker. */
-  readonly onLost: (table: string) => void;
+  readonly onLost: () => void;
 }
 
 /** Works until every table is finished, `max` is reached, or the signal says so. */
@@ -179,7 +179,7 @@ class ScheduleState {
     const isAway = isVarveError(error, 'database_unreachable') || isVarveError(error, 'commit_unknown');
     for (const work of this.#schedule.works) if (isLost || isAway) work.look();
     if (isLost) {
-      this.#schedule.onLost('');
+      this.#schedule.onLost();
       return true;
     }
     if (isAway && (await this.#isBack())) return true;

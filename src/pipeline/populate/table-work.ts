@@ -60,7 +60,9 @@ export class TableWork implements AsyncDisposable {
   #keys: DueKeys | undefined;
   #context: Promise<BatchContext> | undefined;
   #recorded = 0;
+  /** Batches taken and not settled yet; of them those that replace stale rows. */
   #inHand = 0;
+  #replacing = 0;
   #size = FIRST_BATCH;
   /** Keys counted as missing, with those computed before; null: too many to count, or not counted yet. */
   #counted: number | null = null;
@@ -95,13 +97,6 @@ export class TableWork implements AsyncDisposable {
   get batchSize(): number {
     return this.#size;
   }
-
-  /** Whether it found nothing when it was last asked. */
-  get isDrained(): boolean {
-    return this.#isPassOver;
-  }
-
-  #replacing = 0;
 
   /** What there is to do, `limit` keys at most; `isAboveFinished` says that no more keys can come from above. */
   next(limit: number, isAboveFinished: boolean): Promise<NextStep> {
