@@ -97,7 +97,9 @@ withPostgres('keys in the hands of a worker that is gone', 18, (given) => {
     await world.insert(Source, ids(50));
     const gone = await takeAndStall(0, []);
     const relation = await world.relation(Out);
-    const taken = await gone.reservations.take({ relation, silentSeconds: 0 }, async () => ids(20));
+    const taken = await gone.reservations.take({ relation, mode: 'insert', silentSeconds: 0 }, async () =>
+      ids(20),
+    );
     expect(taken?.keys).toHaveLength(20);
     const running = world.populate({ isShared: true, tables: [Out.spec.name] });
     await expect.poll(() => calls.size, { timeout: 20_000 }).toBe(30);
@@ -119,6 +121,50 @@ withPostgres('keys in the hands of a worker that is gone', 18, (given) => {
     if (fence === undefined) return true;
     return (await queryable.query(fence)).length > 0;
   }
+
+  it('what lies below two changed tables waits for both, and is computed once, though others have one of them in hand', async () => {
+    const lab = pipeline(uniqueName('s'));
+    const calls: string[] = [];
+    const Source = lab.manual('source', { key: { id: t.integer() }, columns: { v: t.integer() } });
+    const copyOf = (name: string) =>
+      lab.computed(name, {
+        parents: [Source],
+        columns: { v: t.integer() },
+        reads: { source: Source },
+        make: ({ source }) => {
+          calls.push(name);
+          return { v: source.v };
+        },
+      });
+    const Left = copyOf('left');
+    const Right = copyOf('right');
+    lab.computed('leaf', {
+      parents: [Left, Right],
+      columns: { v: t.integer() },
+      reads: { left: Left, right: Right },
+      make: ({ left, right }) => {
+        calls.push('leaf');
+        return { v: left.v + right.v };
+      },
+    });
+    const world = await deploy(given.store, lab);
+    await world.insert(Source, [{ id: 1, v: 1 }]);
+    await world.populate();
+    await given.store.execute(sql`update ${sql.id(lab.schema, 'source')} set v = 2`);
+    calls.length = 0;
+    await using store = await postgresStore({ url: given.url() });
+    await using other = await sharedReservations(store, { runId: 999_998, leaseSeconds: 3600 });
+    const relation = await world.relation(Right);
+    const taken = await other.take({ relation, mode: 'replace', silentSeconds: 0 }, async () => [{ id: 1 }]);
+    const running = world.populate();
+    await expect.poll(() => calls, { timeout: 20_000 }).toEqual(['left']);
+    // Longer than it takes to look again what others have in hand.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(calls).toEqual(['left']);
+    await taken?.release('open');
+    expect(await running).toMatchObject({ status: 'done', findings: [] });
+    expect(calls).toEqual(['left', 'right', 'leaf']);
+  });
 
   it('a populate that lost its keys writes nothing of them, and computes what is left', async () => {
     const lab = pipeline(uniqueName('s'));

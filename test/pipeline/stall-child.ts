@@ -19,7 +19,7 @@ async function work(): Promise<string> {
   await using store = await postgresStore({ url });
   const relation = relationOf(await loadRelations(store), `${schema}.trace`);
   await using reservations = await sharedReservations(store, { runId: 900_000_000, leaseSeconds: 10 });
-  const taken = await reservations.take({ relation, silentSeconds: 0 }, async () => {
+  const taken = await reservations.take({ relation, mode: 'insert', silentSeconds: 0 }, async () => {
     if (where === 'take') stall();
     await store.query(sql`select 1`);
     return [{ id: 0 }];

@@ -71,9 +71,9 @@ export class DueKeys {
     return met;
   }
 
-  #taking(): Taking {
+  #taking(mode: Taking['mode']): Taking {
     const { relation, silentSeconds } = this.#options;
-    return { relation, silentSeconds };
+    return { relation, mode, silentSeconds };
   }
 
   #passOver(taken: Taken | undefined): Sql | undefined {
@@ -112,7 +112,7 @@ export class DueKeys {
     }
     const slice = this.#slice(limit);
     const { relation, relations, code, reservations } = this.#options;
-    const reservation = await reservations.take(this.#taking(), async (queryable, taken) => {
+    const reservation = await reservations.take(this.#taking('replace'), async (queryable, taken) => {
       if (!reservations.isShared) return slice;
       // Another worker may have been here since the page was read.
       const condition = this.#among(slice);
@@ -149,7 +149,7 @@ export class DueKeys {
     if (this.#found.length === 0) return this.#next('missing');
     const { relation, relations, condition, reservations } = this.#options;
     const among = this.#among(this.#slice(limit));
-    const reservation = await reservations.take(this.#taking(), (queryable, taken) =>
+    const reservation = await reservations.take(this.#taking('insert'), (queryable, taken) =>
       missingKeys(queryable, relation, relations, {
         condition: condition === undefined ? among : sql`(${condition}) and ${among}`,
         except: this.#passOver(taken),
@@ -161,7 +161,7 @@ export class DueKeys {
 
   async #takeMissing(limit: number): Promise<DueBatch | undefined> {
     const { relation, relations, condition, reservations } = this.#options;
-    const reservation = await reservations.take(this.#taking(), (queryable: Queryable, taken) =>
+    const reservation = await reservations.take(this.#taking('insert'), (queryable: Queryable, taken) =>
       missingKeys(queryable, relation, relations, {
         condition,
         after: this.#after,

@@ -63,6 +63,8 @@ export class TableWork implements AsyncDisposable {
   /** Batches taken and not settled yet; of them those that replace stale rows. */
   #inHand = 0;
   #replacing = 0;
+  /** Whether the stale keys of this pass are dealt with, those in others' hands included. */
+  #isStaleOver = false;
   #size = FIRST_BATCH;
   /** Keys counted as missing, with those computed before; null: too many to count, or not counted yet. */
   #counted: number | null = null;
@@ -90,7 +92,7 @@ export class TableWork implements AsyncDisposable {
 
   /** Whether keys below may be computed: the rows here that are there are those of the present. */
   get isPresent(): boolean {
-    return this.isFinished || (this.#keys !== undefined && !this.#keys.isStale && this.#replacing === 0);
+    return this.isFinished || (this.#isStaleOver && this.#replacing === 0);
   }
 
   /** How many keys it would take now. */
@@ -112,6 +114,7 @@ export class TableWork implements AsyncDisposable {
   async #next(limit: number, isAboveFinished: boolean): Promise<NextStep> {
     if (this.isFinished) return { kind: 'finished' };
     const keys = (this.#keys ??= await this.#open());
+    await this.#seeStale(keys);
     if (this.#isPassOver && this.fresh > 0) this.#isPassOver = false;
     if (!this.#isPassOver) {
       this.fresh = 0;
@@ -124,8 +127,15 @@ export class TableWork implements AsyncDisposable {
       }
       this.#isPassOver = true;
     }
-    if (this.#inHand > 0) return { kind: 'wait', afterMs: undefined };
+    await this.#seeStale(keys);
+    if (this.#inHand > 0) return { kind: 'wait', afterMs: this.#isStaleOver ? undefined : POLL_MS };
     return this.#endOfPass(keys, isAboveFinished);
+  }
+
+  /** A pass that is through with stale keys left alone those that others had in hand then: once these are done, all are. */
+  async #seeStale(keys: DueKeys): Promise<void> {
+    if (this.#isStaleOver || keys.isStale) return;
+    this.#isStaleOver = !(await this.#world.reservations.areOthersReplacing(this.relation));
   }
 
   async #open(): Promise<DueKeys> {
@@ -175,6 +185,7 @@ export class TableWork implements AsyncDisposable {
       this.#isPassOver = false;
       this.#isPassEmpty = true;
       this.#retriesTried = retries.due;
+      this.#isStaleOver = false;
       keys.restart((await countComputations(store, this.relation)) > 0);
       return { kind: 'wait', afterMs: 0 };
     }

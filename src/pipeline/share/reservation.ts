@@ -54,6 +54,8 @@ export type FindKeys = (queryable: Queryable, taken: Taken | undefined) => Promi
 /** What keys are taken for. */
 export interface Taking {
   readonly relation: Relation;
+  /** Whether their rows are new, or take the place of stale ones. */
+  readonly mode: 'insert' | 'replace';
   /** Seconds for which this worker may have no time to say that it lives, beside the lease. */
   readonly silentSeconds: number;
 }
@@ -66,6 +68,8 @@ export interface Reservations extends AsyncDisposable {
   readonly take: (taking: Taking, find: FindKeys) => Promise<Reservation | undefined>;
   /** The jobs that other workers have under way on this table, with keys that fulfil the condition. */
   readonly others: (relation: Relation, condition?: Sql) => Promise<readonly string[]>;
+  /** Whether others have stale keys of this table in hand: what lies below would read what is being replaced. */
+  readonly areOthersReplacing: (relation: Relation) => Promise<boolean>;
   /** What a failure to write keys was about: where it was the queue, that is said. */
   readonly explain: (relation: Relation, error: unknown) => Promise<unknown>;
   /** Whether one of these jobs ended with open keys, which are to be looked for again. */
@@ -80,6 +84,7 @@ export const aloneReservations: (store: Store) => Reservations = (store) => ({
     return keys.length === 0 ? undefined : { keys, fence: undefined, release: () => Promise.resolve() };
   },
   others: () => Promise.resolve([]),
+  areOthersReplacing: () => Promise.resolve(false),
   explain: (_relation, error) => Promise.resolve(error),
   anyLapsed: () => Promise.resolve(false),
   [Symbol.asyncDispose]: () => Promise.resolve(),
@@ -101,6 +106,7 @@ const KEPT_SECONDS = 86_400;
 interface JobData {
   readonly relation: number;
   readonly run: number;
+  readonly mode: Taking['mode'];
   /** The values of each key, in the order of the source key. */
   readonly keys: readonly (readonly Json[])[];
 }
@@ -120,6 +126,11 @@ export async function sharedReservations(store: Store, options: SharedOptions): 
     take: (taking, find) => take({ store, boss, held, options }, taking, find),
     others: (relation, condition) =>
       queueWork(() => others({ store, boss, held, options }, relation, condition)),
+    areOthersReplacing: (relation) =>
+      queueWork(async () => {
+        const jobs = await liveJobs(store, relation);
+        return jobs.some(({ id, mode }) => mode === 'replace' && !held.has(id));
+      }),
     explain: (relation, error) => explain(store, relation, error),
     anyLapsed: (jobs) => queueWork(() => anyLapsed(store, jobs)),
     [Symbol.asyncDispose]: async () => {
@@ -198,7 +209,7 @@ interface Hands {
 
 async function take(
   { store, boss, held, options }: Hands,
-  { relation, silentSeconds }: Taking,
+  { relation, mode, silentSeconds }: Taking,
   find: FindKeys,
 ): Promise<Reservation | undefined> {
   const { runId } = options;
@@ -217,6 +228,7 @@ async function take(
     const data: JobData = {
       relation: relation.id,
       run: runId,
+      mode,
       keys: keys.map((key) => Object.values(orderedKey(relation.spec, key))),
     };
     const db = queueDatabase(transaction);
@@ -302,12 +314,13 @@ async function explain(store: Store, relation: Relation, error: unknown): Promis
 interface LiveJob extends Row {
   readonly id: string;
   readonly run: number;
+  readonly mode: string | null;
 }
 
 /** The jobs under way on a table. */
 async function liveJobs(queryable: Queryable, relation: Relation): Promise<readonly LiveJob[]> {
   return queryable.query<LiveJob>(sql`
-    select id::text as id, priority as run from ${sql.id(QUEUE_SCHEMA, 'job')}
+    select id::text as id, priority as run, data->>'mode' as mode from ${sql.id(QUEUE_SCHEMA, 'job')}
     where name = ${QUEUE} and state = 'active' and (data->>'relation')::integer = ${relation.id}`);
 }
 
