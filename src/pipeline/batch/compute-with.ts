@@ -53,6 +53,8 @@ async function computeOne(
   } catch (error) {
     if (error instanceof FailedMake) return failed(context, key, batch, error.failure);
     if (isRowFault(error) || isReadFault(error)) return failed(context, key, batch, rowFault(error));
+    // Stopped before its turn came: nothing was made, and the key is as it was.
+    if (isVarveError(error, 'interrupted')) return { computed: 0, skipped: 0, failures: [], bytes: 0 };
     throw error;
   }
 }
