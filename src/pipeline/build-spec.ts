@@ -149,6 +149,7 @@ function foreignColumn(column: Column, optional: boolean): Column {
     check: undefined,
     defaultValue: undefined,
     comment: undefined,
+    formerName: undefined,
   };
 }
 

@@ -29,6 +29,8 @@ export interface Column<T = unknown> {
   /** Undefined where there is none. */
   readonly defaultValue: Json | undefined;
   readonly comment: string | undefined;
+  /** Its name in the set before, where the definition says that it was renamed. */
+  readonly formerName: string | undefined;
   /** Carries the TypeScript type; no such member exists at run time. */
   readonly valueType?: T;
 }
@@ -61,6 +63,8 @@ export interface ColumnBuilder<T> extends Column<T> {
   readonly unique: () => ColumnBuilder<T>;
   /** A sentence for people, kept as the column's comment. */
   readonly describe: (comment: string) => ColumnBuilder<T>;
+  /** The column of the set before that this one was: an evolution keeps its values. */
+  readonly renamedFrom: (name: string) => ColumnBuilder<T>;
 }
 
 /** The columns of a table by name. */
@@ -81,6 +85,7 @@ function column<T>(type: ColumnType): ColumnBuilder<T> {
     check: undefined,
     defaultValue: undefined,
     comment: undefined,
+    formerName: undefined,
   });
 }
 
@@ -93,6 +98,7 @@ function refine<T>(fields: Omit<Column<T>, 'valueType'>): ColumnBuilder<T> {
     checked: (condition: string) => refine<T>({ ...fields, check: condition }),
     unique: () => refine<T>({ ...fields, isUnique: true }),
     describe: (comment: string) => refine<T>({ ...fields, comment }),
+    renamedFrom: (name: string) => refine<T>({ ...fields, formerName: name }),
   });
 }
 

@@ -6,6 +6,7 @@
  */
 import { refusal, type Finding, type Json } from '../base/index.ts';
 import { digestOf } from '../evidence/index.ts';
+import { hintsOf, type Hints } from './hint.ts';
 import type { Pipeline } from './pipeline.ts';
 import { dependenciesOf, type TableSpec } from './spec.ts';
 import type { AnyTable } from './table.ts';
@@ -21,6 +22,8 @@ export interface Definitions {
   readonly set: DefinitionSet;
   readonly digest: string;
   readonly tableByName: ReadonlyMap<string, AnyTable>;
+  /** What the definitions say of where tables and columns come from; no part of the digest. */
+  readonly hints: Hints;
 }
 
 /** Either definitions, or why there are none. */
@@ -32,15 +35,18 @@ export type DefinitionsResult =
  * Collects the tables of pipelines into one set.
  *
  * Errors: refuses with `definition_cycle` naming the circle, `unknown_table` where a table named by a foreign key or a
- * read is in none of the pipelines, `definition_invalid` for a name that stands twice.
+ * read is in none of the pipelines, `definition_invalid` for a name that stands twice,
+ * or for hints that give the rows of one table to several.
  */
 export function definitionsOf(pipelines: readonly Pipeline[]): DefinitionsResult {
   const tables = pipelines.flatMap((pipeline) => pipeline.tables);
   const sorted = sortTables(tables.map(({ spec }) => spec));
   if (sorted.status === 'refused') return sorted;
+  const { hints, findings } = hintsOf(tables);
+  if (findings.length > 0) return { status: 'refused', findings };
   const set: DefinitionSet = { version: 1, tables: sorted.tables };
   const tableByName = new Map(tables.map((table) => [table.spec.name, table]));
-  return { status: 'ok', definitions: { set, digest: digestOfSet(set), tableByName } };
+  return { status: 'ok', definitions: { set, digest: digestOfSet(set), tableByName, hints } };
 }
 
 /** The digest that names a set. */

@@ -42,6 +42,7 @@ export {
   type StaleKey,
   type StaleReason,
 } from './key-source.ts';
+export type { Hints, TableHint } from './hint.ts';
 export type { ContextFiles, ListedFile, MakeContext } from './make-context.ts';
 export {
   collectGarbage,

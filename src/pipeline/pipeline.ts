@@ -3,6 +3,7 @@ import { buildSpec, type AnyOptions, type Built } from './build-spec.ts';
 import type { Columns, RowOf } from './column.ts';
 import { definitionError } from './definition-error.ts';
 import { encodeContents } from './encode-row.ts';
+import { hintOf, type HintOptions, type TableHint } from './hint.ts';
 import { tableMethods } from './reference.ts';
 import { retryPolicyOf, type RetryPolicy } from './retry-policy.ts';
 import { splitName, type TableSpec, type Tier } from './spec.ts';
@@ -80,7 +81,7 @@ export type MakingFactory = <
 ) => Table<Keys<Ps, Key>, Rows<Ps, Refs, Key, Cols>, PartTables<Keys<Ps, Key>, Pts>>;
 
 /** The options of any tier as the factories see them once types have done their work. */
-interface LooseOptions extends AnyOptions {
+interface LooseOptions extends AnyOptions, HintOptions {
   readonly parts?: Parts;
   readonly make?: AnyMake;
   readonly makeWith?: AnyMake;
@@ -149,7 +150,8 @@ export function part<
 function defineTable(name: string, tier: Tier, options: LooseOptions, file: string | undefined): AnyTable {
   const built = buildSpec(name, tier, options);
   const making = makingSpec(name, tier, options, built);
-  const master = tableOf({ ...built.spec, ...making }, built, options, file);
+  const hint = hintOf(name, options, built.columns);
+  const master = tableOf({ ...built.spec, ...making }, built, options, { file, hint });
   const parts = defineParts(master, options.parts ?? {}, file);
   const spec: TableSpec = {
     ...master.spec,
@@ -229,19 +231,32 @@ function defineParts(
     const name = `${master.spec.name}__${label}`;
     assertName(name, splitName(name).table);
     const built = buildSpec(name, 'part', options, owner);
-    tables[label] = Object.freeze(
-      tableOf({ ...built.spec, master: master.spec.name }, built, options, file, owner),
-    );
+    const spec = { ...built.spec, master: master.spec.name };
+    const hint = hintOf(name, options, built.columns, partBefore(master, label));
+    tables[label] = Object.freeze(tableOf(spec, built, options, { file, hint, owner }));
   }
   return tables;
+}
+
+/** The name that a part had under its master's name before. */
+function partBefore(master: AnyTable, label: string): string | undefined {
+  const { hint } = master.definition;
+  return hint?.how === 'renamed' ? `${hint.from[0] ?? ''}__${label}` : undefined;
+}
+
+/** What a table has beside its options. */
+interface Surroundings {
+  readonly file: string | undefined;
+  readonly hint: TableHint | undefined;
+  /** The master or enclosing part of a part. */
+  readonly owner?: AnyTable;
 }
 
 function tableOf(
   spec: TableSpec,
   built: Built,
   options: LooseOptions,
-  file: string | undefined,
-  owner?: AnyTable,
+  { file, hint, owner }: Surroundings,
 ): AnyTable {
   const named = [...(options.parents ?? []), ...Object.values(options.references ?? {})];
   const definition: TableDefinition = {
@@ -255,6 +270,7 @@ function tableOf(
     retry: retryPolicyOf(spec.name, options.retry),
     isolate: options.isolate === true,
     file,
+    hint,
     parents: [
       ...(owner === undefined ? [] : [owner]),
       ...named.map((parent) => (parent.kind === 'table' ? parent : parent.table)),

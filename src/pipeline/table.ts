@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Column, Columns, RowOf } from './column.ts';
+import type { HintOptions, TableHint } from './hint.ts';
 import type { MakeContext } from './make-context.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import type { Sql } from '../store/index.ts';
@@ -152,7 +153,7 @@ interface SharedOptions<
   Refs extends Readonly<Record<string, Parent>>,
   Key extends Columns,
   Cols extends Columns,
-> {
+> extends HintOptions {
   /** Foreign keys whose columns are part of the primary key. */
   readonly parents?: Ps;
   /** Columns of the primary key that no parent brings. */
@@ -324,6 +325,8 @@ export interface TableDefinition {
   readonly isolate: boolean;
   /** The file that holds the definition, as a file URL or path; undefined where the engine does not tell. */
   readonly file: string | undefined;
+  /** What its author says of where its rows come from. */
+  readonly hint: TableHint | undefined;
   /** The tables that its foreign keys name. */
   readonly parents: readonly AnyTable[];
   /** The parts, in the order of declaration. */
