@@ -5,6 +5,9 @@ import { sql, type Queryable } from '../store/index.ts';
 /** The schema in which new structures are built. */
 export const BUILD = 'varve_build';
 
+/** The schema in which retired structures stand. */
+export const HISTORY = 'varve_history';
+
 interface RelationRow extends Record<string, unknown> {
   readonly id: number;
   readonly name: string;

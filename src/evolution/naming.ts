@@ -79,7 +79,7 @@ function pairOf(
   const keys = sources.map((old) => matchKeys(old, spec, pairs, declared));
   const columns = sources.map((old, index) => {
     const known = new Set(old.columns.map(({ name }) => name));
-    const named = { ...inherited(old, spec, keys[index] ?? {}, pairs), ...declared };
+    const named = { ...inherited(spec, keys[index] ?? {}, pairs), ...declared };
     const taken = new Set(Object.values(named).filter((name) => known.has(name)));
     const entries = spec.columns.flatMap(({ name }): [string, string][] => {
       const former = named[name];
@@ -126,7 +126,6 @@ function matchKeys(
 
 /** Columns that a foreign key brings: where it goes on, each goes by the column that it leads to. */
 function inherited(
-  old: TableSpec,
   spec: TableSpec,
   keys: Readonly<Record<string, ForeignKeySpec>>,
   pairs: ReadonlyMap<string, Pair>,

@@ -6,8 +6,7 @@
  * |---|---|---|
  * | `plan` | before anything; again at the start of a run | nothing |
  * | `expand`, `build`, `check` | beside what readers see, in this order, resumable | the new structure only |
- * | `catchUp` | before each try of the decision, beside; and inside it, once writers wait | the new structure only |
- * | `leave`, `enter`, `join` | inside the deciding transaction: old structures go, new ones come, foreign keys meet | names, relations |
+ * | `leave`, `enter` | inside the deciding transaction: old structures go, new ones come | names, relations |
  * | `observe` | after it, before the commit | nothing |
  * | `carryBack`, `leaveBack`, `enterBack`, `joinBack` | inside the deciding transaction of the way back | the same, and rows written since |
  * | `undo` | for a run that will not be decided | takes the new structure away |
@@ -16,7 +15,9 @@
  * table leaves, another may enter.
  */
 import type { Change, ColumnSource } from '../change/change.ts';
+import type { IncomingKey } from '../foreign-keys.ts';
 import type { Naming } from '../naming.ts';
+import type { PlannedRebuild } from '../rebuild/plan.ts';
 import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import type { NewWrites, RunContext } from '../../migration/index.ts';
@@ -103,6 +104,8 @@ export interface PlanScope extends Sets {
   readonly transaction: Queryable;
   readonly relations: Relations;
   readonly attribution: Attribution;
+  /** What is planned for the rebuilds, by table: they are planned together. */
+  readonly planned: ReadonlyMap<string, PlannedRebuild>;
 }
 
 /**
@@ -114,6 +117,13 @@ export interface PlanScope extends Sets {
  * | `schema.table.column` | an SQL expression over the columns of the old row |
  */
 export type Attribution = Readonly<Record<string, string>>;
+
+/** What the planning of a way back may use. */
+export interface BackScope {
+  readonly transaction: Queryable;
+  readonly relations: Relations;
+  readonly operations: readonly Operation[];
+}
 
 /** What an operation would do to the rows. */
 export interface OperationPlan {
@@ -130,6 +140,12 @@ export interface RunScope extends Sets {
   readonly context: RunContext;
   readonly world: EvolutionWorld;
   readonly attribution: Attribution;
+  /** The structures as they stood when the deciding transaction began. */
+  readonly held: Relations;
+  /** Foreign keys that were taken off a table of this name, to be put on the one that takes its place. */
+  readonly incoming: Map<string, readonly IncomingKey[]>;
+  /** How many rows the way back carried into a table of this name, or took out of it. */
+  readonly carried: Map<string, number>;
 }
 
 /** A verb inside a deciding transaction; a finding ends it, and nothing was changed. */
@@ -145,13 +161,13 @@ export interface OperationVerbs<O> {
   /** In words, for people. */
   readonly describe: (operation: O) => string;
   readonly plan: (operation: O, scope: PlanScope) => Promise<OperationPlan>;
+  /** What the way back would keep. */
+  readonly planBack: (operation: O, scope: BackScope) => Promise<readonly TableCounts[]>;
   readonly expand?: (operation: O, scope: RunScope) => Promise<void>;
   readonly build?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
   readonly check?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
-  readonly catchUp?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
   readonly leave?: Deciding<O>;
   readonly enter?: Deciding<O>;
-  readonly join?: Deciding<O>;
   readonly observe: (
     operation: O,
     scope: RunScope,

@@ -9,7 +9,7 @@ export function fillTests(
   of: Rebuilding,
   keys: readonly ForeignKeySpec[],
   row: Sql,
-  valueOf: (key: ForeignKeySpec, child: string) => Sql | undefined,
+  valueOf: (child: string) => Sql | undefined,
 ): readonly Test[] {
   const filled = keys.filter(({ fills }) => fills !== undefined);
   if (filled.length === 0 || of.spec.sourceKey.some((column) => !isUnmoved(of, column))) return [];
@@ -17,7 +17,7 @@ export function fillTests(
   const { fillByColumn, joins } = readPlan({ ...of.spec, reads }, of.world.next, row);
   const differing = filled.flatMap((key) =>
     Object.keys(key.columns).flatMap((child) => {
-      const [fill, value] = [fillByColumn.get(child), valueOf(key, child)];
+      const [fill, value] = [fillByColumn.get(child), valueOf(child)];
       return fill === undefined || value === undefined ? [] : [{ fill, value, to: key.to }];
     }),
   );

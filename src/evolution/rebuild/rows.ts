@@ -95,14 +95,15 @@ function resolved({ operation, world, spec }: Rebuilding, then: Test['then']): s
 
 /** What a row is that nothing stands against. */
 export function baseClass(of: Rebuilding): 'keep' | 'rekey' | 'backfill' {
-  const { spec, operation, world } = of;
+  const { spec, operation } = of;
   const brought = (column: string): boolean => {
     const source = operation.columns[column];
     return source?.from !== 'same' && source?.from !== 'cast';
   };
   if (spec.primaryKey.some(brought) || isNarrower(of)) return 'rekey';
-  const found = foundColumns(of).some((column) => operation.columns[column]?.from !== 'parent' || true);
-  return found && world.attribution[operation.table] !== 'keep' ? 'backfill' : 'keep';
+  const found = foundColumns(of).filter(brought).map((column) => operation.columns[column]?.from);
+  if (found.length === 0) return 'keep';
+  return found.every((from) => from === 'parent') ? 'rekey' : 'backfill';
 }
 
 function isNarrower({ pair, spec, operation }: Rebuilding): boolean {
@@ -225,7 +226,8 @@ function waysOf(of: Rebuilding, found: readonly string[]): Ways {
   const values = found.map((column) => {
     const type = sql.raw(typeOf(of.spec, column));
     const rule = rules.values.get(column);
-    const value = all.get(column);
+    const source = of.operation.columns[column];
+    const value = all.get(column) ?? (source === undefined ? undefined : copiedValue(of, column, source));
     if (rule !== undefined && value !== undefined) return sql`coalesce(${value}, ${rule})`;
     return rule ?? value ?? sql`null::${type}`;
   });
@@ -326,7 +328,7 @@ function recordedWays(of: Rebuilding): Way {
     if (target === undefined) continue;
     const [r, p, q] = ['r', 'p', 'q'].map((letter) => sql.raw(`${letter}${String(index)}`)) as [Sql, Sql, Sql];
     if (computed === undefined) {
-      tests.push({ when: missingAny(of, key), then: 'ambiguous', why: `nothing recorded: ${key.to}` });
+      tests.push({ when: sql`true`, then: 'ambiguous', why: `nothing recorded: ${key.to}` });
       continue;
     }
     const names = target.formerNames;
@@ -519,7 +521,7 @@ function testsOf(of: Rebuilding, facts: Facts, ways: Ways): readonly Test[] {
   return [
     ...ways.tests,
     ...partnerTests(of),
-    ...fillTests(of, recordedKeys(of), sql`t`, (key, child) => {
+    ...fillTests(of, recordedKeys(of), sql`t`, (child) => {
       const place = foundColumns(of).indexOf(child);
       return place < 0 ? undefined : ways.values[place];
     }),
@@ -591,7 +593,7 @@ function castTests(of: Rebuilding, { canJudgeText }: Facts): readonly Test[] {
 
 /** Foreign keys over columns that are there already, to a table that they did not lead to. */
 function repointTests(of: Rebuilding): readonly Test[] {
-  const { spec, pair, operation, world } = of;
+  const { spec, pair, operation } = of;
   return spec.foreignKeys.flatMap((key): readonly Test[] => {
     const goesOn = pair.keys.some((matched) => matched[key.name] !== undefined);
     const copied = Object.keys(key.columns).map((child) => {
@@ -726,12 +728,4 @@ function withoutCollisions(of: Rebuilding, rows: Sql): Sql {
       case when ${alone} then y."#why" else ${sql.raw(text(`another row on its key: ${of.spec.name}`))} end as "#why",
       y."#spec", y."#duration", y."#hash"
     from (${rows}) y`;
-}
-
-/** A source of a column that is copied. */
-export type Copied = Extract<ColumnSource, { from: 'same' | 'cast' }>;
-
-/** The standing structure of a table that others read. */
-export function standingOf(of: Rebuilding, table: string): Relation {
-  return relationOf(of.world.old, table);
 }

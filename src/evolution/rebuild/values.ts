@@ -2,7 +2,7 @@
 import type { ColumnSpec, TableSpec } from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
 import type { ColumnSource } from '../change/change.ts';
-import type { Attribution, Rebuild } from '../operation/operation.ts';
+import type { Attribution } from '../operation/operation.ts';
 import type { Rebuilding } from './world.ts';
 
 /** The alias of the old row that comes from this source. */
@@ -15,18 +15,38 @@ export function oldKeyColumn(index: number): Sql {
   return sql.id(`o${String(index)}`);
 }
 
-/** The columns whose values stand in the list, in order: they are found, not copied. */
-export function foundColumns({ operation, world, spec }: Pick<Rebuilding, 'operation' | 'world' | 'spec'>): readonly string[] {
-  return spec.columns
-    .map(({ name }) => name)
-    .filter((name) => isFound(operation, name, world.attribution));
+/**
+ * The columns whose values stand in the list, in order: those that are found, not copied, and what of the new key is not in
+ * the old one, so that a line tells both keys of its row by itself.
+ */
+export function foundColumns(of: Found): readonly string[] {
+  return of.spec.columns.map(({ name }) => name).filter((name) => isFound(of, name));
 }
 
-function isFound({ table, columns }: Rebuild, column: string, attribution: Attribution): boolean {
-  const source = columns[column];
+type Found = Pick<Rebuilding, 'operation' | 'world' | 'spec' | 'pair'>;
+
+function isFound({ operation, world, spec, pair }: Found, column: string): boolean {
+  const source = operation.columns[column];
   if (source === undefined) return false;
-  if (ruleOf(attribution, table, column) !== undefined) return true;
-  return ['parent', 'recorded', 'inserted', 'contents'].includes(source.from);
+  if (ruleOf(world.attribution, operation.table, column) !== undefined) return true;
+  if (source.from === 'same' || source.from === 'cast') {
+    if (!spec.primaryKey.includes(column)) return false;
+    return source.from === 'cast' || pair.sources[0]?.primaryKey.includes(pair.columns[0]?.[column] ?? '') !== true;
+  }
+  return source.from !== 'default' && source.from !== 'make';
+}
+
+/** The new key of the row that a line `l` is about; undefined parts are left to their default. */
+export function newKeyOf(of: Rebuilding): readonly Sql[] {
+  const found = foundColumns(of);
+  const [old] = of.pair.sources;
+  return of.spec.primaryKey.map((column) => {
+    const place = found.indexOf(column);
+    if (place >= 0) return sql`l.${foundColumn(place)}`;
+    const former = of.pair.columns[0]?.[column];
+    const index = former === undefined ? -1 : (old?.primaryKey.indexOf(former) ?? -1);
+    return index < 0 ? sql`null` : sql`l.${oldKeyColumn(index)}`;
+  });
 }
 
 /** The SQL expression that a rule gives for a column. */
