@@ -11,6 +11,7 @@ export interface ErrorCodeEntry {
 
 // code: [exit status, HTTP status, summary, 'retryable' where the same call may succeed later]; in alphabetical order.
 const TABLE = {
+  after_incomplete: [5, 409, 'work after the decision of a run is not done yet', 'retryable'],
   allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
   baseline_differs: [5, 409, 'the state after the way back is not the baseline'],
   bundle_changed: [3, 409, 'the files of a migration are not those that were planned or run'],
@@ -55,6 +56,7 @@ const TABLE = {
   ledger_broken: [3, 409, 'the ledger does not hold together'],
   ledger_fork: [3, 409, 'ledger file and database tell different histories'],
   limit_exceeded: [3, 422, 'a declared limit is exceeded'],
+  lock_unavailable: [4, 423, 'others held a lock until the deadline', 'retryable'],
   make_changed: [4, 409, 'a make gives other values than those that would be kept'],
   make_crashed: [3, 422, 'a make ended the thread or process that it ran in'],
   make_failed: [3, 422, 'a make threw an error'],
@@ -69,6 +71,7 @@ const TABLE = {
   make_timed_out: [3, 504, 'a make took longer than it may'],
   not_applied: [3, 409, 'there is no applied run to take back'],
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
+  not_caught_up: [4, 409, 'others write faster than a run can carry over', 'retryable'],
   not_deployed: [3, 409, 'this table is not in the database as defined'],
   not_manual: [3, 409, 'people do not fill this table'],
   object_damaged: [3, 409, 'an object is not what its reference says'],

@@ -5,6 +5,7 @@ export { readGitCommit, readParamsDigest, type EnvironmentName, type RunnerOptio
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
 export { folderReader } from './file-reader.ts';
 export type {
+  AfterStep,
   BaselineContext,
   BesideStep,
   CommittedRun,
