@@ -101,7 +101,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     undo: async (context, transaction) => {
       const scope = scopeOf(context, await world());
       const operations = operationsOf(context).toReversed();
-      const noted = await notedTables(scope, transaction);
+      const noted = context.direction === 'forward' ? await notedTables(scope, transaction) : new Map<string, number>();
       if (context.direction === 'forward') {
         for (const operation of operations) await verbsOf(operation).undo?.(operation, scope, transaction);
       }

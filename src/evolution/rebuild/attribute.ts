@@ -213,12 +213,18 @@ export async function prepareSpecs(transaction: Queryable, of: Rebuilding, scope
       insert into varve.computation_spec (run, relation, code, reads, enforcement, origin, attribution)
       select s.run, ${next.id}, ${codeId}, ${recordedText(of, variant)}::jsonb, s.enforcement, 'attributed',
         jsonb_build_object('rule', ${ruleWord(of)}::text, 'migration', ${scope.context.bundle.id}::text,
-          'run', ${scope.context.runId}::text, 'spec', s.id)
+          'run', ${scope.context.runId}::text, 'spec', s.id) || ${JSON.stringify(referencesOf(of))}::jsonb
       from varve.computation_spec s
       where s.id = any(${variant.specs}::integer[]) and s.id in (select "#spec" from ${list} l where ${CARRIED})
         and not exists (select from varve.computation_spec a
           where a.relation = ${next.id} and a.origin = 'attributed' and (a.attribution ->> 'spec')::integer = s.id)`);
   }
+}
+
+/** The foreign key that was found, by its name in the definition. */
+function referencesOf({ operation }: Rebuilding): { readonly reference?: string } {
+  const found = Object.values(operation.columns).find((source) => source.from === 'recorded' || source.from === 'inserted');
+  return found === undefined || !('reference' in found) ? {} : { reference: found.reference };
 }
 
 /** By which rule rows belong to the new structure. */

@@ -53,7 +53,10 @@ export function computedRelation(of: Rebuilding, source: number): number | undef
   const spec = of.pair.sources[source];
   if (spec === undefined) return undefined;
   if (spec.form !== undefined) return of.sources[source]?.id;
-  return spec.master === undefined ? undefined : of.world.old.get(spec.master)?.id;
+  // Part rows that stay part rows go with their master; as a table of its own they take its computation along.
+  if (spec.master === undefined || of.spec.form === undefined) return undefined;
+  const master = of.world.old.get(spec.master);
+  return master?.spec.form === undefined ? undefined : master.id;
 }
 
 function variantOf(

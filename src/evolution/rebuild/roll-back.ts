@@ -190,7 +190,7 @@ function imageRows(back: Back, into: Into): Sql {
   const same = old.spec.primaryKey.map((column, index) => sql`o.${sql.id(column)} = ${key[index] ?? sql`null`}`);
   const joins = others.map((other, index) => otherRows(back, into, other, index));
   const present = of.operation.from.length > 1 ? sql`where ${belongs(back, into)}` : sql``;
-  return sql`select ${sql.join(columns)}, o.* is not null as "#known", ${ownTest(back)} as "#own"
+  return sql`select ${sql.join(columns)}, o.${sql.id(old.spec.primaryKey[0] ?? '')} is not null as "#known", ${ownTest(back)} as "#own"
     from ${tableId(next.placement)} n ${mapped} left join ${tableId(old.placement)} o on ${sql.join(same, sql` and `)}
     ${sql.join(joins, sql` `)} ${present}`;
 }
@@ -319,14 +319,14 @@ async function carryComputations(
     join varve.run r on r.id = s.run where c.relation = ${next.id} and s.origin = 'computed' and r.kind <> 'evolution'`;
   await transaction.execute(sql`
     insert into varve.computation_spec (run, relation, code, reads, enforcement, origin, attribution)
-    select distinct w.run, ${old.id}, w.code, w.reads, w.enforcement, 'computed', jsonb_build_object('spec', w.spec)
+    select distinct w.run, ${old.id}::integer, w.code, w.reads, w.enforcement, 'computed', jsonb_build_object('spec', w.spec)
     from (${since}) w where not exists (select from varve.computation_spec a
       where a.relation = ${old.id} and a.origin = 'computed' and (a.attribution ->> 'spec')::integer = w.spec)`);
   const units = sql`select distinct ${keyHash(sql`n`, of.spec.sourceKey)} as new_hash, ${keyHash(sql`i`, old.spec.sourceKey)} as old_hash
     from ${tableId(next.placement)} n join ${image} i on ${sameUnit(of, old)} where not i."#own"`;
   await transaction.execute(sql`
     insert into varve.computation (relation, spec, duration_us, key_hash, inputs, output)
-    select distinct on (u.old_hash) ${old.id}, a.id, w.duration_us, u.old_hash, w.inputs, w.output
+    select distinct on (u.old_hash) ${old.id}::integer, a.id, w.duration_us, u.old_hash, w.inputs, w.output
     from (${since}) w join (${units}) u on u.new_hash = w.key_hash
     join varve.computation_spec a on a.relation = ${old.id} and (a.attribution ->> 'spec')::integer = w.spec
     order by u.old_hash
@@ -369,7 +369,7 @@ async function keepReads(
     await transaction.execute(sql`
       insert into varve.recorded_read
         (relation, key_hash, spec, ordinal, subject, declared, columns, keys, row_count, digest)
-      select ${old.id}, u.old_hash, a.id, ${ordinal}, ${key.to}, true, ${read.columns}::text[],
+      select ${old.id}::integer, u.old_hash, a.id, ${ordinal}::smallint, ${key.to}, true, ${read.columns}::text[],
         case when ${found} then jsonb_build_array(jsonb_build_object(${sql.join(pairs)})) else '[]'::jsonb end,
         case when ${found} then 1 else 0 end,
         case when ${found} then sha256(substr(w.inputs, ${1 + 32 * place}, 32)) else sha256(''::bytea) end

@@ -15,14 +15,12 @@
  */
 import {
   keyHash,
-  relationOf,
   tableId,
   type ForeignKeySpec,
   type Relation,
   type TableSpec,
 } from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
-import type { ColumnSource } from '../change/change.ts';
 import { computedRelation, type Variant } from './coverage.ts';
 import { fillTests } from './fill.ts';
 import {
