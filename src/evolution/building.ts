@@ -34,11 +34,3 @@ export async function buildingRelation(
     select ${COLUMNS} from varve.relation where name = ${table} and since_run = ${runId} and state = 'building'`);
   return row === undefined ? undefined : toRelation(row);
 }
-
-/** The relation that a live one took the place of, if its structure is still there. */
-export async function relationById(store: Queryable, next: Relation): Promise<Relation | undefined> {
-  const [row] = await store.query<RelationRow>(sql`
-    select ${COLUMNS} from varve.relation
-    where id = (select predecessor from varve.relation where id = ${next.id}) and state = 'retired'`);
-  return row === undefined ? undefined : toRelation(row);
-}

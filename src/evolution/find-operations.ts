@@ -13,11 +13,18 @@
  * Nothing is guessed: a table or column that looks like another one that is gone is asked about.
  */
 import { refusal, type Finding } from '../base/index.ts';
-import { sameJson, type DefinitionSet, type Hints, type ReadSpec, type TableSpec } from '../pipeline/index.ts';
+import {
+  sameJson,
+  type DefinitionSet,
+  type Hints,
+  type ReadSpec,
+  type TableSpec,
+} from '../pipeline/index.ts';
 import type { ChangeWorld } from './change/change.ts';
 import { changesOf, columnSources } from './change/changes.ts';
 import { nameSets, underNewNames, type Naming, type Pair } from './naming.ts';
-import type { Attribution, Operation, Rebuild } from './operation/operation.ts';
+import type { Attribution } from './attribution.ts';
+import type { Operation, Rebuild } from './operation/operation.ts';
 
 /** The operations in the order in which they are carried out, or why there are none. */
 export interface FoundOperations {
@@ -86,7 +93,9 @@ function rebuildOf(pair: Pair, world: ChangeWorld): Rebuild {
 /** Tables that get a structure of their own, built beside: those that are different, and all that must go with them. */
 function rebuiltTables(world: ChangeWorld): ReadonlySet<string> {
   const { to, naming } = world;
-  const rebuilt = new Set(to.tables.map(({ name }) => name).filter((name) => isReshaped(pairOf(naming, name), world)));
+  const rebuilt = new Set(
+    to.tables.map(({ name }) => name).filter((name) => isReshaped(pairOf(naming, name), world)),
+  );
   for (;;) {
     const more = to.tables.filter((spec) => !rebuilt.has(spec.name) && goesAlong(spec, world, rebuilt));
     if (more.length === 0) return rebuilt;
@@ -110,7 +119,9 @@ function isInserted(name: string, { naming }: ChangeWorld): boolean {
   return [...naming.pairs.values()].some(
     ({ sources, spec, keys }) =>
       sources.length > 0 &&
-      spec.foreignKeys.some((key) => key.to === name && !keys.some((matched) => matched[key.name] !== undefined)),
+      spec.foreignKeys.some(
+        (key) => key.to === name && !keys.some((matched) => matched[key.name] !== undefined),
+      ),
   );
 }
 
@@ -135,11 +146,21 @@ function isReshaped(pair: Pair, { naming }: ChangeWorld): boolean {
 
 /** Between tables that people fill, and between those that makes fill, the tier is a word. */
 function isOtherTier(old: TableSpec, spec: TableSpec): boolean {
-  return (old.form === undefined) !== (spec.form === undefined) || (old.tier === 'part') !== (spec.tier === 'part');
+  return (
+    (old.form === undefined) !== (spec.form === undefined) || (old.tier === 'part') !== (spec.tier === 'part')
+  );
 }
 
 /** Members that say something about the same rows: no row changes when they do. */
-const SAYING: readonly (keyof TableSpec)[] = ['comment', 'strict', 'derives', 'contents', 'form', 'query', 'name'];
+const SAYING: readonly (keyof TableSpec)[] = [
+  'comment',
+  'strict',
+  'derives',
+  'contents',
+  'form',
+  'query',
+  'name',
+];
 
 function differing(old: TableSpec, spec: TableSpec): readonly (keyof TableSpec)[] {
   const members = [...new Set([...Object.keys(old), ...Object.keys(spec)])] as (keyof TableSpec)[];
@@ -154,7 +175,7 @@ function bareKeys({ foreignKeys }: TableSpec): readonly unknown[] {
 }
 
 function bareColumns({ columns }: TableSpec): readonly unknown[] {
-  return columns.map(({ comment: _, ...rest }) => rest);
+  return columns.map((column) => ({ ...column, comment: undefined }));
 }
 
 /** Whether reads differ only by columns that tables above got. */
@@ -175,7 +196,9 @@ function widened(old: readonly ReadSpec[], now: readonly ReadSpec[]): boolean {
 /** What looks like a rename that nobody declared: a guess would be wrong one day, and dropping loses the rows from sight. */
 function questions(world: ChangeWorld): readonly Finding[] {
   const { from, to, naming, attribution } = world;
-  const created = to.tables.filter((spec) => spec.master === undefined && pairOf(naming, spec.name).sources.length === 0);
+  const created = to.tables.filter(
+    (spec) => spec.master === undefined && pairOf(naming, spec.name).sources.length === 0,
+  );
   const tables = removedTables(world).flatMap((name): readonly Finding[] => {
     const old = from.tables.find((spec) => spec.name === name);
     const alike = created.find((spec) => old !== undefined && old.master === undefined && isAlike(old, spec));
@@ -195,7 +218,7 @@ function isAlike(old: TableSpec, spec: TableSpec): boolean {
     columns.map(({ name, type }) => [name, type]),
     primaryKey,
   ];
-  return sameJson(shape(old) as never, shape(spec) as never);
+  return sameJson(shape(old), shape(spec));
 }
 
 function columnQuestions(pair: Pair, { attribution }: ChangeWorld): readonly Finding[] {
@@ -206,11 +229,14 @@ function columnQuestions(pair: Pair, { attribution }: ChangeWorld): readonly Fin
     new Set(table.foreignKeys.flatMap(({ columns }) => Object.keys(columns)));
   const kept = new Set(Object.values(pair.columns[0] ?? {}));
   const gone = old.columns.filter(({ name }) => !kept.has(name) && !byKey(old).has(name));
-  const added = spec.columns.filter(({ name }) => pair.columns[0]?.[name] === undefined && !byKey(spec).has(name));
+  const added = spec.columns.filter(
+    ({ name }) => pair.columns[0]?.[name] === undefined && !byKey(spec).has(name),
+  );
   return added.flatMap((column): readonly Finding[] => {
     const alike = gone.find(({ type, nullable }) => type === column.type && nullable === column.nullable);
     const subject = `${spec.name}.${column.name}`;
-    if (alike === undefined || attribution[subject] !== undefined || attribution[spec.name] !== undefined) return [];
+    if (alike === undefined || attribution[subject] !== undefined || attribution[spec.name] !== undefined)
+      return [];
     return [
       refusal('rename_unclear', subject, {
         detail: { gone: alike.name, new: column.name },

@@ -87,8 +87,6 @@ export async function validateKeys(transaction: Queryable, placements: readonly 
       and f.confrelid = any(${placements.map((placement) => regclass(placement))}::regclass[])
     order by 2, 3, 1`);
   for (const { name, schema, table } of rows) {
-    await transaction.execute(
-      sql`alter table ${sql.id(schema, table)} validate constraint ${sql.id(name)}`,
-    );
+    await transaction.execute(sql`alter table ${sql.id(schema, table)} validate constraint ${sql.id(name)}`);
   }
 }

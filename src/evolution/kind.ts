@@ -31,14 +31,8 @@ import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
 import { validateKeys } from './foreign-keys.ts';
 import { nameSets, type Naming } from './naming.ts';
-import type {
-  Attribution,
-  EvolutionWorld,
-  Operation,
-  OperationPlan,
-  PlanScope,
-  RunScope,
-} from './operation/operation.ts';
+import type { Attribution } from './attribution.ts';
+import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
@@ -101,7 +95,8 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     undo: async (context, transaction) => {
       const scope = scopeOf(context, await world());
       const operations = operationsOf(context).toReversed();
-      const noted = context.direction === 'forward' ? await notedTables(scope, transaction) : new Map<string, number>();
+      const noted =
+        context.direction === 'forward' ? await notedTables(scope, transaction) : new Map<string, number>();
       if (context.direction === 'forward') {
         for (const operation of operations) await verbsOf(operation).undo?.(operation, scope, transaction);
       }
@@ -148,9 +143,9 @@ function affectedSpecs(
   to: DefinitionSet,
 ): readonly TableSpec[] {
   const names = operationsIn(forward).flatMap((operation): readonly string[] => {
-    if (operation.kind === 'redefine') return [];
-    if (operation.kind === 'rebuild') return [operation.table, ...operation.from];
-    return operation.kind === 'rename_table' ? [operation.table, operation.was] : [operation.table];
+    // Their rows stay where they stand, and people write to them all the while: no proof may hang on that.
+    if (operation.kind === 'redefine' || operation.kind === 'rename_table') return [];
+    return operation.kind === 'rebuild' ? [operation.table, ...operation.from] : [operation.table];
   });
   return [...new Set(names)].flatMap((name) => {
     const spec =
@@ -169,7 +164,13 @@ async function planForward(
   // With another set deployed the operations mean nothing, so they are not asked.
   if (moved.length > 0) return planned(forward, [], moved);
   const operations = operationsIn(forward);
-  const given = { ...sets, naming, operations, attribution: forward.attribute, codeByTable: world.codeByTable };
+  const given = {
+    ...sets,
+    naming,
+    operations,
+    attribution: forward.attribute,
+    codeByTable: world.codeByTable,
+  };
   const { plans, reasons } = await planOperations(transaction, given);
   const plan = planned(forward, plans, []);
   return { ...plan, shown: { ...plan.shown, reasons } };
@@ -187,7 +188,9 @@ export async function planOperations(
   for (const operation of given.operations) {
     plans.push(await verbsOf(operation).plan(operation, { ...bare, planned: rebuilds }));
   }
-  const reasons = [...rebuilds].flatMap(([table, each]) => each.reasons.map((reason) => ({ table, ...reason })));
+  const reasons = [...rebuilds].flatMap(([table, each]) =>
+    each.reasons.map((reason) => ({ table, ...reason })),
+  );
   return { plans, reasons };
 }
 
@@ -401,8 +404,16 @@ function rollbackSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
       mode: 'decide',
       name: 'cut back',
       run: async (context, transaction): Promise<StepResult> => {
-        const scope = { ...scopeOf(context, await world()), held: await loadRelations(transaction), carried: carriedOf(context) };
-        const findings = await decideBy(['carryBack', 'leaveBack', 'enterBack', 'joinBack'], scope, transaction);
+        const scope = {
+          ...scopeOf(context, await world()),
+          held: await loadRelations(transaction),
+          carried: carriedOf(context),
+        };
+        const findings = await decideBy(
+          ['carryBack', 'leaveBack', 'enterBack', 'joinBack'],
+          scope,
+          transaction,
+        );
         if (findings.length > 0) return { findings };
         const { forward, sets } = documentsOf(context.bundle.documents);
         await recordDeployment(transaction, sets.from, forward.from ?? digestOfSet(EMPTY), context.runId);
@@ -428,7 +439,8 @@ async function observe(
       newWrites.push(...((await verbs.newWrites?.(operation, scope, transaction)) ?? []));
     }
   }
-  if (context.direction === 'forward') await settleLists({ ...scope, held: await heldBefore(scope, transaction) }, transaction);
+  if (context.direction === 'forward')
+    await settleLists({ ...scope, held: await heldBefore(scope, transaction) }, transaction);
   return {
     tables: oneEach(tables),
     objects: objectsOf(documentsOf(context.bundle.documents).forward),
@@ -442,7 +454,13 @@ async function observe(
 /** The structures that this run retired, by the names that they had. */
 async function heldBefore({ context }: RunScope, transaction: Transaction): Promise<Relations> {
   const live = await loadRelations(transaction);
-  const rows = await transaction.query<{ id: number; name: string; spec: TableSpec; schema: string; table: string }>(sql`
+  const rows = await transaction.query<{
+    id: number;
+    name: string;
+    spec: TableSpec;
+    schema: string;
+    table: string;
+  }>(sql`
     select id, name, spec, physical_schema as schema, physical_name as "table" from varve.relation
     where until_run = ${context.runId} and state = 'retired'`);
   const retired = rows.map(({ id, name, spec, schema, table }): [string, Relation] => [

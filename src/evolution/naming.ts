@@ -104,11 +104,16 @@ function matchKeys(
   const rules: readonly ((now: ForeignKeySpec, was: ForeignKeySpec) => boolean)[] = [
     (now, was) =>
       sameJson(
-        Object.keys(now.columns).map((name) => declared[name] ?? name).toSorted(compareText),
+        Object.keys(now.columns)
+          .map((name) => declared[name] ?? name)
+          .toSorted(compareText),
         Object.keys(was.columns).toSorted(compareText),
       ),
     (now, was) => now.name === was.name,
-    (now, was) => Object.keys(was.columns).every((name) => Object.keys(now.columns).some((one) => (declared[one] ?? one) === name)),
+    (now, was) =>
+      Object.keys(was.columns).every((name) =>
+        Object.keys(now.columns).some((one) => (declared[one] ?? one) === name),
+      ),
     () => true,
   ];
   for (const rule of rules) {
@@ -153,7 +158,12 @@ export function underNewNames(pair: Pair, naming: Naming): TableSpec | undefined
   const table = (name: string): string => heirOf(naming, name) ?? name;
   const columnOf = (name: string) => {
     const heir = naming.pairs.get(table(name));
-    return heir === undefined ? (each: string) => each : newNameOf(heir, heir.sources.findIndex((source) => source.name === name));
+    return heir === undefined
+      ? (each: string) => each
+      : newNameOf(
+          heir,
+          heir.sources.findIndex((source) => source.name === name),
+        );
   };
   const foreignKeys = old.foreignKeys.map((key): ForeignKeySpec => {
     const parent = columnOf(key.to);
@@ -162,10 +172,19 @@ export function underNewNames(pair: Pair, naming: Naming): TableSpec | undefined
       ...key,
       name: now ?? key.name,
       to: table(key.to),
-      columns: Object.fromEntries(Object.entries(key.columns).map(([child, target]) => [column(child), parent(target)])),
+      columns: Object.fromEntries(
+        Object.entries(key.columns).map(([child, target]) => [column(child), parent(target)]),
+      ),
       ...(key.fills === undefined
         ? {}
-        : { fills: Object.fromEntries(Object.entries(key.fills).map(([child, origin]) => [column(child), originUnder(origin, column, old, columnOf)])) }),
+        : {
+            fills: Object.fromEntries(
+              Object.entries(key.fills).map(([child, origin]) => [
+                column(child),
+                originUnder(origin, column, old, columnOf),
+              ]),
+            ),
+          }),
     };
   });
   return {
@@ -198,7 +217,12 @@ export function readsNamedAnew(
   const column = newNameOf(pair, index);
   const columnOf = (name: string) => {
     const heir = naming.pairs.get(heirOf(naming, name) ?? name);
-    return heir === undefined ? (each: string) => each : newNameOf(heir, heir.sources.findIndex((source) => source.name === name));
+    return heir === undefined
+      ? (each: string) => each
+      : newNameOf(
+          heir,
+          heir.sources.findIndex((source) => source.name === name),
+        );
   };
   const tableOfRead = new Map(reads.map((read) => [read.name, read.table]));
   return reads.map((read) => {

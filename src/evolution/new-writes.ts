@@ -44,7 +44,9 @@ export async function writtenSince(
   }: { readonly since: string; readonly until: string; readonly noted: ReadonlyMap<string, number> },
 ): Promise<readonly NewWrites[]> {
   const computed = await computedSince(transaction, tables, { since, until });
-  const more = [...noted].filter(([table, rows]) => rows > 0 && !computed.some((each) => each.table === table));
+  const more = [...noted].filter(
+    ([table, rows]) => rows > 0 && !computed.some((each) => each.table === table),
+  );
   return [...computed, ...more.map(([table, rows]) => ({ table, rows }))].toSorted((left, right) =>
     left.table < right.table ? -1 : 1,
   );
@@ -60,7 +62,9 @@ export async function notedTables(
   for (const operation of rebuildsOf(scope)) {
     const next = world.next.get(operation.table);
     const isChanged =
-      next?.state === 'building' && operation.from.length > 0 && (await markOf(transaction, listPlacement(next))) === 'changed';
+      next?.state === 'building' &&
+      operation.from.length > 0 &&
+      (await markOf(transaction, listPlacement(next))) === 'changed';
     for (const { name, ...relation } of rebuilding(operation, world).sources) {
       const notes = await countNotes(transaction, { name, ...relation });
       noted.set(name, Math.max(noted.get(name) ?? 0, notes + (isChanged ? 1 : 0)));

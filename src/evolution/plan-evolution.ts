@@ -13,7 +13,8 @@ import {
 import { deployedSet, splitName, type DefinitionSet } from '../pipeline/index.ts';
 import { findOperations } from './find-operations.ts';
 import { planOperations, type ForwardDocument, type RollbackDocument } from './kind.ts';
-import type { Attribution, EvolutionWorld, Operation } from './operation/operation.ts';
+import type { Attribution } from './attribution.ts';
+import type { EvolutionWorld, Operation } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
 
 /** A written plan, or that there is nothing to do, or why there is none. */
@@ -90,7 +91,8 @@ function isAffected(subject: string, operations: readonly Operation[]): boolean 
   return operations.some(
     (each) =>
       each.table === subject ||
-      (each.kind === 'rebuild' && Object.keys(each.columns).some((column) => `${each.table}.${column}` === subject)),
+      (each.kind === 'rebuild' &&
+        Object.keys(each.columns).some((column) => `${each.table}.${column}` === subject)),
   );
 }
 
@@ -130,7 +132,9 @@ function declarationOf(
       max_row_backfill: sum(({ backfill }) => backfill),
       max_row_recompute: sum(({ recompute }) => recompute),
       // What people write to a new table goes to history on the way back, however much it is.
-      max_row_retire: operations.some((each) => each.kind === 'create_table' || (each.kind === 'rebuild' && each.from.length === 0))
+      max_row_retire: operations.some(
+        (each) => each.kind === 'create_table' || (each.kind === 'rebuild' && each.from.length === 0),
+      )
         ? Number.MAX_SAFE_INTEGER
         : sum(({ retire }) => retire),
     },

@@ -7,8 +7,6 @@ import { tableId, type Placement, type Relation } from '../pipeline/index.ts';
 import { HISTORY } from './building.ts';
 import { quoteIdentifier, sql, type Queryable } from '../store/index.ts';
 
-
-
 /** Moves a live table to history. */
 export async function retire(transaction: Queryable, relation: Relation, runId: string): Promise<Placement> {
   const placement = { schema: HISTORY, table: historyName(relation) };

@@ -11,7 +11,7 @@
  */
 import type { DefinitionSet, TableSpec } from '../../pipeline/index.ts';
 import type { Naming, Pair } from '../naming.ts';
-import type { Attribution } from '../operation/operation.ts';
+import type { Attribution } from '../attribution.ts';
 
 /** A read that becomes a secondary foreign key, or a further secondary foreign key. */
 export interface DeclareReference {
@@ -204,11 +204,7 @@ export interface ChangeType<C> {
   readonly kind: string;
   readonly find: (pair: Pair, world: ChangeWorld) => readonly C[];
   readonly describe: (change: C, table: string) => string;
-  readonly values?: (
-    change: C,
-    pair: Pair,
-    world: ChangeWorld,
-  ) => Readonly<Record<string, ColumnSource>>;
+  readonly values?: (change: C, pair: Pair, world: ChangeWorld) => Readonly<Record<string, ColumnSource>>;
 }
 
 /** A word and what it is about, in columns. */

@@ -43,6 +43,8 @@ const TYPES = {
 
 /** Everything that is different about a table. */
 export function changesOf(pair: Pair, world: ChangeWorld): readonly Change[] {
+  // Of a table that is new, that is all there is to tell.
+  if (pair.sources.length === 0) return insertTable.find(pair, world);
   return Object.values(TYPES).flatMap((type): readonly Change[] => type.find(pair, world));
 }
 
@@ -64,9 +66,10 @@ export function columnSources(
     );
   });
   const brought = changes.map((change) => typeOf(change).values?.(change, pair, world) ?? {});
-  const all: Record<string, ColumnSource> = Object.assign({}, ...same, ...brought);
+  if (pair.sources.length === 0) return {};
+  const all = new Map([...same, ...brought].flatMap((sources) => Object.entries(sources)));
   return Object.fromEntries(
-    pair.spec.columns.map(({ name }) => [name, all[name] ?? ({ from: 'make' } as const)]),
+    pair.spec.columns.map(({ name }) => [name, all.get(name) ?? ({ from: 'make' } as const)]),
   );
 }
 

@@ -2,13 +2,23 @@ import { sameJson, type ColumnSpec } from '../../pipeline/index.ts';
 import type { Pair } from '../naming.ts';
 import { words, type ChangeType, type Constrain } from './change.ts';
 
-const MEMBERS: readonly (keyof ColumnSpec)[] = ['nullable', 'default', 'check', 'members', 'unique', 'object'];
+const MEMBERS: readonly (keyof ColumnSpec)[] = [
+  'nullable',
+  'default',
+  'check',
+  'members',
+  'unique',
+  'object',
+];
 
 /** Uniqueness, checks, defaults, and whether columns may be empty. */
 export const constrain: ChangeType<Constrain> = {
   kind: 'constrain',
   find: (pair) => {
-    const what = [...pair.spec.columns.flatMap(({ name }) => columnChange(pair, name)), ...uniqueChange(pair)];
+    const what = [
+      ...pair.spec.columns.flatMap(({ name }) => columnChange(pair, name)),
+      ...uniqueChange(pair),
+    ];
     return what.length === 0 ? [] : [{ kind: 'constrain', what }];
   },
   describe: ({ what }, table) => words('constrain', `${table} ${what.join(', ')}`),

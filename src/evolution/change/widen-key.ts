@@ -19,7 +19,8 @@ export const widenKey: ChangeType<WidenKey> = {
     const [old] = pair.sources;
     const own = pair.spec.primaryKey.filter(
       (column) =>
-        !byKey.has(column) && (known[column] === undefined || old?.primaryKey.includes(known[column]) !== true),
+        !byKey.has(column) &&
+        (known[column] === undefined || old?.primaryKey.includes(known[column]) !== true),
     );
     return [
       ...added.map((each): WidenKey => ({ kind: 'widen_key', ...each })),
@@ -27,7 +28,10 @@ export const widenKey: ChangeType<WidenKey> = {
     ];
   },
   describe: ({ to, columns }, table) =>
-    words('widen', to === undefined ? `${table} by ${columns.join(', ')}` : `${table} by ${to} (${columns.join(', ')})`),
+    words(
+      'widen',
+      to === undefined ? `${table} by ${columns.join(', ')}` : `${table} by ${to} (${columns.join(', ')})`,
+    ),
   values: (change, pair, world) =>
     change.reference === undefined ? {} : keyValues(pair, change.reference, world),
 };

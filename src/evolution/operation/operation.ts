@@ -14,10 +14,10 @@
  * A verb that an operation has no use for is absent. Each verb goes over all operations before the next one does: what one
  * table leaves, another may enter.
  */
+import type { Attribution } from '../attribution.ts';
 import type { Change, ColumnSource } from '../change/change.ts';
 import type { IncomingKey } from '../foreign-keys.ts';
 import type { Naming } from '../naming.ts';
-import type { PlannedRebuild } from '../rebuild/plan.ts';
 import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import type { NewWrites, RunContext } from '../../migration/index.ts';
@@ -96,6 +96,14 @@ export interface Sets {
   readonly to: DefinitionSet;
 }
 
+/** What a plan says of one rebuild. */
+export interface PlannedRebuild {
+  readonly counts: TableCounts;
+  readonly findings: readonly Finding[];
+  /** How many rows each reason decides over, for people. */
+  readonly reasons: readonly { readonly class: string; readonly why: string; readonly rows: number }[];
+}
+
 /** What a verb that only looks may use. */
 export interface PlanScope extends Sets {
   readonly operations: readonly Operation[];
@@ -107,16 +115,6 @@ export interface PlanScope extends Sets {
   /** What is planned for the rebuilds, by table: they are planned together. */
   readonly planned: ReadonlyMap<string, PlannedRebuild>;
 }
-
-/**
- * What becomes of rows that the record does not decide, as the bundle says it.
- *
- * | key | value |
- * |---|---|
- * | `schema.table` | `recompute`, `retire` or `keep` |
- * | `schema.table.column` | an SQL expression over the columns of the old row |
- */
-export type Attribution = Readonly<Record<string, string>>;
 
 /** What the planning of a way back may use. */
 export interface BackScope {

@@ -65,9 +65,14 @@ async function relationIds({ from }: Rebuild, { relations }: PlanScope): Promise
 }
 
 /** How often tables were read without being declared that are declared now; null where none are. */
-async function readCount({ from, changes }: Rebuild, { transaction, relations }: PlanScope): Promise<number | null> {
+async function readCount(
+  { from, changes }: Rebuild,
+  { transaction, relations }: PlanScope,
+): Promise<number | null> {
   const declared = changes.flatMap((change) =>
-    change.kind === 'declare_reference' || (change.kind === 'widen_key' && change.to !== undefined) ? [change.to ?? ''] : [],
+    change.kind === 'declare_reference' || (change.kind === 'widen_key' && change.to !== undefined)
+      ? [change.to ?? '']
+      : [],
   );
   const [name = ''] = from;
   const old = relations.get(name);

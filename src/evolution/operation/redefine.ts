@@ -1,4 +1,10 @@
-import { loadRelations, relationOf, type DefinitionSet, type Placement, type ReadSpec } from '../../pipeline/index.ts';
+import {
+  loadRelations,
+  relationOf,
+  type DefinitionSet,
+  type Placement,
+  type ReadSpec,
+} from '../../pipeline/index.ts';
 import { sql, type Queryable } from '../../store/index.ts';
 import { countRows } from '../count-rows.ts';
 import { nameSets, readsNamedAnew, type Naming } from '../naming.ts';
@@ -69,7 +75,11 @@ function backNaming({ from, to, naming }: RunScope): Naming {
     [...naming.pairs.values()].flatMap(({ spec, sources, columns }) => {
       const [old, another] = sources;
       if (old === undefined || another !== undefined) return [];
-      const back = Object.fromEntries(Object.entries(columns[0] ?? {}).filter(([now, was]) => now !== was).map(([now, was]) => [was, now]));
+      const back = Object.fromEntries(
+        Object.entries(columns[0] ?? {})
+          .filter(([now, was]) => now !== was)
+          .map(([now, was]) => [was, now]),
+      );
       const hint = { from: [spec.name], how: 'renamed' as const, columns: back };
       return [[old.name, hint] as const];
     }),

@@ -17,7 +17,9 @@ export const removeTable: OperationVerbs<RemoveTable> = {
   plan: async ({ table }, { transaction, relations, from }) => {
     const relation = relationOf(relations, table);
     const incoming = await incomingKeys(transaction, relation.placement);
-    const outside = incoming.filter((key) => !from.tables.some(({ name }) => name === `${key.schema}.${key.table}`));
+    const outside = incoming.filter(
+      (key) => !from.tables.some(({ name }) => name === `${key.schema}.${key.table}`),
+    );
     return {
       tables: [counts(table, { retire: await countRows(transaction, relation.placement) })],
       findings: [
@@ -36,7 +38,8 @@ export const removeTable: OperationVerbs<RemoveTable> = {
     const [row] = await transaction.query<{ schema: string; name: string }>(sql`
       select physical_schema as schema, physical_name as name from varve.relation
       where name = ${table} and state = 'retired' order by id desc limit 1`);
-    const rows = row === undefined ? 0 : await countRows(transaction, { schema: row.schema, table: row.name });
+    const rows =
+      row === undefined ? 0 : await countRows(transaction, { schema: row.schema, table: row.name });
     return [counts(table, { keep: rows })];
   },
   leave: async ({ table }, { context }, transaction) => {
@@ -54,11 +57,20 @@ export const removeTable: OperationVerbs<RemoveTable> = {
     return [counts(table, { keep: await countRows(transaction, relation.placement) })];
   },
   enterBack: async ({ table }, { context }, transaction) => {
-    const [row] = await transaction.query<{ id: number; spec: Relation['spec']; schema: string; name: string }>(sql`
+    const [row] = await transaction.query<{
+      id: number;
+      spec: Relation['spec'];
+      schema: string;
+      name: string;
+    }>(sql`
       select id, spec, physical_schema as schema, physical_name as name from varve.relation
       where name = ${table} and state = 'retired' and until_run = ${context.forward?.runId ?? ''}`);
     if (row === undefined) {
-      return [refusal('structure_missing', table, { hint: 'The old structure was let go: there is nothing to go back to.' })];
+      return [
+        refusal('structure_missing', table, {
+          hint: 'The old structure was let go: there is nothing to go back to.',
+        }),
+      ];
     }
     const placement = defaultPlacement(row.spec);
     await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
@@ -68,10 +80,16 @@ export const removeTable: OperationVerbs<RemoveTable> = {
         until_run = null, until_at = null where id = ${row.id}`);
     return [];
   },
-  joinBack: async ({ table }, _, transaction) => {
+  joinBack: async ({ table }, { from }, transaction) => {
     const live = await loadRelations(transaction);
-    const { spec, placement } = relationOf(live, table);
-    await addForeignKeys(transaction, { ...spec, foreignKeys: spec.foreignKeys.map((key) => ({ ...key, unique: false })) }, placement, live);
+    const { spec: known, placement } = relationOf(live, table);
+    const spec = from.tables.find(({ name }) => name === table) ?? known;
+    await addForeignKeys(
+      transaction,
+      { ...spec, foreignKeys: spec.foreignKeys.map((key) => ({ ...key, unique: false })) },
+      placement,
+      live,
+    );
     return [];
   },
 };

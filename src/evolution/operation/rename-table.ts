@@ -27,7 +27,11 @@ export const renameTable: OperationVerbs<RenameTable> = {
     const isOurs = from.tables.some((spec) => spec.name === table);
     const findings: readonly Finding[] =
       row?.there === true && !isOurs
-        ? [refusal('table_exists', table, { hint: 'Rename one of them: varve takes over no table that it did not make.' })]
+        ? [
+            refusal('table_exists', table, {
+              hint: 'Rename one of them: varve takes over no table that it did not make.',
+            }),
+          ]
         : [];
     return {
       tables: [counts(table, { keep: await countRows(transaction, old.placement) })],
@@ -50,7 +54,8 @@ export const renameTable: OperationVerbs<RenameTable> = {
     const planned = context.tables.find((each) => each.table === table)?.keep ?? 0;
     return [counts(table, { keep: planned, carried: Math.max(0, rows - planned) })];
   },
-  leaveBack: ({ was, table }, scope, transaction) => step(transaction, scope, { from: table, to: passing(was) }),
+  leaveBack: ({ was, table }, scope, transaction) =>
+    step(transaction, scope, { from: table, to: passing(was) }),
   enterBack: async ({ was, table }, scope, transaction) => {
     await take(transaction, scope, { relation: table, from: passing(was), to: was });
     return [];

@@ -9,6 +9,7 @@ import {
   readPlan,
   rowDigest,
   tableId,
+  type ColumnSpec,
   type ReadSpec,
   type Relation,
 } from '../../pipeline/index.ts';
@@ -20,15 +21,7 @@ import { computedRelation, recordedText, variantsOf, type Variant } from './cove
 import { createList, fillList, lastLine, markOf, newHash, setMark, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
 import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, writtenColumns } from './values.ts';
-import {
-  builtOf,
-  listPlacement,
-  pairOf,
-  rebuildOf,
-  rebuilding,
-  runWorld,
-  type Rebuilding,
-} from './world.ts';
+import { builtOf, listPlacement, pairOf, rebuildOf, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
 /** Rows written in one transaction. */
 const BATCH_ROWS = 50_000;
@@ -51,7 +44,12 @@ async function createNext(transaction: Transaction, of: Rebuilding, run: string)
     sql`select coalesce(max(id), 0) + 1 as n from varve.relation`,
   );
   const placement = { schema: BUILD, table: `next ${String(n)}` };
-  const bare = { ...spec, foreignKeys: [], unique: [], columns: spec.columns.map(({ unique: _, ...rest }) => rest) };
+  const bare = {
+    ...spec,
+    foreignKeys: [],
+    unique: [],
+    columns: spec.columns.map(withoutUnique),
+  };
   for (const statement of createTable(bare, placement, () => placement)) await transaction.execute(statement);
   const [first] = of.sources;
   const next = await insertRelation(transaction, {
@@ -68,6 +66,12 @@ async function createNext(transaction: Transaction, of: Rebuilding, run: string)
     );
   }
   return next;
+}
+
+/** Uniqueness comes once the rows are there. */
+function withoutUnique({ unique, ...rest }: ColumnSpec): ColumnSpec {
+  void unique;
+  return rest;
 }
 
 /** A table with its parts, which are written together: what a make fills at once, or one table. */
@@ -223,7 +227,9 @@ export async function prepareSpecs(transaction: Queryable, of: Rebuilding, scope
 
 /** The foreign key that was found, by its name in the definition. */
 function referencesOf({ operation }: Rebuilding): { readonly reference?: string } {
-  const found = Object.values(operation.columns).find((source) => source.from === 'recorded' || source.from === 'inserted');
+  const found = Object.values(operation.columns).find(
+    (source) => source.from === 'recorded' || source.from === 'inserted',
+  );
   return found === undefined || !('reference' in found) ? {} : { reference: found.reference };
 }
 
@@ -240,16 +246,23 @@ export async function writeComputations(transaction: Queryable, of: Rebuilding, 
   const next = builtOf(of);
   const relations = of.world.next;
   const variants = await variantsOf(transaction, of);
-  const same = of.spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`);
+  const same = of.spec.primaryKey.map(
+    (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
+  );
   for (const variant of variants) {
     const specs = variant.specs;
     const inputs = inputsOf(of, variant);
-    const plan = inputs.needsPresent ? readPlan({ ...of.spec, reads: variant.recorded }, relations, sql`n`) : undefined;
+    const plan = inputs.needsPresent
+      ? readPlan({ ...of.spec, reads: variant.recorded }, relations, sql`n`)
+      : undefined;
     const single = of.spec.primaryKey.length === of.spec.sourceKey.length;
     const output = isOutputKept(of)
       ? sql`c.output`
       : single && Object.keys(of.spec.parts).length === 0
-        ? sql`sha256(${rowDigest(sql`n`, of.spec.columns.map(({ name }) => name))})`
+        ? sql`sha256(${rowDigest(
+            sql`n`,
+            of.spec.columns.map(({ name }) => name),
+          )})`
         : outputOf(next, relations, sql`n`);
     const relation = computedRelation(of, variant.source);
     if (relation === undefined) continue;
@@ -309,26 +322,45 @@ const ZERO = sql`decode(repeat('00', 32), 'hex')`;
 /** The recorded inputs in the order of the new reads; see `coverage.ts`. */
 function inputsOf(of: Rebuilding, variant: Variant): Inputs {
   const { coverage } = variant;
-  const isAsWas = coverage.length === variant.reads.length && coverage.every((place, index) => place === index);
+  const isAsWas =
+    coverage.length === variant.reads.length && coverage.every((place, index) => place === index);
   if (isAsWas) return { needsPresent: false, joins: sql``, value: () => sql`c.inputs` };
   if (coverage.length === 0) return { needsPresent: false, joins: sql``, value: () => sql`''::bytea` };
   const through = of.spec.reads.filter((_, index) => coverage[index] === 'recorded');
   const found = through.length === 0 ? undefined : readRows(of, through);
+  const narrowed = coverage.some((place) => typeof place === 'object') ? oldInputs(of, variant) : undefined;
   return {
     needsPresent: coverage.some((place) => typeof place !== 'number'),
-    joins: found?.joins ?? sql``,
+    joins: sql`${found?.joins ?? sql``} ${narrowed ?? sql``}`,
     value: (present) =>
       sql.join(
         of.spec.reads.map((read, index) => {
           const place = coverage[index];
-          if (typeof place === 'number') return sql`coalesce(substr(c.inputs, ${1 + 32 * place}, 32), ${ZERO})`;
+          if (typeof place === 'number')
+            return sql`coalesce(substr(c.inputs, ${1 + 32 * place}, 32), ${ZERO})`;
           if (place === 'present') return present[index] ?? ZERO;
+          if (typeof place === 'object') {
+            const at = 1 + 32 * place.narrowed;
+            return sql`case when substr(was.inputs, ${at}, 32) = substr(c.inputs, ${at}, 32) then ${present[index] ?? ZERO} else ${ZERO} end`;
+          }
           if (place === 'recorded') return found?.digest(read, present[index] ?? ZERO) ?? ZERO;
           return ZERO;
         }),
         sql` || `,
       ),
   };
+}
+
+/** What the recorded reads of an old row find now, as they were recorded. */
+function oldInputs(of: Rebuilding, variant: Variant): Sql | undefined {
+  const [old] = of.pair.sources;
+  const [source] = of.sources;
+  if (old === undefined || source === undefined) return undefined;
+  const spec = { ...old, reads: variant.reads };
+  const plan = readPlan(spec, of.world.old, sql`k`);
+  const same = old.primaryKey.map((column, index) => sql`k.${sql.id(column)} = l.${oldKeyColumn(index)}`);
+  return sql`left join lateral (select ${plan.inputs} as inputs from ${tableId(source.placement)} k ${plan.joins}
+    where ${sql.join(same, sql` and `)}) was on true`;
 }
 
 /**
@@ -379,7 +411,10 @@ function readRows(
 function unchangedTest(target: Relation, r: Sql, p: Sql): Sql {
   const all = target.spec.columns.map(({ name }) => name);
   // Values are told apart by their text, so the columns are taken one by one from the row as it stands.
-  const values = sql.join(all.map((column) => sql`when ${column}::text then ${p}.${sql.id(column)}::text`), sql` `);
+  const values = sql.join(
+    all.map((column) => sql`when ${column}::text then ${p}.${sql.id(column)}::text`),
+    sql` `,
+  );
   return sql`${r}.digest = sha256(varve.digest_1(variadic array(
     select case e.name ${values} end from unnest(${r}.columns) with ordinality e(name, place) order by e.place)))`;
 }

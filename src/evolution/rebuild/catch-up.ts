@@ -10,7 +10,15 @@ import type { RunScope } from '../operation/operation.ts';
 import { groupOf, isWithMaster, prepareSpecs, writeComputations, writeRows } from './attribute.ts';
 import { recompute } from './complete.ts';
 import { markOf, refreshList, setMark, watchedOf, type Refreshed } from './list.ts';
-import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld, type Rebuilding, type RebuildWorld } from './world.ts';
+import {
+  builtOf,
+  listPlacement,
+  rebuilding,
+  rebuildsOf,
+  runWorld,
+  type Rebuilding,
+  type RebuildWorld,
+} from './world.ts';
 
 /** Notes that are left to the deciding transaction. */
 const FEW_NOTES = 1_000;
@@ -102,7 +110,8 @@ async function takeAll(
   const taken = new Map<number, TakenNotes>();
   for (const operation of rebuildsOf(scope)) {
     for (const watched of watchedOf(rebuilding(operation, world))) {
-      if (!taken.has(watched.relation.id)) taken.set(watched.relation.id, await takeNotes(transaction, watched));
+      if (!taken.has(watched.relation.id))
+        taken.set(watched.relation.id, await takeNotes(transaction, watched));
     }
   }
   return taken;

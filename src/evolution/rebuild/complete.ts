@@ -115,12 +115,19 @@ export async function constrain(operation: Rebuild, scope: RunScope): Promise<vo
     const next = builtOf(of);
     if (await isConstrained(transaction, next)) return;
     const id = tableId(next.placement);
-    const unique = [...next.spec.unique, ...next.spec.columns.filter((column) => column.unique === true).map(({ name }) => [name])];
-    for (const columns of unique) await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
-    for (const statement of createIndexes(next.spec, next.placement, to)) await transaction.execute(statement);
-    await addForeignKeys(transaction, next.spec, next.placement, of.world.next);
+    const unique = [
+      ...next.spec.unique,
+      ...next.spec.columns.filter((column) => column.unique === true).map(({ name }) => [name]),
+    ];
+    for (const columns of unique)
+      await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
+    for (const statement of createIndexes(next.spec, next.placement, to))
+      await transaction.execute(statement);
+    await addForeignKeys(transaction, of.spec, next.placement, of.world.next);
     await transaction.execute(sql`analyze ${id}`);
-    await transaction.execute(sql`comment on column ${id}.${sql.id(next.spec.primaryKey[0] ?? '')} is 'constrained'`);
+    await transaction.execute(
+      sql`comment on column ${id}.${sql.id(next.spec.primaryKey[0] ?? '')} is 'constrained'`,
+    );
   });
 }
 
@@ -156,7 +163,11 @@ export async function check(operation: Rebuild, scope: RunScope): Promise<readon
   const { context } = scope;
   const of = rebuilding(operation, await runWorld(context.store, scope));
   if (operation.from.length > 0) {
-    const findings = [...(await alteredRows(context.store, of)), ...(await absentRows(context.store, of)), ...(await otherRows(context.store, of))];
+    const findings = [
+      ...(await alteredRows(context.store, of)),
+      ...(await absentRows(context.store, of)),
+      ...(await otherRows(context.store, of)),
+    ];
     if (findings.length > 0) return findings;
   }
   const findings =
@@ -176,7 +187,9 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
     return value === undefined ? [] : [{ value, name }];
   });
   if (differing.length === 0) return [];
-  const same = of.spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`);
+  const same = of.spec.primaryKey.map(
+    (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
+  );
   const [found] = await store.query<{ count: bigint }>(sql`
     select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
     left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
@@ -196,7 +209,9 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
 async function absentRows(store: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
   if (changesKey(of) || of.spec.form === undefined) return [];
   const next = builtOf(of);
-  const same = of.spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`);
+  const same = of.spec.primaryKey.map(
+    (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
+  );
   const units = knownKey(of).map(({ column, place }) => sql`n.${sql.id(column)} = l.${oldKeyColumn(place)}`);
   const [found] = await store.query<{ count: bigint }>(sql`
     select count(*) as count from ${tableId(listPlacement(next))} l
@@ -225,7 +240,9 @@ async function otherRows(store: Queryable, of: Rebuilding): Promise<readonly Fin
   });
   const old = sql`sha256(varve.digest_1(variadic array[${sql.join(columns.map(({ value }) => sql`(${value})::text`))}]::text[]))`;
   const now = sql`sha256(varve.digest_1(variadic array[${sql.join(columns.map(({ name }) => sql`n.${sql.id(name)}::text`))}]::text[]))`;
-  const same = spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`);
+  const same = spec.primaryKey.map(
+    (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
+  );
   const rows = await store.query<{ was: string; now: string | null; key: string }>(sql`
     select 'sha256:' || encode(${old}, 'hex') as was, 'sha256:' || encode(${now}, 'hex') as now, to_jsonb(row(${sql.join(newKeyOf(of))}))::text as key
     from ${tableId(listPlacement(next))} l ${oldRows(of)}

@@ -5,6 +5,7 @@
  * |---|---|
  * | one that was recorded, of the same columns or fewer: names of tables and columns apart | the recorded one, byte for byte |
  * | through the foreign key that was found from a recorded read | the present one where the row is unchanged since, else zeros |
+ * | one that was recorded with key columns that are no more | the present one where the recorded one still holds, else zeros |
  * | of a table that is new, or that takes over rows of the same table | the present one |
  * | anything else | unknown: the row is computed anew |
  *
@@ -30,7 +31,7 @@ export interface Variant {
 }
 
 /** Where a digest comes from: the place at which it stands, or one of the ways of the header. */
-export type Coverage = number | 'recorded' | 'present' | 'unknown';
+export type Coverage = number | { readonly narrowed: number } | 'recorded' | 'present' | 'unknown';
 
 /** What has been recorded of the computations of the sources. */
 export async function variantsOf(store: Queryable, of: Rebuilding): Promise<readonly Variant[]> {
@@ -66,11 +67,21 @@ function variantOf(
 ): Variant {
   const old = ownerOf(of, source);
   const pair = of.pair;
-  const renamed = old === undefined ? reads : readsNamedAnew(reads, old, { ...pair, sources: pair.sources.map((each, index) => (index === source ? old : each)) }, of.world.naming);
+  const renamed =
+    old === undefined
+      ? reads
+      : readsNamedAnew(
+          reads,
+          old,
+          { ...pair, sources: pair.sources.map((each, index) => (index === source ? old : each)) },
+          of.world.naming,
+        );
   const found = new Set(foundColumns(of));
   const coverage = of.spec.reads.map((read): Coverage => {
     const place = renamed.findIndex((was) => isSame(was, read, of, found));
-    return place >= 0 ? place : otherwise(of, read);
+    if (place >= 0) return place;
+    const narrowed = renamed.findIndex((was) => isSame(withoutGoneKey(was, of), read, of, found));
+    return narrowed >= 0 ? { narrowed } : otherwise(of, read);
   });
   const recorded = of.spec.reads.map((read, index) => {
     const place = coverage[index];
@@ -84,6 +95,16 @@ function ownerOf(of: Rebuilding, source: number): TableSpec | undefined {
   const spec = of.pair.sources[source];
   if (spec?.master === undefined) return spec;
   return of.world.from.tables.find(({ name }) => name === spec.master);
+}
+
+/** A recorded read without the columns that left the key of its table, and with it the table. */
+function withoutGoneKey(read: ReadSpec, { world }: Rebuilding): ReadSpec {
+  const pair = world.naming.pairs.get(read.table);
+  const [old] = pair?.sources ?? [];
+  if (pair === undefined || old === undefined) return read;
+  const kept = new Set(Object.values(pair.columns[0] ?? {}));
+  const gone = new Set(old.primaryKey.filter((column) => !kept.has(column)));
+  return { ...read, columns: read.columns.filter((column) => !gone.has(column)) };
 }
 
 /** Whether a new read finds the rows that a recorded one found, and covers what it covered. */

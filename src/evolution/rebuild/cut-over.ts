@@ -25,7 +25,9 @@ export async function leave(
   for (const source of of.sources) {
     if (!(await isLive(transaction, source))) continue;
     const incoming = await incomingKeys(transaction, source.placement);
-    const lost = incoming.filter(({ referenced }) => referenced.some((column) => !Object.values(of.pair.columns[0] ?? {}).includes(column)));
+    const lost = incoming.filter(({ referenced }) =>
+      referenced.some((column) => !Object.values(of.pair.columns[0] ?? {}).includes(column)),
+    );
     const stranger = lost.find(({ schema, table }) => !isOwn(scope, `${schema}.${table}`));
     if (stranger !== undefined) return [outsider(operation, `${stranger.schema}.${stranger.table}`)];
     await copyGrants(transaction, source.placement, next.placement);
@@ -70,10 +72,13 @@ export async function enter(
 ): Promise<readonly Finding[]> {
   const { context } = scope;
   const next = await buildingRelation(transaction, operation.table, context.runId);
-  if (next === undefined) return [refusal('run_fenced', operation.table, { hint: 'Look at `varve status`.' })];
+  if (next === undefined)
+    return [refusal('run_fenced', operation.table, { hint: 'Look at `varve status`.' })];
   const placement = defaultPlacement(next.spec);
   await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
-  await transaction.execute(sql`comment on column ${tableId(next.placement)}.${sql.id(next.spec.primaryKey[0] ?? '')} is null`);
+  await transaction.execute(
+    sql`comment on column ${tableId(next.placement)}.${sql.id(next.spec.primaryKey[0] ?? '')} is null`,
+  );
   await writeComments(transaction, next);
   await move(transaction, next.placement, placement);
   await transaction.execute(sql`
@@ -87,11 +92,13 @@ export async function enter(
 async function writeComments(transaction: Queryable, { spec, placement }: Relation): Promise<void> {
   const { quoteLiteral } = await import('../../store/index.ts');
   const id = tableId(placement);
-  const text = (comment: string | undefined) => sql.raw(comment === undefined ? 'null' : quoteLiteral(comment));
+  const text = (comment: string | undefined) =>
+    sql.raw(comment === undefined ? 'null' : quoteLiteral(comment));
   await transaction.execute(sql`comment on table ${id} is ${text(spec.comment)}`);
   const [first] = spec.primaryKey;
   const column = spec.columns.find(({ name }) => name === first);
-  if (column !== undefined) await transaction.execute(sql`comment on column ${id}.${sql.id(column.name)} is ${text(column.comment)}`);
+  if (column !== undefined)
+    await transaction.execute(sql`comment on column ${id}.${sql.id(column.name)} is ${text(column.comment)}`);
 }
 
 /** What stands after the way there, by class; a list that says more than the new keys do stays, as a map, in history. */
@@ -112,10 +119,18 @@ export async function observe(
     sql`select "#class" as class, count(*) as rows from ${tableId(place)} group by 1`,
   );
   const count = (name: string): number => Number(rows.find((row) => row.class === name)?.rows ?? 0n);
-  const found = { keep: count('keep'), rekey: count('rekey'), backfill: count('backfill'), recompute: count('recompute'), retire: count('retire') };
+  const found = {
+    keep: count('keep'),
+    rekey: count('rekey'),
+    backfill: count('backfill'),
+    recompute: count('recompute'),
+    retire: count('retire'),
+  };
   if (!isChanged) return [counts(operation.table, { ...found, ambiguous: count('ambiguous') })];
   // Others wrote meanwhile: what was planned is told as planned, what is more as carried over.
-  const more = (Object.keys(found) as (keyof typeof found)[]).map((name) => Math.max(0, found[name] - planned[name]));
+  const more = (Object.keys(found) as (keyof typeof found)[]).map((name) =>
+    Math.max(0, found[name] - planned[name]),
+  );
   return [counts(operation.table, { ...planned, carried: more.reduce((sum, each) => sum + each, 0) })];
 }
 
@@ -138,12 +153,15 @@ export async function settleLists(scope: RunScope, transaction: Transaction): Pr
     await transaction.execute(sql`comment on table ${sql.id(HISTORY, map)} is null`);
     await transaction.execute(sql`update varve.relation_source set map = ${map} where relation = ${next.id}`);
   }
-  await stopCapture(transaction, [...scope.held.values()].filter(({ name }) => rebuildsOf(scope).some(({ from }) => from.includes(name))));
+  await stopCapture(
+    transaction,
+    [...scope.held.values()].filter(({ name }) => rebuildsOf(scope).some(({ from }) => from.includes(name))),
+  );
 }
 
 async function observeBack(
   { table, from }: Rebuild,
-  { context, from: before }: RunScope,
+  { context }: RunScope,
   transaction: Transaction,
 ): Promise<readonly TableCounts[]> {
   if (from.length === 0) {
@@ -151,10 +169,20 @@ async function observeBack(
     return [counts(table, { retire: planned?.retire ?? 0 })];
   }
   const relations = await loadRelations(transaction);
-  const name = from.find((each) => before.tables.some((spec) => spec.name === each)) ?? table;
-  const relation = relations.get(name);
-  const rows = relation === undefined ? 0 : await countRows(transaction, relation.placement);
+  let rows = 0;
+  for (const name of from) {
+    const relation = relations.get(name);
+    if (relation === undefined) continue;
+    rows += await countRows(transaction, relation.placement);
+    rows += await removedBy(transaction, relation, context.runId);
+  }
   const keep = context.tables.find((each) => each.table === table)?.keep ?? 0;
   return [counts(table, { keep: Math.min(rows, keep), carried: Math.max(0, rows - keep) })];
 }
 
+/** Rows that the way back took out, since somebody had deleted them; they are in history. */
+async function removedBy(transaction: Queryable, { id }: Relation, run: string): Promise<number> {
+  const [row] = await transaction.query<{ rows: bigint }>(sql`
+    select count(*) as rows from varve.superseded where relation = ${id} and superseded_by = ${run} and reason = 'deleted'`);
+  return Number(row?.rows ?? 0n);
+}

@@ -1,7 +1,7 @@
 /** Foreign keys whose columns varve fills itself: what their own sources say must be what was read. */
 import { readPlan, type ForeignKeySpec, type ReadSpec } from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
-import type { Test } from './rows.ts';
+import type { Test } from './row-test.ts';
 import type { Rebuilding } from './world.ts';
 
 /** For each new foreign key that is filled: rows that its sources lead elsewhere are computed anew. */
@@ -23,7 +23,7 @@ export function fillTests(
   );
   return differing.map(({ fill, value, to }) => ({
     when: sql`exists (select from (select ${value} as value) v ${joins} where ${fill} is distinct from v.value)`,
-    then: 'recompute',
+    becomes: 'recompute',
     why: `its sources lead elsewhere: ${to}`,
   }));
 }

@@ -8,7 +8,8 @@ import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '.
 import type { TakenNotes, Watched } from '../capture.ts';
 import { variantsOf } from './coverage.ts';
 import { judgesText } from './plan.ts';
-import { classifiedRows, computationKey } from './rows.ts';
+import { computationKey } from './old-rows.ts';
+import { classifiedRows } from './rows.ts';
 import { foundColumn, foundColumns, newKeyOf, oldKeyColumn, typeOf } from './values.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 
@@ -16,8 +17,12 @@ import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 export async function createList(transaction: Queryable, of: Rebuilding, next: Relation): Promise<void> {
   const [old] = of.pair.sources;
   if (old === undefined) return;
-  const keys = old.primaryKey.map((column, index) => sql`${oldKeyColumn(index)} ${sql.raw(typeOf(old, column))} not null`);
-  const found = foundColumns(of).map((column, index) => sql`${foundColumn(index)} ${sql.raw(typeOf(of.spec, column))}`);
+  const keys = old.primaryKey.map(
+    (column, index) => sql`${oldKeyColumn(index)} ${sql.raw(typeOf(old, column))} not null`,
+  );
+  const found = foundColumns(of).map(
+    (column, index) => sql`${foundColumn(index)} ${sql.raw(typeOf(of.spec, column))}`,
+  );
   await transaction.execute(sql`create table ${tableId(listPlacement(next))} (${sql.join([...keys, ...found])},
     "#class" text not null, "#why" text not null, "#spec" integer, "#duration" integer, "#hash" bytea,
     "#n" bigint generated always as identity)`);
@@ -42,9 +47,14 @@ export async function fillList(transaction: Transaction, of: Rebuilding): Promis
 async function insertLines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<void> {
   const list = tableId(listPlacement(builtOf(of)));
   const facts = { variants: await variantsOf(transaction, of), canJudgeText: await judgesText(transaction) };
-  const columns = sql.join([...oldKeyColumns(of), ...foundColumns(of).map((_, index) => foundColumn(index)),
-    ...['#class', '#why', '#spec', '#duration', '#hash'].map((name) => sql.id(name))]);
-  await transaction.execute(sql`insert into ${list} (${columns}) select ${columns} from (${classifiedRows(of, facts, only)}) z`);
+  const columns = sql.join([
+    ...oldKeyColumns(of),
+    ...foundColumns(of).map((_, index) => foundColumn(index)),
+    ...['#class', '#why', '#spec', '#duration', '#hash'].map((name) => sql.id(name)),
+  ]);
+  await transaction.execute(
+    sql`insert into ${list} (${columns}) select ${columns} from (${classifiedRows(of, facts, only)}) z`,
+  );
 }
 
 function oldKeyColumns(of: Rebuilding): readonly Sql[] {
@@ -101,7 +111,11 @@ export async function refreshList(
   if (!anything) return undefined;
   await transaction.execute(sql`analyze ${keys}`);
   await takeOut(transaction, of, keys);
-  await insertLines(transaction, of, sql`(${oldKey(of, 'row')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`);
+  await insertLines(
+    transaction,
+    of,
+    sql`(${oldKey(of, 'row')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`,
+  );
   return { of, after, keys };
 }
 
@@ -125,11 +139,15 @@ async function collectKeys(
     const taken = notes.get(watched.relation.id);
     if (taken === undefined) continue;
     // A merge is listed whole again: which rows meet is for the join to say.
-    if (taken.all || (index > 0 && taken.count > 0) || (taken.count > 0 && of.sources.length > 1)) await add(sql`true`, sql`true`);
+    if (taken.all || (index > 0 && taken.count > 0) || (taken.count > 0 && of.sources.length > 1))
+      await add(sql`true`, sql`true`);
     else if (taken.count > 0) {
       const unit = names(watched.unit);
       const noted = sql`select ${unit} from ${taken.units} where ${sql.id(watched.unit[0] ?? '')} is not null`;
-      await add(sql`(${unitOf(of, watched.unit, 'row')}) in (${noted})`, sql`(${unitOf(of, watched.unit, 'line')}) in (${noted})`);
+      await add(
+        sql`(${unitOf(of, watched.unit, 'row')}) in (${noted})`,
+        sql`(${unitOf(of, watched.unit, 'line')}) in (${noted})`,
+      );
       // A computation that went with its rows is known by its hash alone.
       await transaction.execute(sql`insert into ${keys} select ${oldKey(of, 'line')} from ${list} l
         where l."#hash" in (select "#hash" from ${taken.units})`);
@@ -144,7 +162,10 @@ async function collectKeys(
       return place < 0 ? [] : [{ child, place }];
     });
     const above = sql`select ${sql.join(places.map(({ place }) => oldKeyColumn(place)))} from ${parent.keys}`;
-    await add(sql`(${sql.join(places.map(({ child }) => sql`t.${sql.id(child)}`))}) in (${above})`, sql`false`);
+    await add(
+      sql`(${sql.join(places.map(({ child }) => sql`t.${sql.id(child)}`))}) in (${above})`,
+      sql`false`,
+    );
   }
   return anything;
 }
@@ -163,7 +184,9 @@ function unitOf(of: Rebuilding, unit: readonly string[], where: 'row' | 'line'):
   const [old] = of.pair.sources;
   return sql.join(
     unit.map((column) =>
-      where === 'row' ? sql`t.${sql.id(column)}` : sql`l.${oldKeyColumn(old?.primaryKey.indexOf(column) ?? 0)}`,
+      where === 'row'
+        ? sql`t.${sql.id(column)}`
+        : sql`l.${oldKeyColumn(old?.primaryKey.indexOf(column) ?? 0)}`,
     ),
   );
 }
@@ -181,19 +204,26 @@ async function takeOut(transaction: Queryable, of: Rebuilding, keys: Sql): Promi
     await transaction.execute(sql`delete from varve.computation c using ${list} l
       where c.relation = ${next.id} and ${again} and c.key_hash = ${newHash(of)}`);
   }
-  await transaction.execute(sql`delete from ${tableId(next.placement)} n using ${list} l where ${again} and ${same}`);
+  await transaction.execute(
+    sql`delete from ${tableId(next.placement)} n using ${list} l where ${again} and ${same}`,
+  );
   await transaction.execute(sql`delete from ${list} l where ${again}`);
 }
 
 /** The hash of the new source key of a line `l`. */
 export function newHash(of: Rebuilding): Sql {
-  const byColumn = new Map(of.spec.primaryKey.map((column, index) => [column, newKeyOf(of)[index] ?? sql`null`]));
+  const byColumn = new Map(
+    of.spec.primaryKey.map((column, index) => [column, newKeyOf(of)[index] ?? sql`null`]),
+  );
   const values = of.spec.sourceKey.map((column) => sql`(${byColumn.get(column) ?? sql`null`})::text`);
   return sql`substr(varve.digest_1(variadic array[${sql.join(values)}]::text[]), 1, 16)`;
 }
 
 /** How far a structure is, told by its comment: set in the transaction of the work that it tells of. */
-export async function markOf(store: Queryable, { schema, table }: { readonly schema: string; readonly table: string }): Promise<string | undefined> {
+export async function markOf(
+  store: Queryable,
+  { schema, table }: { readonly schema: string; readonly table: string },
+): Promise<string | undefined> {
   const [row] = await store.query<{ mark: string | null }>(sql`
     select obj_description(c.oid, 'pg_class') as mark from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = ${schema} and c.relname = ${table}`);

@@ -3,25 +3,20 @@ import { refusal, type Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { dependents } from '../dependents.ts';
-import { counts, type PlanScope, type Rebuild } from '../operation/operation.ts';
+import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../operation/operation.ts';
 import { variantsOf } from './coverage.ts';
-import { classifiedRows, type Facts } from './rows.ts';
+import { classifiedRows } from './rows.ts';
+import type { Facts } from './row-test.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
-
-/** What a plan says of one rebuild. */
-export interface PlannedRebuild {
-  readonly counts: TableCounts;
-  readonly findings: readonly Finding[];
-  /** How many rows each reason decides over, for people. */
-  readonly reasons: readonly { readonly class: string; readonly why: string; readonly rows: number }[];
-}
 
 /** All rebuilds, by table. */
 export async function planRebuilds(scope: PlanScope): Promise<ReadonlyMap<string, PlannedRebuild>> {
   const { world, lists, tables } = await plannedLists(scope);
   if (tables.length === 0) return new Map();
   const selects = tables.map(
-    ({ operation }) => sql`select ${operation.table}::text as "table", "#class" as class, "#why" as why, count(*) as rows
+    ({
+      operation,
+    }) => sql`select ${operation.table}::text as "table", "#class" as class, "#why" as why, count(*) as rows
       from ${world.listOf(operation.table)} group by 2, 3`,
   );
   const rows = await scope.transaction.query<{ table: string; class: string; why: string; rows: bigint }>(
@@ -50,7 +45,9 @@ export async function plannedLists(scope: PlanScope): Promise<{
   const operations = rebuildsOf(scope);
   const names = new Map(operations.map(({ table }, index) => [table, sql.raw(`list_${String(index)}`)]));
   const world = plannedWorld(scope, (table) => names.get(table) ?? sql`null`);
-  const tables = operations.filter(({ from }) => from.length > 0).map((operation) => rebuilding(operation, world));
+  const tables = operations
+    .filter(({ from }) => from.length > 0)
+    .map((operation) => rebuilding(operation, world));
   const lists: Sql[] = [];
   const canJudgeText = await judgesText(scope.transaction);
   for (const of of tables) {

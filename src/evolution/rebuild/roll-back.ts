@@ -30,7 +30,7 @@ import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { computedSince } from '../new-writes.ts';
 import { move, retire } from '../retire.ts';
 import { addForeignKeys } from './complete.ts';
-import { placeOfOldKey } from './rows.ts';
+import { placeOfOldKey } from './old-rows.ts';
 import { castTo, newKeyOf, oldKeyColumn, typeOf } from './values.ts';
 import { listPlacement, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
@@ -139,7 +139,11 @@ async function carryInto(transaction: Transaction, back: Back, into: Into): Prom
     where not i."#own" and row(${list(columns, 'i')}) is distinct from row(${list(columns, 'o')})`;
   const gone = goneKeys(back, into, image);
   const relations = withOld(into.live, old);
-  const unit = isMade ? old.spec.sourceKey : old.spec.sourceKey.length > 0 ? old.spec.sourceKey : old.spec.primaryKey;
+  const unit = isMade
+    ? old.spec.sourceKey
+    : old.spec.sourceKey.length > 0
+      ? old.spec.sourceKey
+      : old.spec.primaryKey;
   if (old.spec.master === undefined) {
     const target = { relation: { ...old, spec: { ...old.spec, sourceKey: unit } }, relations };
     const overwritten = sql`select distinct ${list(unit, 'o')} from ${id} o where (${list(old.spec.primaryKey, 'o')}) in (select ${names(old.spec.primaryKey)} from (${written}) w)`;
@@ -182,12 +186,23 @@ function updateOf({ spec }: Relation): Sql {
 function imageRows(back: Back, into: Into): Sql {
   const { of, next, map } = back;
   const { old, scope } = into;
-  const others = rebuildsOf(scope).filter(({ from, table }) => from.includes(old.name) && table !== of.operation.table);
+  const others = rebuildsOf(scope).filter(
+    ({ from, table }) => from.includes(old.name) && table !== of.operation.table,
+  );
   const key = oldKeyOf(back, into);
-  const columns = old.spec.columns.map((column) => sql`${imageValue(back, into, column.name, others)} as ${sql.id(column.name)}`);
-  const lines = newKeyOf(of).map((value, index) => sql`${value} = n.${sql.id(of.spec.primaryKey[index] ?? '')}`);
-  const mapped = map === undefined ? sql`` : sql`left join ${map} l on l."#class" in ('keep', 'rekey', 'backfill') and ${sql.join(lines, sql` and `)}`;
-  const same = old.spec.primaryKey.map((column, index) => sql`o.${sql.id(column)} = ${key[index] ?? sql`null`}`);
+  const columns = old.spec.columns.map(
+    (column) => sql`${imageValue(back, into, column.name, others)} as ${sql.id(column.name)}`,
+  );
+  const lines = newKeyOf(of).map(
+    (value, index) => sql`${value} = n.${sql.id(of.spec.primaryKey[index] ?? '')}`,
+  );
+  const mapped =
+    map === undefined
+      ? sql``
+      : sql`left join ${map} l on l."#class" in ('keep', 'rekey', 'backfill') and ${sql.join(lines, sql` and `)}`;
+  const same = old.spec.primaryKey.map(
+    (column, index) => sql`o.${sql.id(column)} = ${key[index] ?? sql`null`}`,
+  );
   const joins = others.map((other, index) => otherRows(back, into, other, index));
   const present = of.operation.from.length > 1 ? sql`where ${belongs(back, into)}` : sql``;
   return sql`select ${sql.join(columns)}, o.${sql.id(old.spec.primaryKey[0] ?? '')} is not null as "#known", ${ownTest(back)} as "#own"
@@ -208,7 +223,9 @@ function oldKeyOf({ of, map }: Back, { index, old }: Pick<Into, 'index' | 'old'>
     const own = ownValue(of, index, column);
     const place = placeOfOldKey(of, old.name, column);
     if (map === undefined || place === undefined) return own ?? sql`null`;
-    return own === undefined ? sql`l.${oldKeyColumn(place)}` : sql`coalesce(l.${oldKeyColumn(place)}, ${own})`;
+    return own === undefined
+      ? sql`l.${oldKeyColumn(place)}`
+      : sql`coalesce(l.${oldKeyColumn(place)}, ${own})`;
   });
 }
 
@@ -275,7 +292,9 @@ function goneKeys({ of, next, map }: Back, { old }: Into, image: Sql): Sql {
     const place = placeOfOldKey(of, old.name, column);
     return place === undefined ? sql`null` : sql`l.${oldKeyColumn(place)}`;
   });
-  const same = newKeyOf(of).map((value, index) => sql`${value} = n.${sql.id(of.spec.primaryKey[index] ?? '')}`);
+  const same = newKeyOf(of).map(
+    (value, index) => sql`${value} = n.${sql.id(of.spec.primaryKey[index] ?? '')}`,
+  );
   return sql`select ${sql.join(lines)} from ${map} l where l."#class" in ('keep', 'rekey', 'backfill')
     and not exists (select from ${tableId(next.placement)} n where ${sql.join(same, sql` and `)})`;
 }
@@ -288,7 +307,9 @@ async function unrepresentable(
 ): Promise<readonly Finding[]> {
   const key = names(old.spec.primaryKey);
   await transaction.execute(sql`delete from ${image} i where i."#own" and not i."#known"`);
-  const empty = old.spec.columns.filter(({ nullable }) => !nullable).map(({ name }) => sql`i.${sql.id(name)} is null`);
+  const empty = old.spec.columns
+    .filter(({ nullable }) => !nullable)
+    .map(({ name }) => sql`i.${sql.id(name)} is null`);
   const rows = await transaction.query<{ key: unknown; why: string }>(sql`
     select to_jsonb(row(${list(old.spec.primaryKey, 'i')})) as key,
       case when ${sql.join([...empty, sql`false`], sql` or `)} then 'no value' else 'another row on its key' end as why
@@ -302,7 +323,12 @@ async function unrepresentable(
   }
   return [
     refusal('rows_unrepresentable', old.name, {
-      detail: { rows: rows.length, keys: rows.slice(0, 20).map(({ key: each, why }) => ({ key: JSON.stringify(Object.values(each as object)), why })) },
+      detail: {
+        rows: rows.length,
+        keys: rows
+          .slice(0, 20)
+          .map(({ key: each, why }) => ({ key: JSON.stringify(Object.values(each as object)), why })),
+      },
       hint: 'These rows were written since and the old shape cannot hold them. Delete them with `varve delete`, which keeps them in history, and roll back then.',
     }),
   ];
@@ -360,12 +386,16 @@ async function keepReads(
     }),
   );
   for (const [ordinal, key] of keys.entries()) {
-    const place = next.spec.reads.findIndex(({ table, cardinality }) => table === key.to && cardinality !== 'many');
+    const place = next.spec.reads.findIndex(
+      ({ table, cardinality }) => table === key.to && cardinality !== 'many',
+    );
     const read = next.spec.reads[place];
     if (read === undefined || (key.kind === 'secondary' && key.fills === undefined)) continue;
     const [first = ''] = Object.keys(key.columns);
     const found = sql`n.${sql.id(first)} is not null`;
-    const pairs = Object.entries(key.columns).map(([child, parent]) => sql`${parent}::text, n.${sql.id(child)}`);
+    const pairs = Object.entries(key.columns).map(
+      ([child, parent]) => sql`${parent}::text, n.${sql.id(child)}`,
+    );
     await transaction.execute(sql`
       insert into varve.recorded_read
         (relation, key_hash, spec, ordinal, subject, declared, columns, keys, row_count, digest)
@@ -401,7 +431,13 @@ export async function enterBack(
   scope: RunScope,
   transaction: Transaction,
 ): Promise<readonly Finding[]> {
-  const rows = await transaction.query<{ id: number; name: string; spec: Relation['spec']; schema: string; table: string }>(sql`
+  const rows = await transaction.query<{
+    id: number;
+    name: string;
+    spec: Relation['spec'];
+    schema: string;
+    table: string;
+  }>(sql`
     select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table"
     from varve.relation n join varve.relation_source s on s.relation = n.id join varve.relation r on r.id = s.source
     where n.name = ${operation.table} and n.until_run = ${scope.context.runId} and r.state = 'retired'`);
@@ -426,18 +462,30 @@ export async function joinBack(
   for (const name of operation.from) {
     const relation = live.get(name);
     if (relation === undefined || !isFirstOf(scope, operation, name)) continue;
-    await addForeignKeys(transaction, { ...relation.spec, foreignKeys: relation.spec.foreignKeys.map((key) => ({ ...key, unique: false })) }, relation.placement, live);
+    const spec = scope.from.tables.find((each) => each.name === name) ?? relation.spec;
+    // The uniqueness that some of them ask for went along to history and is there again.
+    const foreignKeys = spec.foreignKeys.map((key) => ({ ...key, unique: false }));
+    await addForeignKeys(transaction, { ...spec, foreignKeys }, relation.placement, live);
     const own = new Set(scope.from.tables.map((spec) => spec.name));
     const outside = (scope.incoming.get(operation.table) ?? []).filter(({ schema, table }) => {
       const child = `${schema}.${table}`;
       // A table that goes back as well brings its own foreign keys.
       return !rebuildsOf(scope).some((each) => each.from.includes(child) && own.has(child));
     });
-    const of = rebuilding(operation, { ...scope, codeByTable: scope.world.codeByTable, old: live, next: live, listOf: () => sql`null` });
+    const of = rebuilding(operation, {
+      ...scope,
+      codeByTable: scope.world.codeByTable,
+      old: live,
+      next: live,
+      listOf: () => sql`null`,
+    });
     const index = operation.from.indexOf(name);
     await pointAt(
       transaction,
-      outside.map((key) => ({ ...key, referenced: key.referenced.map((column) => of.pair.columns[index]?.[column] ?? column) })),
+      outside.map((key) => ({
+        ...key,
+        referenced: key.referenced.map((column) => of.pair.columns[index]?.[column] ?? column),
+      })),
       relation.placement,
     );
   }
@@ -478,5 +526,8 @@ export async function undo(
   );
   await forgetRelation(transaction, next.id);
   const live = [...(await loadRelations(transaction)).values()];
-  await stopCapture(transaction, live.filter(({ id }) => sources.some(({ source }) => source === id)));
+  await stopCapture(
+    transaction,
+    live.filter(({ id }) => sources.some(({ source }) => source === id)),
+  );
 }

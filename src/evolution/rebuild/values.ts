@@ -2,7 +2,7 @@
 import type { ColumnSpec, TableSpec } from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
 import type { ColumnSource } from '../change/change.ts';
-import type { Attribution } from '../operation/operation.ts';
+import type { Attribution } from '../attribution.ts';
 import type { Rebuilding } from './world.ts';
 
 /** The alias of the old row that comes from this source. */
@@ -31,7 +31,9 @@ function isFound({ operation, world, spec, pair }: Found, column: string): boole
   if (ruleOf(world.attribution, operation.table, column) !== undefined) return true;
   if (source.from === 'same' || source.from === 'cast') {
     if (!spec.primaryKey.includes(column)) return false;
-    return source.from === 'cast' || pair.sources[0]?.primaryKey.includes(pair.columns[0]?.[column] ?? '') !== true;
+    return (
+      source.from === 'cast' || pair.sources[0]?.primaryKey.includes(pair.columns[0]?.[column] ?? '') !== true
+    );
   }
   return source.from !== 'default' && source.from !== 'make';
 }

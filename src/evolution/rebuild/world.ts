@@ -15,7 +15,8 @@ import type { Queryable, Sql } from '../../store/index.ts';
 import { BUILD, buildingRelation } from '../building.ts';
 import type { Naming, Pair } from '../naming.ts';
 import { heirOf } from '../naming.ts';
-import type { Attribution, Operation, PlanScope, Rebuild, RunScope } from '../operation/operation.ts';
+import type { Attribution } from '../attribution.ts';
+import type { Operation, PlanScope, Rebuild, RunScope } from '../operation/operation.ts';
 
 /** Both sides. */
 export interface RebuildWorld {
@@ -59,12 +60,19 @@ export function rebuilding(operation: Rebuild, world: RebuildWorld): Rebuilding 
 }
 
 /** The rebuild of a new table, if it is one. */
-export function rebuildOf(world: { readonly operations: readonly Operation[] }, table: string): Rebuild | undefined {
+export function rebuildOf(
+  world: { readonly operations: readonly Operation[] },
+  table: string,
+): Rebuild | undefined {
   return rebuildsOf(world).find((operation) => operation.table === table);
 }
 
 /** All rebuilds, in dependency order. */
-export function rebuildsOf({ operations }: { readonly operations: readonly Operation[] }): readonly Rebuild[] {
+export function rebuildsOf({
+  operations,
+}: {
+  readonly operations: readonly Operation[];
+}): readonly Rebuild[] {
   return operations.filter((operation) => operation.kind === 'rebuild');
 }
 

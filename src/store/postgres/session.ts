@@ -86,5 +86,5 @@ function decodeAll(results: readonly RawResult[]): readonly Row[] {
 // Async, so that a value that cannot be encoded rejects instead of throwing past the caller's `catch`.
 async function send(session: Session, statement: Sql): Promise<RawResult> {
   const { text, values } = compileSql(statement);
-  try { return await session.run(text, values.map(encodeValue), { isKept: statement.isKept === true }); } catch (e) { if (process.env.DBG) console.error('DBG', (e as Error).message, JSON.stringify((e as any).detail ?? (e as any).fields), '\n', text, JSON.stringify(values, (_, v) => typeof v === 'bigint' ? String(v) : v)); throw e; }
+  return await session.run(text, values.map(encodeValue), { isKept: statement.isKept === true });
 }
