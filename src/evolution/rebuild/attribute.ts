@@ -10,6 +10,7 @@ import {
   rowDigest,
   tableId,
   type ColumnSpec,
+  type Placement,
   type ReadSpec,
   type Relation,
 } from '../../pipeline/index.ts';
@@ -18,13 +19,13 @@ import { BUILD, buildingRelation } from '../building.ts';
 import { startCapture } from '../capture.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
-import { createList, fillList, lastLine, markOf, newHash, setMark, watchedOf } from './list.ts';
+import { fillList, listedPages, markOf, newHash, setMark, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
 import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, writtenColumns } from './values.ts';
 import { builtOf, listPlacement, pairOf, rebuildOf, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
-/** Rows written in one transaction. */
-const BATCH_ROWS = 50_000;
+/** Pages of the list whose rows are written in one transaction: some hundred thousand rows. */
+const BATCH_PAGES = 2_048;
 
 /** Makes the new table and its list, both empty, and has changes of the old ones noted from here on. */
 export async function expand(operation: Rebuild, scope: RunScope): Promise<void> {
@@ -32,8 +33,7 @@ export async function expand(operation: Rebuild, scope: RunScope): Promise<void>
   await shortly(context, async (transaction) => {
     if ((await buildingRelation(transaction, operation.table, context.runId)) !== undefined) return;
     const of = rebuilding(operation, await runWorld(transaction, scope));
-    const next = await createNext(transaction, of, context.runId);
-    await createList(transaction, of, next);
+    await createNext(transaction, of, context.runId);
     await startCapture(transaction, watchedOf(of), context.runId);
   });
 }
@@ -51,6 +51,8 @@ async function createNext(transaction: Transaction, of: Rebuilding, run: string)
     columns: spec.columns.map(withoutUnique),
   };
   for (const statement of createTable(bare, placement, () => placement)) await transaction.execute(statement);
+  // Its index is cheaper to build at once than row by row.
+  if (of.operation.from.length > 0) await dropPrimaryKey(transaction, placement);
   const [first] = of.sources;
   const next = await insertRelation(transaction, {
     name: spec.name,
@@ -66,6 +68,16 @@ async function createNext(transaction: Transaction, of: Rebuilding, run: string)
     );
   }
   return next;
+}
+
+async function dropPrimaryKey(transaction: Transaction, { schema, table }: Placement): Promise<void> {
+  const [row] = await transaction.query<{ name: string }>(sql`
+    select k.conname as name from pg_constraint k join pg_class c on c.oid = k.conrelid
+    join pg_namespace n on n.oid = c.relnamespace
+    where k.contype = 'p' and n.nspname = ${schema} and c.relname = ${table}`);
+  if (row !== undefined) {
+    await transaction.execute(sql`alter table ${sql.id(schema, table)} drop constraint ${sql.id(row.name)}`);
+  }
 }
 
 /** Uniqueness comes once the rows are there. */
@@ -98,6 +110,7 @@ export async function attribute(operation: Rebuild, scope: RunScope): Promise<vo
   for (const member of group.filter(hasSources)) {
     await context.store.transaction({ isolation: 'repeatable read' }, async (transaction) => {
       await context.fence(transaction);
+      await useMemory(transaction);
       await fillList(transaction, rebuilding(member.operation, await runWorld(transaction, scope)));
     });
   }
@@ -128,11 +141,8 @@ async function attributeComputations(operation: Rebuild, scope: RunScope): Promi
   });
 }
 
-/** Lines of the list by number, both inclusive. */
-export interface Range {
-  readonly from: number;
-  readonly to: number;
-}
+/** Lines of the list: those of the first look by their pages, or those that were listed again after a number. */
+export type Range = { readonly fromPage: number; readonly toPage: number } | { readonly after: number };
 
 /** Batches over the lines; how far it is stands beside the rows, in the transaction that wrote them. */
 async function inRanges(
@@ -142,25 +152,31 @@ async function inRanges(
   write: (transaction: Transaction, of: Rebuilding, range: Range) => Promise<void>,
 ): Promise<void> {
   const { context } = scope;
-  const first = rebuilding(operation, await runWorld(context.store, scope));
-  const total = await lastLine(context.store, first);
+  const total = await listedPages(context.store, rebuilding(operation, await runWorld(context.store, scope)));
   for (;;) {
     context.signal.throwIfAborted();
     const done = await context.store.transaction({}, async (transaction) => {
       await context.fence(transaction);
+      await useMemory(transaction);
       const of = rebuilding(operation, await runWorld(transaction, scope));
       const place = builtOf(of).placement;
       const at = progressOf(await markOf(transaction, place), what);
       if (at >= total) return at;
-      const range = { from: at + 1, to: at + BATCH_ROWS };
-      await write(transaction, of, range);
-      await setMark(transaction, place, `${what} ${String(range.to)}`);
-      return range.to;
+      const to = at + BATCH_PAGES;
+      await write(transaction, of, { fromPage: at, toPage: to });
+      await setMark(transaction, place, `${what} ${String(to)}`);
+      return to;
     });
     await context.fault('E02_attributed');
     context.progress({ step: `attribute ${operation.table}`, done: Math.min(total, done), total });
     if (done >= total) return;
   }
+}
+
+/** What is sorted and joined here is large, and one at a time. */
+export async function useMemory(transaction: Queryable): Promise<void> {
+  await transaction.execute(sql`set local work_mem = '64MB'`);
+  await transaction.execute(sql`set local maintenance_work_mem = '256MB'`);
 }
 
 /** Rows come before computations, so that a mark of the latter says that the former are all there. */
@@ -199,8 +215,10 @@ export function oldRows(of: Rebuilding): Sql {
   return sql.join(joins, sql` `);
 }
 
-function inRange({ from, to }: Range): Sql {
-  return sql`l."#n" between ${from}::bigint and ${to}::bigint`;
+function inRange(range: Range): Sql {
+  if ('after' in range) return sql`l."#n" > ${range.after}::bigint`;
+  const page = (at: number): Sql => sql.raw(`'(${String(at)},0)'::tid`);
+  return sql`l."#n" is null and l.ctid >= ${page(range.fromPage)} and l.ctid < ${page(range.toPage)}`;
 }
 
 /** What attributed rows share: how they were computed then, and by which rule they belong to the new structure. */

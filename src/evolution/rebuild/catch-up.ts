@@ -86,13 +86,13 @@ async function carryOver(transaction: Transaction, scope: RunScope): Promise<Car
     const refreshed = await refreshList(transaction, of, { before, taken });
     if (refreshed === undefined) continue;
     before.set(operation.table, refreshed);
-    await writeRows(transaction, of, { from: refreshed.after + 1, to: Number.MAX_SAFE_INTEGER });
+    await writeRows(transaction, of, { after: refreshed.after });
     await noteChange(transaction, of);
   }
   for (const { of, after } of before.values()) {
     if (of.spec.form !== undefined && !isWithMaster(of)) {
       await prepareSpecs(transaction, of, scope);
-      await writeComputations(transaction, of, { from: after + 1, to: Number.MAX_SAFE_INTEGER });
+      await writeComputations(transaction, of, { after });
     }
     const open = await openLines(transaction, of, after);
     if (open.ambiguous > 0) findings.push(undecided(of, open.ambiguous));

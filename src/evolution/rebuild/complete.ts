@@ -8,7 +8,6 @@ import {
   relationOf,
   tableId,
   type Placement,
-  type Relation,
   type Relations,
   type TableSpec,
 } from '../../pipeline/index.ts';
@@ -16,7 +15,8 @@ import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { fencedStore } from '../fenced-store.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { sampleDiffers } from '../sample.ts';
-import { attribute, CARRIED, groupOf, isWithMaster, oldRows } from './attribute.ts';
+import { shortly } from './shortly.ts';
+import { attribute, CARRIED, groupOf, isWithMaster, oldRows, useMemory } from './attribute.ts';
 import { changesKey, copiedValue, newKeyOf, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
@@ -106,55 +106,96 @@ async function fillContents(of: Rebuilding, { context }: RunScope): Promise<void
   });
 }
 
-/** Foreign keys, unique sets and indexes, once the rows are there. */
+/** Keys, unique sets and indexes, then foreign keys, once the rows are there. */
 export async function constrain(operation: Rebuild, scope: RunScope): Promise<void> {
   const { context, to } = scope;
   await context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
-    const of = rebuilding(operation, await runWorld(transaction, scope));
-    const next = builtOf(of);
-    if (await isConstrained(transaction, next)) return;
-    const id = tableId(next.placement);
-    const unique = [
-      ...next.spec.unique,
-      ...next.spec.columns.filter((column) => column.unique === true).map(({ name }) => [name]),
-    ];
-    for (const columns of unique)
+    const { spec, placement } = builtOf(rebuilding(operation, await runWorld(transaction, scope)));
+    if ((await stageOf(transaction, placement, spec)) !== undefined) return;
+    await useMemory(transaction);
+    const id = tableId(placement);
+    if (operation.from.length > 0)
+      await transaction.execute(sql`alter table ${id} add primary key (${names(spec.primaryKey)})`);
+    for (const columns of uniqueSets(spec))
       await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
-    for (const statement of createIndexes(next.spec, next.placement, to))
-      await transaction.execute(statement);
-    await addForeignKeys(transaction, of.spec, next.placement, of.world.next);
+    for (const statement of createIndexes(spec, placement, to)) await transaction.execute(statement);
     await transaction.execute(sql`analyze ${id}`);
-    await transaction.execute(
-      sql`comment on column ${id}.${sql.id(next.spec.primaryKey[0] ?? '')} is 'constrained'`,
+    await setStage(transaction, placement, spec, 'indexed');
+  });
+  // What a foreign key leads to is live: its writers wait for a moment while it is made, and not at all while rows are checked.
+  await shortly(context, async (transaction) => {
+    const of = rebuilding(operation, await runWorld(transaction, scope));
+    const { spec, placement } = builtOf(of);
+    if ((await stageOf(transaction, placement, spec)) !== 'indexed') return;
+    await addForeignKeys(transaction, of.spec, placement, of.world.next, { isChecked: false });
+    await setStage(transaction, placement, spec, 'constrained');
+  });
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    await checkForeignKeys(
+      transaction,
+      builtOf(rebuilding(operation, await runWorld(transaction, scope))).placement,
     );
   });
 }
 
-async function isConstrained(transaction: Queryable, next: Relation): Promise<boolean> {
-  const [row] = await transaction.query<{ there: boolean }>(sql`
-    select coalesce(col_description(t.oid, a.attnum) = 'constrained', false) as there
-    from pg_class t join pg_namespace n on n.oid = t.relnamespace
-    join pg_attribute a on a.attrelid = t.oid and a.attname = ${next.spec.primaryKey[0] ?? ''}
-    where n.nspname = ${next.placement.schema} and t.relname = ${next.placement.table}`);
-  return row?.there === true;
+function uniqueSets({ unique, columns }: TableSpec): readonly (readonly string[])[] {
+  return [...unique, ...columns.filter((column) => column.unique === true).map(({ name }) => [name])];
 }
 
-/** The foreign keys of a definition, and the uniqueness that some of them ask for. */
+/** How far a structure is constrained, told by the comment of its first key column until it enters. */
+async function stageOf(
+  transaction: Queryable,
+  { schema, table }: Placement,
+  { primaryKey }: TableSpec,
+): Promise<string | undefined> {
+  const [row] = await transaction.query<{ stage: string | null }>(sql`
+    select col_description(t.oid, a.attnum) as stage
+    from pg_class t join pg_namespace n on n.oid = t.relnamespace
+    join pg_attribute a on a.attrelid = t.oid and a.attname = ${primaryKey[0] ?? ''}
+    where n.nspname = ${schema} and t.relname = ${table}`);
+  const stage = row?.stage ?? undefined;
+  return stage === 'indexed' || stage === 'constrained' ? stage : undefined;
+}
+
+async function setStage(
+  transaction: Queryable,
+  placement: Placement,
+  { primaryKey }: TableSpec,
+  stage: 'indexed' | 'constrained',
+): Promise<void> {
+  await transaction.execute(
+    sql`comment on column ${tableId(placement)}.${sql.id(primaryKey[0] ?? '')} is ${sql.raw(`'${stage}'`)}`,
+  );
+}
+
+/** The foreign keys of a definition, and the uniqueness that some of them ask for; unchecked ones hold new rows only. */
 export async function addForeignKeys(
   transaction: Queryable,
   spec: TableSpec,
   placement: Placement,
   relations: Relations,
+  { isChecked }: { readonly isChecked: boolean } = { isChecked: true },
 ): Promise<void> {
   for (const key of spec.foreignKeys) {
     const columns = names(Object.keys(key.columns));
     const placementOf = (table: string): Placement =>
       table === spec.name ? placement : relationOf(relations, table).placement;
-    await transaction.execute(
-      sql`alter table ${tableId(placement)} add foreign key (${columns}) ${referencesDdl(key, placementOf)}`,
-    );
+    await transaction.execute(sql`alter table ${tableId(placement)}
+      add foreign key (${columns}) ${referencesDdl(key, placementOf)} ${sql.raw(isChecked ? '' : 'not valid')}`);
     if (key.unique) await transaction.execute(sql`alter table ${tableId(placement)} add unique (${columns})`);
+  }
+}
+
+/** Looks at every row behind the foreign keys of a table that were not looked at yet. */
+async function checkForeignKeys(transaction: Queryable, { schema, table }: Placement): Promise<void> {
+  const rows = await transaction.query<{ name: string }>(sql`
+    select f.conname as name from pg_constraint f join pg_class c on c.oid = f.conrelid
+    join pg_namespace n on n.oid = c.relnamespace
+    where f.contype = 'f' and not f.convalidated and n.nspname = ${schema} and c.relname = ${table} order by 1`);
+  for (const { name } of rows) {
+    await transaction.execute(sql`alter table ${sql.id(schema, table)} validate constraint ${sql.id(name)}`);
   }
 }
 
@@ -247,7 +288,7 @@ async function otherRows(store: Queryable, of: Rebuilding): Promise<readonly Fin
     select 'sha256:' || encode(${old}, 'hex') as was, 'sha256:' || encode(${now}, 'hex') as now, to_jsonb(row(${sql.join(newKeyOf(of))}))::text as key
     from ${tableId(listPlacement(next))} l ${oldRows(of)}
     left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
-    where ${old} is distinct from ${now} order by l."#n"`);
+    where ${old} is distinct from ${now} order by 1`);
   if (rows.length === 0) return [];
   return [
     refusal('rows_differ', operation.table, {

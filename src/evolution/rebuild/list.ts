@@ -3,65 +3,67 @@
  * lines are numbered, so that rows are written in bounded ranges; what changes meanwhile is taken out and listed again under
  * new numbers.
  */
-import { names, tableId, type Relation } from '../../pipeline/index.ts';
+import { names, tableId } from '../../pipeline/index.ts';
 import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import type { TakenNotes, Watched } from '../capture.ts';
 import { variantsOf } from './coverage.ts';
 import { judgesText } from './plan.ts';
 import { computationKey } from './old-rows.ts';
 import { classifiedRows } from './rows.ts';
-import { foundColumn, foundColumns, newKeyOf, oldKeyColumn, typeOf } from './values.ts';
+import { newKeyOf, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 
-/** Creates the list, empty. */
-export async function createList(transaction: Queryable, of: Rebuilding, next: Relation): Promise<void> {
-  const [old] = of.pair.sources;
-  if (old === undefined) return;
-  const keys = old.primaryKey.map(
-    (column, index) => sql`${oldKeyColumn(index)} ${sql.raw(typeOf(old, column))} not null`,
-  );
-  const found = foundColumns(of).map(
-    (column, index) => sql`${foundColumn(index)} ${sql.raw(typeOf(of.spec, column))}`,
-  );
-  await transaction.execute(sql`create table ${tableId(listPlacement(next))} (${sql.join([...keys, ...found])},
-    "#class" text not null, "#why" text not null, "#spec" integer, "#duration" integer, "#hash" bytea,
-    "#n" bigint generated always as identity)`);
-}
-
-/** Lists all rows, unless that was done. */
+/** Lists all rows, unless that was done. The lines of this first look have no number: they are found by where they stand. */
 export async function fillList(transaction: Transaction, of: Rebuilding): Promise<void> {
-  const next = builtOf(of);
-  if ((await markOf(transaction, listPlacement(next))) === 'listed') return;
-  const list = tableId(listPlacement(next));
-  await transaction.execute(sql`delete from ${list}`);
-  await insertLines(transaction, of);
-  const keys = sql.join(oldKeyColumns(of));
+  const place = listPlacement(builtOf(of));
+  if ((await markOf(transaction, place)) !== undefined) return;
+  const list = tableId(place);
+  await transaction.execute(sql`drop table if exists ${list}`);
+  // As one statement without an index to keep: the database may use several processes for it.
+  await transaction.execute(
+    sql`create table ${list} as select z.*, null::bigint as "#n" from (${await lines(transaction, of)}) z`,
+  );
+  await transaction.execute(sql`alter table ${list} alter column "#class" set not null`);
   // By the old key: what changes is found by it, and rows below look up by it.
-  await transaction.execute(sql`alter table ${list} add primary key (${keys})`);
-  await transaction.execute(sql`create index on ${list} ("#n")`);
+  await transaction.execute(sql`alter table ${list} add primary key (${sql.join(oldKeyColumns(of))})`);
+  await transaction.execute(sql`create index on ${list} ("#n") where "#n" is not null`);
   await transaction.execute(sql`analyze ${list}`);
-  await setMark(transaction, listPlacement(next), 'listed');
+  await setMark(transaction, place, 'listed');
 }
 
-/** Adds lines; `only` is a condition over the old rows `t`. */
-async function insertLines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<void> {
+async function lines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<Sql> {
+  const facts = {
+    variants: await variantsOf(transaction, of),
+    canJudgeText: await judgesText(transaction),
+  };
+  return classifiedRows(of, facts, only);
+}
+
+/** Adds numbered lines; `only` is a condition over the old rows `t`. */
+async function insertLines(
+  transaction: Queryable,
+  of: Rebuilding,
+  { only, after }: { readonly only: Sql; readonly after: number },
+): Promise<void> {
   const list = tableId(listPlacement(builtOf(of)));
-  const facts = { variants: await variantsOf(transaction, of), canJudgeText: await judgesText(transaction) };
-  const columns = sql.join([
-    ...oldKeyColumns(of),
-    ...foundColumns(of).map((_, index) => foundColumn(index)),
-    ...['#class', '#why', '#spec', '#duration', '#hash'].map((name) => sql.id(name)),
-  ]);
-  await transaction.execute(
-    sql`insert into ${list} (${columns}) select ${columns} from (${classifiedRows(of, facts, only)}) z`,
-  );
+  await transaction.execute(sql`insert into ${list}
+    select z.*, ${after}::bigint + row_number() over () from (${await lines(transaction, of, only)}) z`);
 }
 
 function oldKeyColumns(of: Rebuilding): readonly Sql[] {
   return (of.pair.sources[0]?.primaryKey ?? []).map((_, index) => oldKeyColumn(index));
 }
 
-/** The number of the last line. */
+/** How many pages the list had after the first look; what was listed again since is not looked for by place. */
+export async function listedPages(store: Queryable, of: Rebuilding): Promise<number> {
+  const { schema, table } = listPlacement(builtOf(of));
+  const [row] = await store.query<{ pages: bigint }>(sql`
+    select pg_relation_size(c.oid) / current_setting('block_size')::bigint as pages
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ${schema} and c.relname = ${table}`);
+  return Number(row?.pages ?? 0n);
+}
+
+/** The number of the last line that was listed again. */
 export async function lastLine(store: Queryable, of: Rebuilding): Promise<number> {
   const [row] = await store.query<{ n: bigint | null }>(
     sql`select max("#n") as n from ${tableId(listPlacement(builtOf(of)))}`,
@@ -111,11 +113,10 @@ export async function refreshList(
   if (!anything) return undefined;
   await transaction.execute(sql`analyze ${keys}`);
   await takeOut(transaction, of, keys);
-  await insertLines(
-    transaction,
-    of,
-    sql`(${oldKey(of, 'row')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`,
-  );
+  await insertLines(transaction, of, {
+    only: sql`(${oldKey(of, 'row')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`,
+    after,
+  });
   return { of, after, keys };
 }
 

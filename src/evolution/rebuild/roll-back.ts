@@ -214,7 +214,7 @@ function imageRows(back: Back, into: Into): Sql {
 function belongs({ map }: Back, { old }: Into): Sql {
   if (map === undefined) return sql`true`;
   const [first = ''] = old.spec.primaryKey;
-  return sql`(l."#n" is null or o.${sql.id(first)} is not null)`;
+  return sql`(l."#class" is null or o.${sql.id(first)} is not null)`;
 }
 
 /** The old key of a new row: of the row that it came from, or by the columns that are the same. */
