@@ -317,7 +317,7 @@ function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
 
 /** What readers do not see: all new structures, then table by table what is in them, then the proof. */
 function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
-  const beside = (verb: 'expand' | 'build' | 'check'): Step => ({
+  const beside = (verb: 'expand' | 'build' | 'constrain' | 'check'): Step => ({
     mode: 'beside',
     name: verb,
     run: async (context) => {
@@ -330,16 +330,18 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
       return { findings };
     },
   });
+  const catchUp = {
+    mode: 'beside',
+    run: async (context: RunContext) => ({ findings: await catchUpBeside(scopeOf(context, await world())) }),
+  } as const;
   return [
     beside('expand'),
     beside('build'),
-    {
-      mode: 'beside',
-      name: 'catch up',
-      beforeEachTry: true,
-      run: async (context) => ({ findings: await catchUpBeside(scopeOf(context, await world())) }),
-    },
+    { ...catchUp, name: 'catch up once' },
+    beside('constrain'),
     beside('check'),
+    // Last, so that little is left to do when writers wait.
+    { ...catchUp, name: 'catch up', beforeEachTry: true },
     {
       mode: 'decide',
       name: 'cut over',

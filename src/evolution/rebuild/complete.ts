@@ -15,8 +15,10 @@ import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { fencedStore } from '../fenced-store.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { sampleDiffers } from '../sample.ts';
+import { knownKey } from './list.ts';
 import { shortly } from './shortly.ts';
-import { attribute, CARRIED, groupOf, isWithMaster, oldRows, useMemory } from './attribute.ts';
+import { attribute } from './attribute.ts';
+import { CARRIED, groupOf, isWithMaster, oldRows, useMemory } from './write.ts';
 import { changesKey, copiedValue, newKeyOf, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
@@ -24,8 +26,9 @@ import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from '.
 export async function build(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const of = rebuilding(operation, await runWorld(scope.context.store, scope));
   if (isWithMaster(of)) return [];
-  await attribute(operation, scope);
-  for (const member of groupOf(of)) await constrain(member.operation, scope);
+  const findings = await attribute(operation, scope);
+  if (findings.length > 0) return findings;
+  for (const member of groupOf(of)) await index(member.operation, scope);
   return recompute(operation, scope);
 }
 
@@ -82,16 +85,6 @@ async function keysToCompute(store: Queryable, of: Rebuilding): Promise<Sql | un
   return sql`(${columns}) in (select ${sql.join(known.map(({ place }) => oldKeyColumn(place)))} from ${list} where "#class" = 'recompute')`;
 }
 
-/** The columns of the new source key that stand in the old key. */
-function knownKey(of: Rebuilding): readonly { readonly column: string; readonly place: number }[] {
-  const old = of.pair.sources[0]?.primaryKey ?? [];
-  return of.spec.sourceKey.flatMap((column) => {
-    const source = of.operation.columns[column];
-    const place = source?.from === 'same' ? old.indexOf(source.column) : -1;
-    return place < 0 ? [] : [{ column, place }];
-  });
-}
-
 /** A new lookup has its rows before rows of others are given them. */
 async function fillContents(of: Rebuilding, { context }: RunScope): Promise<void> {
   const { contents, columns } = of.spec;
@@ -106,8 +99,8 @@ async function fillContents(of: Rebuilding, { context }: RunScope): Promise<void
   });
 }
 
-/** Keys, unique sets and indexes, then foreign keys, once the rows are there. */
-export async function constrain(operation: Rebuild, scope: RunScope): Promise<void> {
+/** Keys, unique sets and indexes, once the rows are there. */
+async function index(operation: Rebuild, scope: RunScope): Promise<void> {
   const { context, to } = scope;
   await context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
@@ -123,6 +116,11 @@ export async function constrain(operation: Rebuild, scope: RunScope): Promise<vo
     await transaction.execute(sql`analyze ${id}`);
     await setStage(transaction, placement, spec, 'indexed');
   });
+}
+
+/** Foreign keys, once all tables are of one moment. */
+export async function constrain(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
+  const { context } = scope;
   // What a foreign key leads to is live: its writers wait for a moment while it is made, and not at all while rows are checked.
   await shortly(context, async (transaction) => {
     const of = rebuilding(operation, await runWorld(transaction, scope));
@@ -138,6 +136,7 @@ export async function constrain(operation: Rebuild, scope: RunScope): Promise<vo
       builtOf(rebuilding(operation, await runWorld(transaction, scope))).placement,
     );
   });
+  return [];
 }
 
 function uniqueSets({ unique, columns }: TableSpec): readonly (readonly string[])[] {

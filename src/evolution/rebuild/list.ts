@@ -3,7 +3,7 @@
  * lines are numbered, so that rows are written in bounded ranges; what changes meanwhile is taken out and listed again under
  * new numbers.
  */
-import { names, tableId } from '../../pipeline/index.ts';
+import { keyHash, names, tableId } from '../../pipeline/index.ts';
 import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import type { TakenNotes, Watched } from '../capture.ts';
 import { variantsOf } from './coverage.ts';
@@ -95,29 +95,29 @@ export interface Refreshed {
   readonly keys: Sql;
 }
 
-/**
- * Takes what was noted of the sources, takes those rows out of list and new table, and lists them again: they, and the rows
- * that hang on rows above which were listed again.
- */
-export async function refreshList(
+/** What is to be listed again of a table: what was noted of its sources, and what hangs on rows above of which that is so. */
+export async function collectAgain(
   transaction: Transaction,
   of: Rebuilding,
-  { before, taken }: Earlier,
+  earlier: Earlier,
 ): Promise<Refreshed | undefined> {
   const after = await lastLine(transaction, of);
-  const keys = sql.id('pg_temp', `again ${of.operation.table}`.slice(0, 60));
+  const name = `again ${String(builtOf(of).id)}`;
+  const keys = sql.id('pg_temp', name);
   await transaction.execute(sql`drop table if exists ${keys}`);
-  await transaction.execute(sql`create temporary table ${sql.id(`again ${of.operation.table}`.slice(0, 60))} on commit drop as
+  await transaction.execute(sql`create temporary table ${sql.id(name)} on commit drop as
     select ${sql.join(oldKeyColumns(of))} from ${tableId(listPlacement(builtOf(of)))} with no data`);
-  const anything = await collectKeys(transaction, of, keys, { before, taken });
-  if (!anything) return undefined;
+  if (!(await collectKeys(transaction, of, keys, earlier))) return undefined;
   await transaction.execute(sql`analyze ${keys}`);
-  await takeOut(transaction, of, keys);
+  return { of, after, keys };
+}
+
+/** Lists again what was taken out, as it is now. */
+export async function listAgain(transaction: Queryable, { of, after, keys }: Refreshed): Promise<void> {
   await insertLines(transaction, of, {
     only: sql`(${oldKey(of, 'row')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`,
     after,
   });
-  return { of, after, keys };
 }
 
 /** The old keys of all that is to be looked at again. */
@@ -193,14 +193,12 @@ function unitOf(of: Rebuilding, unit: readonly string[], where: 'row' | 'line'):
 }
 
 /** Takes rows out of the new table, with their computations and lines. */
-async function takeOut(transaction: Queryable, of: Rebuilding, keys: Sql): Promise<void> {
+export async function takeOut(transaction: Queryable, { of, keys }: Refreshed): Promise<void> {
   const next = builtOf(of);
   const list = tableId(listPlacement(next));
   const again = sql`(${oldKey(of, 'line')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`;
-  const same = sql.join(
-    of.spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`),
-    sql` and `,
-  );
+  const same = sameNewKey(of, 'l');
+  await takeOutComputed(transaction, of, { list, again });
   if (of.spec.form !== undefined) {
     await transaction.execute(sql`delete from varve.computation c using ${list} l
       where c.relation = ${next.id} and ${again} and c.key_hash = ${newHash(of)}`);
@@ -209,6 +207,46 @@ async function takeOut(transaction: Queryable, of: Rebuilding, keys: Sql): Promi
     sql`delete from ${tableId(next.placement)} n using ${list} l where ${again} and ${same}`,
   );
   await transaction.execute(sql`delete from ${list} l where ${again}`);
+}
+
+/** Rows that were computed in the place of old ones: all that stand on what of the old key is in the new one. */
+async function takeOutComputed(
+  transaction: Queryable,
+  of: Rebuilding,
+  { list, again }: { readonly list: Sql; readonly again: Sql },
+): Promise<void> {
+  const next = builtOf(of);
+  const known = knownKey(of);
+  const same = known.map(({ column, place }) => sql`n.${sql.id(column)} = l.${oldKeyColumn(place)}`);
+  const computed = sql`select n.* from ${tableId(next.placement)} n
+    where exists (select from ${list} l where ${again} and l."#class" = 'recompute' and ${sql.join([...same, sql`true`], sql` and `)})
+      and not exists (select from ${list} o where o."#class" in ('keep', 'rekey', 'backfill') and ${sameNewKey(of, 'o')})`;
+  if (of.spec.form !== undefined) {
+    await transaction.execute(sql`delete from varve.computation c using (${computed}) n
+      where c.relation = ${next.id} and c.key_hash = ${keyHash(sql`n`, of.spec.sourceKey)}`);
+  }
+  const key = sql.join(of.spec.primaryKey.map((column) => sql`n.${sql.id(column)}`));
+  await transaction.execute(
+    sql`delete from ${tableId(next.placement)} n where (${key}) in (select ${names(of.spec.primaryKey)} from (${computed}) w)`,
+  );
+}
+
+function sameNewKey(of: Rebuilding, line: 'l' | 'o'): Sql {
+  const values = newKeyOf(of, sql.raw(line));
+  return sql.join(
+    of.spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${values[index] ?? sql`null`}`),
+    sql` and `,
+  );
+}
+
+/** The columns of the new source key that stand in the old key. */
+export function knownKey(of: Rebuilding): readonly { readonly column: string; readonly place: number }[] {
+  const old = of.pair.sources[0]?.primaryKey ?? [];
+  return of.spec.sourceKey.flatMap((column) => {
+    const source = of.operation.columns[column];
+    const place = source?.from === 'same' ? old.indexOf(source.column) : -1;
+    return place < 0 ? [] : [{ column, place }];
+  });
 }
 
 /** The hash of the new source key of a line `l`. */
