@@ -1,4 +1,4 @@
-import { array, assert, asyncProperty, nat, record, string } from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../../test/harness/index.ts';
 import { tableId, type Relation } from '../pipeline/index.ts';
@@ -36,9 +36,9 @@ function suite(given: StoreUnderTest): void {
   it('kept over any changes is what measuring gives', async () => {
     const schema = await opened(given);
     const table = relation(schema);
-    const change = record({ from: nat(20), to: nat(20), value: string({ maxLength: 3 }) });
-    await assert(
-      asyncProperty(array(change, { maxLength: 6 }), async (changes) => {
+    const change = fc.record({ from: fc.nat(20), to: fc.nat(20), value: fc.string({ maxLength: 3 }) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { maxLength: 6 }), async (changes) => {
         await given.store.execute(sql`truncate ${tableId(table.placement)}`);
         await given.store.execute(
           sql`insert into ${tableId(table.placement)} select i, i::text from generate_series(1, 10) i`,
