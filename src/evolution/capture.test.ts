@@ -79,16 +79,17 @@ function suite(given: StoreUnderTest): void {
     expect(await takenKeys(lab.store, watched)).toEqual([3]);
   });
 
-  it('takes no more than asked for, the oldest first', async () => {
+  it('takes no more than asked for, the oldest first, and never a part of what one transaction noted', async () => {
     await using lab = await opened(given.store);
     const watched = await watch(lab.store, 'lab.s');
-    await lab.store.script('insert into lab.s select i, i from generate_series(3, 9) i');
+    for (const s of [9, 3, 5, 4]) await lab.store.execute(sql`insert into lab.s values (${s}, 0)`);
+    await lab.store.script('insert into lab.s select i, i from generate_series(6, 8) i');
     expect(await countNotes(lab.store, watched.relation)).toBe(7);
-    expect(await takenKeys(lab.store, watched, 3)).toEqual([3, 4, 5]);
-    expect(await countNotes(lab.store, watched.relation)).toBe(4);
+    expect(await takenKeys(lab.store, watched, 2)).toEqual([3, 9]);
+    expect(await countNotes(lab.store, watched.relation)).toBe(5);
     await lab.store.transaction({}, async (transaction) => {
-      expect(await keysOf(transaction, watched, 2)).toEqual([6, 7]);
-      expect(await keysOf(transaction, watched)).toEqual([8, 9]);
+      expect(await keysOf(transaction, watched, 3)).toEqual([4, 5, 6, 7, 8]);
+      expect(await keysOf(transaction, watched, 3)).toEqual([]);
     });
   });
 

@@ -362,7 +362,7 @@ describe('VARVE_FAULT_POINT', () => {
     await writeBundle(root(), doubleDraft(id, 'lab.third'));
     await run('plan', id);
     expect(applyInProcess(id, { VARVE_FAULT_POINT: 'F13_committed' })).toMatchObject({ signal: 'SIGKILL' });
-    expect((await project.run(['status'])).stdout).toContain(': run varve recover to write its receipt');
+    expect((await project.run(['status'])).stdout).toContain(': run varve recover to complete it');
     await project.run(['recover']);
     expect((await project.run(['status'])).stdout).not.toContain('unfinished');
     expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);
