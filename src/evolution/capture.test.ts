@@ -6,7 +6,7 @@ import { keyHash, loadRelations, relationOf } from '../pipeline/index.ts';
 import { fingerprint } from '../provenance/index.ts';
 import { sql, type Queryable, type Store, type Transaction } from '../store/index.ts';
 import { postgresStore } from '../store/postgres/index.ts';
-import { countNotes, startCapture, stopCapture, takeNotes, type Watched } from './capture.ts';
+import { countNotes, hasNotes, startCapture, stopCapture, takeNotes, type Watched } from './capture.ts';
 import { dependents } from './dependents.ts';
 
 const RUN = 'varve://run/one';
@@ -91,6 +91,17 @@ function suite(given: StoreUnderTest): void {
       expect(await keysOf(transaction, watched, 3)).toEqual([4, 5, 6, 7, 8]);
       expect(await keysOf(transaction, watched, 3)).toEqual([]);
     });
+  });
+
+  it('tells changed rows from others until their notes are taken', async () => {
+    await using lab = await opened(given.store);
+    const watched = await watch(lab.store, 'lab.s');
+    const changed = () =>
+      lab.store.query(sql`select s from lab.s o where ${hasNotes(watched, sql`o`)} order by s`);
+    await lab.store.script('insert into lab.s values (3, 30); update lab.s set v = 21 where s = 2');
+    expect(await changed()).toEqual([{ s: 2 }, { s: 3 }]);
+    await takenKeys(lab.store, watched);
+    expect(await changed()).toEqual([]);
   });
 
   it('notes everything when the table is truncated', async () => {

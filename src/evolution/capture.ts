@@ -107,6 +107,15 @@ export async function takeNotes(
   return { units: taken, count: Number(row?.count ?? 0n), all: row?.all ?? false };
 }
 
+/**
+ * Whether the unit of `row` has notes that were not taken, as the statement that asks sees them. A row of the old table
+ * that differs from what was carried over, and has none, is a fault; one that has was changed, and is carried over next.
+ */
+export function hasNotes({ relation, unit }: Watched, row: Sql): Sql {
+  const same = unit.map((column) => sql`g.${sql.id(column)} = ${row}.${sql.id(column)}`);
+  return sql`exists (select from ${notesOf(relation)} g where g."#all" or (${sql.join(same, sql` and `)}))`;
+}
+
 /** How many notes of a relation are there, as far as this snapshot sees. */
 export async function countNotes(store: Queryable, relation: Relation): Promise<number> {
   const [row] = await store.query<{ count: bigint }>(sql`select count(*) as count from ${notesOf(relation)}`);
