@@ -15,10 +15,9 @@ const ENDINGS = ['apply', 'rollback', 'recover'] as const;
 const kind = pipelineKind(() => Promise.reject(new Error('never asked')));
 /** Points on the way of a run that is undone are reached by a make that changed. */
 const isOfUndo = (point: string): boolean => /^F\d+_undo/u.test(point);
-/** Points of steps after the decision, which these operations do not have. */
-const isOfAfter = (point: string): boolean => /^F\d+_after/u.test(point);
-const POINTS = [...FAULT_POINTS, ...kind.faultPoints].filter((point) => !isOfAfter(point));
-const CASES = POINTS.map((point, index) => [point, ENDINGS[index % ENDINGS.length] ?? 'apply'] as const);
+const CASES = [...FAULT_POINTS, ...kind.faultPoints].map(
+  (point, index) => [point, ENDINGS[index % ENDINGS.length] ?? 'apply'] as const,
+);
 
 /** A database with something to evolve and two planned bundles: a good one, and one whose make changed. */
 interface Base {
