@@ -36,7 +36,7 @@ import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } fr
 import { verbsOf } from './operation/verbs.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
-import { settleLists } from './rebuild/cut-over.ts';
+import { settleLists, tidy } from './rebuild/cut-over.ts';
 import { planRebuilds } from './rebuild/plan.ts';
 
 /** `forward.json`. */
@@ -105,9 +105,9 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
       );
       return writtenSince(transaction, tables, { since: context.runId, until: context.runId, noted });
     },
-    baseline: async ({ bundle }, transaction) => {
+    baseline: async ({ bundle, algorithm, decidingRun }, transaction) => {
       const { forward, sets } = documentsOf(bundle.documents);
-      return measure(transaction, affectedSpecs(forward, sets.from, sets.to));
+      return measure(transaction, affectedSpecs(forward, sets.from, sets.to), { algorithm, decidingRun });
     },
   };
 }
@@ -359,6 +359,7 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
       },
     },
     validateStep(),
+    tidyStep(),
   ];
 }
 
@@ -387,14 +388,30 @@ function validateStep(): Step {
     mode: 'after',
     name: 'validate',
     run: async (context) => {
-      const relations = [...(await loadRelations(context.store)).values()];
       const names = new Set(objectsOf(documentsOf(context.bundle.documents).forward));
+      const relations = [...(await loadRelations(context.store)).values()].filter(({ name }) =>
+        names.has(name),
+      );
       await context.store.transaction({}, async (transaction) => {
+        await context.fence(transaction);
         await validateKeys(
           transaction,
-          relations.filter(({ name }) => names.has(name)).map(({ placement }) => placement),
+          relations.map(({ placement }) => placement),
         );
       });
+      return { findings: [] };
+    },
+  };
+}
+
+/** What told of changes meanwhile. */
+function tidyStep(): Step {
+  return {
+    mode: 'after',
+    name: 'tidy up',
+    alsoAfterUndo: true,
+    run: async (context) => {
+      await tidy(context);
       return { findings: [] };
     },
   };

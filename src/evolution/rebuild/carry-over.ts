@@ -3,9 +3,19 @@ import { refusal, type Finding } from '../../base/index.ts';
 import { tableId } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { takeNotes, type TakenNotes } from '../capture.ts';
+import { changeSum } from '../row-sum.ts';
 import type { RunScope } from '../operation/operation.ts';
-import { collectAgain, listAgain, markOf, setMark, takeOut, watchedOf, type Refreshed } from './list.ts';
-import { isWithMaster, prepareSpecs, writeComputations, writeRows } from './write.ts';
+import {
+  sameNewKey,
+  collectAgain,
+  listAgain,
+  markOf,
+  setMark,
+  takeOut,
+  watchedOf,
+  type Refreshed,
+} from './list.ts';
+import { CARRIED, isWithMaster, prepareSpecs, writeComputations, writeRows } from './write.ts';
 import {
   builtOf,
   listPlacement,
@@ -67,8 +77,20 @@ async function refresh(
   for (const each of ordered) {
     await listAgain(transaction, each);
     await writeRows(transaction, each.of, { after: each.after });
+    await sumWritten(transaction, each);
   }
   return ordered;
+}
+
+async function sumWritten(transaction: Transaction, { of, after }: Refreshed): Promise<void> {
+  const next = builtOf(of);
+  await changeSum(transaction, next, {
+    columns: next.spec.columns.map(({ name }) => name),
+    rows: sql`select n.* from ${tableId(next.placement)} n where exists (
+      select from ${tableId(listPlacement(next))} l
+      where ${CARRIED} and l."#n" > ${after}::bigint and ${sameNewKey(of, 'l')})`,
+    by: 'putting in',
+  });
 }
 
 /** What was noted of each source, taken once: several tables may come from it. */

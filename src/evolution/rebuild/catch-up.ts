@@ -8,12 +8,13 @@ import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { countNotes } from '../capture.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { carryOver } from './carry-over.ts';
-import { recompute } from './complete.ts';
+import { recompute, sumUp } from './complete.ts';
+import { groupOf } from './write.ts';
 import { markOf, setMark } from './list.ts';
 import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld } from './world.ts';
 
 /** Notes that are left to the deciding transaction. */
-const FEW_NOTES = 1_000;
+const FEW_NOTES = 50;
 const ROUNDS = 20;
 
 /** Carries over what came, beside, until little is left. */
@@ -34,6 +35,8 @@ export async function catchUpBeside(scope: RunScope): Promise<readonly Finding[]
       const found = await recompute(operation, scope);
       if (found.length > 0) return found;
       await closeTable(operation, scope);
+      const of = rebuilding(operation, await runWorld(context.store, scope));
+      for (const member of groupOf(of)) await sumUp(member.operation, scope);
     }
     if (open.length === 0 && (await notesLeft(context.store, scope)) <= FEW_NOTES) return [];
   }
@@ -61,9 +64,11 @@ export async function catchUpInside(scope: RunScope, transaction: Transaction): 
     ),
   );
   // In one order, so that two of them cannot wait for each other. Readers go on.
-  for (const [, { placement }] of [...sources].toSorted(([left], [right]) => left - right)) {
-    await transaction.execute(sql`lock table ${tableId(placement)} in share row exclusive mode`);
-  }
+  const tables = [...sources]
+    .toSorted(([left], [right]) => left - right)
+    .map(([, { placement }]) => tableId(placement));
+  if (tables.length > 0)
+    await transaction.execute(sql`lock table ${sql.join(tables)} in share row exclusive mode`);
   const { findings, toCompute } = await carryOver(transaction, scope);
   if (findings.length > 0 || toCompute.length === 0) return findings;
   throw new VarveError('not_caught_up', {

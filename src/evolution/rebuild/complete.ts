@@ -15,11 +15,13 @@ import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { fencedStore } from '../fenced-store.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { sampleDiffers } from '../sample.ts';
-import { knownKey } from './list.ts';
+import { hasNotes } from '../capture.ts';
+import { keepSum } from '../row-sum.ts';
+import { knownKey, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
 import { attribute } from './attribute.ts';
 import { CARRIED, groupOf, isWithMaster, oldRows, useMemory } from './write.ts';
-import { changesKey, copiedValue, newKeyOf, oldKeyColumn } from './values.ts';
+import { changesKey, copiedValue, newKeyOf, oldAlias, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
 /** Attributes, constrains and computes one table with its parts. */
@@ -210,12 +212,26 @@ export async function check(operation: Rebuild, scope: RunScope): Promise<readon
     ];
     if (findings.length > 0) return findings;
   }
+  await sumUp(operation, scope);
   const findings =
     of.spec.form === undefined || operation.from.length === 0
       ? []
       : await sampleDiffers(fencedStore(context), scope, { next: builtOf(of), relations: of.world.next });
   await context.fault('E05_checked');
   return findings;
+}
+
+/** The digest of the new rows, before anybody waits; from here on it is kept up to date. */
+export async function sumUp(operation: Rebuild, { context, ...scope }: RunScope): Promise<void> {
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    const next = builtOf(rebuilding(operation, await runWorld(transaction, { context, ...scope })));
+    await keepSum(
+      transaction,
+      next,
+      next.spec.columns.map(({ name }) => name),
+    );
+  });
 }
 
 /** Carried rows that lost a value. */
@@ -233,7 +249,8 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
   const [found] = await store.query<{ count: bigint }>(sql`
     select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
     left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
-    where ${CARRIED} and row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})`);
+    where ${CARRIED} and row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})
+      ${unnoted(of)}`);
   const rows = Number(found?.count ?? 0n);
   return rows === 0
     ? []
@@ -245,6 +262,14 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
       ];
 }
 
+/** That nothing was noted of an old row: what was is carried over later, and proves nothing now. */
+function unnoted(of: Rebuilding): Sql {
+  return sql.join(
+    watchedOf(of).map((watched, index) => sql`and not ${hasNotes(watched, oldAlias(index))}`),
+    sql` `,
+  );
+}
+
 /** Rows that were to be computed, on the key that they had, and were not. */
 async function absentRows(store: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
   if (changesKey(of) || of.spec.form === undefined) return [];
@@ -254,8 +279,8 @@ async function absentRows(store: Queryable, of: Rebuilding): Promise<readonly Fi
   );
   const units = knownKey(of).map(({ column, place }) => sql`n.${sql.id(column)} = l.${oldKeyColumn(place)}`);
   const [found] = await store.query<{ count: bigint }>(sql`
-    select count(*) as count from ${tableId(listPlacement(next))} l
-    where l."#class" = 'recompute' and not exists (select from ${tableId(next.placement)} n where ${sql.join(units.length > 0 ? units : same, sql` and `)})`);
+    select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
+    where l."#class" = 'recompute' ${unnoted(of)} and not exists (select from ${tableId(next.placement)} n where ${sql.join(units.length > 0 ? units : same, sql` and `)})`);
   const rows = Number(found?.count ?? 0n);
   return rows === 0
     ? []
@@ -287,7 +312,7 @@ async function otherRows(store: Queryable, of: Rebuilding): Promise<readonly Fin
     select 'sha256:' || encode(${old}, 'hex') as was, 'sha256:' || encode(${now}, 'hex') as now, to_jsonb(row(${sql.join(newKeyOf(of))}))::text as key
     from ${tableId(listPlacement(next))} l ${oldRows(of)}
     left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
-    where ${old} is distinct from ${now} order by 1`);
+    where ${old} is distinct from ${now} ${unnoted(of)} order by 1`);
   if (rows.length === 0) return [];
   return [
     refusal('rows_differ', operation.table, {

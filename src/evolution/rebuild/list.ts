@@ -6,6 +6,7 @@
 import { keyHash, names, tableId } from '../../pipeline/index.ts';
 import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import type { TakenNotes, Watched } from '../capture.ts';
+import { changeSum } from '../row-sum.ts';
 import { variantsOf } from './coverage.ts';
 import { judgesText } from './plan.ts';
 import { computationKey } from './old-rows.ts';
@@ -199,6 +200,11 @@ export async function takeOut(transaction: Queryable, { of, keys }: Refreshed): 
   const again = sql`(${oldKey(of, 'line')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`;
   const same = sameNewKey(of, 'l');
   await takeOutComputed(transaction, of, { list, again });
+  await changeSum(transaction, next, {
+    columns: next.spec.columns.map(({ name }) => name),
+    rows: sql`select n.* from ${tableId(next.placement)} n where exists (select from ${list} l where ${again} and ${same})`,
+    by: 'taking out',
+  });
   if (of.spec.form !== undefined) {
     await transaction.execute(sql`delete from varve.computation c using ${list} l
       where c.relation = ${next.id} and ${again} and c.key_hash = ${newHash(of)}`);
@@ -226,12 +232,18 @@ async function takeOutComputed(
       where c.relation = ${next.id} and c.key_hash = ${keyHash(sql`n`, of.spec.sourceKey)}`);
   }
   const key = sql.join(of.spec.primaryKey.map((column) => sql`n.${sql.id(column)}`));
+  await changeSum(transaction, next, {
+    columns: next.spec.columns.map(({ name }) => name),
+    rows: computed,
+    by: 'taking out',
+  });
   await transaction.execute(
     sql`delete from ${tableId(next.placement)} n where (${key}) in (select ${names(of.spec.primaryKey)} from (${computed}) w)`,
   );
 }
 
-function sameNewKey(of: Rebuilding, line: 'l' | 'o'): Sql {
+/** That a row `n` of the new table is the one that a line is about. */
+export function sameNewKey(of: Rebuilding, line: 'l' | 'o'): Sql {
   const values = newKeyOf(of, sql.raw(line));
   return sql.join(
     of.spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${values[index] ?? sql`null`}`),
