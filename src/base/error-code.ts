@@ -128,6 +128,7 @@ const TABLE = {
   usage: [2, 400, 'the call is not understood'],
   value_invalid: [3, 422, 'a value that its column cannot hold'],
   verify_differs: [3, 409, 'populating from nothing gives other rows'],
+  verify_stale: [3, 409, 'populating from nothing gives other rows where inputs or code moved since'],
   where_invalid: [3, 422, 'this is not a condition on the table'],
 } as const;
 
