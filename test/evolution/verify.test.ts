@@ -44,7 +44,7 @@ function recoded(
   const tables = WORDS.tables.map((table) =>
     table.spec.name === 'lab.twice' ? { ...table, definition: { ...table.definition, make } } : table,
   );
-  return { ...WORDS, tables } as Pipeline;
+  return { ...WORDS, tables };
 }
 
 const SAME = recoded(({ split }) => ({ twice: split.count + split.count }));
