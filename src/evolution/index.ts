@@ -1,3 +1,4 @@
+export { attestationsIn, type Attestation } from './attestation.ts';
 export { findOperations } from './find-operations.ts';
 export { pipelineKind } from './kind.ts';
 export type { Attribution } from './attribution.ts';

@@ -10,12 +10,12 @@
  * keys that have no row. When all keys of a code are taken, none is wrong.
  */
 import { hex, refusal, type Finding, type JsonObject } from '../base/index.ts';
-import { digestOf } from '../evidence/index.ts';
-import { keyHash, names, tableId, relationOf, type Relation, type TableSpec } from '../pipeline/index.ts';
+import { names, relationOf, tableId, type Relation } from '../pipeline/index.ts';
 import { sql, type Sql, type Store } from '../store/index.ts';
 import { movedKeys } from './moved-keys.ts';
 import type { EvolutionWorld } from './operation/operation.ts';
 import { compareKeys, recomputeKeys, type ComparedKey, type KeysToRecompute } from './recompute-keys.ts';
+import { hashedKeys, seededOrder } from './sample-keys.ts';
 import { NAMED_KEYS, rowsStale } from './verify.ts';
 import { verifyScope, type VerifyOptions } from './verify-scope.ts';
 
@@ -131,26 +131,15 @@ async function sampleTable(
   };
 }
 
-/** A query of so many keys of each code, in the order of their digests from where the seed says. */
-export function sampleOf(
-  { id, spec, placement }: Relation,
-  { seed, size }: { readonly seed: string; readonly size: number },
-): Sql {
-  const key = names(spec.sourceKey);
-  const start = sql`decode(${digestOf(seed).slice('sha256:'.length, 'sha256:'.length + 32)}, 'hex')`;
-  return sql`select ${key}, "#hash", "#code" from (
+/** A query of so many keys of each code. */
+function sampleOf(relation: Relation, { seed, size }: { readonly seed: string; readonly size: number }): Sql {
+  return sql`select ${names(relation.spec.sourceKey)}, "#hash", "#code" from (
       select k.*, s.code as "#code",
-        row_number() over (partition by s.code order by k."#hash" < ${start}, k."#hash") as "#place"
-      from (${hashedKeys(spec, tableId(placement))}) k
-      left join varve.computation c on c.relation = ${id} and c.key_hash = k."#hash"
+        row_number() over (partition by s.code order by ${seededOrder(sql`k."#hash"`, seed)}) as "#place"
+      from (${hashedKeys(relation)}) k
+      left join varve.computation c on c.relation = ${relation.id} and c.key_hash = k."#hash"
       left join varve.computation_spec s on s.id = c.spec) k
     where "#place" <= ${size}`;
-}
-
-function hashedKeys(spec: TableSpec, table: Sql): Sql {
-  const key = names(spec.sourceKey);
-  const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;
-  return sql`select t.*, ${keyHash(sql`t`, spec.sourceKey)} as "#hash" from (select ${distinct} ${key} from ${table}) t`;
 }
 
 interface RecordedCode {
@@ -160,13 +149,13 @@ interface RecordedCode {
 }
 
 /** The codes that computed the rows of a table, with the number of keys of each, those of none last. */
-async function codesOf(store: Store, { id, spec, placement }: Relation): Promise<readonly RecordedCode[]> {
+async function codesOf(store: Store, relation: Relation): Promise<readonly RecordedCode[]> {
   const recorded = await store.query<{ id: number; digest: string; keys: bigint }>(sql`
     select d.id, d.digest, count(*) as keys from varve.computation c
     join varve.computation_spec s on s.id = c.spec join varve.code d on d.id = s.code
-    where c.relation = ${id} group by 1, 2 order by 1 desc`);
+    where c.relation = ${relation.id} group by 1, 2 order by 1 desc`);
   const [all] = await store.query<{ keys: bigint }>(sql`
-    select count(*) as keys from (${hashedKeys(spec, tableId(placement))}) k`);
+    select count(*) as keys from (${hashedKeys(relation)}) k`);
   const known = recorded.reduce((sum, { keys }) => sum + Number(keys), 0);
   return [
     ...recorded.map((code) => ({ ...code, keys: Number(code.keys) })),

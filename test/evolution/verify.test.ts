@@ -1,54 +1,11 @@
 import { expect, it } from 'vitest';
 import { verifySample, type SampleOptions, type SampleResult } from '../../src/evolution/index.ts';
-import { part, pipeline, t, type Pipeline } from '../../src/pipeline/index.ts';
+import type { Pipeline } from '../../src/pipeline/index.ts';
 import { withStores } from '../harness/index.ts';
 import { openLab, worldOf, type Lab } from './lab.ts';
 import { definitionsFrom } from './side-pipeline.ts';
 import { leftovers } from './state.ts';
-
-/** Each note's words and their number, the words as part rows; below it twice that number. */
-function words(times = (count: number): number => count * 2): Pipeline {
-  const lab = pipeline('lab');
-  const note = lab.manual('note', { key: { note: t.integer() }, columns: { text: t.text() } });
-  const split = lab.computed('split', {
-    parents: [note],
-    columns: { count: t.integer() },
-    parts: { word: part({ key: { n: t.integer() }, columns: { word: t.text() } }) },
-    reads: { note },
-    make: ({ note: { text } }) => {
-      const found = text.split(' ');
-      return { count: found.length, parts: { word: found.map((word, n) => ({ n, word })) } };
-    },
-  });
-  lab.computed('twice', {
-    parents: [split],
-    columns: { twice: t.integer() },
-    reads: { split },
-    make: TWICE(times),
-  });
-  return lab;
-}
-
-const TWICE =
-  (times: (count: number) => number) =>
-  ({ split }: { readonly split: { readonly count: number } }): { readonly twice: number } => ({
-    twice: times(split.count),
-  });
-
-const WORDS = words();
-
-/** The same pipeline, whose make of `twice` has another text, and so another code, but the same values or others. */
-function recoded(
-  make: (inputs: { readonly split: { readonly count: number } }) => { readonly twice: number },
-): Pipeline {
-  const tables = WORDS.tables.map((table) =>
-    table.spec.name === 'lab.twice' ? { ...table, definition: { ...table.definition, make } } : table,
-  );
-  return { ...WORDS, tables };
-}
-
-const SAME = recoded(({ split }) => ({ twice: split.count + split.count }));
-const OTHER = recoded(({ split }) => ({ twice: split.count * 3 }));
+import { OTHER, SAME, WORDS, words } from './word-pipeline.ts';
 
 async function wordLab(lab: Lab, notes: number): Promise<void> {
   await lab.deploy(WORDS);
@@ -235,7 +192,7 @@ withStores('verify --sample', (given) => {
   it('a key whose make fails is not equal', async () => {
     await using lab = await openLab(given.store);
     await wordLab(lab, 3);
-    const failing = recoded(({ split }) => {
+    const failing = words(({ split }) => {
       throw new RangeError(String(split.count));
     });
     expect(await sample(lab, failing, { tables: ['lab.twice'] })).toMatchObject({
