@@ -7,7 +7,7 @@ import { results } from './pipelines.ts';
 
 const [url = '', root = '', id = ''] = process.argv.slice(2);
 await using store = await postgresStore({ url });
-await applyMigration(
+const outcome = await applyMigration(
   {
     ...runnerOptions(store, root, worldOf(definitionsFrom(results({ declared: true })))),
     progress: ({ step, done, total }) => {
@@ -16,3 +16,5 @@ await applyMigration(
   },
   id,
 );
+// Nobody killed it in time: what came of it is the reason.
+process.stderr.write(`${outcome.status}: ${JSON.stringify(outcome.findings)}\n`);
