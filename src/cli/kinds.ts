@@ -1,18 +1,23 @@
 import { refusal, type Finding } from '../base/index.ts';
-import type { Attribution, EvolutionWorld } from '../evolution/index.ts';
+import type { Attestation, Attribution, EvolutionWorld } from '../evolution/index.ts';
 import type { MigrationKind, PlanOutcome, RunnerOptions } from '../migration/index.ts';
 import type { Store } from '../store/index.ts';
 import { filesFolderOf } from './config.ts';
 import type { ProjectWorld } from './project-world.ts';
+import { findSpecs } from './table-argument.ts';
 
 /** The kinds of migration that this command line runs, and what only some of them can do. */
 export interface Kinds {
   readonly list: readonly MigrationKind[];
   /**
-   * Compares the definitions with the database and writes a bundle of what differs, with these rules for ambiguous rows:
-   * `varve plan` without an id. A bundle of the same that was never run is planned again instead.
+   * Compares the definitions with the database and writes a bundle of what differs, with these rules for ambiguous rows
+   * and these makes attested: `varve plan` without an id. A bundle of the same that was never run is planned again instead.
    */
-  readonly draft?: (options: RunnerOptions, rules: readonly AttributionRule[]) => Promise<DraftOutcome>;
+  readonly draft?: (
+    options: RunnerOptions,
+    rules: readonly AttributionRule[],
+    attest: readonly Attestation[],
+  ) => Promise<DraftOutcome>;
   /** Reads that makes were seen to make without declaring them, each with the declaration that would fix it. */
   readonly undeclared?: (store: Store) => Promise<readonly Finding[]>;
 }
@@ -41,7 +46,7 @@ export const kindsOf: KindsOf = async (world) => {
   const { pipelineKind } = await import('../evolution/index.ts');
   return {
     list: [pipelineKind(() => evolutionWorld(world))],
-    draft: (options, rules) => draftPipeline(world, options, rules),
+    draft: (options, rules, attest) => draftPipeline(world, options, { rules, attest }),
     undeclared: async (store) => {
       const { checkRecordedReads } = await import('../pipeline/index.ts');
       return checkRecordedReads(store, world.definitions);
@@ -69,20 +74,31 @@ export async function evolutionWorld(world: ProjectWorld): Promise<EvolutionWorl
   };
 }
 
+interface Given {
+  readonly rules: readonly AttributionRule[];
+  readonly attest: readonly Attestation[];
+}
+
 async function draftPipeline(
   world: ProjectWorld,
   options: RunnerOptions,
-  rules: readonly AttributionRule[],
+  { rules, attest: given }: Given,
 ): Promise<DraftOutcome> {
+  const named = findSpecs(
+    world.definitions,
+    given.map(({ table }) => table),
+  );
+  if (named.findings.length > 0) return { status: 'refused', findings: named.findings };
+  const attest = given.map((one, at) => ({ ...one, table: named.specs[at]?.name ?? one.table }));
   const unknown = rules.find(({ rule }) => rule !== 'recompute');
   if (unknown !== undefined) return { status: 'refused', findings: [unknownRule(unknown)] };
-  const named = rules.flatMap(({ table }) => (table === undefined ? [] : [table]));
-  const all = named.length < rules.length;
-  const ambiguous = all ? await ambiguousTables(world, options) : { tables: [] };
+  const ruled = rules.flatMap(({ table }) => (table === undefined ? [] : [table]));
+  const all = ruled.length < rules.length;
+  const ambiguous = all ? await ambiguousTables(world, options, attest) : { tables: [] };
   if ('status' in ambiguous) return ambiguous;
-  const tables = [...named, ...ambiguous.tables];
+  const tables = [...ruled, ...ambiguous.tables];
   const attribution = Object.fromEntries(tables.map((table) => [table, 'recompute' as const]));
-  return draftWith(world, options, attribution);
+  return draftWith(world, options, { attribution, attest });
 }
 
 function unknownRule({ rule }: AttributionRule): Finding {
@@ -94,26 +110,29 @@ function unknownRule({ rule }: AttributionRule): Finding {
 async function ambiguousTables(
   world: ProjectWorld,
   options: RunnerOptions,
+  attest: readonly Attestation[],
 ): Promise<{ readonly tables: readonly string[] } | DraftOutcome> {
-  const drafted = await draftWith(world, options, {});
+  const drafted = await draftWith(world, options, { attribution: {}, attest });
   if (drafted.status !== 'drafted') return drafted;
   if (drafted.outcome.status === 'refused') return drafted.outcome;
   const { tables } = drafted.outcome.plan.bound;
   return { tables: tables.flatMap(({ table, ambiguous }) => (ambiguous > 0 ? [table] : [])) };
 }
 
-async function draftWith(
-  world: ProjectWorld,
-  options: RunnerOptions,
-  attribution: Attribution,
-): Promise<DraftOutcome> {
-  const known = await sameDraft(world, options, attribution);
+interface Draft {
+  readonly attribution: Attribution;
+  readonly attest: readonly Attestation[];
+}
+
+async function draftWith(world: ProjectWorld, options: RunnerOptions, draft: Draft): Promise<DraftOutcome> {
+  const { attribution, attest } = draft;
+  const known = await sameDraft(world, options, draft);
   if (known !== undefined) {
     const { planMigration } = await import('../migration/index.ts');
     return { status: 'drafted', migrationId: known, outcome: await planMigration(options, known) };
   }
   const { planEvolution } = await import('../evolution/index.ts');
-  const planned = await planEvolution(options, await evolutionWorld(world), attribution);
+  const planned = await planEvolution(options, await evolutionWorld(world), attribution, attest);
   if (planned.status === 'refused') return planned;
   if (planned.status === 'nothing') return { status: 'unchanged' };
   return { status: 'drafted', migrationId: planned.migrationId, outcome: planned.outcome };
@@ -123,10 +142,11 @@ async function draftWith(
 async function sameDraft(
   world: ProjectWorld,
   options: RunnerOptions,
-  attribution: Attribution,
+  { attribution, attest }: Draft,
 ): Promise<string | undefined> {
   const { readBundle, readStatus } = await import('../migration/index.ts');
   const { deployedSet, sameJson } = await import('../pipeline/index.ts');
+  const { attestationsIn, DEFAULT_SAMPLE } = await import('../evolution/index.ts');
   const from = (await deployedSet(options.store))?.digest ?? null;
   const code = Object.fromEntries(
     [...(await world.codeByTable())].map(([table, { digest }]) => [table, digest]),
@@ -141,7 +161,14 @@ async function sameDraft(
     const sameCode = Object.entries(planned ?? {}).every(([table, digest]) => code[table] === digest);
     const same = { from, to: world.definitions.digest, attribute: attribution };
     const { from: found, to, attribute } = forward;
-    if (sameCode && sameJson({ from: found, to, attribute }, same)) return migrationId;
+    if (!sameCode || !sameJson({ from: found, to, attribute }, same)) continue;
+    if (
+      sameJson(
+        attestationsIn(forward),
+        attest.map(({ table, sample = DEFAULT_SAMPLE, seed = '' }) => ({ table, sample, seed })),
+      )
+    )
+      return migrationId;
   }
   return undefined;
 }

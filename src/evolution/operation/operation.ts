@@ -75,8 +75,21 @@ export interface SyncContents {
   readonly table: string;
 }
 
+/** A make that is another now and gives the same, as a sample of its rows has to show. */
+export interface AttestCode {
+  readonly kind: 'attest_code';
+  readonly table: string;
+  /** Digest of the present code. */
+  readonly code: string;
+  /** Keys of each earlier code that are computed again. */
+  readonly sample: number;
+  /** Another seed, other keys. */
+  readonly seed: string;
+}
+
 /** Every operation there is. */
-export type Operation = CreateTable | Rebuild | Redefine | RemoveTable | RenameTable | SyncContents;
+export type Operation =
+  AttestCode | CreateTable | Rebuild | Redefine | RemoveTable | RenameTable | SyncContents;
 
 /** What an evolution knows beside the database: the definitions as edited, and who runs it. */
 export interface EvolutionWorld {
