@@ -12,6 +12,8 @@ export interface ErrorCodeEntry {
 // code: [exit status, HTTP status, summary, 'retryable' where the same call may succeed later]; in alphabetical order.
 const TABLE = {
   allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
+  approval_invalid: [3, 403, 'an approval does not hold'],
+  approval_missing: [3, 403, 'nobody who may has approved this'],
   baseline_differs: [5, 409, 'the state after the way back is not the baseline'],
   bundle_changed: [3, 409, 'the files of a migration are not those that were planned or run'],
   bundle_invalid: [3, 422, 'a migration bundle is not usable'],
@@ -49,6 +51,7 @@ const TABLE = {
   interrupted: [3, 499, 'stopped on request', 'retryable'],
   isolation_unavailable: [3, 501, 'an isolated make cannot run here'],
   kept_rows_changed: [4, 500, 'rows that are kept are not as they were'],
+  key_invalid: [3, 422, 'a key for signatures is not usable'],
   kind_unavailable: [3, 501, 'this kind of migration cannot be run here'],
   lease_lost: [3, 409, 'others took over the keys of this worker', 'retryable'],
   lease_too_short: [2, 422, 'the lease is shorter than the queue allows'],
@@ -71,6 +74,7 @@ const TABLE = {
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
   not_deployed: [3, 409, 'this table is not in the database as defined'],
   not_manual: [3, 409, 'people do not fill this table'],
+  nothing_to_retire: [3, 409, 'this migration left nothing in history'],
   object_damaged: [3, 409, 'an object is not what its reference says'],
   object_missing: [3, 404, 'an object that is named is not there'],
   objects_denied: [3, 403, 'the object store lets this user not in'],

@@ -183,15 +183,21 @@ function bundleFolders(files: readonly string[]): readonly string[] {
   return [...new Set(folders)].sort();
 }
 
-/** Products of a run, which the bundle's digest leaves out. */
-export const PRODUCT_PATHS: readonly string[] = [
+/** Products of a run. */
+const PRODUCT_PATHS: readonly string[] = [
   'plan.json',
   'rollback_plan.json',
+  'retire_plan.json',
   'baselines/pre.json',
   'baselines/post.json',
   'diffs/summary.json',
   'receipts/run_receipt.json',
 ];
+
+/** Whether a file of a bundle is a product: written by varve, and no part of what is signed. */
+export function isProduct(path: string): boolean {
+  return PRODUCT_PATHS.includes(path) || /^approvals\/[^/]+\.dsse\.json$/u.test(path);
+}
 
 async function verifyBundle(
   reader: FileReader,
@@ -205,7 +211,7 @@ async function verifyBundle(
   const authored = await manifestOf(
     reader,
     folder,
-    present.filter((path) => !PRODUCT_PATHS.includes(path)),
+    present.filter((path) => !isProduct(path)),
   );
   const bundleDigest = manifestDigest(authored);
   const findings = [
@@ -294,7 +300,7 @@ async function unknownProducts(
   present: readonly string[],
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const path of present.filter((name) => PRODUCT_PATHS.includes(name))) {
+  for (const path of present.filter((name) => isProduct(name))) {
     const bytes = await reader.read(`${folder}/${path}`);
     const stored = bytes === undefined ? undefined : await reader.read(storePath(sha256(bytes)));
     if (stored === undefined) findings.push(changed(`${folder}/${path}`, 'not_in_store'));

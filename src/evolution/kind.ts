@@ -35,6 +35,7 @@ import {
   type RunScope,
 } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
+import { retireVerbs } from './let-go.ts';
 import { computedSince } from './new-writes.ts';
 import { retiredRows } from './retire.ts';
 
@@ -105,6 +106,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
       const { forward, sets } = documentsOf(bundle.documents);
       return measure(transaction, affectedSpecs(forward, sets.from, sets.to));
     },
+    retire: retireVerbs,
   };
 }
 

@@ -26,9 +26,9 @@ export async function executeRun(run: Run): Promise<Decision> {
   const pre = await takeBaseline(run);
   const { plan } = run.opened;
   const steps =
-    run.subject.direction === 'forward'
-      ? run.kind.apply(plan.bound.work)
-      : run.kind.rollback(plan.bound.work);
+    run.subject.direction === 'rollback'
+      ? run.kind.rollback(plan.bound.work)
+      : run.kind.apply(plan.bound.work);
   for (const step of steps) {
     const decision = step.mode === 'beside' ? await runBeside(run, step) : undefined;
     if (decision !== undefined) return decision;

@@ -5,9 +5,11 @@ import { loadKnownRelations, type Relations } from './relation.ts';
 import { askUnit, masterOf } from './row-unit.ts';
 import { unknownTable } from './unknown-table.ts';
 import {
+  countLetGo,
   countVersions,
   loadVersions,
   streamVersions,
+  type LetGoUnits,
   type Moment,
   type RowVersion,
   type StoredVersion,
@@ -42,6 +44,8 @@ export type HistoryResult =
       readonly versions: readonly RowVersion[];
       /** Null: this was the last page. */
       readonly nextOffset: number | null;
+      /** Units there were beside these, whose rows were let go since; by structure. */
+      readonly letGo: readonly LetGoUnits[];
     }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] };
 
@@ -112,6 +116,7 @@ async function tableHistory(
     count,
     versions: versions.map(publicVersion),
     nextOffset: end < count && versions.length > 0 ? end : null,
+    letGo: await countLetGo(store, relation.name, moment),
   };
 }
 
@@ -151,9 +156,34 @@ export async function readHistory(
 }
 
 function publicVersion(version: StoredVersion): RowVersion {
-  const { table, key, rows, generation, since, sinceRun, until, untilRun, untilReason, ended, brought } =
-    version;
-  return { table, key, rows, generation, since, sinceRun, until, untilRun, untilReason, ended, brought };
+  const {
+    table,
+    key,
+    rows,
+    generation,
+    since,
+    sinceRun,
+    until,
+    untilRun,
+    untilReason,
+    ended,
+    brought,
+    letGo,
+  } = version;
+  return {
+    table,
+    key,
+    rows,
+    generation,
+    since,
+    sinceRun,
+    until,
+    untilRun,
+    untilReason,
+    ended,
+    brought,
+    letGo,
+  };
 }
 
 /** An instant as written, or the end of a run by its name; of a run that is open or was killed, its latest trace. */

@@ -83,6 +83,7 @@ export {
   recordDeployment,
   relationOf,
   tableId,
+  type LetGo,
   type Placement,
   type Relation,
   type Relations,
@@ -139,7 +140,7 @@ export {
 } from './insert-rows.ts';
 export { restoreRows, type RestoreRowsOptions, type RestoreRowsResult } from './restore-rows.ts';
 export { stale, type MovedPackage, type StaleResult, type StaleTable, type WhyStale } from './stale.ts';
-export type { RowVersion } from './versions.ts';
+export { rememberVersions, type LetGoUnits, type RowVersion } from './versions.ts';
 export type { Brought, IngestionOrigin } from './ingestion.ts';
 export type { ComputationOrigin, InputOrigin, RecordedOrigin, RowOrigin, RunOrigin } from './origin.ts';
 export { why, type WhyOptions, type WhyResult } from './why.ts';

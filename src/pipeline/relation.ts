@@ -21,7 +21,7 @@ export interface Relation {
   readonly name: string;
   readonly spec: TableSpec;
   readonly placement: Placement;
-  readonly state: 'building' | 'live' | 'retired' | 'copy';
+  readonly state: 'building' | 'live' | 'retired' | 'copy' | 'let_go';
 }
 
 /** Relations by table name: the world that a statement is written for. */
@@ -59,20 +59,34 @@ export interface Generation extends Relation {
   readonly sinceAt: string | null;
   readonly untilAt: string | null;
   readonly untilRun: string | null;
+  /** Null: its rows are there. */
+  readonly letGo: LetGo | null;
+}
+
+/** When and by whom rows of history were let go, under an approval that the run's receipt names. */
+export interface LetGo {
+  readonly run: string;
+  /** ISO 8601 UTC. */
+  readonly at: string;
+  /** The principal of the runner. */
+  readonly by: string;
 }
 
 /** The generations of a table that readers see or saw, newest first. */
 export async function loadGenerations(store: Queryable, name: string): Promise<readonly Generation[]> {
   const rows = await store.query<
-    RelationRow & { since_at: string | null; until_at: string | null; until_run: string | null }
+    RelationRow & Omit<Generation, keyof Relation | 'letGo'> & Record<keyof LetGo, string | null>
   >(sql`
-    select id, name, spec, physical_schema, physical_name, state, since_at, until_at, until_run
-    from varve.relation where name = ${name} and state in ('live', 'retired') order by id desc`);
-  return rows.map((row) => ({
+    select id, name, spec, physical_schema, physical_name, state, since_at as "sinceAt", until_at as "untilAt",
+      until_run as "untilRun", let_go_run as run, let_go_at as at,
+      (select body #>> '{actor,principal}' from varve.ledger l where l.run_id = let_go_run and l.phase = 'opened') as by
+    from varve.relation where name = ${name} and state in ('live', 'retired', 'let_go') order by id desc`);
+  return rows.map(({ run, at, by, sinceAt, untilAt, untilRun, ...row }) => ({
     ...toRelation(row),
-    sinceAt: row.since_at,
-    untilAt: row.until_at,
-    untilRun: row.until_run,
+    sinceAt,
+    untilAt,
+    untilRun,
+    letGo: run === null || at === null ? null : { run, at, by: by ?? 'unknown' },
   }));
 }
 
@@ -80,7 +94,7 @@ export async function loadGenerations(store: Queryable, name: string): Promise<r
 export async function loadKnownRelations(store: Queryable): Promise<Relations> {
   const rows = await store.query<RelationRow>(sql`
     select distinct on (name) id, name, spec, physical_schema, physical_name, state from varve.relation
-    where state in ('live', 'retired') order by name, state = 'live' desc, id desc`);
+    where state in ('live', 'retired', 'let_go') order by name, state = 'live' desc, id desc`);
   return new Map(rows.map((row) => [row.name, toRelation(row)]));
 }
 
