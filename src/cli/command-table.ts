@@ -93,6 +93,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/rollback.ts'),
   },
   {
+    name: 'approve',
+    summary: 'sign what a migration is allowed to do',
+    load: () => import('./command/approve.ts'),
+  },
+  {
+    name: 'keys',
+    summary: 'whose signatures count: list, add',
+    load: () => import('./command/keys.ts'),
+  },
+  {
+    name: 'retire',
+    summary: 'let go for good of what a migration superseded; needs an approval',
+    load: () => import('./command/retire.ts'),
+  },
+  {
     name: 'verify',
     summary: 'whether what stands in the database is what its definitions give',
     load: () => import('./command/verify.ts'),

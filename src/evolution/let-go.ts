@@ -32,8 +32,9 @@ export interface SupersededStructure {
   /** The table's name when it was superseded. */
   readonly table: string;
   readonly placement: Placement;
-  /** The run that superseded it. */
+  /** The run that superseded it, and the migration that it was of. */
   readonly run: string;
+  readonly migrationId: string | null;
   readonly rows: number;
   /** Of the table with its indexes, and of what was built with it. */
   readonly sizeBytes: number;
@@ -44,11 +45,12 @@ export interface SupersededStructure {
  */
 export async function supersededStructures(store: Queryable): Promise<readonly SupersededStructure[]> {
   const found: SupersededStructure[] = [];
-  for (const { relation, run } of await standing(store)) {
+  for (const { relation, run, migrationId } of await standing(store)) {
     found.push({
       table: relation.name,
       placement: relation.placement,
       run,
+      migrationId,
       rows: await countRows(store, relation.placement),
       sizeBytes: await sizeOf(store, relation),
     });
@@ -278,6 +280,7 @@ async function sizeOf(transaction: Queryable, relation: Relation): Promise<numbe
 interface Superseded {
   readonly relation: Relation;
   readonly run: string;
+  readonly migrationId: string | null;
 }
 
 interface SupersededRow extends Record<string, unknown> {
@@ -287,15 +290,18 @@ interface SupersededRow extends Record<string, unknown> {
   readonly schema: string;
   readonly table: string;
   readonly run: string;
+  readonly migration: string | null;
 }
 
 async function superseded(store: Queryable, condition: Sql): Promise<readonly Superseded[]> {
   const rows = await store.query<SupersededRow>(sql`
-    select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table", coalesce(r.until_run, '') as run
+    select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table", coalesce(r.until_run, '') as run,
+      (select l.migration_id from varve.ledger l where l.run_id = r.until_run limit 1) as migration
     from varve.relation r where r.state = 'retired' and ${condition} order by r.id`);
-  return rows.map(({ id, name, spec, schema, table, run }) => ({
+  return rows.map(({ id, name, spec, schema, table, run, migration }) => ({
     relation: { id, name, spec, state: 'retired', placement: { schema, table } },
     run,
+    migrationId: migration,
   }));
 }
 
