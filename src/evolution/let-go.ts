@@ -18,7 +18,7 @@ import type {
   RunContext,
   StepResult,
 } from '../migration/index.ts';
-import { rememberVersions, tableId, type Placement, type Relation } from '../pipeline/index.ts';
+import { compareText, rememberVersions, tableId, type Placement, type Relation } from '../pipeline/index.ts';
 import { isStoreError, sql, type Queryable, type Sql, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
 import { BUILD } from './building.ts';
@@ -155,7 +155,9 @@ async function viewsInTheWay(transaction: Queryable, relation: Relation): Promis
 function countsOf(structures: readonly PlannedStructure[]): KindPlan['tables'] {
   const rowsByTable = new Map<string, number>();
   for (const { table, rows } of structures) rowsByTable.set(table, (rowsByTable.get(table) ?? 0) + rows);
-  return [...rowsByTable].toSorted().map(([table, retire]) => counts(table, { retire }));
+  return [...rowsByTable]
+    .toSorted(([left], [right]) => compareText(left, right))
+    .map(([table, retire]) => counts(table, { retire }));
 }
 
 async function letGo(context: RunContext, transaction: Transaction): Promise<StepResult> {
