@@ -188,6 +188,25 @@ table varve.relation
   CREATE INDEX relation_name ON varve.relation USING btree (name)
   CREATE UNIQUE INDEX relation_live ON varve.relation USING btree (name) WHERE (state = 'live'::text)
 
+table varve.relation_source
+  column relation integer not null
+  column source integer not null
+  column map text
+  constraint relation_source_pkey PRIMARY KEY (relation, source)
+  constraint relation_source_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
+  constraint relation_source_source_fkey FOREIGN KEY (source) REFERENCES varve.relation(id)
+
+table varve.relation_version
+  column id integer not null generated always as identity
+  column relation integer not null
+  column name text not null
+  column spec jsonb not null
+  column until_run text not null
+  column until_at timestamp with time zone not null default now()
+  constraint relation_version_pkey PRIMARY KEY (id)
+  constraint relation_version_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
+  CREATE INDEX relation_version_name ON varve.relation_version USING btree (name)
+
 table varve.run
   column id integer not null generated always as identity
   column name text not null

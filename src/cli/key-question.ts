@@ -1,5 +1,5 @@
 import type { Finding } from '../base/index.ts';
-import { loadKnownRelations, relationOf, type Relation } from '../pipeline/index.ts';
+import { loadKnownRelations, loadRelations, relationOf, type Relation } from '../pipeline/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Context } from './context.ts';
 import { storeToRead } from './open-project-world.ts';
@@ -35,7 +35,9 @@ function orElse(key: KeyArgument | Finding, finding: Finding): KeyArgument | Fin
 
 /** The table of this name, or the last one of it: its past can be asked about when it is gone. */
 export async function deployedTable(store: Store, name: string): Promise<Relation | Finding> {
+  const live = findIn([...(await loadRelations(store)).keys()], name);
   const relations = await loadKnownRelations(store);
-  const found = findIn([...relations.keys()], name);
+  // A bare name means the table of now, also where one of another schema had it.
+  const found = typeof live === 'string' ? live : findIn([...relations.keys()], name);
   return typeof found === 'string' ? relationOf(relations, found) : found;
 }

@@ -4,7 +4,7 @@
  *
  * | of a structure that is let go | goes | stays |
  * |---|---|---|
- * | its table, `map of N` | all rows | its spec, from when until when, by which run |
+ * | its table, and the maps to what its rows became | all rows | its spec, from when until when, by which run |
  * | `varve.computation`, `varve.superseded` | keys, rows, input digests | one line of `varve.let_go` for each version: time, output digest, code and run by its spec |
  * | `varve.recorded_read`, `varve.job` | all | |
  * | `varve.computation_spec`, `varve.code`, `varve.run`, `varve.ingested` | | all |
@@ -18,14 +18,24 @@ import type {
   RunContext,
   StepResult,
 } from '../migration/index.ts';
-import { compareText, rememberVersions, tableId, type Placement, type Relation } from '../pipeline/index.ts';
+import {
+  compareText,
+  rememberVersions,
+  sameJson,
+  tableId,
+  type Placement,
+  type Relation,
+} from '../pipeline/index.ts';
 import { isStoreError, sql, type Queryable, type Sql, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
 import { BUILD } from './building.ts';
 import { countRows } from './count-rows.ts';
 import { dependents, dropReadViews } from './dependents.ts';
 import { counts } from './operation/operation.ts';
-import { HISTORY, regclass } from './retire.ts';
+import { regclass } from './retire.ts';
+
+/** The schema in which superseded structures stand. */
+const HISTORY = 'varve_history';
 
 /** A superseded structure with what it takes. */
 export interface SupersededStructure {
@@ -187,7 +197,7 @@ async function movedSince(
     const relation = relations.find(({ id }) => id === structure.relation);
     const now =
       relation === undefined ? undefined : await plannedStructure(transaction, relation, structure.run);
-    if (now !== undefined && JSON.stringify(now) === JSON.stringify(structure)) continue;
+    if (now !== undefined && sameJson(now, structure)) continue;
     findings.push(
       refusal('plan_changed', structure.table, {
         detail: { planned: structure.rows, found: now?.rows ?? null, placement: structure.placement },
@@ -198,7 +208,7 @@ async function movedSince(
   return findings;
 }
 
-async function drop(transaction: Transaction, relation: Relation, run: string): Promise<void> {
+async function drop(transaction: Transaction, relation: Structure, run: string): Promise<void> {
   await dropReadViews(transaction, relation.placement);
   for (const place of tablesOf(relation)) {
     await transaction.execute(sql`drop table if exists ${tableId(place)}`);
@@ -210,12 +220,10 @@ async function drop(transaction: Transaction, relation: Relation, run: string): 
     update varve.relation set state = 'let_go', let_go_run = ${run}, let_go_at = now() where id = ${relation.id}`);
 }
 
-/** The table, and what evolutions build beside one by its number. */
-function tablesOf({ id, placement }: Relation): readonly Placement[] {
-  const beside = [HISTORY, BUILD].flatMap((schema) =>
-    ['map of', 'classes of'].map((what) => ({ schema, table: `${what} ${String(id)}` })),
-  );
-  return [placement, ...beside];
+/** The table, and what evolutions left beside it: lists by its number, and the maps of what its rows became. */
+function tablesOf({ id, placement, next }: Structure): readonly Placement[] {
+  const maps = [id, ...next].map((of) => ({ schema: HISTORY, table: `map of ${String(of)}` }));
+  return [placement, ...maps, { schema: BUILD, table: `classes of ${String(id)}` }];
 }
 
 /** What is gone, by the catalog: a structure that still stands counts for nothing. */
@@ -271,16 +279,21 @@ function placeName({ placement }: Relation): string {
   return regclass(placement);
 }
 
-async function sizeOf(transaction: Queryable, relation: Relation): Promise<number> {
+async function sizeOf(transaction: Queryable, relation: Structure): Promise<number> {
   const [row] = await transaction.query<{ bytes: bigint }>(sql`
     select sum(pg_total_relation_size(to_regclass(n)))::bigint as bytes
     from unnest(${tablesOf(relation).map((place) => regclass(place))}::text[]) n`);
   return Number(row?.bytes ?? 0n);
 }
 
+/** A superseded relation with the numbers of those that its rows went to. */
+interface Structure extends Relation {
+  readonly next: readonly number[];
+}
+
 /** A structure in history and the run that put it there. */
 interface Superseded {
-  readonly relation: Relation;
+  readonly relation: Structure;
   readonly run: string;
   readonly migrationId: string | null;
 }
@@ -293,21 +306,23 @@ interface SupersededRow extends Record<string, unknown> {
   readonly table: string;
   readonly run: string;
   readonly migration: string | null;
+  readonly next: readonly number[];
 }
 
 async function superseded(store: Queryable, condition: Sql): Promise<readonly Superseded[]> {
   const rows = await store.query<SupersededRow>(sql`
     select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table", coalesce(r.until_run, '') as run,
-      (select l.migration_id from varve.ledger l where l.run_id = r.until_run limit 1) as migration
+      (select l.migration_id from varve.ledger l where l.run_id = r.until_run limit 1) as migration,
+      array(select s.relation from varve.relation_source s where s.source = r.id order by 1) as next
     from varve.relation r where r.state = 'retired' and ${condition} order by r.id`);
-  return rows.map(({ id, name, spec, schema, table, run, migration }) => ({
-    relation: { id, name, spec, state: 'retired', placement: { schema, table } },
+  return rows.map(({ id, name, spec, schema, table, run, migration, next }) => ({
+    relation: { id, name, spec, state: 'retired', placement: { schema, table }, next },
     run,
     migrationId: migration,
   }));
 }
 
-async function byId(store: Queryable, ids: readonly number[]): Promise<readonly Relation[]> {
+async function byId(store: Queryable, ids: readonly number[]): Promise<readonly Structure[]> {
   const found = await superseded(store, sql`r.id = any(${[...ids]}::integer[])`);
   return found.map(({ relation }) => relation);
 }

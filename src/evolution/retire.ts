@@ -6,8 +6,7 @@
 import { tableId, type Placement, type Relation } from '../pipeline/index.ts';
 import { quoteIdentifier, sql, type Queryable } from '../store/index.ts';
 
-/** The schema of retired structures. */
-export const HISTORY = 'varve_history';
+const HISTORY = 'varve_history';
 
 /** Moves a live table to history. */
 export async function retire(transaction: Queryable, relation: Relation, runId: string): Promise<Placement> {

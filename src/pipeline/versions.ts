@@ -96,7 +96,7 @@ export async function loadVersions(
   table: string,
   filter: VersionFilter,
 ): Promise<readonly StoredVersion[]> {
-  const found = await loadWorlds(store, relations, table, filter.keys?.[0]);
+  const found = await loadWorlds(store, relations, table, { key: filter.keys?.[0], at: filter.at });
   // What was let go is found by its key alone: which keys there were is not remembered.
   const worlds = filter.keys === undefined ? found.filter(hasRows) : found;
   if (worlds.length === 0) return [];
@@ -120,7 +120,7 @@ export async function* streamVersions(
   table: string,
   at: Moment,
 ): AsyncGenerator<readonly StoredVersion[], void, undefined> {
-  const found = await loadWorlds(transaction, relations, table, undefined);
+  const found = await loadWorlds(transaction, relations, table, { at });
   const worlds = found.filter(hasRows);
   if (worlds.length === 0) return;
   await transaction.execute(sql`declare varve_versions no scroll cursor for
@@ -144,7 +144,7 @@ export async function countVersions(
   table: string,
   at: Moment,
 ): Promise<number> {
-  const worlds = (await loadWorlds(store, relations, table, undefined)).filter(hasRows);
+  const worlds = (await loadWorlds(store, relations, table, { at })).filter(hasRows);
   if (worlds.length === 0) return 0;
   const [row] = await store.query<{ count: bigint }>(sql`
     select count(*) as count from (${versions(worlds, { at })}) v`);
@@ -164,7 +164,7 @@ export async function countLetGo(
   at: Moment,
 ): Promise<readonly LetGoUnits[]> {
   const found: LetGoUnits[] = [];
-  for (const { id, name, letGo } of await loadGenerations(store, table)) {
+  for (const { id, name, letGo } of await loadGenerations(store, table, at.at)) {
     if (letGo === null) continue;
     const [row] = await store.query<{ units: bigint }>(sql`
       select count(distinct key_hash) as units from (
@@ -185,7 +185,7 @@ export async function countLetGo(
  */
 export async function rememberVersions(transaction: Queryable, structure: Relation): Promise<number> {
   const relations = await loadKnownRelations(transaction);
-  const worlds = await loadWorlds(transaction, relations, structure.name, undefined);
+  const worlds = await loadWorlds(transaction, relations, structure.name, {});
   const own = worlds.filter(({ generation }) => generation.id === structure.id);
   if (own.length === 0) return 0;
   return transaction.execute(sql`
@@ -227,10 +227,10 @@ async function loadWorlds(
   store: Queryable,
   relations: Relations,
   table: string,
-  key: Key | undefined,
+  { key, at }: { readonly key?: Key | undefined; readonly at?: Moment | undefined },
 ): Promise<readonly World[]> {
   const worlds: World[] = [];
-  for (const generation of await loadGenerations(store, table)) {
+  for (const generation of await loadGenerations(store, table, at?.at)) {
     const relation = unitRelation(generation);
     if (key !== undefined && !sameColumns(Object.keys(key), relation.spec.sourceKey)) continue;
     const parts = new Map(relations);

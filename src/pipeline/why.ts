@@ -70,9 +70,12 @@ async function absence(store: Store, table: string, key: JsonObject): Promise<Fi
   const past = await history(store, table, { key });
   const last = past.status === 'ok' ? past.versions[0] : undefined;
   if (last === undefined) return missingRow(table);
+  const isRenamed = last.until === null && last.table !== table;
   return refusal('row_missing', table, {
-    detail: { since: last.since, until: last.until },
-    hint: 'No row of this key was valid then; `varve history` lists its versions, and --as-of asks about one.',
+    detail: { since: last.since, until: last.until, ...(isRenamed ? { now: last.table } : {}) },
+    hint: isRenamed
+      ? `This table is called ${last.table} now: ask for that, or about the past with --as-of.`
+      : 'No row of this key was valid then; `varve history` lists its versions, and --as-of asks about one.',
   });
 }
 

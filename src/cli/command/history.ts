@@ -80,7 +80,9 @@ async function writeTable(
   const written = await writeRowsFile(resolve(context.io.workingDir, out), async (file) => {
     const result = await readHistory(store, found.name, asOf, async ({ rows }) => {
       context.signal.throwIfAborted();
-      for (const row of rows[found.name] ?? []) await file.write(row);
+      // The table's own rows come first, then those of its parts; it may have had another name then.
+      const [own = []] = Object.values(rows);
+      for (const row of own) await file.write(row);
       progress.advance();
     });
     return { result, rows: file.rows() };
