@@ -58,6 +58,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/history.ts'),
   },
   {
+    name: 'code',
+    summary: 'the code that each table was computed with, now or as of a run',
+    load: () => import('./command/code.ts'),
+  },
+  {
     name: 'stale',
     summary: 'rows whose recorded inputs or code are no longer those of the present',
     load: () => import('./command/stale.ts'),

@@ -201,7 +201,8 @@ export async function readMoment(store: Store, asOf: string): Promise<Moment | F
     select greatest(coalesce(finished_at, started_at), (select max(superseded_at) from varve.superseded
       where superseded_by = ${asOf})) as at from varve.run where name = ${asOf}
     union all
-    select max(at::timestamptz) from varve.ledger where run_id = ${asOf} and phase in ('committed', 'undone') having count(*) > 0`);
+    select greatest(max(at::timestamptz), (select max(deployed_at) from varve.deployment where run = ${asOf}))
+    from varve.ledger where run_id = ${asOf} and phase in ('committed', 'undone') having count(*) > 0`);
   return row === undefined ? unknownMoment(asOf) : { at: row.at, run: asOf };
 }
 

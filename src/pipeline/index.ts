@@ -127,6 +127,16 @@ export {
   type PlanDeleteOptions,
   type PlanDeleteResult,
 } from './delete-rows.ts';
+export {
+  codeAsOf,
+  graphAsOf,
+  type CodeOptions,
+  type CodeResult,
+  type PastGraph,
+  type PastGraphResult,
+  type TableCode,
+} from './past-graph.ts';
+export { walkAsOf, type PastWalk, type PastWalkOutcome } from './past-rows.ts';
 export { graphOf, type GraphOptions } from './graph.ts';
 export { history, readHistory, type HistoryOptions, type HistoryResult } from './history.ts';
 export { formatOfName, placeOf, readRows, type RowFormat } from './input/read-rows.ts';

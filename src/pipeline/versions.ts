@@ -151,6 +151,22 @@ export async function countVersions(
   return Number(row?.count ?? 0n);
 }
 
+/**
+ * The units of a table that had rows at that moment, each once, as a SELECT of `key_hash` and `rows`; undefined where no
+ * structure of it is there.
+ */
+export async function unitsAt(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  at: Moment,
+): Promise<Sql | undefined> {
+  const worlds = (await loadWorlds(store, relations, table, { at })).filter(hasRows);
+  if (worlds.length === 0) return undefined;
+  return sql`select distinct on (key_hash) key_hash, rows from (${versions(worlds, { at })}) v
+    order by key_hash, generation desc`;
+}
+
 /** Units of one structure that had a row then, which was let go since. */
 export interface LetGoUnits extends LetGo {
   readonly table: string;
