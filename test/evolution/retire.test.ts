@@ -7,18 +7,20 @@ import { supersededStructures } from '../../src/evolution/index.ts';
 import {
   approveMigration,
   createKeyPair,
-  folderReader,
   planRetire,
+  readBundle,
   readSigner,
   readStatus,
   registerKey,
   retireMigration,
+  verifyReceipts,
   type ApproveOptions,
   type ApproveOutcome,
   type RunnerOptions,
 } from '../../src/migration/index.ts';
-import { verifyAll } from '../../src/evidence/index.ts';
-import { history, why } from '../../src/pipeline/index.ts';
+import { findApprovals } from '../../src/migration/find-approvals.ts';
+import { history, walkAsOf, why } from '../../src/pipeline/index.ts';
+import { trace } from '../../src/provenance/index.ts';
 import { sql } from '../../src/store/index.ts';
 import { withStores } from '../harness/index.ts';
 import { openLab, sideLab, type Lab } from './lab.ts';
@@ -119,7 +121,14 @@ withStores('retiring what a migration superseded', (given) => {
       await lab.rows(`select relname from pg_class where relnamespace = 'varve_history'::regnamespace`),
     ).toEqual([]);
     expect(await retireMigration(options(), id)).toMatchObject({ status: 'applied', already: true });
-    expect((await verifyAll(folderReader(lab.root))).findings).toEqual([]);
+    expect((await verifyReceipts(lab.root)).findings).toEqual([]);
+    const register = join(lab.root, 'registry/keys.v1.json');
+    const text = await readFile(register, 'utf8');
+    await writeFile(register, JSON.stringify({ keys_version: 'v1', keys: [] }));
+    expect((await verifyReceipts(lab.root)).findings).toContainEqual(
+      expect.objectContaining({ code: 'approval_invalid', detail: { reasons: ['key_unknown'] } }),
+    );
+    await writeFile(register, text);
     expect(await readStatus(options())).toMatchObject({
       unfinished: [],
       migrations: [{ status: 'applied' }, { migrationId: id, status: 'applied' }],
@@ -164,6 +173,39 @@ withStores('retiring what a migration superseded', (given) => {
       count: 0,
       versions: [],
       letGo: [{ table: 'lab.r', units: 2, ...letGo }],
+    });
+    const walk = (table: string) =>
+      walkAsOf(given.store, {
+        asOf: populated,
+        tables: [table],
+        toParents: true,
+        walk: (database, graph) => trace(database, graph, { table }),
+      });
+    expect(await walk('lab.double')).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'structure_missing', subject: 'lab.r', detail: { run, units: 2 } }],
+    });
+    expect(await walk('lab.s')).toMatchObject({ status: 'ok', outcome: { rows: 2 } });
+  });
+
+  it('asks for another principal than the runner outside of dev', async () => {
+    const path = await keyOf('user:test', ['dev', 'stage']);
+    const signer = await readSigner(path);
+    if ('code' in signer) throw new Error(signer.code);
+    const reading = await readBundle(lab.root, id);
+    if (reading.status === 'refused') throw new Error('refused');
+    const stage = options({ environment: 'stage' });
+    const approved = await approveMigration(stage, id, { principal: 'user:test', grant: 'retire', signer });
+    const planDigest = approved.status === 'approved' ? approved.approval.plan_digest : '';
+    const wanted = { planDigest, grant: 'retire' } as const;
+    expect(await findApprovals(stage, reading.bundle, wanted)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'approval_missing', detail: { reason: 'approved by nobody but the runner' } }],
+    });
+    const other = { ...stage, actor: { principal: 'user:eve', role: 'runner' } };
+    expect(await findApprovals(other, reading.bundle, wanted)).toMatchObject({
+      status: 'approved',
+      principals: ['user:test'],
     });
   });
 
