@@ -85,6 +85,13 @@ const run = async (...argv: string[]): Promise<readonly [number, string, string]
   return [exit, plain(stdout), plain(stderr)];
 };
 
+async function firstPopulate(): Promise<string> {
+  const [populated] = await store.query<{ name: string }>(
+    sql`select name from varve.run where kind = 'populate' order by id limit 1`,
+  );
+  return populated?.name ?? '';
+}
+
 describe('letting go of history on the command line', () => {
   it('shows what superseded structures cost', async () => {
     expect(await run('status')).toMatchInlineSnapshot(`
@@ -120,6 +127,77 @@ describe('letting go of history on the command line', () => {
         "",
       ]
     `);
+  });
+
+  it('shows the graph, the code and the rows of before the migration', async () => {
+    const asOf = await firstPopulate();
+    expect(await run('graph', '--as-of', asOf)).toMatchInlineSnapshot(`
+      [
+        0,
+        "table      tier      primary key
+      lab.mouse  manual    mouse
+      lab.grade  computed  mouse
+      lab.scale  manual    scale
+
+      from       to         columns  kind
+      lab.grade  lab.mouse  mouse    primary
+      ",
+        "",
+      ]
+    `);
+    expect((await project.run(['graph', '--as-of', asOf, '--json'])).json()).toMatchObject({
+      status: 'ok',
+      asOf,
+      edges: [{ from: 'lab.grade', to: 'lab.mouse' }],
+      code: [{ table: 'lab.grade', basis: 'bundle', run: asOf }],
+    });
+    expect(await run('code', 'lab.grade', '--as-of', asOf)).toMatchInlineSnapshot(`
+      [
+        0,
+        "table      code                                                                     covers  rows  last run
+      lab.grade  sha256:<digest>  bundle     2  varve://run/<time>.populate.all.<id>
+      ",
+        "",
+      ]
+    `);
+    expect((await project.run(['code', '--source', '--json'])).json()).toMatchObject({
+      asOf: null,
+      code: [{ table: 'lab.grade', source: expect.stringContaining('scales.reduce') as string }],
+    });
+    expect(await run('cascade', 'lab.scale', '--as-of', asOf)).toMatchInlineSnapshot(`
+      [
+        0,
+        "table      rows  reached by
+      lab.scale     1  start
+      as of varve://run/<time>.populate.all.<id>, by the graph of varve://run/<time>.migration.PIPE-MIG-<day>-01.<id>
+      ",
+        "",
+      ]
+    `);
+    expect(await run('cascade', 'lab.scale')).toMatchInlineSnapshot(`
+      [
+        0,
+        "table      rows  reached by
+      lab.scale     1  start
+      lab.grade     2  grade_scale_fkey, read scales
+      ",
+        "",
+      ]
+    `);
+    expect(
+      await run('trace', 'lab.grade', '--where', 'weight = 27', '--as-of', asOf),
+    ).toMatchInlineSnapshot(`
+      [
+        0,
+        "table      rows  reached by
+      lab.mouse     1  lab.mouse
+      lab.grade     1  start
+      as of varve://run/<time>.populate.all.<id>, by the graph of varve://run/<time>.migration.PIPE-MIG-<day>-01.<id>
+      ",
+        "",
+      ]
+    `);
+    expect((await run('trace', 'lab.grade', '--as-of', '2001-01-01T00:00:00Z'))[2]).toContain('not_deployed');
   });
 
   it('is refused without an approval', async () => {
@@ -207,10 +285,7 @@ describe('letting go of history on the command line', () => {
         "",
       ]
     `);
-    const [populated] = await store.query<{ name: string }>(
-      sql`select name from varve.run where kind = 'populate' order by id limit 1`,
-    );
-    const asOf = populated?.name ?? '';
+    const asOf = await firstPopulate();
     expect(await run('why', 'lab.grade', '--key', '{"mouse":1}', '--as-of', asOf)).toMatchInlineSnapshot(`
       [
         0,
