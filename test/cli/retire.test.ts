@@ -184,9 +184,7 @@ describe('letting go of history on the command line', () => {
         "",
       ]
     `);
-    expect(
-      await run('trace', 'lab.grade', '--where', 'weight = 27', '--as-of', asOf),
-    ).toMatchInlineSnapshot(`
+    expect(await run('trace', 'lab.grade', '--where', 'weight = 27', '--as-of', asOf)).toMatchInlineSnapshot(`
       [
         0,
         "table      rows  reached by
