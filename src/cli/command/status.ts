@@ -77,7 +77,7 @@ function letGoText({ letGoAt }: MigrationState): string {
 /** What is decided only lacks its receipt; what is not can go on in its own direction, or be undone. */
 function wayOn({ migrationId, direction, phase }: UnfinishedRun): string {
   if (phase === 'committed' || phase === 'undone') return 'run varve recover to write its receipt';
-  const verb = direction === 'forward' ? 'apply' : 'rollback';
+  const verb = direction === 'forward' ? 'apply' : direction;
   return `run varve ${verb} ${migrationId} to go on, varve recover to undo`;
 }
 
