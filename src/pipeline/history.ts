@@ -2,7 +2,7 @@ import { refusal, type Finding, type JsonObject } from '../base/index.ts';
 import { sql, type Store } from '../store/index.ts';
 import { loadIngestions } from './ingestion.ts';
 import { loadKnownRelations, type Relations } from './relation.ts';
-import { askUnit, masterOf } from './row-unit.ts';
+import { askUnitThen, masterOf } from './row-unit.ts';
 import { unknownTable } from './unknown-table.ts';
 import {
   countLetGo,
@@ -76,7 +76,7 @@ async function keyHistory(
   at: Moment | undefined,
   asked: JsonObject,
 ): Promise<HistoryResult> {
-  const unit = await askUnit(store, relations, table, asked);
+  const unit = await askUnitThen(store, relations, table, { key: asked, at: at?.at });
   if (unit.status === 'refused') return unit;
   const all = await loadVersions(store, relations, unit.relation.name, { keys: [unit.key] });
   const [first] = all;

@@ -77,6 +77,7 @@ export {
   defaultPlacement,
   deployedSet,
   insertRelation,
+  loadGenerations,
   loadKnownRelations,
   loadRelations,
   mismatches,

@@ -11,7 +11,7 @@ import { loadIngestions, partIngestions, type IngestionOrigin } from './ingestio
 import type { Key } from './key-source.ts';
 import type { ComputationOrigin, InputOrigin, RecordedOrigin, RowOrigin, RunOrigin } from './origin.ts';
 import { readPlan } from './read-plan.ts';
-import { relationOf, tableId, type Relation, type Relations } from './relation.ts';
+import { loadGenerations, relationOf, tableId, type Relation, type Relations } from './relation.ts';
 import type { ReadSpec, TableSpec } from './spec.ts';
 import { loadVersions, type Moment, type StoredVersion } from './versions.ts';
 import { keysRecordset, ORDINAL } from './write-rows.ts';
@@ -231,12 +231,13 @@ async function loadRecorded(
 
 /** The declared reads of versions that share relation and reads, one list for each version. */
 async function loadInputs(
-  { store, relations, keyLimit }: OriginQuestion,
+  { store, relations: standing, keyLimit }: OriginQuestion,
   group: readonly ReadVersion[],
 ): Promise<readonly (readonly InputOrigin[])[]> {
   const [first] = group;
   if (first === undefined) return [];
   const { reads } = first.spec;
+  const relations = await relationsFor(store, reads, standing);
   const known = knownReads(reads, relations);
   const spec: TableSpec = { ...first.version.relation.spec, reads: known, foreignKeys: [] };
   const keys = group.map(({ version }) => version.unit);
@@ -263,6 +264,24 @@ async function loadInputs(
     });
   }
   return origins;
+}
+
+/**
+ * The tables of reads as they stand; one that has not the columns of the read any more, as it stood when it had them: a
+ * result of a structure that was replaced read tables that may have been replaced with it.
+ */
+async function relationsFor(
+  store: Queryable,
+  reads: readonly ReadSpec[],
+  present: Relations,
+): Promise<Relations> {
+  const relations = new Map(present);
+  for (const read of reads.filter((each) => !hasColumns(present.get(each.table), each))) {
+    const generations = await loadGenerations(store, read.table);
+    const then = generations.find((generation) => hasColumns(generation, read));
+    if (then !== undefined) relations.set(read.table, then);
+  }
+  return relations;
 }
 
 /** The reads that still can be followed: their table and columns are there, and so are the reads that lead to them. */

@@ -11,7 +11,7 @@ import type { Key } from './key-source.ts';
 import { loadOrigins, type OriginQuestion } from './load-origins.ts';
 import type { RowOrigin } from './origin.ts';
 import { loadKnownRelations } from './relation.ts';
-import { askUnit, askUnits, unitName } from './row-unit.ts';
+import { askUnits, askUnitThen, unitName } from './row-unit.ts';
 import type { Moment } from './versions.ts';
 
 /** How far to look. */
@@ -55,7 +55,8 @@ export async function why(
   if ('severity' in at) return { status: 'refused', findings: [at] };
   const { keyLimit = 100, source: withSource = false } = options;
   const question: OriginQuestion = { store, relations, at, keyLimit, withSource };
-  const asked = await askUnit(store, relations, table, key);
+  const then = options.asOf === undefined ? undefined : at.at;
+  const asked = await askUnitThen(store, relations, table, { key, at: then });
   if (asked.status === 'refused') return asked;
   const [origin] = await loadOrigins(question, asked.relation.name, [asked.key], 0);
   if (origin === undefined) return { status: 'refused', findings: [await absence(store, table, key)] };
