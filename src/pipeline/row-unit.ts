@@ -132,18 +132,18 @@ async function placed(
 }
 
 /**
- * The units of many keys of one table, each once, in one statement; a key that names none any more is left out, as one is
- * whose structure has other key columns by now.
+ * The units of many keys of one table, in one statement, by the key that they have, or had at a moment; a key that names
+ * none is left out.
  */
 export async function askUnits(
   store: Queryable,
   relations: Relations,
   table: string,
-  keys: readonly JsonObject[],
+  { keys, at }: { readonly keys: readonly JsonObject[]; readonly at: string | undefined },
 ): Promise<readonly Omit<AskedUnit, 'status'>[]> {
   const owner = masterOf(relations, table);
   if (owner === undefined || keys.length === 0) return [];
-  for await (const world of worldsOf(store, relations, table, undefined)) {
+  for await (const world of worldsOf(store, relations, table, at)) {
     const units = await unitsIn(store, world, table, keys);
     if (units.length > 0)
       return units.map((unit) => ({ ...unit, relation: { ...unit.relation, name: owner.name } }));

@@ -102,15 +102,15 @@ async function walkUp(
 
 /** The units that a level read and that were not met before, by table. */
 async function unitsRead(
-  { store, relations }: OriginQuestion,
+  { store, relations, at }: OriginQuestion,
   level: readonly RowOrigin[],
   seen: Set<string>,
 ): Promise<ReadonlyMap<string, readonly Key[]>> {
   const keysByTable = Map.groupBy(level.flatMap(rowsRead), ({ table }) => table);
   const units = new Map<string, Key[]>();
   for (const [table, rows] of keysByTable) {
-    const keys = rows.map(({ key }) => key);
-    for (const { relation, key } of await askUnits(store, relations, table, keys)) {
+    const asked = { keys: rows.map(({ key }) => key), at: at === PRESENT ? undefined : at.at };
+    for (const { relation, key } of await askUnits(store, relations, table, asked)) {
       const name = unitName(relation.name, key);
       if (seen.has(name)) continue;
       seen.add(name);
