@@ -265,6 +265,19 @@ withStores('retiring what a migration superseded', (given) => {
     expect(await retireMigration(options(), id)).toMatchObject({ status: 'applied', already: false });
   });
 
+  it('lets go of what a rollback left too; the migration can be applied and rolled back again', async () => {
+    expect(await lab.rollback(two, id)).toMatchObject({ status: 'applied' });
+    await approve(await keyOf('user:eve'));
+    expect(await retireMigration(options(), id)).toMatchObject({
+      status: 'applied',
+      tables: [{ table: 'lab.r', retire: 2 }],
+    });
+    expect(await supersededStructures(given.store)).toEqual([]);
+    expect(await lab.apply(two, id)).toMatchObject({ status: 'applied', already: false });
+    expect(await lab.rollback(two, id)).toMatchObject({ status: 'applied', already: false });
+    expect(await lab.rollback(two, id)).toMatchObject({ status: 'applied', already: true });
+  });
+
   it('names a view that would go with it', async () => {
     const [row] = await given.store.query<{ name: string }>(sql`
       select physical_name as name from varve.relation where state = 'retired'`);
