@@ -11,6 +11,7 @@ export interface ErrorCodeEntry {
 
 // code: [exit status, HTTP status, summary, 'retryable' where the same call may succeed later]; in alphabetical order.
 const TABLE = {
+  after_incomplete: [5, 409, 'work after the decision of a run is not done yet', 'retryable'],
   allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
   approval_invalid: [3, 403, 'an approval does not hold'],
   approval_missing: [3, 403, 'nobody who may has approved this'],
@@ -58,6 +59,7 @@ const TABLE = {
   ledger_broken: [3, 409, 'the ledger does not hold together'],
   ledger_fork: [3, 409, 'ledger file and database tell different histories'],
   limit_exceeded: [3, 422, 'a declared limit is exceeded'],
+  lock_unavailable: [4, 423, 'others held a lock until the deadline', 'retryable'],
   make_changed: [4, 409, 'a make gives other values than those that would be kept'],
   make_crashed: [3, 422, 'a make ended the thread or process that it ran in'],
   make_failed: [3, 422, 'a make threw an error'],
@@ -72,6 +74,7 @@ const TABLE = {
   make_timed_out: [3, 504, 'a make took longer than it may'],
   not_applied: [3, 409, 'there is no applied run to take back'],
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
+  not_caught_up: [4, 409, 'others write faster than a run can carry over', 'retryable'],
   not_deployed: [3, 409, 'this table is not in the database as defined'],
   not_manual: [3, 409, 'people do not fill this table'],
   nothing_to_retire: [3, 409, 'this migration left nothing in history'],
@@ -91,6 +94,7 @@ const TABLE = {
   readable_by_public: [3, 403, 'anyone may read this relation'],
   receipt_invalid: [3, 422, 'a receipt does not hold'],
   relation_retired: [3, 409, 'the structure of a table was replaced'],
+  rename_unclear: [3, 409, 'what looks like a rename was not declared as one'],
   role_unavailable: [3, 403, 'there is no role to limit what a make reads'],
   rollback_blocked: [3, 409, 'a later migration stands on this one'],
   row_exists: [3, 409, 'rows of these keys are there already'],
@@ -98,6 +102,8 @@ const TABLE = {
   row_missing: [3, 404, 'no such row'],
   row_repeated: [3, 422, 'the same key comes more than once'],
   rows_ambiguous: [3, 409, 'what becomes of some rows is not decided'],
+  rows_differ: [3, 409, 'a make gives other values than were written'],
+  rows_unrepresentable: [3, 409, 'rows cannot be held by the old structure'],
   run_fenced: [4, 409, 'the run was settled by another process'],
   run_in_progress: [3, 423, 'another migration is running on this store', 'retryable'],
   run_unfinished: [3, 409, 'an earlier run is unfinished'],

@@ -93,11 +93,17 @@ function letGoText(style: Style, tables: readonly TableCounts[]): string {
   );
 }
 
-function unappliedText(migrationId: string, { status, runId, receipt }: Exclude<Begun, Applied>): string {
+function unappliedText(
+  migrationId: string,
+  { status, runId, receipt, findings }: Exclude<Begun, Applied>,
+): string {
+  const isDecided = findings.some(({ code }) => code === 'after_incomplete');
   const head =
     status === 'rolled_back'
       ? `${migrationId} was undone: what stands in the database is the baseline of the run.`
-      : `What became of ${migrationId} is not known. Run varve recover.`;
+      : isDecided
+        ? `The run of ${migrationId} is decided and stands; work after it is left. Run varve recover.`
+        : `What became of ${migrationId} is not known. Run varve recover.`;
   return [
     head,
     `run      ${runId}`,

@@ -5,6 +5,9 @@ import { sql, type Queryable } from '../store/index.ts';
 /** The schema in which new structures are built. */
 export const BUILD = 'varve_build';
 
+/** The schema in which retired structures stand. */
+export const HISTORY = 'varve_history';
+
 interface RelationRow extends Record<string, unknown> {
   readonly id: number;
   readonly name: string;
@@ -29,13 +32,5 @@ export async function buildingRelation(
 ): Promise<Relation | undefined> {
   const [row] = await store.query<RelationRow>(sql`
     select ${COLUMNS} from varve.relation where name = ${table} and since_run = ${runId} and state = 'building'`);
-  return row === undefined ? undefined : toRelation(row);
-}
-
-/** The relation that a live one took the place of, if its structure is still there. */
-export async function relationById(store: Queryable, next: Relation): Promise<Relation | undefined> {
-  const [row] = await store.query<RelationRow>(sql`
-    select ${COLUMNS} from varve.relation
-    where id = (select predecessor from varve.relation where id = ${next.id}) and state = 'retired'`);
   return row === undefined ? undefined : toRelation(row);
 }

@@ -2,11 +2,12 @@
 import { refusal, type Finding } from '../base/index.ts';
 import { READ_SCHEMA_PREFIX, tableId, type Placement, type Relation } from '../pipeline/index.ts';
 import { sql, type Queryable } from '../store/index.ts';
+import { NOTE_PREFIX } from './capture.ts';
 import { regclass } from './retire.ts';
 
 /**
  * What would stay with the old table without anybody noticing: views, triggers, policies, columns that no definition has.
- * Each is a refusal that names it.
+ * Each is a refusal that names it. Triggers of varve's own, which note changes for a run, are none of these.
  */
 export async function dependents(transaction: Queryable, relation: Relation): Promise<readonly Finding[]> {
   const rows = await transaction.query<{ kind: string; name: string }>(sql`
@@ -18,6 +19,7 @@ export async function dependents(transaction: Queryable, relation: Relation): Pr
     union all
     select 'trigger', tgname::text from pg_trigger
     where tgrelid = ${regclass(relation.placement)}::regclass and not tgisinternal
+      and not starts_with(tgname::text, ${NOTE_PREFIX})
     union all
     select 'policy', polname::text from pg_policy where polrelid = ${regclass(relation.placement)}::regclass
     union all

@@ -5,7 +5,7 @@ import { sql, type Queryable, type Sql } from '../store/index.ts';
 import { regclass } from './retire.ts';
 
 /** A foreign key of some table to the one in hand. */
-interface IncomingKey extends Record<string, unknown> {
+export interface IncomingKey extends Record<string, unknown> {
   readonly name: string;
   readonly schema: string;
   readonly table: string;
@@ -60,7 +60,10 @@ export async function dropIncoming(transaction: Queryable, keys: readonly Incomi
   }
 }
 
-/** Makes them lead to another table, as they were, and checks every row that they checked before. */
+/**
+ * Makes them lead to another table, as they were. New rows are held to them at once; that the rows which are there hold, as
+ * they did before, is looked at by `validateKeys`, when writers no longer wait.
+ */
 export async function pointAt(
   transaction: Queryable,
   keys: readonly IncomingKey[],
@@ -71,6 +74,19 @@ export async function pointAt(
     const theirs = sql.join(key.referenced.map((column) => sql.id(column)));
     await transaction.execute(sql`alter table ${sql.id(key.schema, key.table)}
       add constraint ${sql.id(key.name)} foreign key (${own}) references ${tableId(target)} (${theirs})
-      ${sql.raw(key.options ?? '')}`);
+      ${sql.raw(`${(key.options ?? '').replace(/ NOT VALID$/u, '')} not valid`)}`);
+  }
+}
+
+/** Looks at the rows behind foreign keys that lead to these tables and were not looked at yet. */
+export async function validateKeys(transaction: Queryable, placements: readonly Placement[]): Promise<void> {
+  const rows = await transaction.query<{ name: string; schema: string; table: string }>(sql`
+    select f.conname as name, n.nspname as schema, c.relname as "table"
+    from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
+    where f.contype = 'f' and not f.convalidated and f.conparentid = 0
+      and f.confrelid = any(${placements.map((placement) => regclass(placement))}::regclass[])
+    order by 2, 3, 1`);
+  for (const { name, schema, table } of rows) {
+    await transaction.execute(sql`alter table ${sql.id(schema, table)} validate constraint ${sql.id(name)}`);
   }
 }

@@ -10,6 +10,7 @@ import type { TableCounts } from '../evidence/index.ts';
 import type {
   KindPlan,
   MigrationKind,
+  NewWrites,
   Observation,
   RunContext,
   Step,
@@ -21,23 +22,23 @@ import {
   loadRelations,
   recordDeployment,
   type DefinitionSet,
+  type Hints,
+  type Relation,
+  type Relations,
   type TableSpec,
 } from '../pipeline/index.ts';
+import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
-import { countRows } from './count-rows.ts';
-import {
-  counts,
-  type Attribution,
-  type EvolutionWorld,
-  type Operation,
-  type OperationPlan,
-  type OperationVerbs,
-  type RunScope,
-} from './operation/operation.ts';
+import { validateKeys } from './foreign-keys.ts';
+import { nameSets, type Naming } from './naming.ts';
+import type { Attribution } from './attribution.ts';
+import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
 import { retireVerbs } from './let-go.ts';
-import { computedSince } from './new-writes.ts';
-import { retiredRows } from './retire.ts';
+import { notedTables, writtenSince } from './new-writes.ts';
+import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
+import { settleLists } from './rebuild/cut-over.ts';
+import { planRebuilds } from './rebuild/plan.ts';
 
 /** `forward.json`. */
 export interface ForwardDocument extends JsonObject {
@@ -47,7 +48,9 @@ export interface ForwardDocument extends JsonObject {
   readonly to: string;
   readonly set: JsonObject;
   readonly operations: readonly JsonObject[];
-  readonly attribute: Readonly<Record<string, 'recompute'>>;
+  readonly attribute: Attribution;
+  /** What the definitions say of where tables and columns come from. */
+  readonly hints: JsonObject;
   /** Code digests of the makes of the tables that change. */
   readonly code: Readonly<Record<string, string>>;
 }
@@ -83,9 +86,9 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     ],
     enforcement: { level: 'observed', layers: ['provenance_rows', 'row_digests'], role: 'none' },
     plan: async (context) => {
-      const { forward, sets } = documentsOf(context.bundle.documents);
-      if (context.direction === 'rollback') return planBack(forward, context.transaction);
-      return planForward(forward, sets, { transaction: context.transaction, world: await world() });
+      const documents = documentsOf(context.bundle.documents);
+      if (context.direction === 'rollback') return planBack(documents.forward, context.transaction);
+      return planForward(documents, { transaction: context.transaction, world: await world() });
     },
     apply: () => forwardSteps(world),
     rollback: () => rollbackSteps(world),
@@ -93,14 +96,15 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     undo: async (context, transaction) => {
       const scope = scopeOf(context, await world());
       const operations = operationsOf(context).toReversed();
+      const noted =
+        context.direction === 'forward' ? await notedTables(scope, transaction) : new Map<string, number>();
       if (context.direction === 'forward') {
         for (const operation of operations) await verbsOf(operation).undo?.(operation, scope, transaction);
       }
-      return computedSince(
-        transaction,
-        operations.map(({ table }) => table),
-        { since: context.runId, until: context.runId },
+      const tables = operations.flatMap((operation) =>
+        operation.kind === 'rebuild' ? [operation.table, ...operation.from] : [operation.table],
       );
+      return writtenSince(transaction, tables, { since: context.runId, until: context.runId, noted });
     },
     baseline: async ({ bundle }, transaction) => {
       const { forward, sets } = documentsOf(bundle.documents);
@@ -112,6 +116,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
 
 interface Documents {
   readonly forward: ForwardDocument;
+  readonly naming: Naming;
   readonly sets: { readonly from: DefinitionSet; readonly to: DefinitionSet };
 }
 
@@ -126,7 +131,8 @@ function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents
   const forward = documents['forward.json'] as ForwardDocument;
   const rollback = documents['rollback.json'] as RollbackDocument;
   const from = rollback.to === null ? EMPTY : (rollback.set as unknown as DefinitionSet);
-  return { forward, sets: { from, to: forward.set as unknown as DefinitionSet } };
+  const to = forward.set as unknown as DefinitionSet;
+  return { forward, naming: nameSets(from, to, forward.hints as unknown as Hints), sets: { from, to } };
 }
 
 /**
@@ -138,10 +144,12 @@ function affectedSpecs(
   from: DefinitionSet,
   to: DefinitionSet,
 ): readonly TableSpec[] {
-  const names = operationsIn(forward)
-    .filter(({ kind }) => kind !== 'redefine')
-    .map(({ table }) => table);
-  return names.flatMap((name) => {
+  const names = operationsIn(forward).flatMap((operation): readonly string[] => {
+    // Their rows stay where they stand, and people write to them all the while: no proof may hang on that.
+    if (operation.kind === 'redefine' || operation.kind === 'rename_table') return [];
+    return operation.kind === 'rebuild' ? [operation.table, ...operation.from] : [operation.table];
+  });
+  return [...new Set(names)].flatMap((name) => {
     const spec =
       from.tables.find((candidate) => candidate.name === name) ??
       to.tables.find((candidate) => candidate.name === name);
@@ -150,24 +158,42 @@ function affectedSpecs(
 }
 
 async function planForward(
-  forward: ForwardDocument,
-  sets: Documents['sets'],
-  {
-    transaction,
-    world,
-  }: { readonly transaction: Parameters<typeof loadRelations>[0]; readonly world: EvolutionWorld },
+  { forward, naming, sets }: Documents,
+  { transaction, world }: { readonly transaction: Queryable; readonly world: EvolutionWorld },
 ): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
   const moved = [...deployedMoved(forward.from, deployed?.digest), ...definitionsMoved(forward, world)];
   // With another set deployed the operations mean nothing, so they are not asked.
   if (moved.length > 0) return planned(forward, [], moved);
+  const operations = operationsIn(forward);
+  const given = {
+    ...sets,
+    naming,
+    operations,
+    attribution: forward.attribute,
+    codeByTable: world.codeByTable,
+  };
+  const { plans, reasons } = await planOperations(transaction, given);
+  const plan = planned(forward, plans, []);
+  return { ...plan, shown: { ...plan.shown, reasons } };
+}
+
+/** What each operation would do, the rebuilds together. */
+export async function planOperations(
+  transaction: Queryable,
+  given: Omit<PlanScope, 'transaction' | 'relations' | 'planned'>,
+): Promise<{ readonly plans: readonly OperationPlan[]; readonly reasons: readonly JsonObject[] }> {
   const relations = await loadRelations(transaction);
+  const bare: PlanScope = { ...given, transaction, relations, planned: new Map() };
+  const rebuilds = await planRebuilds(bare);
   const plans: OperationPlan[] = [];
-  for (const operation of operationsIn(forward)) {
-    const scope = { ...sets, transaction, relations, attribution: forward.attribute };
-    plans.push(await verbsOf(operation).plan(operation, scope));
+  for (const operation of given.operations) {
+    plans.push(await verbsOf(operation).plan(operation, { ...bare, planned: rebuilds }));
   }
-  return planned(forward, plans, []);
+  const reasons = [...rebuilds].flatMap(([table, each]) =>
+    each.reasons.map((reason) => ({ table, ...reason })),
+  );
+  return { plans, reasons };
 }
 
 function planned(
@@ -183,7 +209,7 @@ function planned(
       code: forward.code,
       states: plans.map(({ bound }) => bound),
     },
-    tables: byName(plans.flatMap(({ tables }) => tables)),
+    tables: oneEach(plans.flatMap(({ tables }) => tables)),
     objects: objectsOf(forward),
     shown: { operations: wordsOf(forward, plans), questions: questionsOf(plans) },
     rollbackClass: 'lossless',
@@ -193,12 +219,12 @@ function planned(
 
 /** The operations in words, with what makes them needed where that is counted. */
 function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): readonly string[] {
-  return operationsIn(forward).map((operation, index) => {
+  return operationsIn(forward).flatMap((operation, index) => {
     const reads = plans[index]?.bound['reads'];
-    const words = verbsOf(operation).describe(operation);
-    return typeof reads === 'number'
-      ? `${words}   (read ${reads.toLocaleString('en')} times without being declared)`
-      : words;
+    const words = verbsOf(operation).describe(operation).split('\n');
+    if (typeof reads !== 'number') return words;
+    const told = `   (read ${reads.toLocaleString('en')} times without being declared)`;
+    return words.map((line) => (/^(declare|widen) /u.test(line) ? `${line}${told}` : line));
   });
 }
 
@@ -209,18 +235,24 @@ function questionsOf(plans: readonly OperationPlan[]): readonly string[] {
     .filter(({ ambiguous }) => ambiguous > 0)
     .map(
       ({ table, ambiguous }) =>
-        `${ambiguous} rows of ${table} cannot be attributed by what is recorded: let them be computed anew with --attribute ${table}=recompute`,
+        `${ambiguous} rows of ${table} cannot be attributed by what is recorded: say which rule holds: --attribute ${table}=recompute, ${table}=retire, or --attribute ${table}.COLUMN=EXPRESSION`,
     );
 }
 
+/** Every table that is touched, by its new name and, where it is another one, by its old. */
 function objectsOf(forward: ForwardDocument): readonly string[] {
-  return operationsIn(forward)
-    .map(({ table }) => table)
-    .toSorted();
+  const names = operationsIn(forward).flatMap((operation) => {
+    if (operation.kind === 'rebuild') return [operation.table, ...operation.from];
+    return operation.kind === 'rename_table' ? [operation.table, operation.was] : [operation.table];
+  });
+  return [...new Set(names)].toSorted();
 }
 
-function byName(tables: readonly TableCounts[]): readonly TableCounts[] {
-  return tables.toSorted((left, right) => (left.table < right.table ? -1 : 1));
+/** One line a table: two operations of one table tell of the same rows, and the first one tells more. */
+function oneEach(tables: readonly TableCounts[]): readonly TableCounts[] {
+  const first = new Map<string, TableCounts>();
+  for (const each of tables) if (!first.has(each.table)) first.set(each.table, each);
+  return [...first.values()].toSorted((left, right) => (left.table < right.table ? -1 : 1));
 }
 
 function deployedMoved(expected: string | null, found: string | undefined): readonly Finding[] {
@@ -253,29 +285,17 @@ function definitionsMoved(forward: ForwardDocument, world: EvolutionWorld): read
     );
 }
 
-async function planBack(
-  forward: ForwardDocument,
-  transaction: Parameters<typeof loadRelations>[0],
-): Promise<KindPlan> {
+async function planBack(forward: ForwardDocument, transaction: Queryable): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
   const relations = await loadRelations(transaction);
   const findings = deployedMoved(forward.to, deployed?.digest);
+  if (findings.length > 0) return planned(forward, [], findings);
+  const operations = operationsIn(forward);
   const tables: TableCounts[] = [];
-  for (const operation of operationsIn(forward)) {
-    tables.push(await keptBack(operation, relations, transaction));
+  for (const operation of operations) {
+    tables.push(...(await verbsOf(operation).planBack(operation, { transaction, relations, operations })));
   }
-  return { ...planned(forward, [], findings), tables: byName(tables) };
-}
-
-/** On the way back every row of a table is kept; those of a table that goes away are retired. */
-async function keptBack(
-  operation: Operation,
-  relations: Awaited<ReturnType<typeof loadRelations>>,
-  transaction: Parameters<typeof loadRelations>[0],
-): Promise<TableCounts> {
-  const relation = relations.get(operation.table);
-  const rows = relation === undefined ? 0 : await countRows(transaction, relation.placement);
-  return counts(operation.table, operation.kind === 'create_table' ? { retire: rows } : { keep: rows });
+  return { ...planned(forward, [], findings), tables: oneEach(tables) };
 }
 
 function operationsOf(context: RunContext): readonly Operation[] {
@@ -283,16 +303,23 @@ function operationsOf(context: RunContext): readonly Operation[] {
 }
 
 function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
-  const { forward, sets } = documentsOf(context.bundle.documents);
-  const attribution: Attribution = forward.attribute;
-  return { ...sets, context, world, attribution };
+  const { forward, naming, sets } = documentsOf(context.bundle.documents);
+  return {
+    ...sets,
+    naming,
+    operations: operationsIn(forward),
+    context,
+    world,
+    attribution: forward.attribute,
+    held: new Map(),
+    incoming: new Map(),
+    carried: new Map(),
+  };
 }
 
-const BESIDE = ['expand', 'attribute', 'recompute', 'constrain', 'check'] as const;
-
-/** Each stage over all operations, in order: what a stage builds may be read by the next stage of another table. */
+/** What readers do not see: all new structures, then table by table what is in them, then the proof. */
 function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
-  const beside = BESIDE.map((verb): Step => ({
+  const beside = (verb: 'expand' | 'build' | 'check'): Step => ({
     mode: 'beside',
     name: verb,
     run: async (context) => {
@@ -300,31 +327,77 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
       const findings: Finding[] = [];
       for (const operation of operationsOf(context)) {
         findings.push(...((await verbsOf(operation)[verb]?.(operation, scope)) ?? []));
+        if (findings.length > 0) break;
       }
       return { findings };
     },
-  }));
+  });
   return [
-    ...beside,
+    beside('expand'),
+    beside('build'),
+    {
+      mode: 'beside',
+      name: 'catch up',
+      beforeEachTry: true,
+      run: async (context) => ({ findings: await catchUpBeside(scopeOf(context, await world())) }),
+    },
+    beside('check'),
     {
       mode: 'decide',
       name: 'cut over',
       run: async (context, transaction): Promise<StepResult> => {
-        const scope = scopeOf(context, await world());
-        const findings: Finding[] = [];
-        for (const operation of operationsOf(context)) {
-          findings.push(...(await verbsOf(operation).cutOver(operation, scope, transaction)));
-        }
-        await recordDeployment(
-          transaction,
-          scope.to,
-          documentsOf(context.bundle.documents).forward.to,
-          context.runId,
-        );
+        const held = await loadRelations(transaction);
+        const scope = { ...scopeOf(context, await world()), held };
+        const caughtUp = await catchUpInside(scope, transaction);
+        if (caughtUp.length > 0) return { findings: caughtUp };
+        const findings = await decideBy(['leave', 'enter'], scope, transaction);
+        if (findings.length > 0) return { findings };
+        await context.fault('E06_renamed');
+        const { forward } = documentsOf(context.bundle.documents);
+        await recordDeployment(transaction, scope.to, forward.to, context.runId);
         return { findings };
       },
     },
+    validateStep(),
   ];
+}
+
+type DecidingVerb = 'leave' | 'enter' | 'carryBack' | 'leaveBack' | 'enterBack' | 'joinBack';
+
+/** Each verb over all operations before the next: tables go children first, and come parents first. */
+async function decideBy(
+  verbs: readonly DecidingVerb[],
+  scope: RunScope,
+  transaction: Transaction,
+): Promise<readonly Finding[]> {
+  for (const verb of verbs) {
+    const isGoing = verb === 'leave' || verb === 'leaveBack' || verb === 'carryBack';
+    const operations = isGoing ? scope.operations.toReversed() : scope.operations;
+    for (const operation of operations) {
+      const findings = (await verbsOf(operation)[verb]?.(operation, scope, transaction)) ?? [];
+      if (findings.length > 0) return findings;
+    }
+  }
+  return [];
+}
+
+/** Foreign keys that lead to new structures hold new rows at once; that the others hold is looked at when nobody waits. */
+function validateStep(): Step {
+  return {
+    mode: 'after',
+    name: 'validate',
+    run: async (context) => {
+      const relations = [...(await loadRelations(context.store)).values()];
+      const names = new Set(objectsOf(documentsOf(context.bundle.documents).forward));
+      await context.store.transaction({}, async (transaction) => {
+        await validateKeys(
+          transaction,
+          relations.filter(({ name }) => names.has(name)).map(({ placement }) => placement),
+        );
+      });
+      return { findings: [] };
+    },
+  };
 }
 
 function rollbackSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
@@ -333,36 +406,45 @@ function rollbackSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
       mode: 'decide',
       name: 'cut back',
       run: async (context, transaction): Promise<StepResult> => {
-        const scope = scopeOf(context, await world());
-        const findings: Finding[] = [];
-        for (const operation of operationsOf(context).toReversed()) {
-          findings.push(...(await verbsOf(operation).rollBack(operation, scope, transaction)));
-        }
+        const scope = {
+          ...scopeOf(context, await world()),
+          held: await loadRelations(transaction),
+          carried: carriedOf(context),
+        };
+        const findings = await decideBy(
+          ['carryBack', 'leaveBack', 'enterBack', 'joinBack'],
+          scope,
+          transaction,
+        );
+        if (findings.length > 0) return { findings };
         const { forward, sets } = documentsOf(context.bundle.documents);
         await recordDeployment(transaction, sets.from, forward.from ?? digestOfSet(EMPTY), context.runId);
         return { findings };
       },
     },
+    validateStep(),
   ];
 }
 
 async function observe(
   context: RunContext,
-  transaction: Parameters<MigrationKind['observe']>[1],
+  transaction: Transaction,
   world: EvolutionWorld,
 ): Promise<Observation> {
-  const scope = scopeOf(context, world);
+  const scope = { ...scopeOf(context, world), carried: carriedOf(context) };
   const tables: TableCounts[] = [];
-  const newWrites = [];
+  const newWrites: NewWrites[] = [];
   for (const operation of operationsOf(context)) {
     const verbs = verbsOf(operation);
-    tables.push(...(await observedCounts(verbs, operation, scope, transaction)));
+    tables.push(...(await verbs.observe(operation, scope, transaction)));
     if (context.direction === 'rollback') {
       newWrites.push(...((await verbs.newWrites?.(operation, scope, transaction)) ?? []));
     }
   }
+  if (context.direction === 'forward')
+    await settleLists({ ...scope, held: await heldBefore(scope, transaction) }, transaction);
   return {
-    tables: byName(tables),
+    tables: oneEach(tables),
     objects: objectsOf(documentsOf(context.bundle.documents).forward),
     witnesses: ['provenance_rows'],
     newWrites,
@@ -371,19 +453,30 @@ async function observe(
   };
 }
 
-/** On the way back a created table is gone: its rows are counted where they went, as planned. */
-async function observedCounts(
-  verbs: OperationVerbs<Operation>,
-  operation: Operation,
-  scope: RunScope,
-  transaction: Parameters<MigrationKind['observe']>[1],
-): Promise<readonly TableCounts[]> {
-  if (scope.context.direction === 'rollback' && operation.kind === 'create_table') {
-    return [
-      counts(operation.table, {
-        retire: await retiredRows(transaction, operation.table, scope.context.runId),
-      }),
-    ];
-  }
-  return verbs.observe(operation, scope, transaction);
+/** The structures that this run retired, by the names that they had. */
+async function heldBefore({ context }: RunScope, transaction: Transaction): Promise<Relations> {
+  const live = await loadRelations(transaction);
+  const rows = await transaction.query<{
+    id: number;
+    name: string;
+    spec: TableSpec;
+    schema: string;
+    table: string;
+  }>(sql`
+    select id, name, spec, physical_schema as schema, physical_name as "table" from varve.relation
+    where until_run = ${context.runId} and state = 'retired'`);
+  const retired = rows.map(({ id, name, spec, schema, table }): [string, Relation] => [
+    name,
+    { id, name, spec, state: 'retired', placement: { schema, table } },
+  ]);
+  return new Map([...live, ...retired]);
+}
+
+/** What the way back carried, between the step that does and the look at what it did: both are in one transaction. */
+const CARRIED_BY_RUN = new Map<string, Map<string, number>>();
+
+function carriedOf({ runId }: RunContext): Map<string, number> {
+  const carried = CARRIED_BY_RUN.get(runId) ?? new Map<string, number>();
+  CARRIED_BY_RUN.set(runId, carried);
+  return carried;
 }

@@ -28,14 +28,11 @@ import {
 } from '../pipeline/index.ts';
 import { isStoreError, sql, type Queryable, type Sql, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
-import { BUILD } from './building.ts';
+import { BUILD, HISTORY } from './building.ts';
 import { countRows } from './count-rows.ts';
 import { dependents, dropReadViews } from './dependents.ts';
 import { counts } from './operation/operation.ts';
 import { regclass } from './retire.ts';
-
-/** The schema in which superseded structures stand. */
-const HISTORY = 'varve_history';
 
 /** A superseded structure with what it takes. */
 export interface SupersededStructure {

@@ -1,6 +1,10 @@
 /** What others wrote while a run was under way. */
 import type { NewWrites } from '../migration/index.ts';
 import { sql, type Queryable } from '../store/index.ts';
+import { countNotes } from './capture.ts';
+import type { RunScope } from './operation/operation.ts';
+import { markOf } from './rebuild/list.ts';
+import { listPlacement, rebuilding, rebuildsOf, runWorld } from './rebuild/world.ts';
 
 /**
  * Rows that were computed, replaced or deleted by others since run `since` was opened, in the tables as they are live now
@@ -27,4 +31,44 @@ export async function computedSince(
       select l.name, h.key_hash from o, l join varve.superseded h on h.relation = l.id
       where h.superseded_at >= o.began) w
     group by 1 order by 1`);
+}
+
+/** The same, with the tables in which changes were noted that no computation tells of. */
+export async function writtenSince(
+  transaction: Queryable,
+  tables: readonly string[],
+  {
+    since,
+    until,
+    noted,
+  }: { readonly since: string; readonly until: string; readonly noted: ReadonlyMap<string, number> },
+): Promise<readonly NewWrites[]> {
+  const computed = await computedSince(transaction, tables, { since, until });
+  const more = [...noted].filter(
+    ([table, rows]) => rows > 0 && !computed.some((each) => each.table === table),
+  );
+  return [...computed, ...more.map(([table, rows]) => ({ table, rows }))].toSorted((left, right) =>
+    left.table < right.table ? -1 : 1,
+  );
+}
+
+/** How many changes were noted of the tables that a run builds from, those that it carried over included. */
+export async function notedTables(
+  scope: RunScope,
+  transaction: Queryable,
+): Promise<ReadonlyMap<string, number>> {
+  const noted = new Map<string, number>();
+  const world = await runWorld(transaction, scope);
+  for (const operation of rebuildsOf(scope)) {
+    const next = world.next.get(operation.table);
+    const isChanged =
+      next?.state === 'building' &&
+      operation.from.length > 0 &&
+      (await markOf(transaction, listPlacement(next))) === 'changed';
+    for (const { name, ...relation } of rebuilding(operation, world).sources) {
+      const notes = await countNotes(transaction, { name, ...relation });
+      noted.set(name, Math.max(noted.get(name) ?? 0, notes + (isChanged ? 1 : 0)));
+    }
+  }
+  return noted;
 }

@@ -10,10 +10,11 @@ import {
   type PlanOutcome,
   type RunnerOptions,
 } from '../migration/index.ts';
-import { deployedSet, loadRelations, splitName, type DefinitionSet } from '../pipeline/index.ts';
+import { deployedSet, splitName, type DefinitionSet } from '../pipeline/index.ts';
 import { findOperations } from './find-operations.ts';
-import type { ForwardDocument, RollbackDocument } from './kind.ts';
-import type { Attribution, EvolutionWorld, Operation } from './operation/operation.ts';
+import { planOperations, type ForwardDocument, type RollbackDocument } from './kind.ts';
+import type { Attribution } from './attribution.ts';
+import type { EvolutionWorld, Operation } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
 
 /** A written plan, or that there is nothing to do, or why there is none. */
@@ -42,18 +43,19 @@ export async function planEvolution(
   const deployed = await deployedSet(options.store);
   const { set, digest } = world.definitions;
   if (deployed?.digest === digest) return { status: 'nothing' };
-  const found = findOperations(deployed?.set, set);
+  const hints = world.definitions.hints;
+  const found = findOperations(deployed?.set, set, { hints, attribution: attribute });
   if (found.findings.length > 0) return { status: 'refused', findings: found.findings };
-  const unknown = Object.keys(attribute).filter(
-    (table) => !found.operations.some((each) => each.table === table),
-  );
+  const unknown = Object.keys(attribute).filter((subject) => !isAffected(subject, found.operations));
   if (unknown.length > 0) return { status: 'refused', findings: unknown.map(notAffected) };
-  const tables = await countAll(
-    options,
-    found.operations,
-    { from: deployed?.set ?? NONE, to: set },
-    attribute,
-  );
+  const tables = await countAll(options, {
+    operations: found.operations,
+    naming: found.naming,
+    from: deployed?.set ?? NONE,
+    to: set,
+    attribution: attribute,
+    codeByTable: world.codeByTable,
+  });
   const id = await freeMigrationId(options.root, 'pipeline', {
     nowMs: options.clock.nowMs(),
     taken: (await readStatus(options)).migrations.map(({ migrationId }) => migrationId),
@@ -73,7 +75,7 @@ export async function planEvolution(
   return {
     status: 'planned',
     migrationId: id,
-    operations: found.operations.map((operation) => verbsOf(operation).describe(operation)),
+    operations: found.operations.flatMap((operation) => verbsOf(operation).describe(operation).split('\n')),
     outcome,
   };
 }
@@ -84,20 +86,23 @@ function notAffected(table: string): Finding {
   return refusal('unknown_table', table, { hint: 'Name a table that this plan changes after --attribute.' });
 }
 
+/** A rule is for a table that changes or goes, or for a column of one. */
+function isAffected(subject: string, operations: readonly Operation[]): boolean {
+  return operations.some(
+    (each) =>
+      each.table === subject ||
+      (each.kind === 'rebuild' &&
+        Object.keys(each.columns).some((column) => `${each.table}.${column}` === subject)),
+  );
+}
+
 async function countAll(
   { store }: RunnerOptions,
-  operations: readonly Operation[],
-  sets: { readonly from: DefinitionSet; readonly to: DefinitionSet },
-  attribution: Attribution,
+  given: Parameters<typeof planOperations>[1],
 ): Promise<readonly TableCounts[]> {
   return store.transaction({ isolation: 'repeatable read', readOnly: true }, async (transaction) => {
-    const relations = await loadRelations(transaction);
-    const tables: TableCounts[] = [];
-    for (const operation of operations) {
-      const plan = await verbsOf(operation).plan(operation, { ...sets, transaction, relations, attribution });
-      tables.push(...plan.tables);
-    }
-    return tables;
+    const { plans } = await planOperations(transaction, given);
+    return plans.flatMap(({ tables }) => tables);
   });
 }
 
@@ -106,7 +111,8 @@ function declarationOf(
   operations: readonly Operation[],
   tables: readonly TableCounts[],
 ): Declaration {
-  const names = operations.map(({ table }) => splitName(table));
+  const touched = [...new Set(operations.flatMap(touchedBy))];
+  const names = touched.map((name) => splitName(name));
   const sum = (count: (table: TableCounts) => number): number =>
     tables.reduce((total, table) => total + count(table), 0);
   return {
@@ -115,18 +121,20 @@ function declarationOf(
     intent: intentOf(operations),
     scope: {
       allowed_schemas: [...new Set(names.map(({ schema }) => schema))].toSorted(),
-      allowed_tables: operations.map(({ table }) => table).toSorted(),
+      allowed_tables: touched.toSorted(),
       forbidden_schemas: [],
       forbidden_tables: [],
     },
     limits: {
-      max_table_count_touched: operations.length,
+      max_table_count_touched: touched.length,
       max_row_rekey: sum(({ rekey }) => rekey),
       // Ambiguous rows may be attributed by a rule, so they count for either.
       max_row_backfill: sum(({ backfill }) => backfill),
       max_row_recompute: sum(({ recompute }) => recompute),
       // What people write to a new table goes to history on the way back, however much it is.
-      max_row_retire: operations.some(({ kind }) => kind === 'create_table')
+      max_row_retire: operations.some(
+        (each) => each.kind === 'create_table' || (each.kind === 'rebuild' && each.from.length === 0),
+      )
         ? Number.MAX_SAFE_INTEGER
         : sum(({ retire }) => retire),
     },
@@ -135,9 +143,15 @@ function declarationOf(
   };
 }
 
+/** The tables that an operation touches, by their old names too. */
+function touchedBy(operation: Operation): readonly string[] {
+  if (operation.kind === 'rebuild') return [operation.table, ...operation.from];
+  return operation.kind === 'rename_table' ? [operation.table, operation.was] : [operation.table];
+}
+
 function intentOf(operations: readonly Operation[]): string {
   const text = operations
-    .map((operation) => verbsOf(operation).describe(operation).replaceAll(/ +/g, ' '))
+    .flatMap((operation) => verbsOf(operation).describe(operation).replaceAll(/ +/g, ' ').split('\n'))
     .join('; ');
   return text.length <= 500 ? text : `${text.slice(0, 497)}...`;
 }
@@ -160,6 +174,7 @@ function filesOf(
     set: world.definitions.set as unknown as JsonObject,
     operations: operations as unknown as readonly JsonObject[],
     attribute,
+    hints: world.definitions.hints as unknown as JsonObject,
     code: Object.fromEntries(code.map(([table, { digest }]) => [table, digest])),
   };
   const rollback: RollbackDocument = {
@@ -175,8 +190,11 @@ function filesOf(
 }
 
 function notesOf(operations: readonly Operation[]): string {
-  const lines = operations.map(
-    (operation) => `- ${verbsOf(operation).describe(operation).replaceAll(/ +/g, ' ')}`,
+  const lines = operations.flatMap((operation) =>
+    verbsOf(operation)
+      .describe(operation)
+      .split('\n')
+      .map((line) => `- ${line.replaceAll(/ +/g, ' ')}`),
   );
   return `# Why
 

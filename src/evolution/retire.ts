@@ -4,9 +4,8 @@
  * hold back what the present deletes.
  */
 import { tableId, type Placement, type Relation } from '../pipeline/index.ts';
+import { HISTORY } from './building.ts';
 import { quoteIdentifier, sql, type Queryable } from '../store/index.ts';
-
-const HISTORY = 'varve_history';
 
 /** Moves a live table to history. */
 export async function retire(transaction: Queryable, relation: Relation, runId: string): Promise<Placement> {

@@ -4,13 +4,13 @@
  */
 import { refusal, type Finding } from '../base/index.ts';
 import {
+  keyHash,
   names,
   outputOf,
   populate,
   readPlan,
   relationOf,
   tableId,
-  type Placement,
   type Relation,
   type Relations,
 } from '../pipeline/index.ts';
@@ -25,23 +25,27 @@ const SAMPLE_KEYS = 100;
 export async function sampleDiffers(
   store: Store,
   { context, world }: RunScope,
-  {
-    next,
-    relations,
-    list,
-  }: { readonly next: Relation; readonly relations: Relations; readonly list: Placement },
+  { next, relations }: { readonly next: Relation; readonly relations: Relations },
 ): Promise<readonly Finding[]> {
   const { spec } = next;
   const parts = Object.values(spec.parts).map((name) => relationOf(relations, name).spec);
   const plan = readPlan(spec, relations, sql`l`);
   const key = names(spec.sourceKey);
+  const own = sql.join(spec.sourceKey.map((column) => sql`l.${sql.id(column)}`));
+  const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;
   // By hash: spread over the table, and the same keys when asked again. Rows whose inputs moved since are stale, not wrong.
   // Code by code: rows that an earlier version of the make left may be few, and are the likeliest to differ.
   const keys = sql`select ${key} from (
-      select ${sql.join(spec.sourceKey.map((column) => sql`l.${sql.id(column)}`))},
-        row_number() over (partition by s.code order by l."#hash") as "#place"
-      from ${tableId(list)} l join varve.computation_spec s on s.id = l."#spec" ${plan.joins}
-      where l."#class" = 'backfill' and l."#inputs" = ${plan.inputs}) k
+      select ${own}, row_number() over (partition by l."#code" order by l."#hash") as "#place"
+      from (select * from (
+          select ${key}, c.inputs as "#inputs", c.key_hash as "#hash", w.code as "#code",
+            row_number() over (partition by w.code order by c.key_hash) as "#candidate"
+          from (select ${distinct} ${key} from ${tableId(next.placement)}) t
+          join varve.computation c on c.relation = ${next.id} and c.key_hash = ${keyHash(sql`t`, spec.sourceKey)}
+          join varve.computation_spec s on s.id = c.spec and s.origin = 'attributed'
+          join varve.computation_spec w on w.id = (s.attribution ->> 'spec')::integer) x
+        where "#candidate" <= ${4 * SAMPLE_KEYS}) l ${plan.joins}
+      where l."#inputs" = ${plan.inputs}) k
     where k."#place" <= ${SAMPLE_KEYS}`;
   await using copies = await openCopies(store, [spec, ...parts], { relations, label: context.runId });
   const result = await populate(store, {

@@ -30,6 +30,11 @@ export interface RunnerOptions {
   readonly progress?: (progress: StepProgress) => void;
   /** Milliseconds within which the deciding transaction has to get its locks, over all tries. Default 300,000. */
   readonly deadlineMs?: number;
+  /**
+   * Milliseconds that one try waits for one lock. Default 100: whoever asks for the table meanwhile, readers too, queues
+   * behind the try.
+   */
+  readonly lockTimeoutMs?: number;
 }
 
 /** The commit that a project's `HEAD` points at, read from its `.git` without starting git; null where it has none. */

@@ -1,13 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefused, isVarveError, refusal, VarveError, type Finding } from '../base/index.ts';
 import { canonicalBytes, proveEqual, type Baseline, type Check } from '../evidence/index.ts';
-import { sql, type Transaction } from '../store/index.ts';
+import { isStoreError, sql, type Transaction } from '../store/index.ts';
+import { stepsOf } from './after.ts';
 import { decidedBody, NOTHING_WITNESSED, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
-import { errorFinding, interrupted, isTransient, isUnreachable, type Failure } from './failure.ts';
+import {
+  backoffMs,
+  errorFinding,
+  interrupted,
+  isTransient,
+  isUnreachable,
+  LOCK_TIMEOUT_MS,
+  type Failure,
+} from './failure.ts';
 import { countFindings, judgeLimits, limitFindings, scopeFindings, unplannedFindings } from './judge.ts';
 import type { DecideStep, Observation, Step } from './kind.ts';
 import { appendLedger, readBody } from './ledger.ts';
+import { lockUnavailable, watchLocks, type LockWait } from './lock-wait.ts';
 import { baselineContextOf, contextOf, fence, hit, type DecidedBody, type Run } from './run.ts';
 
 /** Which way a run went. `unknown`: the store does not answer, so nobody can tell or undo now. */
@@ -24,11 +34,7 @@ export type Decision =
  */
 export async function executeRun(run: Run): Promise<Decision> {
   const pre = await takeBaseline(run);
-  const { plan } = run.opened;
-  const steps =
-    run.subject.direction === 'rollback'
-      ? run.kind.rollback(plan.bound.work)
-      : run.kind.apply(plan.bound.work);
+  const steps = stepsOf(run);
   for (const step of steps) {
     const decision = step.mode === 'beside' ? await runBeside(run, step) : undefined;
     if (decision !== undefined) return decision;
@@ -44,7 +50,7 @@ async function takeBaseline(run: Run): Promise<Baseline> {
   await run.intents.announce('locked', { lock: RUN_LOCK });
   const pre = await options.store.transaction(
     { isolation: 'repeatable read', readOnly: true },
-    (transaction) => kind.baseline(baselineContextOf(run), transaction),
+    (transaction) => kind.baseline(baselineContextOf(run, run.forward?.pre), transaction),
   );
   const digest = await storeEvidence(options.root, canonicalBytes(pre));
   await hit(run, 'F04_pre_stored');
@@ -59,20 +65,49 @@ async function takeBaseline(run: Run): Promise<Baseline> {
 /** The lock that one runner per store holds (M93). */
 export const RUN_LOCK = 'migration';
 
-/** One step beside; undefined when it is done. */
+/** One step beside; undefined when it is done. Since it is idempotent, it waits out what others do within the deadline. */
 async function runBeside(run: Run, step: Extract<Step, { mode: 'beside' }>): Promise<Decision | undefined> {
+  const patience = patienceOf(run);
   if (run.signal.aborted) throw interrupted(run.subject.runId);
   await run.intents.announce('step_started', { step: step.name });
   await hit(run, 'F06_step_started');
-  try {
-    const { findings } = await step.run(contextOf(run));
-    if (isRefused(findings)) return failed({ findings });
-  } catch (error) {
-    return decisionOf(run, error, step.name);
+  for (;;) {
+    try {
+      const { findings } = await step.run(contextOf(run));
+      if (isRefused(findings)) return failed({ findings });
+      break;
+    } catch (error) {
+      if (!isTransient(error) || !(await patience.again())) return decisionOf(run, error, step.name);
+    }
   }
   await run.intents.announce('step_done', { step: step.name });
   await hit(run, 'F07_step_done');
   return undefined;
+}
+
+/** Milliseconds over all tries of one piece of work. */
+const DEFAULT_DEADLINE_MS = 300_000;
+
+/** Waits between tries; false when there is no time for another. */
+interface Patience {
+  readonly again: () => Promise<boolean>;
+  readonly tried: () => { readonly tries: number; readonly seconds: number };
+}
+
+function patienceOf({ options, signal, subject }: Run): Patience {
+  const { clock, randomBytes, deadlineMs = DEFAULT_DEADLINE_MS } = options;
+  const startedAtMs = clock.monotonicMs();
+  let tries = 0;
+  return {
+    again: async () => {
+      tries += 1;
+      if (signal.aborted) throw interrupted(subject.runId);
+      if (clock.monotonicMs() - startedAtMs >= deadlineMs) return false;
+      await sleep(backoffMs(tries, randomBytes));
+      return true;
+    },
+    tried: () => ({ tries, seconds: Math.round((clock.monotonicMs() - startedAtMs) / 1000) }),
+  };
 }
 
 function decisionOf(run: Run, error: unknown, subject: string): Decision {
@@ -94,58 +129,63 @@ function failed(failure: Partial<Failure>): Decision {
   return { status: 'failed', failure: { ...empty, ...failure } };
 }
 
-/** Milliseconds that one try waits for a lock: short, since readers queue behind a waiting writer. */
-const LOCK_TIMEOUT_MS = 2_000;
-const MAX_TRIES = 10;
-const DEFAULT_DEADLINE_MS = 300_000;
-
-/** The deciding transaction, tried again while others hold its locks, within one total deadline (M94). */
+/** The deciding transaction, tried again while others hold its locks or write, within one total deadline (M94). */
 async function decide(run: Run, steps: readonly Step[], pre: Baseline): Promise<Decision> {
-  const { clock, deadlineMs = DEFAULT_DEADLINE_MS } = run.options;
-  const endsAtMs = clock.monotonicMs() + deadlineMs;
+  const patience = patienceOf(run);
   const again = steps
     .filter((step) => step.mode === 'beside')
     .filter(({ beforeEachTry }) => beforeEachTry === true);
-  for (let attempt = 1; ; attempt += 1) {
+  for (;;) {
     for (const step of again) {
       const decision = await runBeside(run, step);
       if (decision !== undefined) return decision;
     }
     const tried = await tryOnce(run, steps, pre);
     if (!('transient' in tried)) return tried;
-    const isLast = attempt >= MAX_TRIES || clock.monotonicMs() >= endsAtMs;
-    if (isLast) return decisionOf(run, tried.transient, 'cut over');
-    await sleep(jitterMs(run, attempt));
+    if (!(await patience.again())) return gaveUp(run, tried, patience.tried());
   }
 }
 
-function jitterMs(run: Run, attempt: number): number {
-  const [random = 0] = run.options.randomBytes(1);
-  return Math.min(5_000, 100 * 2 ** attempt) * (0.5 + random / 510);
+/** A try that others were in the way of. */
+interface Transient {
+  readonly transient: unknown;
+  readonly wait: LockWait | undefined;
 }
 
-async function tryOnce(
+function gaveUp(
   run: Run,
-  steps: readonly Step[],
-  pre: Baseline,
-): Promise<Decision | { readonly transient: unknown }> {
+  { transient, wait }: Transient,
+  tried: Parameters<typeof lockUnavailable>[2],
+): Decision {
+  if (!isStoreError(transient, '55P03')) return decisionOf(run, transient, 'cut over');
+  const finding = lockUnavailable(run.subject.migrationId, wait, tried);
+  return failed({ findings: [finding], cause: transient });
+}
+
+async function tryOnce(run: Run, steps: readonly Step[], pre: Baseline): Promise<Decision | Transient> {
   if (run.signal.aborted) throw interrupted(run.subject.runId);
   const { options, intents } = run;
+  const { lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
   const deciding = steps.filter((step) => step.mode === 'decide');
   await intents.announce('deciding');
+  const watch = watchLocks(options.store);
   let failure: Failure | undefined;
   // From here on a lost connection no longer proves that nothing was committed.
   let sent = false;
   try {
-    await options.store.transaction({ lockTimeoutMs: LOCK_TIMEOUT_MS }, async (transaction) => {
+    await options.store.transaction({ lockTimeoutMs }, async (transaction) => {
+      await watch.follow(transaction);
       failure = await decideInside(run, transaction, deciding, pre);
       if (failure !== undefined) throw aborting(run);
       sent = true;
     });
   } catch (error) {
     if (failure !== undefined) return { status: 'failed', failure };
-    if (sent) return askLedger(run, error);
-    return isTransient(error) ? { transient: error } : decisionOf(run, error, 'cut over');
+    if (sent) return await askLedger(run, error);
+    if (!isTransient(error)) return decisionOf(run, error, 'cut over');
+    return { transient: error, wait: watch.seen() };
+  } finally {
+    watch.stop();
   }
   await hit(run, 'F13_committed');
   await intents.announce('committed');
@@ -178,7 +218,13 @@ async function decideInside(
   await hit(run, 'F09_decided');
   const observation = await kind.observe(context, transaction);
   await hit(run, 'F10_observed');
-  const post = await kind.baseline(baselineContextOf(run), transaction);
+  const post = await kind.baseline(
+    {
+      ...baselineContextOf(run, run.forward?.pre ?? pre),
+      ...(run.forward === undefined ? { decidingRun: subject.runId } : {}),
+    },
+    transaction,
+  );
   const ending = judgeRun(run, pre, post, observation);
   if (isRefused(ending.findings)) return { ...ending, cause: undefined };
   const body = decidedBody(run, ending);

@@ -5,11 +5,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { postgresDatabase, type PostgresDatabase } from '../../test/harness/index.ts';
+import { doubleKind } from '../../test/migration/double-kind.ts';
 import { columnsOf, migrationsFolder, plannedDouble, runnerOptions } from '../../test/migration/fixture.ts';
+import { VarveError } from '../base/index.ts';
 import { verifyAll } from '../evidence/index.ts';
-import { sql, type Store } from '../store/index.ts';
+import { sql, type Store, type Transaction } from '../store/index.ts';
 import { installCatalog, postgresStore, readCatalogFiles } from '../store/postgres/index.ts';
-import { applyMigration, folderReader, readStatus, recoverRuns, type RunnerOptions } from './index.ts';
+import {
+  applyMigration,
+  folderReader,
+  readStatus,
+  recoverRuns,
+  rollbackMigration,
+  type MigrationKind,
+  type RunContext,
+  type RunnerOptions,
+  type Step,
+} from './index.ts';
+
+const TIDIED = { name: 'after: tidy', status: 'pass' };
 
 function shell(command: string): number | null {
   return spawnSync('sh', ['-c', command]).status;
@@ -184,6 +198,161 @@ describe('when something outside fails', () => {
     await expectWhole(s.root, 'committed');
   });
 
+  it('names the table that it could not lock, and who holds it', async () => {
+    await using s = await scene();
+    const url = new URL(database.url);
+    url.searchParams.set('application_name', 'nightly report');
+    await using reader = await postgresStore({ url: url.href });
+    const outcome = await reader.transaction({}, async (transaction) => {
+      await transaction.query(sql`select * from ${sql.id(...s.table.split('.'))}`);
+      const [{ pid } = { pid: 0 }] = await transaction.query<{ pid: number }>(
+        sql`select pg_backend_pid() as pid`,
+      );
+      const applied = await applyMigration({ ...s.options, deadlineMs: 300 }, s.id);
+      expect(applied.findings).toMatchObject([
+        {
+          code: 'lock_unavailable',
+          severity: 'error',
+          subject: s.table,
+          detail: { mode: 'AccessExclusiveLock', holders: [{ pid, application: 'nightly report' }] },
+        },
+      ]);
+      return applied;
+    });
+    expect(outcome).toMatchObject({ status: 'rolled_back' });
+    expect(await columnsOf(store, s.table)).toEqual(['id', 'value']);
+  });
+
+  it('keeps no reader waiting longer than one try', async () => {
+    await using s = await scene();
+    await using readers = await postgresStore({ url: database.url });
+    const read = (transaction: Transaction) =>
+      transaction.query(sql`select count(*) from ${sql.id(...s.table.split('.'))}`);
+    const running = { applied: false, reads: 0 };
+    const outcome = await readers.transaction({}, async (long) => {
+      await read(long);
+      const applying = applyMigration({ ...s.options, deadlineMs: 1_500 }, s.id);
+      void applying.finally(() => (running.applied = true));
+      while (!running.applied) {
+        // Twice a try and more: one that queued behind the whole deadline would fail.
+        await readers.transaction({ lockTimeoutMs: 400 }, read);
+        running.reads += 1;
+      }
+      return applying;
+    });
+    expect(outcome).toMatchObject({ status: 'rolled_back', findings: [{ code: 'lock_unavailable' }] });
+    expect(running.reads).toBeGreaterThan(5);
+  });
+
+  it('tries again, from the steps that come before each try, where a step has not caught up', async () => {
+    await using s = await scene();
+    const done: string[] = [];
+    const late = (mayCatchUp: boolean): MigrationKind => ({
+      ...doubleKind,
+      apply: (bound) => [
+        ...doubleKind
+          .apply(bound)
+          .map((step): Step =>
+            step.name !== 'fill' || step.mode !== 'beside'
+              ? step
+              : { ...step, run: (context: RunContext) => (done.push('fill'), step.run(context)) },
+          ),
+        {
+          mode: 'decide',
+          name: 'look',
+          run: () => {
+            done.push('look');
+            if (mayCatchUp && done.length > 4) return Promise.resolve({ findings: [] });
+            const hint = 'Wait until others write less.';
+            return Promise.reject(new VarveError('not_caught_up', { detail: { units: 7 }, hint }));
+          },
+        },
+      ],
+    });
+    expect(await applyMigration({ ...s.options, deadlineMs: 100, kinds: [late(false)] }, s.id)).toMatchObject(
+      {
+        status: 'rolled_back',
+        findings: [{ code: 'not_caught_up', detail: { units: 7 } }],
+      },
+    );
+    done.length = 0;
+    expect(await applyMigration({ ...s.options, kinds: [late(true)] }, s.id)).toMatchObject({
+      status: 'applied',
+    });
+    // Once as a step of its own, then before each try.
+    expect(done).toEqual(['fill', 'fill', 'look', 'fill', 'look']);
+  });
+
+  it('leaves a run open while its work after the commit cannot be done, and lets nothing begin beside it', async () => {
+    await using s = await scene();
+    await using reader = await postgresStore({ url: database.url });
+    const scratch = sql.id(...`${s.table}_scratch`.split('.'));
+    await reader.transaction({}, async (transaction) => {
+      const outcome = await applyMigration(
+        {
+          ...s.options,
+          deadlineMs: 300,
+          fault: async (point) => {
+            if (point === 'F13_committed') await transaction.query(sql`select * from ${scratch}`);
+          },
+        },
+        s.id,
+      );
+      expect(outcome).toMatchObject({
+        status: 'indeterminate',
+        findings: [{ code: 'after_incomplete', severity: 'warning', detail: { step: 'tidy' } }],
+      });
+      expect(outcome).not.toHaveProperty('receipt');
+      expect(await columnsOf(store, s.table)).toEqual(['double', 'id', 'value']);
+      const again = { ...s.options, deadlineMs: 200 };
+      const refused = { status: 'refused', findings: [{ code: 'after_incomplete', severity: 'error' }] };
+      expect(await applyMigration(again, s.id)).toMatchObject(refused);
+      expect(await rollbackMigration(again, s.id)).toMatchObject(refused);
+      expect(await recoverRuns(again)).toMatchObject({
+        status: 'indeterminate',
+        completed: [],
+        findings: [{ code: 'after_incomplete' }],
+      });
+    });
+    expect(await recoverRuns(s.options)).toMatchObject({
+      status: 'recovered',
+      completed: [{ receipt: { validation: { status: 'pass', checks: expect.arrayContaining([TIDIED]) } } }],
+    });
+    expect(await columnsOf(store, `${s.table}_scratch`)).toEqual([]);
+    await expectWhole(s.root, 'committed');
+  });
+
+  it('tells in the receipt of work after the commit that failed for good', async () => {
+    await using s = await scene();
+    const failing: MigrationKind = {
+      ...doubleKind,
+      apply: (bound) => [
+        ...doubleKind.apply(bound),
+        {
+          mode: 'after',
+          name: 'check',
+          run: async ({ store: given }) => {
+            await given.query(sql`select 1 / 0`);
+            return { findings: [] };
+          },
+        },
+      ],
+    };
+    expect(await applyMigration({ ...s.options, kinds: [failing] }, s.id)).toMatchObject({
+      status: 'applied',
+      receipt: {
+        receipt: {
+          validation: {
+            status: 'fail',
+            checks: expect.arrayContaining([TIDIED, { name: 'after: check', status: 'fail' }]),
+            findings: [{ code: 'sql_invalid', subject: 'check' }],
+          },
+        },
+      },
+    });
+    expect(await rollbackMigration(s.options, s.id)).toMatchObject({ status: 'applied' });
+  });
+
   describe.skipIf(!canMount)('on a full disk', () => {
     async function smallDisk(): Promise<
       AsyncDisposable & { readonly place: string; readonly fill: () => Promise<void> }
@@ -221,7 +390,7 @@ describe('when something outside fails', () => {
       await using disk = await smallDisk();
       await using s = await scene(disk.place);
       const fault = async (point: string): Promise<void> =>
-        point === 'F15_receipt_announced' ? disk.fill() : undefined;
+        point === 'F17_receipt_announced' ? disk.fill() : undefined;
       expect(await applyMigration({ ...s.options, fault }, s.id)).toMatchObject({ status: 'applied' });
       await expectWhole(s.root, 'committed');
     });
@@ -230,7 +399,7 @@ describe('when something outside fails', () => {
       await using disk = await smallDisk();
       await using s = await scene(disk.place);
       const fault = async (point: string): Promise<void> => {
-        if (point !== 'F14_verified') return;
+        if (point !== 'F16_verified') return;
         const [run = ''] = await readdir(join(s.root, 'runs'));
         await rm(join(s.root, 'runs', run, 'reserve'));
         await disk.fill();

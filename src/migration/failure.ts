@@ -1,4 +1,4 @@
-import { isVarveError, refusal, VarveError, type Finding } from '../base/index.ts';
+import { isVarveError, refusal, VarveError, type Finding, type RandomBytes } from '../base/index.ts';
 import { isStoreError } from '../store/index.ts';
 import type { LimitVerdict } from '../evidence/index.ts';
 import type { RunEnd } from './run.ts';
@@ -25,7 +25,16 @@ export function errorFinding(error: unknown, subject: string): Finding {
 
 /** Concurrent work that got in the way: the transaction may be tried again from its start (M94). */
 export function isTransient(error: unknown): boolean {
-  return isStoreError(error, '55P03', '40P01', '40001');
+  return isStoreError(error, '55P03', '40P01', '40001') || isVarveError(error, 'not_caught_up');
+}
+
+/** Milliseconds that one try waits for a lock: short, since readers queue behind a waiting writer. */
+export const LOCK_TIMEOUT_MS = 100;
+
+/** Milliseconds to wait before the next try, from 50 to 2,000: longer each time, and never two runners in step. */
+export function backoffMs(attempt: number, randomBytes: RandomBytes): number {
+  const [random = 0] = randomBytes(1);
+  return Math.min(2_000, 100 * 2 ** Math.min(attempt - 1, 10)) * (0.5 + random / 510);
 }
 
 /** The store is gone: nothing can be decided or undone now. */

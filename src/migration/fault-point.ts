@@ -2,7 +2,7 @@
  * The numbered points of a run at which its state on disk or in the database has just changed, or is about to. Crash
  * tests kill the process at each of them, in a loop, and see it settle in one of the two good states with one receipt.
  *
- * The points of a step are hit once per step. F20 and later lie on the way of a run that is undone.
+ * The points of a step are hit once per step. Those named `undo` lie on the way of a run that is undone.
  */
 export const FAULT_POINTS = [
   'F01_locked',
@@ -18,15 +18,17 @@ export const FAULT_POINTS = [
   'F11_judged',
   'F12_ledger_row',
   'F13_committed',
-  'F14_verified',
-  'F15_receipt_announced',
-  'F16_receipt_stored',
-  'F17_ledger_closed',
-  'F18_products_written',
-  'F19_ledger_file',
-  'F20_undo_announced',
-  'F21_undo_row',
-  'F22_undone',
+  'F14_after_started',
+  'F15_after_done',
+  'F16_verified',
+  'F17_receipt_announced',
+  'F18_receipt_stored',
+  'F19_ledger_closed',
+  'F20_products_written',
+  'F21_ledger_file',
+  'F22_undo_announced',
+  'F23_undo_row',
+  'F24_undone',
 ] as const;
 
 /** One of the lifecycle's own points. */

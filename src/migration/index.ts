@@ -9,6 +9,7 @@ export { createKeyPair, readPublicKey, readSigner, type KeyPair } from './ed2551
 export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
 export { planRetire, retireMigration } from './retire.ts';
 export type {
+  AfterStep,
   BaselineContext,
   BesideStep,
   CommittedRun,

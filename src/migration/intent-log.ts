@@ -30,6 +30,7 @@ export type IntentState =
   | 'deciding'
   | 'judged'
   | 'committed'
+  | 'after_started'
   | 'undoing'
   | 'undone'
   | 'verified'

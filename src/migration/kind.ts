@@ -22,6 +22,7 @@ export type Direction = 'forward' | 'rollback' | 'retire';
  * | before the first write, and as the last read before the commit | `baseline` | one snapshot; the deciding transaction |
  * | before the decision, again from the first on after a kill | steps of mode `beside` | transactions of their own |
  * | the decision | steps of mode `decide`, then `observe`, then `baseline` | the deciding transaction, which also takes the ledger row |
+ * | after it, and before the receipt | steps of mode `after` | transactions of their own |
  * | a run that will not be decided | `undo`, then `baseline` | one transaction |
  *
  * Invariant: no member keeps state between calls; a run that was killed goes on in another process.
@@ -109,7 +110,7 @@ export interface KindPlan {
 }
 
 /** One named piece of a run. */
-export type Step = BesideStep | DecideStep;
+export type Step = BesideStep | DecideStep | AfterStep;
 
 /**
  * Builds beside what readers see, in transactions of its own, before the decision. Idempotent: it is run again from the
@@ -123,11 +124,27 @@ export interface BesideStep {
   readonly run: (context: RunContext) => Promise<StepResult>;
 }
 
-/** Runs inside the one deciding transaction; several are run in order. The transaction may be tried again from its start. */
+/**
+ * Runs inside the one deciding transaction; several are run in order. The transaction may be tried again from its start:
+ * where others hold its locks, and where a step throws `not_caught_up`, for steps beside that are run before each try.
+ */
 export interface DecideStep {
   readonly mode: 'decide';
   readonly name: string;
   readonly run: (context: RunContext, transaction: Transaction) => Promise<StepResult>;
+}
+
+/**
+ * Work that may wait until readers and writers go on, after the decision and before the receipt. Idempotent: it is run
+ * again by whoever settles a run that was killed meanwhile. What it throws of locks and lost connections leaves the run
+ * committed and open, to be tried again; another failure, or a finding that refuses, is told by the receipt.
+ */
+export interface AfterStep {
+  readonly mode: 'after';
+  readonly name: string;
+  /** Run for a run that was undone as well, after `undo`. */
+  readonly alsoAfterUndo?: boolean;
+  readonly run: (context: RunContext) => Promise<StepResult>;
 }
 
 /** What a step has to say. A finding of severity `error` or `review` ends the run: it is undone, or its transaction aborted. */
@@ -150,7 +167,7 @@ export interface RunContext {
   /** Aborted on Ctrl-C: stop at the next safe point by throwing what `signal.throwIfAborted` throws; the run stays resumable. */
   readonly signal: AbortSignal;
   /**
-   * To be called first in every transaction of a `beside` step. Errors: throws `run_fenced` when the run was settled by
+   * To be called first in every transaction of a `beside` or `after` step. Errors: throws `run_fenced` when the run was settled by
    * another process meanwhile; until the transaction ends, nobody can settle it.
    */
   readonly fence: (transaction: Transaction) => Promise<void>;
@@ -172,6 +189,13 @@ export interface BaselineContext {
   readonly bundle: Bundle;
   /** `bound` of the forward plan, in a rollback run too: both directions measure the same objects. */
   readonly bound: JsonObject;
+  /** How the baseline was made that this one will be compared with; undefined: it is the first. */
+  readonly algorithm?: string;
+  /**
+   * Set in the deciding transaction of a forward run, while writers wait: what this run has measured before and kept up
+   * to date since may stand for measuring, where the value is the one that measuring would give.
+   */
+  readonly decidingRun?: string;
 }
 
 /** What a run did, by the kind's own records and by the store's, while it can still be aborted. */

@@ -142,6 +142,13 @@ export function unfinishedRuns(runs: readonly LedgerRun[]): readonly LedgerRun[]
   return runs.filter(({ entries }) => entries.closed === undefined);
 }
 
+/** Runs of which it is not decided which way they go, oldest first. */
+export function undecidedRuns(runs: readonly LedgerRun[]): readonly LedgerRun[] {
+  return unfinishedRuns(runs).filter(
+    ({ entries }) => entries.committed === undefined && entries.undone === undefined,
+  );
+}
+
 async function readHead(transaction: Transaction): Promise<ChainHead | undefined> {
   const rows = await transaction.query<{ readonly seq: bigint; readonly digest: string }>(
     sql`select seq, digest from varve.ledger order by seq desc limit 1`,

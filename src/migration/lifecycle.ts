@@ -1,4 +1,4 @@
-import { isRefused, isVarveError, refusal, type Finding } from '../base/index.ts';
+import { isRefused, isVarveError, refusal, type Finding, type VarveError } from '../base/index.ts';
 import type { TableCounts } from '../evidence/index.ts';
 import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
@@ -106,6 +106,7 @@ async function applyLocked(
   { bundle, kind }: Runnable,
   session: LockedSession,
 ): Promise<RunOutcome> {
+  if (session.unsettled.length > 0) return { status: 'refused', findings: session.unsettled };
   const open = unfinishedRuns(session.runs).at(-1);
   if (open !== undefined) return resumeRun(options, open, { bundle, kind, direction: 'forward', session });
   const ran = lastForward(session.runs, bundle.id);
@@ -134,6 +135,7 @@ async function rollbackLocked(
   { bundle, kind }: Runnable,
   session: LockedSession,
 ): Promise<RunOutcome> {
+  if (session.unsettled.length > 0) return { status: 'refused', findings: session.unsettled };
   const open = unfinishedRuns(session.runs).at(-1);
   if (open !== undefined) return resumeRun(options, open, { bundle, kind, direction: 'rollback', session });
   const applied = appliedRuns(session.runs);
@@ -212,9 +214,16 @@ async function executeSafely(run: Run): Promise<Decision> {
 async function settle(run: Run, failure: Failure, resolvedFrom?: string): Promise<RunOutcome> {
   const { options, kind, bundle, subject } = run;
   try {
-    const { ref, findings } = await settleRun(options, { runId: subject.runId, kind, bundle, resolvedFrom });
+    const { ref, findings } = await settleRun(options, {
+      runId: subject.runId,
+      kind,
+      bundle,
+      resolvedFrom,
+      signal: run.signal,
+    });
     return outcomeOf(run, ref, [...failure.findings, ...findings], failure.cause);
   } catch (error) {
+    if (isVarveError(error, 'after_incomplete')) return unsettled(run, failure, error);
     if (!isFileFailure(error) && !isUnreachable(error)) throw error;
     const finding = refusal('evidence_not_written', subject.migrationId, {
       detail: { run: subject.runId, ...errorFinding(error, options.root).detail },
@@ -227,6 +236,17 @@ async function settle(run: Run, failure: Failure, resolvedFrom?: string): Promis
       cause: error,
     };
   }
+}
+
+/** The run stands as it was decided; only work after it is left, which `recover` does. */
+function unsettled({ subject }: Run, failure: Failure, error: VarveError): RunOutcome {
+  const finding: Finding = { ...errorFinding(error, subject.migrationId), severity: 'warning' };
+  return {
+    status: 'indeterminate',
+    runId: subject.runId,
+    findings: [...failure.findings, finding],
+    cause: error,
+  };
 }
 
 function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], cause: unknown): RunOutcome {

@@ -2,7 +2,7 @@ import { refusal, type Finding } from '../base/index.ts';
 import type { RunnerOptions } from './environment.ts';
 import { errorFinding } from './failure.ts';
 import { undoAndSettle, type RunOutcome } from './lifecycle.ts';
-import { unfinishedRuns, type LedgerRun } from './ledger.ts';
+import { undecidedRuns, type LedgerRun } from './ledger.ts';
 import { loadRun } from './run.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, settleDecided, unwritable, withSession, type LockedSession } from './session.ts';
@@ -27,7 +27,7 @@ export type RecoverOutcome =
  *
  * | the run | then |
  * |---|---|
- * | is decided in the database, and lacks its receipt, products or closing entry | these are completed from the ledger row |
+ * | is decided in the database, and lacks work after it, its receipt, products or closing entry | these are completed |
  * | is closed, and its receipt is no longer in the evidence store | what the database holds of it is written again |
  * | was baselined, and not decided | its work is undone and the baseline proved: `rolled_back` |
  * | was only opened or announced | nothing ran: `failed_before_commit` |
@@ -43,11 +43,12 @@ export async function recoverRuns(options: RunnerOptions): Promise<RecoverOutcom
 }
 
 async function recoverLocked(options: RunnerOptions, session: LockedSession): Promise<RecoverOutcome> {
-  const settled = [...session.settled, ...(await settleDecided(options, { restoreLost: true }))];
-  const completed = settled.map(({ ref }) => ref);
+  const { signal } = session;
+  const decided = await settleDecided(options, { signal, restoreLost: true });
+  const completed = [...session.settled, ...decided.settled].map(({ ref }) => ref);
   const runs: RunOutcome[] = [];
-  const findings: Finding[] = [];
-  for (const open of unfinishedRuns(session.runs)) {
+  const findings: Finding[] = [...decided.unsettled];
+  for (const open of undecidedRuns(session.runs)) {
     try {
       const outcome = await recoverOne(options, open, session);
       runs.push(outcome);

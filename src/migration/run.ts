@@ -132,16 +132,16 @@ export async function enterOpened(run: Run): Promise<void> {
   await hit(run, 'F03_ledger_opened');
 }
 
-/** A run as the ledger knows it, with what the database keeps of it. */
+/** A run as the ledger knows it, with what the database keeps of it; `intents` is its log where that is open already. */
 export async function loadRun(
   options: RunnerOptions,
   known: LedgerRun,
-  about: { readonly kind: MigrationKind; readonly bundle: Bundle; readonly signal: AbortSignal },
+  about: Pick<Run, 'kind' | 'bundle' | 'signal'> & { readonly intents?: IntentLog },
 ): Promise<Run> {
   const { subject } = known;
   const opened = (await readBody(options.store, subject.runId, 'opened')) as OpenedBody;
   const forward = opened.rolls_back === null ? undefined : await loadForward(options, opened.rolls_back);
-  const intents = await openIntentLog(options.root, subject.runId, options.clock);
+  const intents = about.intents ?? (await openIntentLog(options.root, subject.runId, options.clock));
   // On another machine the log begins here.
   if (intents.lines().length === 0) {
     await intents.announce('opened', {
@@ -191,9 +191,13 @@ export function contextOf(run: Run): RunContext {
   };
 }
 
-/** What the kind measures: the objects of the forward plan, in both directions. */
-export function baselineContextOf(run: Run): BaselineContext {
-  return { bundle: run.bundle, bound: run.forward?.bound ?? run.opened.plan.bound.work };
+/**
+ * What the kind measures: the objects of the forward plan, in both directions; `like` is the baseline that it will be
+ * compared with, which an earlier release may have made.
+ */
+export function baselineContextOf(run: Run, like: Baseline | undefined): BaselineContext {
+  const bound = run.forward?.bound ?? run.opened.plan.bound.work;
+  return { bundle: run.bundle, bound, ...(like === undefined ? {} : { algorithm: like.algorithm }) };
 }
 
 /** Hits one of the lifecycle's fault points. */

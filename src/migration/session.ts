@@ -1,4 +1,4 @@
-import { refusal, type Finding } from '../base/index.ts';
+import { isVarveError, refusal, type Finding } from '../base/index.ts';
 import { readBundle, type Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readEvidence } from './evidence-store.ts';
@@ -26,6 +26,8 @@ export interface LockedSession {
   readonly signal: AbortSignal;
   /** Runs that were decided and lacked something of their evidence, completed on the way in. */
   readonly settled: readonly Settled[];
+  /** Of runs whose work after the decision is not done yet: nothing new begins beside them. */
+  readonly unsettled: readonly Finding[];
 }
 
 /** A bundle with the kind that runs it. */
@@ -53,9 +55,9 @@ export async function withSession<T>(
   if (findings.some(({ severity }) => severity === 'error')) return { status: 'refused', findings };
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   await enterAnnounced(options, signal);
-  const settled = await settleDecided(options);
+  const { settled, unsettled } = await settleDecided(options, { signal });
   // Awaited here: the lock is let go when this function returns, settled or not.
-  return await work({ runs: ledgerRuns(await readLedger(options.store)), signal, settled });
+  return await work({ runs: ledgerRuns(await readLedger(options.store)), signal, settled, unsettled });
 }
 
 /**
@@ -64,11 +66,12 @@ export async function withSession<T>(
  */
 export async function settleDecided(
   options: RunnerOptions,
-  { restoreLost = false }: { readonly restoreLost?: boolean } = {},
-): Promise<readonly Settled[]> {
+  { signal, restoreLost = false }: { readonly signal: AbortSignal; readonly restoreLost?: boolean },
+): Promise<Pick<LockedSession, 'settled' | 'unsettled'>> {
   const runs = ledgerRuns(await readLedger(options.store));
   const openHere = new Set((await openRunsOnDisk(options.root)).map((lines) => lines[0]?.['run_id']));
   const settled: Settled[] = [];
+  const unsettled: Finding[] = [];
   for (const { subject, entries } of runs) {
     const isDecided = entries.committed !== undefined || entries.undone !== undefined;
     const digest = entries.closed?.receipt_digest ?? undefined;
@@ -78,9 +81,15 @@ export async function settleDecided(
     const runnable = await findRunnable(options, subject.migrationId, subject.direction);
     const { kind, bundle } = 'bundle' in runnable ? runnable : { kind: undefined, bundle: undefined };
     const resolvedFrom = entries.committed === undefined ? 'undone' : 'committed';
-    settled.push(await settleRun(options, { runId: subject.runId, kind, bundle, resolvedFrom }));
+    const { runId } = subject;
+    try {
+      settled.push(await settleRun(options, { runId, kind, bundle, resolvedFrom, signal }));
+    } catch (error) {
+      if (!isVarveError(error, 'after_incomplete')) throw error;
+      unsettled.push(errorFinding(error, subject.migrationId));
+    }
   }
-  return settled;
+  return { settled, unsettled };
 }
 
 /** A bundle as it lies on disk, with its kind as a run of this direction calls it; or why it cannot be run. */

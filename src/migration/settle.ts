@@ -12,6 +12,7 @@ import {
   type ReceiptBody,
   type ReceiptEnd,
 } from '../evidence/index.ts';
+import { runAfterSteps, type AfterEnd } from './after.ts';
 import type { Bundle } from './bundle.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
@@ -29,7 +30,7 @@ import {
 } from './ledger.ts';
 import type { MigrationKind } from './kind.ts';
 import { parseMigrationId } from './migration-id.ts';
-import { hit, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
+import { hit, loadRun, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
 
 /** Where a receipt is, and what it says. */
 export interface ReceiptRef {
@@ -46,6 +47,8 @@ export interface Settling {
   readonly bundle: Bundle | undefined;
   /** The state at which recovery found it; undefined when its own runner settles it. */
   readonly resolvedFrom: string | undefined;
+  /** Aborted on request, or when the lock's session is gone. */
+  readonly signal: AbortSignal;
 }
 
 /** A settled run. */
@@ -56,9 +59,11 @@ export interface Settled {
 }
 
 /**
- * Ends a run that the database has decided: reads the committed state back, builds the receipt from the ledger row,
- * stores it, closes the run, writes the products and the ledger file. Everything is named by its digest, so repeating
- * any part is harmless, and a run has one receipt however often its end was killed.
+ * Ends a run that the database has decided: does its work after the decision, reads the committed state back, builds the
+ * receipt from the ledger row, stores it, closes the run, writes the products and the ledger file. Everything is named
+ * by its digest, so repeating any part is harmless, and a run has one receipt however often its end was killed.
+ *
+ * Errors: throws `after_incomplete` while a step after cannot be done yet; the run stays open.
  */
 export async function settleRun(options: RunnerOptions, settling: Settling): Promise<Settled> {
   const known = await knownRun(options, settling.runId);
@@ -67,9 +72,9 @@ export async function settleRun(options: RunnerOptions, settling: Settling): Pro
   const digest = sha256(canonicalBytes(receipt));
   const entries = await readLedger(options.store);
   if (isLatest(known, ledgerRuns(entries))) await writeProducts(options, known, receipt);
-  await hit({ options }, 'F18_products_written');
+  await hit({ options }, 'F20_products_written');
   const { findings } = await syncLedgerFile(options.root, options.environment, entries);
-  await hit({ options }, 'F19_ledger_file');
+  await hit({ options }, 'F21_ledger_file');
   await releaseRoom(options.root, settling.runId);
   if (intents.lines().at(-1)?.['state'] !== 'closed') await intents.announce('closed', { receipt: digest });
   const path = `${bundlePath(known.subject.migrationId)}/receipts/run_receipt.json`;
@@ -108,7 +113,7 @@ async function closedReceipt(
     (await announced(options, intents)) ?? (await newReceipt(options, known, body, intents, settling));
   await releaseRoom(options.root, settling.runId);
   const digest = await storeAll(options, settling, body, receipt);
-  await hit({ options }, 'F16_receipt_stored');
+  await hit({ options }, 'F18_receipt_stored');
   await options.store.transaction({}, (transaction) =>
     appendLedger(
       transaction,
@@ -116,7 +121,7 @@ async function closedReceipt(
       options.clock,
     ),
   );
-  await hit({ options }, 'F17_ledger_closed');
+  await hit({ options }, 'F19_ledger_closed');
   return receipt;
 }
 
@@ -141,18 +146,32 @@ async function newReceipt(
 ): Promise<Receipt> {
   const deciding = (known.entries.committed ?? known.entries.undone) as LedgerEntry;
   const { seq, prev, digest } = deciding;
+  const after = await workAfter(options, known, intents, settling);
   const readBack = deciding.phase === 'committed' ? await readCommitted(options, body, settling) : NOT_NEEDED;
   await intents.announce('verified', { checks: readBack.checks });
-  await hit({ options }, 'F14_verified');
+  await hit({ options }, 'F16_verified');
   const { resolvedFrom } = settling;
   const receipt = buildReceipt(body.receipt as unknown as ReceiptBody, {
-    ...readBack,
+    checks: [...after.checks, ...readBack.checks],
+    findings: [...after.findings, ...readBack.findings],
     chain: { seq, prev, digest },
     resolvedFrom,
   });
   await intents.announce('receipted', { receipt: sha256(canonicalBytes(receipt)) });
-  await hit({ options }, 'F15_receipt_announced');
+  await hit({ options }, 'F17_receipt_announced');
   return receipt;
+}
+
+/** The steps after. Without kind or bundle nobody knows which there are; a receipt then lacks its read-back as well. */
+async function workAfter(
+  options: RunnerOptions,
+  known: LedgerRun,
+  intents: IntentLog,
+  { kind, bundle, signal }: Settling,
+): Promise<AfterEnd> {
+  if (kind === undefined || bundle === undefined) return { checks: [], findings: [] };
+  const run = await loadRun(options, known, { kind, bundle, signal, intents });
+  return runAfterSteps(run, known.entries.committed === undefined ? 'undone' : 'committed');
 }
 
 type ReadBack = Pick<ReceiptEnd, 'checks' | 'findings'>;
@@ -178,7 +197,7 @@ async function readCommitted(
   const bound = ((forward ?? body) as DecidedBody).bound;
   const found = await options.store.transaction(
     { isolation: 'repeatable read', readOnly: true },
-    (transaction) => kind.baseline({ bundle, bound }, transaction),
+    (transaction) => kind.baseline({ bundle, bound, algorithm: judged.algorithm }, transaction),
   );
   const sameShape = found.schema_fingerprint.logical === judged.schema_fingerprint.logical;
   const digests = new Map(judged.tables.map(({ table, digest }) => [table, digest]));

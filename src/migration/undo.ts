@@ -12,7 +12,7 @@ import type { Transaction } from '../store/index.ts';
 import { decidedBody, NOTHING_WITNESSED, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
 import { checksBefore } from './execute.ts';
-import { isTransient, type Failure } from './failure.ts';
+import { backoffMs, isTransient, LOCK_TIMEOUT_MS, type Failure } from './failure.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { baselineContextOf, contextOf, fenceAlone, hit, releaseRoom, type Run } from './run.ts';
 
@@ -25,7 +25,8 @@ export const NO_FAILURE: Failure = {
   cause: undefined,
 };
 
-const TRIES = 30;
+/** Milliseconds over all tries. */
+const UNDO_DEADLINE_MS = 60_000;
 
 /**
  * Takes back what the steps beside left, in one transaction that also proves the baseline and takes the ledger row.
@@ -33,21 +34,21 @@ const TRIES = 30;
  */
 export async function undoRun(run: Run, failure: Failure): Promise<void> {
   const { options } = run;
+  const { store, clock, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
+  const endsAtMs = clock.monotonicMs() + UNDO_DEADLINE_MS;
   await releaseRoom(options.root, run.subject.runId);
   await run.intents.announce('undoing');
-  await hit(run, 'F20_undo_announced');
+  await hit(run, 'F22_undo_announced');
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await options.store.transaction({ lockTimeoutMs: 2_000 }, (transaction) =>
-        undoInside(run, transaction, failure),
-      );
+      await store.transaction({ lockTimeoutMs }, (transaction) => undoInside(run, transaction, failure));
       break;
     } catch (error) {
-      if (!isTransient(error) || attempt === TRIES) throw error;
-      await sleep(100 * attempt);
+      if (!isTransient(error) || clock.monotonicMs() >= endsAtMs) throw error;
+      await sleep(backoffMs(attempt, options.randomBytes));
     }
   }
-  await hit(run, 'F22_undone');
+  await hit(run, 'F24_undone');
   await run.intents.announce('undone');
 }
 
@@ -66,7 +67,7 @@ async function undoInside(run: Run, transaction: Transaction, failure: Failure):
   for (const product of Object.values(body.products))
     await storeEvidence(options.root, canonicalBytes(product));
   await appendLedger(transaction, { subject, phase: 'undone', body }, options.clock);
-  await hit(run, 'F21_undo_row');
+  await hit(run, 'F23_undo_row');
 }
 
 function neverRan(failure: Failure): Ending {
@@ -80,7 +81,7 @@ async function takeBack(
   failure: Failure,
 ): Promise<Ending> {
   const newWrites = await run.kind.undo(contextOf(run), transaction);
-  const post = await run.kind.baseline(baselineContextOf(run), transaction);
+  const post = await run.kind.baseline(baselineContextOf(run, pre), transaction);
   const proof = proveEqual(pre, post, newWrites);
   const isProved = proof.status !== 'not_equal';
   const equality: Check = { name: 'baseline_equality', status: isProved ? 'pass' : 'fail' };

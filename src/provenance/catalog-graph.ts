@@ -56,7 +56,7 @@ const CATALOG = sql.raw(`
 with recursive visible as (
   select c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.reltuples, c.relpages
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'varve', 'varve_queue')
+  where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'varve', 'varve_queue', 'varve_build')
 ), root(part, oid) as (
   select oid, oid from visible where not relispartition
   union all

@@ -85,7 +85,7 @@ function fingerprintStatement({ schema, mode = 'logical' }: FingerprintOptions):
   const wanted = schema === undefined ? sql`true` : sql`schema = ${schema}`;
   return sql`with space as materialized (
       select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace
-      where nspname !~ '^pg_' and nspname not in ('information_schema', 'varve', 'varve_queue')
+      where nspname !~ '^pg_' and nspname not in ('information_schema', 'varve', 'varve_queue', 'varve_build')
     ), object(schema, kind, identity, properties) as (${objects}),
     hashed as (
       select schema, kind, identity, pg_catalog.sha256(pg_catalog.convert_to(
@@ -142,7 +142,9 @@ const OBJECTS: readonly string[] = [
      i.indisclustered, i.indisreplident, ${options('c.reloptions')})
    from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join space s on s.oid = c.relnamespace`,
   `select s.nspname::text, 'trigger', c.relname || '.' || t.tgname, pg_catalog.json_build_array(pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled)
-   from pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid join space s on s.oid = c.relnamespace where not t.tgisinternal`,
+   from pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid join space s on s.oid = c.relnamespace
+   where not t.tgisinternal and not exists (select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+     where p.oid = t.tgfoid and n.nspname = 'varve_build')`,
   `select s.nspname::text, 'function', p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', pg_catalog.json_build_array(
      p.prokind, pg_catalog.pg_get_userbyid(p.proowner), ${acl('p.proacl')}, pg_catalog.pg_get_function_result(p.oid),
      case when p.prokind <> 'a' then pg_catalog.pg_get_functiondef(p.oid) end,

@@ -5,7 +5,8 @@ import { sql, type Sql, type Transaction } from '../../src/store/index.ts';
 
 /**
  * A small migration kind on real tables, for tests of the lifecycle: it gives a table a column `double` that is twice
- * its column `value`, beside the old table in batches of 2 rows, and renames in the deciding transaction.
+ * its column `value`, beside the old table in batches of 2 rows, and renames in the deciding transaction. Its scratch
+ * table goes in a step after.
  *
  * `forward.json`: `{ "table": "lab.thing" }`; `failAt` names a step that fails.
  */
@@ -39,9 +40,11 @@ export const doubleKind: MigrationKind = {
     { mode: 'beside', name: 'fill', beforeEachTry: true, run: (context) => fill(context) },
     { mode: 'decide', name: 'swap', run: (context, transaction) => swap(context, transaction) },
     ...failing(bound),
+    { mode: 'after', name: 'tidy', alsoAfterUndo: true, run: (context) => tidy(context) },
   ],
   rollback: () => [
     { mode: 'decide', name: 'swap back', run: (context, transaction) => swapBack(context, transaction) },
+    { mode: 'after', name: 'tidy', alsoAfterUndo: true, run: (context) => tidy(context) },
   ],
   observe: async (context, transaction) => {
     const table = tableIn(context.bound);
@@ -153,6 +156,15 @@ async function expand(context: RunContext): Promise<{ findings: [] }> {
     await transaction.execute(
       sql`create table if not exists ${named(`${table}_next`)} (id int primary key, value int not null, double int not null)`,
     );
+    await transaction.execute(sql`create table if not exists ${named(`${table}_scratch`)} (id int)`);
+  });
+  return { findings: [] };
+}
+
+async function tidy(context: RunContext): Promise<{ findings: [] }> {
+  await context.store.transaction({ lockTimeoutMs: 100 }, async (transaction) => {
+    await context.fence(transaction);
+    await transaction.execute(sql`drop table if exists ${named(`${tableIn(context.bound)}_scratch`)}`);
   });
   return { findings: [] };
 }

@@ -9,9 +9,10 @@ import type { CommandResult } from '../output.ts';
 import { pendingMigration } from '../pending-migration.ts';
 import { runResult } from '../run-output.ts';
 import { openRunner, type Runner } from '../runner.ts';
+import { waitOptions, waitsOf, type WaitFlags } from '../wait-argument.ts';
 import { refusedResult } from '../walk-output.ts';
 
-interface ApplyFlags {
+interface ApplyFlags extends WaitFlags {
   readonly attribute?: readonly AttributionRule[];
 }
 
@@ -21,10 +22,12 @@ export function register(command: Command, act: Act): void {
     'varve apply',
     'varve apply PIPE-MIG-2026-05-12-01 --json',
     'varve apply --attribute audit.license_verdict=recompute',
+    'varve apply --deadline 1h',
   ])
     .argument('[id]', 'the migration; default: the one that is half-way, or the last that was planned')
     .addOption(attributeOption())
     .action(act(run));
+  for (const option of waitOptions()) command.addOption(option);
 }
 
 async function run(context: Context, id: string | undefined, flags: ApplyFlags): Promise<CommandResult> {
@@ -38,7 +41,7 @@ async function run(context: Context, id: string | undefined, flags: ApplyFlags):
   if (typeof chosen !== 'string') return chosen;
   if (id !== undefined && chosen !== id) context.say(`${id} with these rules is ${chosen}.`);
   const { applyMigration } = await import('../../migration/index.ts');
-  return runResult(chosen, await applyMigration(runner.options, chosen));
+  return runResult(chosen, await applyMigration({ ...runner.options, ...waitsOf(flags) }, chosen));
 }
 
 async function pending({ options }: Runner): Promise<string | CommandResult> {

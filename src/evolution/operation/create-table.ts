@@ -1,7 +1,8 @@
 import { refusal, VarveError } from '../../base/index.ts';
 import { createTables, defaultPlacement, loadRelations, type TableSpec } from '../../pipeline/index.ts';
 import { sql, type Queryable } from '../../store/index.ts';
-import { retire } from '../retire.ts';
+import { countRows } from '../count-rows.ts';
+import { retire, retiredRows } from '../retire.ts';
 import { counts, type CreateTable, type OperationVerbs } from './operation.ts';
 
 /** Creates empty tables inside the deciding transaction; the way back keeps their rows in history. */
@@ -19,14 +20,22 @@ export const createTable: OperationVerbs<CreateTable> = {
       : [];
     return { tables: [counts(table)], findings, bound: {} };
   },
-  cutOver: async ({ table }, { context, to }, transaction) => {
+  planBack: async ({ table }, { transaction, relations }) => {
+    const relation = relations.get(table);
+    const rows = relation === undefined ? 0 : await countRows(transaction, relation.placement);
+    return [counts(table, { retire: rows })];
+  },
+  enter: async ({ table }, { context, to }, transaction) => {
     const relations = await loadRelations(transaction);
     const spec = specOf(to.tables, table);
     await createTables(transaction, [spec], { set: to, relations, run: context.runId });
     return [];
   },
-  observe: async ({ table }) => [counts(table)],
-  rollBack: async ({ table }, { context }, transaction) => {
+  observe: async ({ table }, { context }, transaction) =>
+    context.direction === 'forward'
+      ? [counts(table)]
+      : [counts(table, { retire: await retiredRows(transaction, table, context.runId) })],
+  leaveBack: async ({ table }, { context }, transaction) => {
     const relation = (await loadRelations(transaction)).get(table);
     if (relation !== undefined) await retire(transaction, relation, context.runId);
     return [];

@@ -1,17 +1,23 @@
 /**
- * An operation: one structural change of one table, as data in a bundle, with the verbs that carry it out.
+ * An operation: what is done to one table, as data in a bundle, with the verbs that carry it out. What is different about a
+ * table is told by its changes (`../change/`); all of them together are one operation, `rebuild`, however many they are.
  *
  * | verb | when | writes |
  * |---|---|---|
  * | `plan` | before anything; again at the start of a run | nothing |
- * | `expand`, `attribute`, `recompute`, `constrain`, `check` | beside what readers see, in this order, resumable | the new structure only |
- * | `cutOver` | inside the deciding transaction | names, relations |
+ * | `expand`, `build`, `check` | beside what readers see, in this order, resumable | the new structure only |
+ * | `leave`, `enter` | inside the deciding transaction: old structures go, new ones come | names, relations |
  * | `observe` | after it, before the commit | nothing |
- * | `rollBack` | inside the deciding transaction of the way back | names, relations, rows written since |
+ * | `carryBack`, `leaveBack`, `enterBack`, `joinBack` | inside the deciding transaction of the way back | the same, and rows written since |
  * | `undo` | for a run that will not be decided | takes the new structure away |
  *
- * A verb that an operation has no use for is absent.
+ * A verb that an operation has no use for is absent. Each verb goes over all operations before the next one does: what one
+ * table leaves, another may enter.
  */
+import type { Attribution } from '../attribution.ts';
+import type { Change, ColumnSource } from '../change/change.ts';
+import type { IncomingKey } from '../foreign-keys.ts';
+import type { Naming } from '../naming.ts';
 import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import type { NewWrites, RunContext } from '../../migration/index.ts';
@@ -31,21 +37,36 @@ export interface CreateTable {
   readonly table: string;
 }
 
-/** A read that becomes a secondary foreign key. */
-export interface DeclareReference {
-  readonly kind: 'declare_reference';
+/** A table that gets a new structure, and every row of it its place there. */
+export interface Rebuild {
+  readonly kind: 'rebuild';
   readonly table: string;
-  /** Its name in the definition. */
-  readonly reference: string;
-  readonly to: string;
-  /** Child column to parent column. */
-  readonly columns: Readonly<Record<string, string>>;
+  /** The tables that its rows come from, as they were called; none: it is new, and filled beside. */
+  readonly from: readonly string[];
+  readonly changes: readonly Change[];
+  /** Where the values of each of its columns come from. */
+  readonly columns: Readonly<Record<string, ColumnSource>>;
+}
+
+/** A table that only goes by another name. */
+export interface RenameTable {
+  readonly kind: 'rename_table';
+  readonly table: string;
+  readonly was: string;
+}
+
+/** A table that is defined no more. */
+export interface RemoveTable {
+  readonly kind: 'remove_table';
+  readonly table: string;
 }
 
 /** A definition that says something else about the same rows: a comment, how strictly it reads, columns added above. */
 export interface Redefine {
   readonly kind: 'redefine';
   readonly table: string;
+  /** Nothing but names of other tables is different. */
+  readonly follows?: true;
 }
 
 /** A lookup whose rows in the code are others now. */
@@ -55,7 +76,7 @@ export interface SyncContents {
 }
 
 /** Every operation there is. */
-export type Operation = CreateTable | DeclareReference | Redefine | SyncContents;
+export type Operation = CreateTable | Rebuild | Redefine | RemoveTable | RenameTable | SyncContents;
 
 /** What an evolution knows beside the database: the definitions as edited, and who runs it. */
 export interface EvolutionWorld {
@@ -75,15 +96,32 @@ export interface Sets {
   readonly to: DefinitionSet;
 }
 
+/** What a plan says of one rebuild. */
+export interface PlannedRebuild {
+  readonly counts: TableCounts;
+  readonly findings: readonly Finding[];
+  /** How many rows each reason decides over, for people. */
+  readonly reasons: readonly { readonly class: string; readonly why: string; readonly rows: number }[];
+}
+
 /** What a verb that only looks may use. */
 export interface PlanScope extends Sets {
+  readonly operations: readonly Operation[];
+  readonly naming: Naming;
+  readonly codeByTable: ReadonlyMap<string, CodeIdentity>;
   readonly transaction: Queryable;
   readonly relations: Relations;
   readonly attribution: Attribution;
+  /** What is planned for the rebuilds, by table: they are planned together. */
+  readonly planned: ReadonlyMap<string, PlannedRebuild>;
 }
 
-/** What to do with the ambiguous rows of a table, by table name, as the bundle says it. */
-export type Attribution = Readonly<Record<string, 'recompute'>>;
+/** What the planning of a way back may use. */
+export interface BackScope {
+  readonly transaction: Queryable;
+  readonly relations: Relations;
+  readonly operations: readonly Operation[];
+}
 
 /** What an operation would do to the rows. */
 export interface OperationPlan {
@@ -95,10 +133,25 @@ export interface OperationPlan {
 
 /** What a verb of a run may use. */
 export interface RunScope extends Sets {
+  readonly operations: readonly Operation[];
+  readonly naming: Naming;
   readonly context: RunContext;
   readonly world: EvolutionWorld;
   readonly attribution: Attribution;
+  /** The structures as they stood when the deciding transaction began. */
+  readonly held: Relations;
+  /** Foreign keys that were taken off a table of this name, to be put on the one that takes its place. */
+  readonly incoming: Map<string, readonly IncomingKey[]>;
+  /** How many rows the way back carried into a table of this name, or took out of it. */
+  readonly carried: Map<string, number>;
 }
+
+/** A verb inside a deciding transaction; a finding ends it, and nothing was changed. */
+export type Deciding<O> = (
+  operation: O,
+  scope: RunScope,
+  transaction: Transaction,
+) => Promise<readonly Finding[]>;
 
 /** The verbs of one kind of operation. */
 export interface OperationVerbs<O> {
@@ -106,18 +159,22 @@ export interface OperationVerbs<O> {
   /** In words, for people. */
   readonly describe: (operation: O) => string;
   readonly plan: (operation: O, scope: PlanScope) => Promise<OperationPlan>;
+  /** What the way back would keep. */
+  readonly planBack: (operation: O, scope: BackScope) => Promise<readonly TableCounts[]>;
   readonly expand?: (operation: O, scope: RunScope) => Promise<void>;
-  readonly attribute?: (operation: O, scope: RunScope) => Promise<void>;
-  readonly recompute?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
-  readonly constrain?: (operation: O, scope: RunScope) => Promise<void>;
+  readonly build?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
   readonly check?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
-  readonly cutOver: (operation: O, scope: RunScope, transaction: Transaction) => Promise<readonly Finding[]>;
+  readonly leave?: Deciding<O>;
+  readonly enter?: Deciding<O>;
   readonly observe: (
     operation: O,
     scope: RunScope,
     transaction: Transaction,
   ) => Promise<readonly TableCounts[]>;
-  readonly rollBack: (operation: O, scope: RunScope, transaction: Transaction) => Promise<readonly Finding[]>;
+  readonly carryBack?: Deciding<O>;
+  readonly leaveBack?: Deciding<O>;
+  readonly enterBack?: Deciding<O>;
+  readonly joinBack?: Deciding<O>;
   /** Rows that were written since the cutover and that the way back carried along. */
   readonly newWrites?: (
     operation: O,

@@ -23,10 +23,10 @@ lifecycleTable('redefine', [
     afterSecondApply: ROWS,
   },
   {
-    name: 'another column is no redefinition, and no operation of this release',
+    name: 'another column is no redefinition: it needs a value',
     given: { from: notes(), to: notes(undefined, true), rows: 'insert into lab.note values (1), (2)' },
     look: 'lab.note',
-    wantFindings: ['operation_unavailable'],
+    wantFindings: ['rows_ambiguous'],
   },
   {
     name: 'the same definition is nothing to do',

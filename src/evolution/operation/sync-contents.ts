@@ -25,9 +25,12 @@ export const syncContents: OperationVerbs<SyncContents> = {
       bound: {},
     };
   },
-  cutOver: ({ table }, { context, to }, transaction) => write(transaction, specOf(to, table), context.runId),
+  planBack: async ({ table }, { transaction, relations }) => [
+    counts(table, { keep: await countRows(transaction, relationOf(relations, table).placement) }),
+  ],
+  enter: ({ table }, { context, to }, transaction) => write(transaction, specOf(to, table), context.runId),
   observe: async ({ table }, { context }, transaction) => observe(transaction, table, context),
-  rollBack: ({ table }, { context, from }, transaction) =>
+  enterBack: ({ table }, { context, from }, transaction) =>
     write(transaction, specOf(from, table), context.runId),
 };
 

@@ -1,13 +1,17 @@
 import { createTable } from './create-table.ts';
-import { declareReference } from './declare-reference.ts';
 import type { Operation, OperationVerbs } from './operation.ts';
+import { rebuild } from './rebuild.ts';
 import { redefine } from './redefine.ts';
+import { removeTable } from './remove-table.ts';
+import { renameTable } from './rename-table.ts';
 import { syncContents } from './sync-contents.ts';
 
 const VERBS = {
   create_table: createTable,
-  declare_reference: declareReference,
+  rebuild,
   redefine,
+  remove_table: removeTable,
+  rename_table: renameTable,
   sync_contents: syncContents,
 } as const satisfies { readonly [K in Operation['kind']]: OperationVerbs<Extract<Operation, { kind: K }>> };
 

@@ -1,0 +1,269 @@
+/**
+ * What tables and columns are called on either side of an evolution: by what the definitions declare (`renamedFrom` and its
+ * like), and by the foreign-key map, for a column that a foreign key brings goes by the name of the column it leads to.
+ */
+import { compareText, sameJson } from '../pipeline/index.ts';
+import type { DefinitionSet, ForeignKeySpec, Hints, Origin, ReadSpec, TableSpec } from '../pipeline/index.ts';
+
+/** A table of the new set that takes over rows of tables of the old one. */
+export interface Pair {
+  readonly spec: TableSpec;
+  /** What its rows come from; the first one names the others' columns. */
+  readonly sources: readonly TableSpec[];
+  /** New column to the old one, source by source. */
+  readonly columns: readonly Readonly<Record<string, string>>[];
+  /** New foreign keys to the old ones they go on from, by name, source by source. */
+  readonly keys: readonly Readonly<Record<string, ForeignKeySpec>>[];
+}
+
+/** The two sides, by name. */
+export interface Naming {
+  readonly pairs: ReadonlyMap<string, Pair>;
+  /** Old tables, each with the new ones that take over rows of it. */
+  readonly heirs: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Pairs the tables of two sets. Tables stand in dependency order, so that what a foreign key leads to is paired before it. */
+export function nameSets(from: DefinitionSet, to: DefinitionSet, hints: Hints): Naming {
+  const before = new Map(from.tables.map((spec) => [spec.name, spec]));
+  const pairs = new Map<string, Pair>();
+  const heirs = new Map<string, string[]>();
+  for (const spec of to.tables) {
+    const names = sourcesOf(spec, before, hints, to);
+    const sources = names.flatMap((name) => before.get(name) ?? []);
+    for (const { name } of sources) heirs.set(name, [...(heirs.get(name) ?? []), spec.name]);
+    pairs.set(spec.name, pairOf(spec, sources, pairs, hints[spec.name]?.columns ?? {}));
+  }
+  return { pairs, heirs };
+}
+
+/** The tables that a new one takes over: what it declares where that is deployed, else the one of its name. */
+function sourcesOf(
+  spec: TableSpec,
+  before: ReadonlyMap<string, TableSpec>,
+  hints: Hints,
+  to: DefinitionSet,
+): readonly string[] {
+  const declared = (hints[spec.name]?.from ?? []).filter((name) => before.has(name));
+  // A hint that was acted upon earlier stays in the code and means nothing any more.
+  if (declared.length > 0 && !(before.has(spec.name) && declared.every((name) => isStill(name, to)))) {
+    return before.has(spec.name) && !declared.includes(spec.name) ? [spec.name] : declared;
+  }
+  if (before.has(spec.name)) return [spec.name];
+  return partOfRenamed(spec, before, hints);
+}
+
+function isStill(name: string, to: DefinitionSet): boolean {
+  return to.tables.some((spec) => spec.name === name);
+}
+
+/** A part goes with its master: `lab.session__trial` to `lab.visit__trial` where `visit` was `session`. */
+function partOfRenamed(
+  { master, name }: TableSpec,
+  before: ReadonlyMap<string, TableSpec>,
+  hints: Hints,
+): readonly string[] {
+  if (master === undefined || before.has(master)) return [];
+  const [old, another] = hints[master]?.from ?? [];
+  if (old === undefined || another !== undefined || hints[master]?.how === 'split') return [];
+  const former = `${old}${name.slice(master.length)}`;
+  return before.has(former) ? [former] : [];
+}
+
+function pairOf(
+  spec: TableSpec,
+  sources: readonly TableSpec[],
+  pairs: ReadonlyMap<string, Pair>,
+  declared: Readonly<Record<string, string>>,
+): Pair {
+  const keys = sources.map((old) => matchKeys(old, spec, pairs, declared));
+  const columns = sources.map((old, index) => {
+    const known = new Set(old.columns.map(({ name }) => name));
+    const named = { ...inherited(spec, keys[index] ?? {}, pairs), ...declared };
+    const taken = new Set(Object.values(named).filter((name) => known.has(name)));
+    const entries = spec.columns.flatMap(({ name }): [string, string][] => {
+      const former = named[name];
+      if (former !== undefined && known.has(former)) return [[name, former]];
+      return known.has(name) && !taken.has(name) ? [[name, name]] : [];
+    });
+    return Object.fromEntries(entries);
+  });
+  return { spec, sources, columns, keys };
+}
+
+/** Which old foreign key each new one goes on from: to the same table, by its columns, its name, or because no other is left. */
+function matchKeys(
+  old: TableSpec,
+  spec: TableSpec,
+  pairs: ReadonlyMap<string, Pair>,
+  declared: Readonly<Record<string, string>>,
+): Readonly<Record<string, ForeignKeySpec>> {
+  const matched: Record<string, ForeignKeySpec> = {};
+  const leads = (now: ForeignKeySpec, was: ForeignKeySpec): boolean =>
+    pairs.get(now.to)?.sources.some(({ name }) => name === was.to) === true;
+  const rules: readonly ((now: ForeignKeySpec, was: ForeignKeySpec) => boolean)[] = [
+    (now, was) =>
+      sameJson(
+        Object.keys(now.columns)
+          .map((name) => declared[name] ?? name)
+          .toSorted(compareText),
+        Object.keys(was.columns).toSorted(compareText),
+      ),
+    (now, was) => now.name === was.name,
+    (now, was) =>
+      Object.keys(was.columns).every((name) =>
+        Object.keys(now.columns).some((one) => (declared[one] ?? one) === name),
+      ),
+    () => true,
+  ];
+  for (const rule of rules) {
+    for (const now of spec.foreignKeys) {
+      if (matched[now.name] !== undefined) continue;
+      const free = old.foreignKeys.filter(
+        (was) => leads(now, was) && !Object.values(matched).includes(was) && rule(now, was),
+      );
+      const [only] = free;
+      if (only !== undefined && (free.length === 1 || rule !== rules[3])) matched[now.name] = only;
+    }
+  }
+  return matched;
+}
+
+/** Columns that a foreign key brings: where it goes on, each goes by the column that it leads to. */
+function inherited(
+  spec: TableSpec,
+  keys: Readonly<Record<string, ForeignKeySpec>>,
+  pairs: ReadonlyMap<string, Pair>,
+): Readonly<Record<string, string>> {
+  const columns: Record<string, string> = {};
+  for (const now of spec.foreignKeys) {
+    const was = keys[now.name];
+    const parent = pairs.get(now.to);
+    if (was === undefined || parent === undefined) continue;
+    const index = parent.sources.findIndex(({ name }) => name === was.to);
+    for (const [child, column] of Object.entries(now.columns)) {
+      const former = parent.columns[index]?.[column];
+      const own = Object.entries(was.columns).find(([, target]) => target === former)?.[0];
+      if (own !== undefined && columns[child] === undefined) columns[child] = own;
+    }
+  }
+  return columns;
+}
+
+/** An old table under the new names: how far it is already what the new definition says. */
+export function underNewNames(pair: Pair, naming: Naming): TableSpec | undefined {
+  const [old, another] = pair.sources;
+  if (old === undefined || another !== undefined) return undefined;
+  const column = newNameOf(pair, 0);
+  const table = (name: string): string => heirOf(naming, name) ?? name;
+  const columnOf = (name: string) => {
+    const heir = naming.pairs.get(table(name));
+    return heir === undefined
+      ? (each: string) => each
+      : newNameOf(
+          heir,
+          heir.sources.findIndex((source) => source.name === name),
+        );
+  };
+  const foreignKeys = old.foreignKeys.map((key): ForeignKeySpec => {
+    const parent = columnOf(key.to);
+    const now = Object.entries(pair.keys[0] ?? {}).find(([, was]) => was === key)?.[0];
+    return {
+      ...key,
+      name: now ?? key.name,
+      to: table(key.to),
+      columns: Object.fromEntries(
+        Object.entries(key.columns).map(([child, target]) => [column(child), parent(target)]),
+      ),
+      ...(key.fills === undefined
+        ? {}
+        : {
+            fills: Object.fromEntries(
+              Object.entries(key.fills).map(([child, origin]) => [
+                column(child),
+                originUnder(origin, column, old, columnOf),
+              ]),
+            ),
+          }),
+    };
+  });
+  return {
+    ...old,
+    name: pair.spec.name,
+    columns: old.columns.map((each) => ({ ...each, name: column(each.name) })),
+    primaryKey: old.primaryKey.map(column),
+    sourceKey: old.sourceKey.map(column),
+    foreignKeys,
+    unique: old.unique.map((names) => names.map(column)),
+    parts: Object.fromEntries(Object.entries(old.parts).map(([label, name]) => [label, table(name)])),
+    ...(old.master === undefined ? {} : { master: table(old.master) }),
+    reads: readsUnder(old, pair, naming),
+  };
+}
+
+/** The reads of an old table under the new names; each stands where it stood. */
+export function readsUnder(old: TableSpec, pair: Pair, naming: Naming): readonly ReadSpec[] {
+  return readsNamedAnew(old.reads, old, pair, naming);
+}
+
+/** The same for reads as a computation recorded them, which may be fewer columns than the definition has by now. */
+export function readsNamedAnew(
+  reads: readonly ReadSpec[],
+  old: TableSpec,
+  pair: Pair,
+  naming: Naming,
+): readonly ReadSpec[] {
+  const index = pair.sources.indexOf(old);
+  const column = newNameOf(pair, index);
+  const columnOf = (name: string) => {
+    const heir = naming.pairs.get(heirOf(naming, name) ?? name);
+    return heir === undefined
+      ? (each: string) => each
+      : newNameOf(
+          heir,
+          heir.sources.findIndex((source) => source.name === name),
+        );
+  };
+  const tableOfRead = new Map(reads.map((read) => [read.name, read.table]));
+  return reads.map((read) => {
+    const named = columnOf(read.table);
+    const match = Object.entries(read.match).map(([target, origin]): [string, Origin] => [
+      named(target),
+      origin.kind === 'key'
+        ? { kind: 'key', column: column(origin.column) }
+        : { ...origin, column: columnOf(tableOfRead.get(origin.read) ?? '')(origin.column) },
+    ]);
+    return {
+      ...read,
+      table: heirOf(naming, read.table) ?? read.table,
+      columns: read.columns.map(named),
+      match: Object.fromEntries(match),
+    };
+  });
+}
+
+/** The one table that took the place of an old one; undefined where several or none did. */
+export function heirOf({ heirs, pairs }: Naming, old: string): string | undefined {
+  const all = heirs.get(old) ?? [];
+  const [only, another] = all;
+  if (only === undefined) return undefined;
+  if (another !== undefined) return all.includes(old) ? old : undefined;
+  return (pairs.get(only)?.sources.length ?? 0) > 0 ? only : undefined;
+}
+
+/** From an old column's name to the new one; a column that is gone keeps its name. */
+function newNameOf(pair: Pair, index: number): (old: string) => string {
+  const byOld = new Map(Object.entries(pair.columns[index] ?? {}).map(([now, was]) => [was, now]));
+  return (old) => byOld.get(old) ?? old;
+}
+
+function originUnder(
+  origin: Origin,
+  column: (name: string) => string,
+  old: TableSpec,
+  columnOf: (table: string) => (name: string) => string,
+): Origin {
+  if (origin.kind === 'key') return { kind: 'key', column: column(origin.column) };
+  const table = old.reads.find(({ name }) => name === origin.read)?.table ?? '';
+  return { ...origin, column: columnOf(table)(origin.column) };
+}

@@ -1,0 +1,85 @@
+/**
+ * A table is built anew beside the old one, with all its changes at once; see `../change/` for what they are and
+ * `../rebuild/` for how.
+ */
+import { sql } from '../../store/index.ts';
+import { describeChange } from '../change/changes.ts';
+import { expand } from '../rebuild/attribute.ts';
+import { build, check } from '../rebuild/complete.ts';
+import { enter, leave, observe } from '../rebuild/cut-over.ts';
+import { carryBack, enterBack, joinBack, leaveBack, newWrites, undo } from '../rebuild/roll-back.ts';
+import { counts, type OperationVerbs, type PlanScope, type Rebuild } from './operation.ts';
+
+/** See the header. */
+export const rebuild: OperationVerbs<Rebuild> = {
+  kind: 'rebuild',
+  describe: ({ table, changes }) =>
+    changes.length === 0
+      ? `rebuild    ${table}`
+      : changes.map((change) => describeChange(change, table)).join('\n'),
+  plan: async (operation, scope) => {
+    const planned = scope.planned.get(operation.table);
+    return {
+      tables: [planned?.counts ?? counts(operation.table)],
+      findings: planned?.findings ?? [],
+      bound: { relations: await relationIds(operation, scope), reads: await readCount(operation, scope) },
+    };
+  },
+  planBack: async ({ table, from }, { transaction, relations }) => {
+    const next = relations.get(table);
+    if (next === undefined) return [counts(table)];
+    if (from.length === 0) {
+      const [row] = await transaction.query<{ rows: bigint }>(
+        sql`select count(*) as rows from ${sql.id(next.placement.schema, next.placement.table)}`,
+      );
+      return [counts(table, { retire: Number(row?.rows ?? 0n) })];
+    }
+    const olds = await transaction.query<{ schema: string; table: string }>(sql`
+      select r.physical_schema as schema, r.physical_name as "table" from varve.relation_source s
+      join varve.relation r on r.id = s.source where s.relation = ${next.id} and r.state = 'retired' order by r.id`);
+    let keep = 0;
+    for (const old of olds) {
+      const [row] = await transaction.query<{ rows: bigint }>(
+        sql`select count(*) as rows from ${sql.id(old.schema, old.table)}`,
+      );
+      keep += Number(row?.rows ?? 0n);
+    }
+    return [counts(table, { keep })];
+  },
+  expand,
+  build,
+  check,
+  leave,
+  enter,
+  observe,
+  carryBack,
+  leaveBack,
+  enterBack,
+  joinBack,
+  newWrites,
+  undo,
+};
+
+async function relationIds({ from }: Rebuild, { relations }: PlanScope): Promise<readonly number[]> {
+  return from.flatMap((name) => relations.get(name)?.id ?? []);
+}
+
+/** How often tables were read without being declared that are declared now; null where none are. */
+async function readCount(
+  { from, changes }: Rebuild,
+  { transaction, relations }: PlanScope,
+): Promise<number | null> {
+  const declared = changes.flatMap((change) =>
+    change.kind === 'declare_reference' || (change.kind === 'widen_key' && change.to !== undefined)
+      ? [change.to ?? '']
+      : [],
+  );
+  const [name = ''] = from;
+  const old = relations.get(name);
+  if (declared.length === 0 || old === undefined) return null;
+  const [row] = await transaction.query<{ count: bigint }>(sql`
+    select count(*) as count from varve.recorded_read
+    where relation = ${old.id} and subject = any(${declared}::text[]) and not declared`);
+  const reads = Number(row?.count ?? 0n);
+  return reads === 0 ? null : reads;
+}

@@ -1,0 +1,258 @@
+/** What is left to do and to prove beside the old tables: rows to compute, constraints, values that must have stayed. */
+import { refusal, type Finding } from '../../base/index.ts';
+import {
+  createIndexes,
+  names,
+  populate,
+  referencesDdl,
+  relationOf,
+  tableId,
+  type Placement,
+  type Relation,
+  type Relations,
+  type TableSpec,
+} from '../../pipeline/index.ts';
+import { sql, type Queryable, type Sql } from '../../store/index.ts';
+import { fencedStore } from '../fenced-store.ts';
+import type { Rebuild, RunScope } from '../operation/operation.ts';
+import { sampleDiffers } from '../sample.ts';
+import { attribute, CARRIED, groupOf, isWithMaster, oldRows } from './attribute.ts';
+import { changesKey, copiedValue, newKeyOf, oldKeyColumn } from './values.ts';
+import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
+
+/** Attributes, constrains and computes one table with its parts. */
+export async function build(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
+  const of = rebuilding(operation, await runWorld(scope.context.store, scope));
+  if (isWithMaster(of)) return [];
+  await attribute(operation, scope);
+  for (const member of groupOf(of)) await constrain(member.operation, scope);
+  return recompute(operation, scope);
+}
+
+/** Ordinary populate on the new structure, for the keys of class recompute and no others; a new table whole. */
+export async function recompute(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
+  const { context, world } = scope;
+  const of = rebuilding(operation, await runWorld(context.store, scope));
+  const next = builtOf(of);
+  if (of.spec.form === undefined) {
+    await fillContents(of, scope);
+    return [];
+  }
+  const store = fencedStore(context);
+  // Keys that failed before a kill would be left out without a word.
+  await store.execute(sql`delete from varve.job where relation = ${next.id}`);
+  const where = await keysToCompute(store, of);
+  if (where === undefined) {
+    await context.fault('E03_recomputed');
+    return [];
+  }
+  const result = await populate(store, {
+    definitions: world.definitions,
+    environment: world.environment,
+    projectFolder: world.projectFolder,
+    runner: world.runner,
+    objects: world.objects,
+    codeByTable: world.codeByTable,
+    tables: [operation.table],
+    where,
+    signal: context.signal,
+    relations: of.world.next,
+    // The structure that is built beside is this run's own.
+    isShared: false,
+    kind: 'evolution',
+    progress: ({ computed, total }) =>
+      context.progress({ step: `recompute ${operation.table}`, done: computed, total: total ?? computed }),
+  });
+  context.signal.throwIfAborted();
+  await context.fault('E03_recomputed');
+  return result.findings;
+}
+
+/** A condition over the new source key; undefined where nothing is to be computed. */
+async function keysToCompute(store: Queryable, of: Rebuilding): Promise<Sql | undefined> {
+  if (of.operation.from.length === 0) return sql`true`;
+  const list = tableId(listPlacement(builtOf(of)));
+  const [open] = await store.query<{ open: boolean }>(
+    sql`select exists (select from ${list} where "#class" = 'recompute') as open`,
+  );
+  if (open?.open !== true) return undefined;
+  const known = knownKey(of);
+  if (known.length === 0) return sql`true`;
+  const columns = names(known.map(({ column }) => column));
+  return sql`(${columns}) in (select ${sql.join(known.map(({ place }) => oldKeyColumn(place)))} from ${list} where "#class" = 'recompute')`;
+}
+
+/** The columns of the new source key that stand in the old key. */
+function knownKey(of: Rebuilding): readonly { readonly column: string; readonly place: number }[] {
+  const old = of.pair.sources[0]?.primaryKey ?? [];
+  return of.spec.sourceKey.flatMap((column) => {
+    const source = of.operation.columns[column];
+    const place = source?.from === 'same' ? old.indexOf(source.column) : -1;
+    return place < 0 ? [] : [{ column, place }];
+  });
+}
+
+/** A new lookup has its rows before rows of others are given them. */
+async function fillContents(of: Rebuilding, { context }: RunScope): Promise<void> {
+  const { contents, columns } = of.spec;
+  if (of.operation.from.length > 0 || contents === undefined || contents.length === 0) return;
+  const types = columns.map(({ name, type }) => sql`${sql.id(name)} ${sql.raw(type)}`);
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    const id = tableId(builtOf(of).placement);
+    await transaction.execute(sql`insert into ${id} (${names(columns.map(({ name }) => name))})
+      select * from json_to_recordset(${JSON.stringify(contents)}::json) as c(${sql.join(types)})
+      where not exists (select from ${id})`);
+  });
+}
+
+/** Foreign keys, unique sets and indexes, once the rows are there. */
+export async function constrain(operation: Rebuild, scope: RunScope): Promise<void> {
+  const { context, to } = scope;
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    const of = rebuilding(operation, await runWorld(transaction, scope));
+    const next = builtOf(of);
+    if (await isConstrained(transaction, next)) return;
+    const id = tableId(next.placement);
+    const unique = [
+      ...next.spec.unique,
+      ...next.spec.columns.filter((column) => column.unique === true).map(({ name }) => [name]),
+    ];
+    for (const columns of unique)
+      await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
+    for (const statement of createIndexes(next.spec, next.placement, to))
+      await transaction.execute(statement);
+    await addForeignKeys(transaction, of.spec, next.placement, of.world.next);
+    await transaction.execute(sql`analyze ${id}`);
+    await transaction.execute(
+      sql`comment on column ${id}.${sql.id(next.spec.primaryKey[0] ?? '')} is 'constrained'`,
+    );
+  });
+}
+
+async function isConstrained(transaction: Queryable, next: Relation): Promise<boolean> {
+  const [row] = await transaction.query<{ there: boolean }>(sql`
+    select coalesce(col_description(t.oid, a.attnum) = 'constrained', false) as there
+    from pg_class t join pg_namespace n on n.oid = t.relnamespace
+    join pg_attribute a on a.attrelid = t.oid and a.attname = ${next.spec.primaryKey[0] ?? ''}
+    where n.nspname = ${next.placement.schema} and t.relname = ${next.placement.table}`);
+  return row?.there === true;
+}
+
+/** The foreign keys of a definition, and the uniqueness that some of them ask for. */
+export async function addForeignKeys(
+  transaction: Queryable,
+  spec: TableSpec,
+  placement: Placement,
+  relations: Relations,
+): Promise<void> {
+  for (const key of spec.foreignKeys) {
+    const columns = names(Object.keys(key.columns));
+    const placementOf = (table: string): Placement =>
+      table === spec.name ? placement : relationOf(relations, table).placement;
+    await transaction.execute(
+      sql`alter table ${tableId(placement)} add foreign key (${columns}) ${referencesDdl(key, placementOf)}`,
+    );
+    if (key.unique) await transaction.execute(sql`alter table ${tableId(placement)} add unique (${columns})`);
+  }
+}
+
+/** Kept rows are as they were, every row is there, and the new make gives the kept values on a sample. */
+export async function check(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
+  const { context } = scope;
+  const of = rebuilding(operation, await runWorld(context.store, scope));
+  if (operation.from.length > 0) {
+    const findings = [
+      ...(await alteredRows(context.store, of)),
+      ...(await absentRows(context.store, of)),
+      ...(await otherRows(context.store, of)),
+    ];
+    if (findings.length > 0) return findings;
+  }
+  const findings =
+    of.spec.form === undefined || operation.from.length === 0
+      ? []
+      : await sampleDiffers(fencedStore(context), scope, { next: builtOf(of), relations: of.world.next });
+  await context.fault('E05_checked');
+  return findings;
+}
+
+/** Carried rows that lost a value. */
+async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
+  const next = builtOf(of);
+  const differing = of.spec.columns.flatMap(({ name }) => {
+    const source = of.operation.columns[name];
+    const value = source?.from === 'same' ? copiedValue(of, name, source) : undefined;
+    return value === undefined ? [] : [{ value, name }];
+  });
+  if (differing.length === 0) return [];
+  const same = of.spec.primaryKey.map(
+    (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
+  );
+  const [found] = await store.query<{ count: bigint }>(sql`
+    select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
+    left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
+    where ${CARRIED} and row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})`);
+  const rows = Number(found?.count ?? 0n);
+  return rows === 0
+    ? []
+    : [
+        refusal('kept_rows_changed', of.operation.table, {
+          detail: { rows },
+          hint: 'Rows were changed while the new structure was built, or lost their values: apply again; if it comes again, report this.',
+        }),
+      ];
+}
+
+/** Rows that were to be computed, on the key that they had, and were not. */
+async function absentRows(store: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
+  if (changesKey(of) || of.spec.form === undefined) return [];
+  const next = builtOf(of);
+  const same = of.spec.primaryKey.map(
+    (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
+  );
+  const units = knownKey(of).map(({ column, place }) => sql`n.${sql.id(column)} = l.${oldKeyColumn(place)}`);
+  const [found] = await store.query<{ count: bigint }>(sql`
+    select count(*) as count from ${tableId(listPlacement(next))} l
+    where l."#class" = 'recompute' and not exists (select from ${tableId(next.placement)} n where ${sql.join(units.length > 0 ? units : same, sql` and `)})`);
+  const rows = Number(found?.count ?? 0n);
+  return rows === 0
+    ? []
+    : [
+        refusal('concurrent_change', of.operation.table, {
+          detail: { rows },
+          hint: 'Rows that were to be computed have no place under the new definition: their key leads to no row above. Plan again to see why.',
+        }),
+      ];
+}
+
+/** What people wrote and a make computes now: where the two differ, somebody has to say which one holds. */
+async function otherRows(store: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
+  const { operation, spec, world } = of;
+  const isMade = operation.changes.some((change) => change.kind === 'change_tier') && spec.form !== undefined;
+  if (!isMade || world.attribution[operation.table] !== undefined) return [];
+  const next = builtOf(of);
+  const columns = spec.columns.flatMap(({ name }) => {
+    const source = operation.columns[name];
+    const value = source === undefined ? undefined : copiedValue(of, name, source);
+    return value === undefined ? [] : [{ name, value }];
+  });
+  const old = sql`sha256(varve.digest_1(variadic array[${sql.join(columns.map(({ value }) => sql`(${value})::text`))}]::text[]))`;
+  const now = sql`sha256(varve.digest_1(variadic array[${sql.join(columns.map(({ name }) => sql`n.${sql.id(name)}::text`))}]::text[]))`;
+  const same = spec.primaryKey.map(
+    (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
+  );
+  const rows = await store.query<{ was: string; now: string | null; key: string }>(sql`
+    select 'sha256:' || encode(${old}, 'hex') as was, 'sha256:' || encode(${now}, 'hex') as now, to_jsonb(row(${sql.join(newKeyOf(of))}))::text as key
+    from ${tableId(listPlacement(next))} l ${oldRows(of)}
+    left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
+    where ${old} is distinct from ${now} order by l."#n"`);
+  if (rows.length === 0) return [];
+  return [
+    refusal('rows_differ', operation.table, {
+      detail: { rows: rows.length, first: rows.slice(0, 20).map(({ was, now: is }) => ({ was, now: is })) },
+      hint: `The make gives other values than were written. Say which hold: --attribute ${operation.table}=recompute takes the computed ones, ${operation.table}=keep those that were written.`,
+    }),
+  ];
+}

@@ -1,0 +1,188 @@
+/** The part of the deciding transaction in which new structures take the place of old ones. */
+import { refusal, type Finding } from '../../base/index.ts';
+import type { TableCounts } from '../../evidence/index.ts';
+import { defaultPlacement, loadRelations, tableId, type Relation } from '../../pipeline/index.ts';
+import { sql, type Queryable, type Transaction } from '../../store/index.ts';
+import { buildingRelation, HISTORY } from '../building.ts';
+import { stopCapture } from '../capture.ts';
+import { countRows } from '../count-rows.ts';
+import { copyGrants, dropReadViews } from '../dependents.ts';
+import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
+import { counts, type Rebuild, type RunScope } from '../operation/operation.ts';
+import { move, retire } from '../retire.ts';
+import { markOf } from './list.ts';
+import { changesKey } from './values.ts';
+import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld, type Rebuilding } from './world.ts';
+
+/** Old structures go to history, children before parents: their foreign keys go with them. */
+export async function leave(
+  operation: Rebuild,
+  scope: RunScope,
+  transaction: Transaction,
+): Promise<readonly Finding[]> {
+  const of = rebuilding(operation, { ...(await runWorld(transaction, scope)), old: scope.held });
+  const next = builtOf(of);
+  for (const source of of.sources) {
+    if (!(await isLive(transaction, source))) continue;
+    const incoming = await incomingKeys(transaction, source.placement);
+    const lost = incoming.filter(({ referenced }) =>
+      referenced.some((column) => !Object.values(of.pair.columns[0] ?? {}).includes(column)),
+    );
+    const stranger = lost.find(({ schema, table }) => !isOwn(scope, `${schema}.${table}`));
+    if (stranger !== undefined) return [outsider(operation, `${stranger.schema}.${stranger.table}`)];
+    await copyGrants(transaction, source.placement, next.placement);
+    await dropReadViews(transaction, source.placement);
+    await dropIncoming(transaction, incoming);
+    scope.incoming.set(
+      operation.table,
+      incoming.map((key) => ({ ...key, referenced: key.referenced.map((column) => newName(of, column)) })),
+    );
+    await retire(transaction, source, scope.context.runId);
+  }
+  return [];
+}
+
+function newName(of: Rebuilding, column: string): string {
+  return Object.entries(of.pair.columns[0] ?? {}).find(([, was]) => was === column)?.[0] ?? column;
+}
+
+function isOwn({ from }: RunScope, table: string): boolean {
+  return from.tables.some(({ name }) => name === table);
+}
+
+function outsider({ table }: Rebuild, name: string): Finding {
+  return refusal('dependents_in_the_way', table, {
+    detail: { kind: 'foreign key', name },
+    hint: `Drop the foreign key of ${name}: its columns lead to a key that is no more.`,
+  });
+}
+
+async function isLive(transaction: Queryable, { id }: Relation): Promise<boolean> {
+  const [row] = await transaction.query<{ live: boolean }>(
+    sql`select state = 'live' as live from varve.relation where id = ${id}`,
+  );
+  return row?.live === true;
+}
+
+/** The new structure takes its name. */
+export async function enter(
+  operation: Rebuild,
+  scope: RunScope,
+  transaction: Transaction,
+): Promise<readonly Finding[]> {
+  const { context } = scope;
+  const next = await buildingRelation(transaction, operation.table, context.runId);
+  if (next === undefined)
+    return [refusal('run_fenced', operation.table, { hint: 'Look at `varve status`.' })];
+  const placement = defaultPlacement(next.spec);
+  await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
+  await transaction.execute(
+    sql`comment on column ${tableId(next.placement)}.${sql.id(next.spec.primaryKey[0] ?? '')} is null`,
+  );
+  await writeComments(transaction, next);
+  await move(transaction, next.placement, placement);
+  await transaction.execute(sql`
+    update varve.relation set state = 'live', physical_schema = ${placement.schema}, physical_name = ${placement.table},
+      since_at = now() where id = ${next.id}`);
+  await pointAt(transaction, scope.incoming.get(operation.table) ?? [], placement);
+  return [];
+}
+
+/** What progress was told by while it was built makes room for what the definition says. */
+async function writeComments(transaction: Queryable, { spec, placement }: Relation): Promise<void> {
+  const { quoteLiteral } = await import('../../store/index.ts');
+  const id = tableId(placement);
+  const text = (comment: string | undefined) =>
+    sql.raw(comment === undefined ? 'null' : quoteLiteral(comment));
+  await transaction.execute(sql`comment on table ${id} is ${text(spec.comment)}`);
+  const [first] = spec.primaryKey;
+  const column = spec.columns.find(({ name }) => name === first);
+  if (column !== undefined)
+    await transaction.execute(sql`comment on column ${id}.${sql.id(column.name)} is ${text(column.comment)}`);
+}
+
+/** What stands after the way there, by class; a list that says more than the new keys do stays, as a map, in history. */
+export async function observe(
+  operation: Rebuild,
+  scope: RunScope,
+  transaction: Transaction,
+): Promise<readonly TableCounts[]> {
+  const { context } = scope;
+  const relations = await loadRelations(transaction);
+  const next = relations.get(operation.table);
+  if (context.direction === 'rollback') return observeBack(operation, scope, transaction);
+  if (next === undefined || operation.from.length === 0) return [counts(operation.table)];
+  const planned = context.tables.find(({ table }) => table === operation.table) ?? counts(operation.table);
+  const place = listPlacement(next);
+  const isChanged = (await markOf(transaction, place)) === 'changed';
+  const rows = await transaction.query<{ class: string; rows: bigint }>(
+    sql`select "#class" as class, count(*) as rows from ${tableId(place)} group by 1`,
+  );
+  const count = (name: string): number => Number(rows.find((row) => row.class === name)?.rows ?? 0n);
+  const found = {
+    keep: count('keep'),
+    rekey: count('rekey'),
+    backfill: count('backfill'),
+    recompute: count('recompute'),
+    retire: count('retire'),
+  };
+  if (!isChanged) return [counts(operation.table, { ...found, ambiguous: count('ambiguous') })];
+  // Others wrote meanwhile: what was planned is told as planned, what is more as carried over.
+  const more = (Object.keys(found) as (keyof typeof found)[]).map((name) =>
+    Math.max(0, found[name] - planned[name]),
+  );
+  return [counts(operation.table, { ...planned, carried: more.reduce((sum, each) => sum + each, 0) })];
+}
+
+/** Lists and notes go, or to history where the way back needs them. */
+export async function settleLists(scope: RunScope, transaction: Transaction): Promise<void> {
+  const relations = await loadRelations(transaction);
+  const world = { ...(await runWorld(transaction, scope)), old: scope.held };
+  for (const operation of rebuildsOf(scope)) {
+    const next = relations.get(operation.table);
+    if (next === undefined || operation.from.length === 0) continue;
+    const of = rebuilding(operation, world);
+    const place = listPlacement(next);
+    if (!changesKey(of)) {
+      await transaction.execute(sql`drop table ${tableId(place)}`);
+      continue;
+    }
+    const map = `map of ${String(next.id)}`;
+    await transaction.execute(sql`alter table ${tableId(place)} set schema ${sql.id(HISTORY)}`);
+    await transaction.execute(sql`alter table ${sql.id(HISTORY, place.table)} rename to ${sql.id(map)}`);
+    await transaction.execute(sql`comment on table ${sql.id(HISTORY, map)} is null`);
+    await transaction.execute(sql`update varve.relation_source set map = ${map} where relation = ${next.id}`);
+  }
+  await stopCapture(
+    transaction,
+    [...scope.held.values()].filter(({ name }) => rebuildsOf(scope).some(({ from }) => from.includes(name))),
+  );
+}
+
+async function observeBack(
+  { table, from }: Rebuild,
+  { context }: RunScope,
+  transaction: Transaction,
+): Promise<readonly TableCounts[]> {
+  if (from.length === 0) {
+    const planned = context.tables.find((each) => each.table === table);
+    return [counts(table, { retire: planned?.retire ?? 0 })];
+  }
+  const relations = await loadRelations(transaction);
+  let rows = 0;
+  for (const name of from) {
+    const relation = relations.get(name);
+    if (relation === undefined) continue;
+    rows += await countRows(transaction, relation.placement);
+    rows += await removedBy(transaction, relation, context.runId);
+  }
+  const keep = context.tables.find((each) => each.table === table)?.keep ?? 0;
+  return [counts(table, { keep: Math.min(rows, keep), carried: Math.max(0, rows - keep) })];
+}
+
+/** Rows that the way back took out, since somebody had deleted them; they are in history. */
+async function removedBy(transaction: Queryable, { id }: Relation, run: string): Promise<number> {
+  const [row] = await transaction.query<{ rows: bigint }>(sql`
+    select count(*) as rows from varve.superseded where relation = ${id} and superseded_by = ${run} and reason = 'deleted'`);
+  return Number(row?.rows ?? 0n);
+}

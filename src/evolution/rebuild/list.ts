@@ -1,0 +1,240 @@
+/**
+ * The list of a rebuilt table: what becomes of each old row, with what was found for it, kept while a run is under way. The
+ * lines are numbered, so that rows are written in bounded ranges; what changes meanwhile is taken out and listed again under
+ * new numbers.
+ */
+import { names, tableId, type Relation } from '../../pipeline/index.ts';
+import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
+import type { TakenNotes, Watched } from '../capture.ts';
+import { variantsOf } from './coverage.ts';
+import { judgesText } from './plan.ts';
+import { computationKey } from './old-rows.ts';
+import { classifiedRows } from './rows.ts';
+import { foundColumn, foundColumns, newKeyOf, oldKeyColumn, typeOf } from './values.ts';
+import { builtOf, listPlacement, type Rebuilding } from './world.ts';
+
+/** Creates the list, empty. */
+export async function createList(transaction: Queryable, of: Rebuilding, next: Relation): Promise<void> {
+  const [old] = of.pair.sources;
+  if (old === undefined) return;
+  const keys = old.primaryKey.map(
+    (column, index) => sql`${oldKeyColumn(index)} ${sql.raw(typeOf(old, column))} not null`,
+  );
+  const found = foundColumns(of).map(
+    (column, index) => sql`${foundColumn(index)} ${sql.raw(typeOf(of.spec, column))}`,
+  );
+  await transaction.execute(sql`create table ${tableId(listPlacement(next))} (${sql.join([...keys, ...found])},
+    "#class" text not null, "#why" text not null, "#spec" integer, "#duration" integer, "#hash" bytea,
+    "#n" bigint generated always as identity)`);
+}
+
+/** Lists all rows, unless that was done. */
+export async function fillList(transaction: Transaction, of: Rebuilding): Promise<void> {
+  const next = builtOf(of);
+  if ((await markOf(transaction, listPlacement(next))) === 'listed') return;
+  const list = tableId(listPlacement(next));
+  await transaction.execute(sql`delete from ${list}`);
+  await insertLines(transaction, of);
+  const keys = sql.join(oldKeyColumns(of));
+  // By the old key: what changes is found by it, and rows below look up by it.
+  await transaction.execute(sql`alter table ${list} add primary key (${keys})`);
+  await transaction.execute(sql`create index on ${list} ("#n")`);
+  await transaction.execute(sql`analyze ${list}`);
+  await setMark(transaction, listPlacement(next), 'listed');
+}
+
+/** Adds lines; `only` is a condition over the old rows `t`. */
+async function insertLines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<void> {
+  const list = tableId(listPlacement(builtOf(of)));
+  const facts = { variants: await variantsOf(transaction, of), canJudgeText: await judgesText(transaction) };
+  const columns = sql.join([
+    ...oldKeyColumns(of),
+    ...foundColumns(of).map((_, index) => foundColumn(index)),
+    ...['#class', '#why', '#spec', '#duration', '#hash'].map((name) => sql.id(name)),
+  ]);
+  await transaction.execute(
+    sql`insert into ${list} (${columns}) select ${columns} from (${classifiedRows(of, facts, only)}) z`,
+  );
+}
+
+function oldKeyColumns(of: Rebuilding): readonly Sql[] {
+  return (of.pair.sources[0]?.primaryKey ?? []).map((_, index) => oldKeyColumn(index));
+}
+
+/** The number of the last line. */
+export async function lastLine(store: Queryable, of: Rebuilding): Promise<number> {
+  const [row] = await store.query<{ n: bigint | null }>(
+    sql`select max("#n") as n from ${tableId(listPlacement(builtOf(of)))}`,
+  );
+  return Number(row?.n ?? 0n);
+}
+
+/** What is watched while a table is built: its sources. */
+export function watchedOf(of: Rebuilding): readonly Watched[] {
+  return of.sources.map((relation, index) => ({
+    relation,
+    unit: computationKey(of, index) ?? of.pair.sources[index]?.primaryKey ?? [],
+  }));
+}
+
+/** What this transaction took and listed anew before. */
+export interface Earlier {
+  readonly before: ReadonlyMap<string, Refreshed>;
+  /** By the id of the relation. */
+  readonly taken: ReadonlyMap<number, TakenNotes>;
+}
+
+/** What was listed anew. */
+export interface Refreshed {
+  readonly of: Rebuilding;
+  /** Lines after this number are new. */
+  readonly after: number;
+  /** A table of this transaction with the old keys, `o0` and so on, of all that was looked at again. */
+  readonly keys: Sql;
+}
+
+/**
+ * Takes what was noted of the sources, takes those rows out of list and new table, and lists them again: they, and the rows
+ * that hang on rows above which were listed again.
+ */
+export async function refreshList(
+  transaction: Transaction,
+  of: Rebuilding,
+  { before, taken }: Earlier,
+): Promise<Refreshed | undefined> {
+  const after = await lastLine(transaction, of);
+  const keys = sql.id('pg_temp', `again ${of.operation.table}`.slice(0, 60));
+  await transaction.execute(sql`drop table if exists ${keys}`);
+  await transaction.execute(sql`create temporary table ${sql.id(`again ${of.operation.table}`.slice(0, 60))} on commit drop as
+    select ${sql.join(oldKeyColumns(of))} from ${tableId(listPlacement(builtOf(of)))} with no data`);
+  const anything = await collectKeys(transaction, of, keys, { before, taken });
+  if (!anything) return undefined;
+  await transaction.execute(sql`analyze ${keys}`);
+  await takeOut(transaction, of, keys);
+  await insertLines(
+    transaction,
+    of,
+    sql`(${oldKey(of, 'row')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`,
+  );
+  return { of, after, keys };
+}
+
+/** The old keys of all that is to be looked at again. */
+async function collectKeys(
+  transaction: Transaction,
+  of: Rebuilding,
+  keys: Sql,
+  { before, taken: notes }: Earlier,
+): Promise<boolean> {
+  let anything = false;
+  const list = tableId(listPlacement(builtOf(of)));
+  const [first] = of.sources;
+  if (first === undefined) return false;
+  const add = async (condition: Sql, listed: Sql): Promise<void> => {
+    anything = true;
+    await transaction.execute(sql`insert into ${keys} select ${oldKey(of, 'row')} from ${tableId(first.placement)} t where ${condition}
+      union select ${oldKey(of, 'line')} from ${list} l where ${listed}`);
+  };
+  for (const [index, watched] of watchedOf(of).entries()) {
+    const taken = notes.get(watched.relation.id);
+    if (taken === undefined) continue;
+    // A merge is listed whole again: which rows meet is for the join to say.
+    if (taken.all || (index > 0 && taken.count > 0) || (taken.count > 0 && of.sources.length > 1))
+      await add(sql`true`, sql`true`);
+    else if (taken.count > 0) {
+      const unit = names(watched.unit);
+      const noted = sql`select ${unit} from ${taken.units} where ${sql.id(watched.unit[0] ?? '')} is not null`;
+      await add(
+        sql`(${unitOf(of, watched.unit, 'row')}) in (${noted})`,
+        sql`(${unitOf(of, watched.unit, 'line')}) in (${noted})`,
+      );
+      // A computation that went with its rows is known by its hash alone.
+      await transaction.execute(sql`insert into ${keys} select ${oldKey(of, 'line')} from ${list} l
+        where l."#hash" in (select "#hash" from ${taken.units})`);
+    }
+  }
+  for (const key of of.spec.foreignKeys) {
+    const was = of.pair.keys[0]?.[key.name];
+    const parent = before.get(key.to);
+    if (was === undefined || parent === undefined) continue;
+    const places = Object.entries(was.columns).flatMap(([child, column]) => {
+      const place = parent.of.pair.sources[0]?.primaryKey.indexOf(column) ?? -1;
+      return place < 0 ? [] : [{ child, place }];
+    });
+    const above = sql`select ${sql.join(places.map(({ place }) => oldKeyColumn(place)))} from ${parent.keys}`;
+    await add(
+      sql`(${sql.join(places.map(({ child }) => sql`t.${sql.id(child)}`))}) in (${above})`,
+      sql`false`,
+    );
+  }
+  return anything;
+}
+
+/** The old key of an old row `t`, or of a line `l`. */
+function oldKey(of: Rebuilding, where: 'row' | 'line'): Sql {
+  const [old] = of.pair.sources;
+  return sql.join(
+    (old?.primaryKey ?? []).map((column, index) =>
+      where === 'row' ? sql`t.${sql.id(column)}` : sql`l.${oldKeyColumn(index)}`,
+    ),
+  );
+}
+
+function unitOf(of: Rebuilding, unit: readonly string[], where: 'row' | 'line'): Sql {
+  const [old] = of.pair.sources;
+  return sql.join(
+    unit.map((column) =>
+      where === 'row'
+        ? sql`t.${sql.id(column)}`
+        : sql`l.${oldKeyColumn(old?.primaryKey.indexOf(column) ?? 0)}`,
+    ),
+  );
+}
+
+/** Takes rows out of the new table, with their computations and lines. */
+async function takeOut(transaction: Queryable, of: Rebuilding, keys: Sql): Promise<void> {
+  const next = builtOf(of);
+  const list = tableId(listPlacement(next));
+  const again = sql`(${oldKey(of, 'line')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`;
+  const same = sql.join(
+    of.spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`),
+    sql` and `,
+  );
+  if (of.spec.form !== undefined) {
+    await transaction.execute(sql`delete from varve.computation c using ${list} l
+      where c.relation = ${next.id} and ${again} and c.key_hash = ${newHash(of)}`);
+  }
+  await transaction.execute(
+    sql`delete from ${tableId(next.placement)} n using ${list} l where ${again} and ${same}`,
+  );
+  await transaction.execute(sql`delete from ${list} l where ${again}`);
+}
+
+/** The hash of the new source key of a line `l`. */
+export function newHash(of: Rebuilding): Sql {
+  const byColumn = new Map(
+    of.spec.primaryKey.map((column, index) => [column, newKeyOf(of)[index] ?? sql`null`]),
+  );
+  const values = of.spec.sourceKey.map((column) => sql`(${byColumn.get(column) ?? sql`null`})::text`);
+  return sql`substr(varve.digest_1(variadic array[${sql.join(values)}]::text[]), 1, 16)`;
+}
+
+/** How far a structure is, told by its comment: set in the transaction of the work that it tells of. */
+export async function markOf(
+  store: Queryable,
+  { schema, table }: { readonly schema: string; readonly table: string },
+): Promise<string | undefined> {
+  const [row] = await store.query<{ mark: string | null }>(sql`
+    select obj_description(c.oid, 'pg_class') as mark from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${schema} and c.relname = ${table}`);
+  return row?.mark ?? undefined;
+}
+
+/** See `markOf`. */
+export async function setMark(
+  store: Queryable,
+  { schema, table }: { readonly schema: string; readonly table: string },
+  mark: string,
+): Promise<void> {
+  await store.execute(sql`comment on table ${sql.id(schema, table)} is ${sql.raw(quoteLiteral(mark))}`);
+}

@@ -1,0 +1,19 @@
+/** What a classification is made of. */
+import type { Sql } from '../../store/index.ts';
+import type { Variant } from './coverage.ts';
+
+/** What is known beside the definitions. */
+export interface Facts {
+  readonly variants: readonly Variant[];
+  /** Whether the server can say if a text is a value of a type. */
+  readonly canJudgeText: boolean;
+}
+
+/** A fact about rows, and what it makes of them. */
+export interface Test {
+  readonly when: Sql;
+  readonly becomes: 'ambiguous' | 'recompute' | 'retire';
+  readonly why: string;
+  /** A row of which this holds can stand as it is, if a rule says so. */
+  readonly canStand?: true;
+}

@@ -1,0 +1,125 @@
+/**
+ * What becomes of each row: one SELECT for a rebuilt table, with a line for every old row.
+ *
+ * | column | holds |
+ * |---|---|
+ * | `o0`, `o1`, ... | the old primary key |
+ * | `v0`, `v1`, ... | values that were found for it: see `foundColumns` |
+ * | `#class` | keep, rekey, backfill, recompute, retire, ambiguous |
+ * | `#why` | the fact that decides, as a word and a table or column; empty where nothing stands against keeping |
+ * | `#spec`, `#duration`, `#hash` | how it was computed: null where nothing did |
+ *
+ * Every test that may decide is listed with what it decides, the gravest first; the first one that holds gives class and
+ * reason. Nothing is ever invented: a value comes from the old row, from a recorded read, from the row above, or from a
+ * rule of the bundle; else the row is ambiguous, or computed anew where a make can.
+ */
+import { sql, type Sql } from '../../store/index.ts';
+import { computationColumns, oldKeys, sources } from './old-rows.ts';
+import type { Facts, Test } from './row-test.ts';
+import { testsOf } from './row-tests.ts';
+import { copiedValue, foundColumn, foundColumns, oldKeyColumn } from './values.ts';
+import { waysOf } from './ways.ts';
+import type { Rebuilding } from './world.ts';
+
+/** The SELECT of the header; `only` keeps to some old rows `t` of the first source. */
+export function classifiedRows(of: Rebuilding, facts: Facts, only?: Sql): Sql {
+  const found = foundColumns(of);
+  const ways = waysOf(of, found);
+  const tests = testsOf(of, facts, ways).toSorted((left, right) => rank(left) - rank(right));
+  const whens = tests.map((test) => ({ when: test.when, class: resolved(of, test), why: test.why }));
+  const keys = sql.join(oldKeys(of).map((key, index) => sql`${key} as ${oldKeyColumn(index)}`));
+  const values = ways.values.map((value, index) => sql`, ${value} as ${foundColumn(index)}`);
+  const pick = (value: (one: (typeof whens)[number]) => string, otherwise: string): Sql =>
+    whens.length === 0
+      ? sql.raw(text(otherwise))
+      : sql`case ${sql.join(
+          whens.map((one) => sql`when ${one.when} then ${sql.raw(text(value(one)))}`),
+          sql` `,
+        )} else ${sql.raw(text(otherwise))} end`;
+  const rows = sql`
+    select ${keys}${sql.join(values, sql``)}, ${pick((one) => one.class, baseClass(of))} as "#class",
+      ${pick(({ why }) => why, '')} as "#why", ${computationColumns(of)}
+      ${shared(of) ? sql`, ${sharedKey(of)} as "#new"` : sql``}
+    from ${sources(of, only)} ${sql.join(ways.joins, sql` `)}`;
+  return shared(of) ? withoutCollisions(of, rows) : rows;
+}
+
+const RANK = { ambiguous: 0, retire: 1, recompute: 2 } as const;
+
+function rank({ becomes }: Test): number {
+  return RANK[becomes];
+}
+
+/** A rule of the bundle decides what the record does not. */
+function resolved(
+  { operation, world, spec }: Rebuilding,
+  { becomes, canStand }: Pick<Test, 'becomes' | 'canStand'>,
+): string {
+  if (becomes !== 'ambiguous') return becomes;
+  const rule = world.attribution[operation.table];
+  if (rule === 'retire') return 'retire';
+  if (rule === 'keep' && canStand === true) return 'keep';
+  return rule === 'recompute' && (spec.form !== undefined || spec.master !== undefined) ? rule : becomes;
+}
+
+/** What a row is that nothing stands against. */
+export function baseClass(of: Rebuilding): 'keep' | 'rekey' | 'backfill' {
+  const { spec, operation } = of;
+  const brought = (column: string): boolean => {
+    const source = operation.columns[column];
+    return source?.from !== 'same' && source?.from !== 'cast';
+  };
+  if (spec.primaryKey.some(brought) || isNarrower(of)) return 'rekey';
+  const found = foundColumns(of)
+    .filter(brought)
+    .map((column) => operation.columns[column]?.from);
+  if (found.length === 0) return 'keep';
+  return found.every((from) => from === 'parent') ? 'rekey' : 'backfill';
+}
+
+function isNarrower({ pair, spec, operation }: Rebuilding): boolean {
+  const [old] = pair.sources;
+  const same = spec.primaryKey.flatMap((column) => {
+    const source = operation.columns[column];
+    return source?.from === 'same' || source?.from === 'cast' ? [source.column] : [];
+  });
+  return (old?.primaryKey ?? []).some((column) => !same.includes(column));
+}
+
+function text(word: string): string {
+  return `'${word.replaceAll("'", "''")}'::text`;
+}
+
+/** Whether two old rows may meet on one new key. */
+function shared(of: Rebuilding): boolean {
+  return of.operation.from.length > 0 && isNarrower(of);
+}
+
+function sharedKey(of: Rebuilding): Sql {
+  const values = of.spec.primaryKey.map((column) => {
+    const source = of.operation.columns[column];
+    const value = source === undefined ? undefined : copiedValue(of, column, source);
+    return value ?? sql`null`;
+  });
+  return sql`row(${sql.join(values)})::text`;
+}
+
+/** Two rows on one key: which of them it is, nobody knows. */
+function withoutCollisions(of: Rebuilding, rows: Sql): Sql {
+  const found = foundColumns(of)
+    .map((column, index) => ({ column, index }))
+    .filter(({ column }) => of.spec.primaryKey.includes(column))
+    .map(({ index }) => sql`, y.${foundColumn(index)}`);
+  const alone = sql`y."#class" in ('ambiguous', 'retire', 'recompute') or count(*) filter (where y."#class" not in ('ambiguous', 'retire', 'recompute'))
+    over (partition by y."#new"${sql.join(found, sql``)}) = 1`;
+  const columns = [
+    ...oldKeys(of).map((_, index) => oldKeyColumn(index)),
+    ...foundColumns(of).map((_, index) => foundColumn(index)),
+  ].map((column) => sql`y.${column}`);
+  const collided = resolved(of, { becomes: 'ambiguous' });
+  return sql`select ${sql.join(columns)},
+      case when ${alone} then y."#class" else ${sql.raw(text(collided))} end as "#class",
+      case when ${alone} then y."#why" else ${sql.raw(text(`another row on its key: ${of.spec.name}`))} end as "#why",
+      y."#spec", y."#duration", y."#hash"
+    from (${rows}) y`;
+}

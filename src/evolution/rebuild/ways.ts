@@ -1,0 +1,388 @@
+/**
+ * How values are found that no old row has: from the row above, a recorded read, a table that is new, the contents of a
+ * lookup, or a rule of the bundle; and what each way says of the rows for which it finds none.
+ */
+import { tableId, type ForeignKeySpec, type Relation, type TableSpec } from '../../pipeline/index.ts';
+import { sql, type Sql } from '../../store/index.ts';
+import { computedRelation } from './coverage.ts';
+import { placeOfOldKey } from './old-rows.ts';
+import type { Test } from './row-test.ts';
+import {
+  changesKey,
+  copiedValue,
+  foundColumn,
+  foundColumns,
+  oldKeyColumn,
+  ruleOf,
+  typeOf,
+} from './values.ts';
+import { rebuildOf, rebuilding, type Rebuilding } from './world.ts';
+
+export interface Ways {
+  readonly joins: readonly Sql[];
+  /** The found values, in the order of `foundColumns`. */
+  readonly values: readonly Sql[];
+  readonly tests: readonly Test[];
+}
+
+/** How values are found that are not copied: each way joins what it looks at, once. */
+export function waysOf(of: Rebuilding, found: readonly string[]): Ways {
+  const parents = parentWays(of);
+  const reads = recordedWays(of);
+  const inserted = insertedWays(of);
+  const contents = contentsWay(of);
+  const rules = ruleWays(of, found);
+  const all = new Map([...parents.values, ...reads.values, ...inserted.values, ...contents.values]);
+  const values = found.map((column) => {
+    const type = sql.raw(typeOf(of.spec, column));
+    const rule = rules.values.get(column);
+    const source = of.operation.columns[column];
+    const value = all.get(column) ?? (source === undefined ? undefined : copiedValue(of, column, source));
+    if (rule !== undefined && value !== undefined) return sql`coalesce(${value}, ${rule})`;
+    return rule ?? value ?? sql`null::${type}`;
+  });
+  const ways = [parents, reads, inserted, contents, rules];
+  return { joins: ways.flatMap(({ joins }) => joins), values, tests: ways.flatMap(({ tests }) => tests) };
+}
+
+interface Way {
+  readonly joins: readonly Sql[];
+  readonly values: ReadonlyMap<string, Sql>;
+  readonly tests: readonly Test[];
+}
+
+const NO_WAY: Way = { joins: [], values: new Map(), tests: [] };
+
+/** Rows above that went elsewhere: what became of them decides over the row below, and their new key goes along. */
+function parentWays(of: Rebuilding): Way {
+  const { pair, spec, world } = of;
+  const [old] = pair.sources;
+  if (old === undefined) return NO_WAY;
+  const joins: Sql[] = [];
+  const values = new Map<string, Sql>();
+  const tests: Test[] = [];
+  for (const [index, now] of spec.foreignKeys.entries()) {
+    const was = pair.keys[0]?.[now.name];
+    const operation = rebuildOf(world, now.to);
+    if (was === undefined || operation === undefined || operation.from.length === 0) continue;
+    const parent = rebuilding(operation, world);
+    if (!isFollowed(of, now, parent)) continue;
+    const m = sql.raw(`m${String(index)}`);
+    const on = Object.entries(was.columns).flatMap(([child, column]) => {
+      const place = placeOfOldKey(parent, was.to, column);
+      return place === undefined ? [] : [sql`${m}.${oldKeyColumn(place)} = t.${sql.id(child)}`];
+    });
+    joins.push(sql`left join ${world.listOf(now.to)} ${m} on ${sql.join(on, sql` and `)}`);
+    for (const [child, column] of Object.entries(now.columns)) {
+      const value = parentValue(parent, { m, was, column });
+      if (of.operation.columns[child]?.from === 'parent' && value !== undefined) values.set(child, value);
+    }
+    const here = sql.join(
+      Object.keys(was.columns).map((child) => sql`t.${sql.id(child)} is not null`),
+      sql` and `,
+    );
+    tests.push(...parentTests(of, now, { m, here, parent }));
+  }
+  return { joins, values, tests };
+}
+
+/** Whether what became of the row above matters: its key moved, or its fate is that of its part. */
+function isFollowed(of: Rebuilding, key: ForeignKeySpec, parent: Rebuilding): boolean {
+  return changesKey(parent) || (key.kind === 'part' && masterOf(of)?.form !== undefined);
+}
+
+export function masterOf({ spec, world }: Rebuilding): TableSpec | undefined {
+  return world.to.tables.find(({ name }) => name === spec.master);
+}
+
+/** The new value of a column of the row above, by its line in the list. */
+function parentValue(
+  parent: Rebuilding,
+  { m, was, column }: { readonly m: Sql; readonly was: ForeignKeySpec; readonly column: string },
+): Sql | undefined {
+  const place = foundColumns(parent).indexOf(column);
+  if (place >= 0) return sql`${m}.${foundColumn(place)}`;
+  const index = parent.operation.from.indexOf(was.to);
+  const former = parent.pair.columns[index]?.[column];
+  const child = Object.entries(was.columns).find(([, target]) => target === former)?.[0];
+  return child === undefined ? undefined : sql`t.${sql.id(child)}`;
+}
+
+function parentTests(
+  of: Rebuilding,
+  key: ForeignKeySpec,
+  { m, here, parent }: { readonly m: Sql; readonly here: Sql; readonly parent: Rebuilding },
+): readonly Test[] {
+  const isMade = of.spec.form !== undefined;
+  const isPart = key.kind === 'part' && masterOf(of)?.form !== undefined;
+  const about = key.to;
+  const lost: Test['becomes'] = isPart || isMade ? 'recompute' : 'ambiguous';
+  const moved = changesKey(parent);
+  return [
+    {
+      when: sql`${here} and (${m}."#class" is null or ${m}."#class" = 'ambiguous')`,
+      becomes: 'ambiguous',
+      why: `row above undecided: ${about}`,
+    },
+    {
+      when: sql`${here} and ${m}."#class" = 'retire'`,
+      becomes:
+        isPart || isMade || of.world.attribution[of.operation.table] === 'retire' ? 'retire' : 'ambiguous',
+      why: `row above retired: ${about}`,
+    },
+    ...(isPart || moved
+      ? [
+          {
+            when: sql`${here} and ${m}."#class" = 'recompute'`,
+            becomes: lost,
+            why: `row above computed anew: ${about}`,
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Foreign keys that are found from recorded reads. */
+function recordedWays(of: Rebuilding): Way {
+  const joins: Sql[] = [];
+  const values = new Map<string, Sql>();
+  const tests: Test[] = [];
+  const computed = computedRelation(of, 0);
+  for (const [index, key] of recordedKeys(of).entries()) {
+    const target = targetOf(of, key.to);
+    if (target === undefined) continue;
+    const [r, p, q] = ['r', 'p', 'q'].map((letter) => sql.raw(`${letter}${String(index)}`)) as [
+      Sql,
+      Sql,
+      Sql,
+    ];
+    if (computed === undefined) {
+      tests.push({ when: sql`true`, becomes: 'ambiguous', why: `nothing recorded: ${key.to}` });
+      continue;
+    }
+    const names = target.formerNames;
+    joins.push(sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = c.key_hash
+      and ${r}.spec = c.spec and ${r}.subject = any(${names}::text[])`);
+    joins.push(sql`left join ${tableId(target.relation.placement)} ${p}
+      on jsonb_array_length(${r}.keys) = 1 and ${recordedRow(target.relation, p, r)}`);
+    const parent = target.rebuild;
+    if (parent !== undefined && changesKey(parent)) {
+      const on = target.relation.spec.primaryKey.flatMap((column) => {
+        const place = placeOfOldKey(parent, target.relation.name, column);
+        return place === undefined ? [] : [sql`${q}.${oldKeyColumn(place)} = ${p}.${sql.id(column)}`];
+      });
+      joins.push(sql`left join ${of.world.listOf(key.to)} ${q} on ${sql.join(on, sql` and `)}`);
+    }
+    for (const [child, column] of Object.entries(key.columns)) {
+      if (of.operation.columns[child]?.from !== 'recorded') continue;
+      const place = parent === undefined ? -1 : foundColumns(parent).indexOf(column);
+      const former = target.columns[column];
+      const value =
+        place >= 0
+          ? sql`${q}.${foundColumn(place)}`
+          : former === undefined
+            ? undefined
+            : sql`${p}.${sql.id(former)}`;
+      if (value !== undefined) values.set(child, value);
+    }
+    tests.push(...recordedTests(of, key, { r, p, target: target.relation }));
+    tests.push(...sharedTests(of, key, { p, columns: target.columns }));
+  }
+  return { joins, values, tests };
+}
+
+export function recordedKeys({ spec, operation }: Rebuilding): readonly ForeignKeySpec[] {
+  return spec.foreignKeys.filter(({ name, columns }) =>
+    Object.keys(columns).some((column) => {
+      const source = operation.columns[column];
+      return source?.from === 'recorded' && source.reference === name;
+    }),
+  );
+}
+
+interface Target {
+  readonly relation: Relation;
+  readonly formerNames: readonly string[];
+  /** New column to the one in the standing structure. */
+  readonly columns: Readonly<Record<string, string>>;
+  readonly rebuild: Rebuilding | undefined;
+}
+
+/** Where the rows stand that were read: the structure of now, whatever becomes of it. */
+function targetOf({ world }: Rebuilding, table: string): Target | undefined {
+  const pair = world.naming.pairs.get(table);
+  const [old] = pair?.sources ?? [];
+  const relation = old === undefined ? undefined : world.old.get(old.name);
+  if (pair === undefined || relation === undefined) return undefined;
+  const operation = rebuildOf(world, table);
+  return {
+    relation,
+    formerNames: [relation.name],
+    columns: pair.columns[0] ?? {},
+    rebuild: operation === undefined ? undefined : rebuilding(operation, world),
+  };
+}
+
+/** The one row that was read, by its recorded key. */
+function recordedRow(target: Relation, p: Sql, r: Sql): Sql {
+  const same = target.spec.primaryKey.map(
+    (column) =>
+      sql`${p}.${sql.id(column)} = (${r}.keys -> 0 ->> ${column}::text)::${sql.raw(typeOf(target.spec, column))}`,
+  );
+  return sql.join(same, sql` and `);
+}
+
+function recordedTests(
+  of: Rebuilding,
+  key: ForeignKeySpec,
+  { r, p, target }: { readonly r: Sql; readonly p: Sql; readonly target: Relation },
+): readonly Test[] {
+  const [first = ''] = target.spec.primaryKey;
+  const ruled = Object.keys(key.columns).some(
+    (column) => ruleOf(of.world.attribution, of.operation.table, column) !== undefined,
+  );
+  // A rule names the row where the record does not; whether it does is tested where rules are.
+  const unless = (when: Sql): Sql => (ruled ? sql`false and ${when}` : when);
+  const several: Test['becomes'] = key.kind === 'secondary' ? 'ambiguous' : 'recompute';
+  return [
+    {
+      when: unless(sql`(c.spec is null or ${r}.keys is null)`),
+      becomes: 'ambiguous',
+      why: `nothing recorded: ${key.to}`,
+    },
+    ...(ruled
+      ? []
+      : [
+          {
+            when: sql`jsonb_array_length(${r}.keys) > 1`,
+            becomes: several,
+            why: `several rows read: ${key.to}`,
+          },
+        ]),
+    ...(key.optional
+      ? []
+      : [
+          {
+            when: unless(sql`jsonb_array_length(${r}.keys) = 0`),
+            becomes: 'ambiguous' as const,
+            why: `no row read: ${key.to}`,
+          },
+        ]),
+    {
+      when: unless(sql`(jsonb_array_length(${r}.keys) = 1 and ${p}.${sql.id(first)} is null)`),
+      becomes: 'ambiguous',
+      why: `the row that was read is gone: ${key.to}`,
+    },
+  ];
+}
+
+/** Columns of the new foreign key that the row has already must be those of the row that was read. */
+function sharedTests(
+  of: Rebuilding,
+  key: ForeignKeySpec,
+  { p, columns }: { readonly p: Sql; readonly columns: Readonly<Record<string, string>> },
+): readonly Test[] {
+  const differing = Object.entries(key.columns).flatMap(([child, column]) => {
+    const source = of.operation.columns[child];
+    const former = columns[column];
+    const own = source === undefined ? undefined : copiedValue(of, child, source);
+    return own === undefined || former === undefined
+      ? []
+      : [sql`${own} is distinct from ${p}.${sql.id(former)}`];
+  });
+  if (differing.length === 0) return [];
+  const [first] = Object.values(columns);
+  return [
+    {
+      when: sql`(${p}.${sql.id(first ?? '')} is not null and (${sql.join(differing, sql` or `)}))`,
+      becomes: of.spec.form === undefined ? 'ambiguous' : 'recompute',
+      why: `another row read than its key leads to: ${key.to}`,
+    },
+  ];
+}
+
+/** Foreign keys to a table that is new: the one row there for the columns that the row has already. */
+function insertedWays(of: Rebuilding): Way {
+  const joins: Sql[] = [];
+  const values = new Map<string, Sql>();
+  const tests: Test[] = [];
+  for (const [index, key] of insertedKeys(of).entries()) {
+    const target = of.world.next.get(key.to);
+    // While planning the table is not there yet: that it gives one row each is held when it is.
+    if (target === undefined) continue;
+    const i = sql.raw(`i${String(index)}`);
+    const same = Object.entries(key.columns).flatMap(([child, column]) => {
+      const source = of.operation.columns[child];
+      const own = source === undefined ? undefined : copiedValue(of, child, source);
+      return own === undefined ? [] : [sql`x.${sql.id(column)} = ${own}`];
+    });
+    joins.push(sql`left join lateral (select y.* from (select x.*, count(*) over () as "#n" from ${tableId(target.placement)} x
+      where ${sql.join([...same, sql`true`], sql` and `)}) y limit 1) ${i} on true`);
+    let ruled = false;
+    for (const [child, column] of Object.entries(key.columns)) {
+      if (of.operation.columns[child]?.from !== 'inserted') continue;
+      if (ruleOf(of.world.attribution, of.operation.table, child) !== undefined) ruled = true;
+      values.set(child, sql`case when ${i}."#n" = 1 then ${i}.${sql.id(column)} end`);
+    }
+    if (ruled) continue;
+    tests.push({
+      when: sql`coalesce(${i}."#n", 0) > 1`,
+      becomes: 'ambiguous',
+      why: `several rows to choose from: ${key.to}`,
+    });
+    if (!key.optional)
+      tests.push({
+        when: sql`${i}."#n" is null`,
+        becomes: 'ambiguous',
+        why: `no row to belong to: ${key.to}`,
+      });
+  }
+  return { joins, values, tests };
+}
+
+function insertedKeys({ spec, operation }: Rebuilding): readonly ForeignKeySpec[] {
+  return spec.foreignKeys.filter(({ name, columns }) =>
+    Object.keys(columns).some((column) => {
+      const source = operation.columns[column];
+      return source?.from === 'inserted' && source.reference === name;
+    }),
+  );
+}
+
+/** Columns of a lookup, as its rows in the code say them. */
+function contentsWay(of: Rebuilding): Way {
+  const { spec, operation } = of;
+  const columns = spec.columns.filter(({ name }) => operation.columns[name]?.from === 'contents');
+  if (columns.length === 0) return NO_WAY;
+  const types = spec.columns.map(({ name, type }) => sql`${sql.id(name)} ${sql.raw(type)}`);
+  const same = spec.primaryKey.flatMap((column) => {
+    const source = operation.columns[column];
+    const own = source === undefined ? undefined : copiedValue(of, column, source);
+    return own === undefined ? [] : [sql`k.${sql.id(column)} = ${own}`];
+  });
+  const rows = sql`json_to_recordset(${JSON.stringify(spec.contents ?? [])}::json) as k(${sql.join(types)})`;
+  return {
+    joins: [
+      sql`left join lateral (select k.* from ${rows} where ${sql.join([...same, sql`true`], sql` and `)} limit 1) k on true`,
+    ],
+    values: new Map(columns.map(({ name }) => [name, sql`k.${sql.id(name)}`])),
+    tests: [],
+  };
+}
+
+/** Expressions of the bundle, over the columns of the old row. */
+function ruleWays(of: Rebuilding, found: readonly string[]): Way {
+  const { operation, world, spec } = of;
+  const values = new Map<string, Sql>();
+  const joins: Sql[] = [];
+  for (const [index, column] of found.entries()) {
+    const rule = ruleOf(world.attribution, operation.table, column);
+    if (rule === undefined) continue;
+    const x = sql.raw(`x${String(index)}`);
+    // The expression was parsed as one expression when the bundle was written; it sees the old row and nothing else.
+    joins.push(sql`left join lateral (select (${sql.raw(rule)})::${sql.raw(typeOf(spec, column))} as value
+      from (select ${sql.join((of.pair.sources[0]?.columns ?? []).map(({ name }) => sql`t.${sql.id(name)}`))}) old) ${x} on true`);
+    values.set(column, sql`${x}.value`);
+  }
+  return { joins, values, tests: [] };
+}
