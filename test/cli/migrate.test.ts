@@ -264,6 +264,7 @@ describe('the road of a migration on the command line', () => {
       counts_as_planned  pass
       baseline_equality  pass
       rows_complete      pass
+      after: tidy        pass
       read_back          pass
       ",
         "",
