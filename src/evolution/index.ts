@@ -1,6 +1,7 @@
 export { attestationsIn, type Attestation } from './attestation.ts';
 export { findOperations } from './find-operations.ts';
 export { pipelineKind } from './kind.ts';
+export { supersededStructures, type SupersededStructure } from './let-go.ts';
 export type { Attribution } from './attribution.ts';
 export type { EvolutionWorld, Operation } from './operation/operation.ts';
 export { planEvolution, type EvolutionPlan } from './plan-evolution.ts';

@@ -34,6 +34,7 @@ import { nameSets, type Naming } from './naming.ts';
 import type { Attribution } from './attribution.ts';
 import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
+import { retireVerbs } from './let-go.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
 import { settleLists, tidy } from './rebuild/cut-over.ts';
@@ -109,6 +110,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
       const { forward, sets } = documentsOf(bundle.documents);
       return measure(transaction, affectedSpecs(forward, sets.from, sets.to), { algorithm, decidingRun });
     },
+    retire: retireVerbs,
   };
 }
 

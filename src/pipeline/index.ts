@@ -77,12 +77,14 @@ export {
   defaultPlacement,
   deployedSet,
   insertRelation,
+  loadGenerations,
   loadKnownRelations,
   loadRelations,
   mismatches,
   recordDeployment,
   relationOf,
   tableId,
+  type LetGo,
   type Placement,
   type Relation,
   type Relations,
@@ -126,6 +128,16 @@ export {
   type PlanDeleteOptions,
   type PlanDeleteResult,
 } from './delete-rows.ts';
+export {
+  codeAsOf,
+  graphAsOf,
+  type CodeOptions,
+  type CodeResult,
+  type PastGraph,
+  type PastGraphResult,
+  type TableCode,
+} from './past-graph.ts';
+export { walkAsOf, type PastWalk, type PastWalkOutcome } from './past-rows.ts';
 export { graphOf, type GraphOptions } from './graph.ts';
 export { history, readHistory, type HistoryOptions, type HistoryResult } from './history.ts';
 export { formatOfName, placeOf, readRows, type RowFormat } from './input/read-rows.ts';
@@ -139,7 +151,7 @@ export {
 } from './insert-rows.ts';
 export { restoreRows, type RestoreRowsOptions, type RestoreRowsResult } from './restore-rows.ts';
 export { stale, type MovedPackage, type StaleResult, type StaleTable, type WhyStale } from './stale.ts';
-export type { RowVersion } from './versions.ts';
+export { rememberVersions, type LetGoUnits, type RowVersion } from './versions.ts';
 export type { Brought, IngestionOrigin } from './ingestion.ts';
 export type { ComputationOrigin, InputOrigin, RecordedOrigin, RowOrigin, RunOrigin } from './origin.ts';
 export { why, type WhyOptions, type WhyResult } from './why.ts';

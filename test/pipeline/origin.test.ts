@@ -86,6 +86,7 @@ withStores('where rows come from', (given) => {
         depth: 0,
         since: INSTANT,
         until: null,
+        letGo: null,
         ingestions: [],
         computation: {
           run: {

@@ -62,10 +62,12 @@ async function run(context: Context, table: string, flags: WhyFlags): Promise<Co
 }
 
 function originText(style: Style, origin: RowOrigin): string {
-  const { table, tier, key, until, computation, ingestions } = origin;
+  const { table, tier, key, until, computation, ingestions, letGo } = origin;
   const ended = until === null ? '' : style('yellow', `  until ${until}`);
   const head = `${style('cyan', table)} ${JSON.stringify(key)}  ${tier}${ended}`;
-  const brought = ingestions.map((each) => broughtLine(style, table, each));
+  const gone =
+    letGo === null ? [] : [style('yellow', `  let go    ${letGo.at} by ${letGo.by}, ${letGo.run}`)];
+  const brought = [...gone, ...ingestions.map((each) => broughtLine(style, table, each))];
   if (computation !== null) return [head, ...computationLines(style, computation), ...brought].join('\n');
   const nobody =
     tier === 'lookup' ? '  listed    in the code' : '  brought   by people; no batch is recorded';

@@ -6,6 +6,7 @@ import { tableId, type ForeignKeySpec, type Relation, type TableSpec } from '../
 import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
 import { placeOfOldKey } from './old-rows.ts';
+import { fillsOf } from './fill.ts';
 import type { Test } from './row-test.ts';
 import {
   changesKey,
@@ -42,7 +43,15 @@ export function waysOf(of: Rebuilding, found: readonly string[]): Ways {
     return rule ?? value ?? sql`null::${type}`;
   });
   const ways = [parents, reads, inserted, contents, rules];
-  return { joins: ways.flatMap(({ joins }) => joins), values, tests: ways.flatMap(({ tests }) => tests) };
+  const fills = fillsOf(of, recordedKeys(of), (child) => {
+    const place = found.indexOf(child);
+    return place < 0 ? undefined : values[place];
+  });
+  return {
+    joins: [...ways.flatMap(({ joins }) => joins), ...fills.joins],
+    values,
+    tests: [...ways.flatMap(({ tests }) => tests), ...fills.tests],
+  };
 }
 
 interface Way {
