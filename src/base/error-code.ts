@@ -20,6 +20,7 @@ const TABLE = {
   capability_missing: [3, 501, 'this store cannot do that'],
   catalog_mismatch: [3, 409, "varve's own catalog in this database does not match this release"],
   catalog_missing: [3, 409, "varve's own catalog is not in this database"],
+  command_unavailable: [3, 422, 'a program that a make names cannot be started'],
   commit_unknown: [5, 503, 'whether the run was committed is not known'],
   concurrent_change: [3, 409, 'others changed the data meanwhile'],
   config_invalid: [3, 422, 'the project configuration is not usable'],

@@ -3,6 +3,13 @@ export { CHECK_RULES, type CheckRule } from './check/rule.ts';
 export { checkSource, type CheckSourceOptions } from './check/check-source.ts';
 export { digestCode, type CodeDigestOptions, type CodeIdentity } from './code-digest.ts';
 export { t, type Column, type ColumnBuilder, type Columns, type RowOf } from './column.ts';
+export {
+  command,
+  commandOf,
+  type CommandMake,
+  type CommandMode,
+  type CommandOptions,
+} from './command/command.ts';
 export { createIndexes, createTable, columnDdl, names, referencesDdl } from './ddl.ts';
 export {
   compareText,

@@ -107,6 +107,7 @@ function packageLines(packages: ComputationOrigin['code']['packages']): readonly
 const HELD: Readonly<Record<ComputationOrigin['enforcement'], string>> = {
   pure: 'the declared ones: a pure make',
   isolated: 'the declared ones: a pure make in a process that reaches nothing else',
+  outside: 'the declared ones were given to an outside command; what else it read, nobody saw',
   role: 'the declared ones, held to by the database',
   statement: 'the declared ones, held to by checked statements',
   none: 'observed: what is not declared was let through and recorded',
