@@ -12,6 +12,8 @@ export interface ErrorCodeEntry {
 // code: [exit status, HTTP status, summary, 'retryable' where the same call may succeed later]; in alphabetical order.
 const TABLE = {
   after_incomplete: [5, 409, 'work after the decision of a run is not done yet', 'retryable'],
+  adopt_differs: [3, 409, 'a table that stands there is not what its definition says'],
+  adopt_inexpressible: [3, 422, 'definitions cannot say what stands in the database'],
   allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
   baseline_differs: [5, 409, 'the state after the way back is not the baseline'],
   bundle_changed: [3, 409, 'the files of a migration are not those that were planned or run'],
@@ -70,6 +72,7 @@ const TABLE = {
   make_returned_too_much: [3, 422, 'a make returned rows too large to be sent'],
   make_returned_wrong_type: [3, 422, 'a make returned a value that its column cannot hold'],
   make_timed_out: [3, 504, 'a make took longer than it may'],
+  make_unknown: [3, 422, 'a table was adopted and has no make yet'],
   not_applied: [3, 409, 'there is no applied run to take back'],
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
   not_caught_up: [4, 409, 'others write faster than a run can carry over', 'retryable'],
@@ -124,6 +127,7 @@ const TABLE = {
   undeclared_read: [3, 422, 'a make read what it does not declare'],
   unknown_column: [3, 404, 'no such column'],
   unknown_run: [3, 404, 'no such run, or no time'],
+  unknown_schema: [3, 404, 'no tables in a schema of this name'],
   unknown_table: [3, 404, 'no such table'],
   unrelated_table: [3, 422, 'no edge leads to this table'],
   usage: [2, 400, 'the call is not understood'],

@@ -28,6 +28,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/fingerprint.ts'),
   },
   {
+    name: 'adopt',
+    summary: 'definitions of a database that is there already',
+    load: () => import('./command/adopt.ts'),
+  },
+  {
     name: 'check',
     summary: 'everything that needs no write: the command for CI',
     load: () => import('./command/check.ts'),
