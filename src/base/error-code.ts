@@ -14,6 +14,7 @@ const TABLE = {
   after_incomplete: [5, 409, 'work after the decision of a run is not done yet', 'retryable'],
   adopt_differs: [3, 409, 'a table that stands there is not what its definition says'],
   adopt_inexpressible: [3, 422, 'definitions cannot say what stands in the database'],
+  adopt_missing: [3, 404, 'a table that was to be taken over is not there'],
   allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
   baseline_differs: [5, 409, 'the state after the way back is not the baseline'],
   bundle_changed: [3, 409, 'the files of a migration are not those that were planned or run'],

@@ -13,13 +13,14 @@ export type Drafted =
 export async function draftWithRules(
   { kinds, options }: Runner,
   rules: readonly AttributionRule[],
+  adopt = false,
 ): Promise<Drafted> {
   if (kinds.draft === undefined) {
     const hint =
       'Name a migration, without --attribute: no kind that can be run here writes one from the definitions.';
     return { status: 'ended', result: refusedResult([refusal('kind_unavailable', 'pipeline', { hint })]) };
   }
-  const outcome = await kinds.draft(options, rules);
+  const outcome = await kinds.draft(options, rules, adopt);
   if (outcome.status === 'drafted') return outcome;
   if (outcome.status === 'refused') return { status: 'ended', result: refusedResult(outcome.findings) };
   // A definition that says less than its make reads is as deployed as any other: what was seen to be read is told.

@@ -12,7 +12,11 @@ export interface Kinds {
    * Compares the definitions with the database and writes a bundle of what differs, with these rules for ambiguous rows:
    * `varve plan` without an id. A bundle of the same that was never run is planned again instead.
    */
-  readonly draft?: (options: RunnerOptions, rules: readonly AttributionRule[]) => Promise<DraftOutcome>;
+  readonly draft?: (
+    options: RunnerOptions,
+    rules: readonly AttributionRule[],
+    adopt?: boolean,
+  ) => Promise<DraftOutcome>;
   /** Reads that makes were seen to make without declaring them, each with the declaration that would fix it. */
   readonly undeclared?: (store: Store) => Promise<readonly Finding[]>;
 }
@@ -41,7 +45,7 @@ export const kindsOf: KindsOf = async (world) => {
   const { pipelineKind } = await import('../evolution/index.ts');
   return {
     list: [pipelineKind(() => evolutionWorld(world))],
-    draft: (options, rules) => draftPipeline(world, options, rules),
+    draft: (options, rules, adopt = false) => draftPipeline(world, options, { rules, adopt }),
     undeclared: async (store) => {
       const { checkRecordedReads } = await import('../pipeline/index.ts');
       return checkRecordedReads(store, world.definitions);
@@ -72,17 +76,17 @@ export async function evolutionWorld(world: ProjectWorld): Promise<EvolutionWorl
 async function draftPipeline(
   world: ProjectWorld,
   options: RunnerOptions,
-  rules: readonly AttributionRule[],
+  { rules, adopt }: { readonly rules: readonly AttributionRule[]; readonly adopt: boolean },
 ): Promise<DraftOutcome> {
   const unknown = rules.find(({ rule }) => rule !== 'recompute');
   if (unknown !== undefined) return { status: 'refused', findings: [unknownRule(unknown)] };
   const named = rules.flatMap(({ table }) => (table === undefined ? [] : [table]));
   const all = named.length < rules.length;
-  const ambiguous = all ? await ambiguousTables(world, options) : { tables: [] };
+  const ambiguous = all ? await ambiguousTables(world, options, adopt) : { tables: [] };
   if ('status' in ambiguous) return ambiguous;
   const tables = [...named, ...ambiguous.tables];
   const attribution = Object.fromEntries(tables.map((table) => [table, 'recompute' as const]));
-  return draftWith(world, options, attribution);
+  return draftWith(world, options, { attribution, adopt });
 }
 
 function unknownRule({ rule }: AttributionRule): Finding {
@@ -94,26 +98,30 @@ function unknownRule({ rule }: AttributionRule): Finding {
 async function ambiguousTables(
   world: ProjectWorld,
   options: RunnerOptions,
+  adopt: boolean,
 ): Promise<{ readonly tables: readonly string[] } | DraftOutcome> {
-  const drafted = await draftWith(world, options, {});
+  const drafted = await draftWith(world, options, { attribution: {}, adopt });
   if (drafted.status !== 'drafted') return drafted;
   if (drafted.outcome.status === 'refused') return drafted.outcome;
   const { tables } = drafted.outcome.plan.bound;
   return { tables: tables.flatMap(({ table, ambiguous }) => (ambiguous > 0 ? [table] : [])) };
 }
 
-async function draftWith(
-  world: ProjectWorld,
-  options: RunnerOptions,
-  attribution: Attribution,
-): Promise<DraftOutcome> {
-  const known = await sameDraft(world, options, attribution);
+/** What is asked of a plan beside the definitions. */
+interface Way {
+  readonly attribution: Attribution;
+  /** Whether tables that stand there already are taken over. */
+  readonly adopt: boolean;
+}
+
+async function draftWith(world: ProjectWorld, options: RunnerOptions, way: Way): Promise<DraftOutcome> {
+  const known = await sameDraft(world, options, way);
   if (known !== undefined) {
     const { planMigration } = await import('../migration/index.ts');
     return { status: 'drafted', migrationId: known, outcome: await planMigration(options, known) };
   }
   const { planEvolution } = await import('../evolution/index.ts');
-  const planned = await planEvolution(options, await evolutionWorld(world), attribution);
+  const planned = await planEvolution(options, await evolutionWorld(world), way.attribution, way);
   if (planned.status === 'refused') return planned;
   if (planned.status === 'nothing') return { status: 'unchanged' };
   return { status: 'drafted', migrationId: planned.migrationId, outcome: planned.outcome };
@@ -123,7 +131,7 @@ async function draftWith(
 async function sameDraft(
   world: ProjectWorld,
   options: RunnerOptions,
-  attribution: Attribution,
+  { attribution, adopt }: Way,
 ): Promise<string | undefined> {
   const { readBundle, readStatus } = await import('../migration/index.ts');
   const { deployedSet, sameJson } = await import('../pipeline/index.ts');
@@ -141,7 +149,9 @@ async function sameDraft(
     const sameCode = Object.entries(planned ?? {}).every(([table, digest]) => code[table] === digest);
     const same = { from, to: world.definitions.digest, attribute: attribution };
     const { from: found, to, attribute } = forward;
-    if (sameCode && sameJson({ from: found, to, attribute }, same)) return migrationId;
+    const operations = (forward['operations'] ?? []) as readonly { readonly kind?: unknown }[];
+    const adopts = operations.some(({ kind }) => kind === 'adopt_table');
+    if (sameCode && adopts === adopt && sameJson({ from: found, to, attribute }, same)) return migrationId;
   }
   return undefined;
 }

@@ -5,15 +5,31 @@
  */
 import { digestOf, type Baseline, type BaselineTable } from '../evidence/index.ts';
 import type { Json } from '../base/index.ts';
-import { rowsDigest, splitName, tableId, type Placement, type TableSpec } from '../pipeline/index.ts';
+import {
+  loadRelations,
+  rowsDigest,
+  splitName,
+  tableId,
+  type Placement,
+  type TableSpec,
+} from '../pipeline/index.ts';
 import { sql, type Queryable } from '../store/index.ts';
 import { regclass } from './retire.ts';
 
-/** Measures these tables, by name; a table that is not there is left out. */
-export async function measure(transaction: Queryable, specs: readonly TableSpec[]): Promise<Baseline> {
+/**
+ * Measures these tables, by name; a table that is not there is left out. One that is not varve's yet, or not under its own
+ * name, is looked for where it stands.
+ */
+export async function measure(
+  transaction: Queryable,
+  specs: readonly TableSpec[],
+  placements: ReadonlyMap<string, Placement> = new Map(),
+): Promise<Baseline> {
   const found = [];
+  const live = await loadRelations(transaction);
   for (const spec of specs.toSorted((left, right) => (left.name < right.name ? -1 : 1))) {
-    const state = await measureTable(transaction, spec);
+    const placement = live.get(spec.name)?.placement ?? placements.get(spec.name) ?? splitName(spec.name);
+    const state = await measureTable(transaction, spec, placement);
     if (state !== undefined) found.push(state);
   }
   const [server] = await transaction.query<{ version: string }>(sql`
@@ -49,8 +65,11 @@ interface Shape {
   readonly indexes: readonly string[];
 }
 
-async function measureTable(transaction: Queryable, spec: TableSpec): Promise<TableState | undefined> {
-  const placement: Placement = splitName(spec.name);
+async function measureTable(
+  transaction: Queryable,
+  spec: TableSpec,
+  placement: Placement,
+): Promise<TableState | undefined> {
   const [there] = await transaction.query<{ oid: string | null }>(
     sql`select to_regclass(${regclass(placement)})::text as oid`,
   );

@@ -1,9 +1,4 @@
-export {
-  adoptDefinitions,
-  type AdoptedTable,
-  type AdoptOptions,
-  type AdoptResult,
-} from './adopt/adopt.ts';
+export { adoptDefinitions, type AdoptedTable, type AdoptOptions, type AdoptResult } from './adopt/adopt.ts';
 export { findOperations } from './find-operations.ts';
 export { pipelineKind } from './kind.ts';
 export type { Attribution } from './attribution.ts';

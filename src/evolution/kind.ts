@@ -144,7 +144,7 @@ function affectedSpecs(
 ): readonly TableSpec[] {
   const names = operationsIn(forward).flatMap((operation): readonly string[] => {
     // Their rows stay where they stand, and people write to them all the while: no proof may hang on that.
-    if (operation.kind === 'redefine' || operation.kind === 'rename_table') return [];
+    if (['adopt_table', 'redefine', 'rename_table'].includes(operation.kind)) return [];
     return operation.kind === 'rebuild' ? [operation.table, ...operation.from] : [operation.table];
   });
   return [...new Set(names)].flatMap((name) => {

@@ -11,6 +11,7 @@ import {
   type RunnerOptions,
 } from '../migration/index.ts';
 import { deployedSet, splitName, type DefinitionSet } from '../pipeline/index.ts';
+import { offerAdoption } from './adopt/offer.ts';
 import { findOperations } from './find-operations.ts';
 import { planOperations, type ForwardDocument, type RollbackDocument } from './kind.ts';
 import type { Attribution } from './attribution.ts';
@@ -33,19 +34,24 @@ export type EvolutionPlan =
  * Plans the way from the deployed definitions to the project's, and writes it as a bundle with its plan.
  *
  * A bundle that an earlier call wrote for the same way, and that was never run, is named as superseded by the new one.
- * Errors: refuses with `operation_unavailable` for a change that no operation carries out.
+ * With `adopt`, a table that stands there already is taken over as it is.
+ * Errors: refuses with `table_exists` for such a table without it, `operation_unavailable` for a change that no operation carries out.
  */
 export async function planEvolution(
   options: RunnerOptions,
   world: EvolutionWorld,
   attribute: Attribution,
+  { adopt = false }: { readonly adopt?: boolean } = {},
 ): Promise<EvolutionPlan> {
   const deployed = await deployedSet(options.store);
   const { set, digest } = world.definitions;
   if (deployed?.digest === digest) return { status: 'nothing' };
   const hints = world.definitions.hints;
-  const found = findOperations(deployed?.set, set, { hints, attribution: attribute });
-  if (found.findings.length > 0) return { status: 'refused', findings: found.findings };
+  const compared = findOperations(deployed?.set, set, { hints, attribution: attribute });
+  if (compared.findings.length > 0) return { status: 'refused', findings: compared.findings };
+  const offered = await offerAdoption(options.store, compared.operations, { set, adopt });
+  if (offered.findings.length > 0) return { status: 'refused', findings: offered.findings };
+  const found = { ...compared, operations: offered.operations };
   const unknown = Object.keys(attribute).filter((subject) => !isAffected(subject, found.operations));
   if (unknown.length > 0) return { status: 'refused', findings: unknown.map(notAffected) };
   const tables = await countAll(options, {

@@ -14,6 +14,7 @@ import { refusedResult } from '../walk-output.ts';
 
 interface PlanFlags {
   readonly attribute?: readonly AttributionRule[];
+  readonly adopt?: true;
 }
 
 /** `varve plan` */
@@ -21,6 +22,7 @@ export function register(command: Command, act: Act): void {
   withExamples(command, [
     'varve plan',
     'varve plan --attribute audit.license_verdict=recompute',
+    'varve plan --adopt',
     'varve plan PIPE-MIG-2026-05-12-01 --json',
   ])
     .argument(
@@ -28,13 +30,14 @@ export function register(command: Command, act: Act): void {
       'a migration; default: a new one, of what differs between the definitions and the database',
     )
     .addOption(attributeOption())
+    .option('--adopt', 'take over tables that stand there already, as they are')
     .action(act(run));
 }
 
 async function run(context: Context, id: string | undefined, flags: PlanFlags): Promise<CommandResult> {
-  if (id !== undefined && flags.attribute !== undefined) {
+  if (id !== undefined && (flags.attribute !== undefined || flags.adopt === true)) {
     const hint = 'Leave the id out: with other rules it is another migration, which varve plan writes.';
-    return refusedResult([usageFinding('--attribute and an id at once', hint)]);
+    return refusedResult([usageFinding('--attribute or --adopt, and an id, at once', hint)]);
   }
   const opened = await openRunner(context, 'write');
   if (opened.status === 'refused') return refusedResult(opened.findings);
@@ -42,7 +45,7 @@ async function run(context: Context, id: string | undefined, flags: PlanFlags): 
   const { planMigration, unwritable } = await import('../../migration/index.ts');
   try {
     if (id !== undefined) return await shownPlan(runner, await planMigration(runner.options, id));
-    const drafted = await draftWithRules(runner, flags.attribute ?? []);
+    const drafted = await draftWithRules(runner, flags.attribute ?? [], flags.adopt === true);
     return drafted.status === 'ended' ? drafted.result : await shownPlan(runner, drafted.outcome);
   } catch (error) {
     return refusedResult(unwritable(error, runner.options.root).findings);
