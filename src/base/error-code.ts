@@ -86,6 +86,7 @@ const TABLE = {
   objects_shared: [3, 409, 'these objects belong to another database'],
   objects_unavailable: [3, 501, 'there is no store for objects'],
   objects_unreachable: [3, 503, 'the object store cannot be reached', 'retryable'],
+  observe_differs: [3, 409, 'a make gives other rows than those that stand'],
   operation_unavailable: [3, 501, 'no operation carries out this change of a definition'],
   part_without_master: [3, 409, 'rows of a part would go and their master stay'],
   permission_denied: [3, 403, 'the database user lacks a right'],

@@ -68,6 +68,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/stale.ts'),
   },
   {
+    name: 'observe',
+    summary: 'record what adopted rows were made from, where their makes give them again',
+    load: () => import('./command/observe.ts'),
+  },
+  {
     name: 'delete',
     summary: 'move rows and all that hangs on them to history; asks first',
     load: () => import('./command/delete.ts'),

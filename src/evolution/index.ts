@@ -1,4 +1,10 @@
 export { adoptDefinitions, type AdoptedTable, type AdoptOptions, type AdoptResult } from './adopt/adopt.ts';
+export {
+  observeAdopted,
+  type ObservedTable,
+  type ObserveOptions,
+  type ObserveResult,
+} from './adopt/observe.ts';
 export { findOperations } from './find-operations.ts';
 export { pipelineKind } from './kind.ts';
 export type { Attribution } from './attribution.ts';

@@ -5,13 +5,16 @@
 import type { Finding, JsonObject } from '../base/index.ts';
 import { hex, refusal } from '../base/index.ts';
 import {
+  isMakeUnknown,
   loadRelations,
+  makeUnknown,
   mismatches,
   populate,
   relationOf,
   rowDigest,
   tableId,
   unknownTable,
+  type AnyTable,
   type Relation,
   type TableSpec,
 } from '../pipeline/index.ts';
@@ -63,7 +66,17 @@ export async function verifyFull(
 ): Promise<VerifyResult> {
   const { set } = world.definitions;
   const tiers = options.imported === true ? ['computed', 'imported'] : ['computed'];
-  const computed = set.tables.filter(({ tier }) => tiers.includes(tier));
+  const { tableByName } = world.definitions;
+  const made = set.tables.filter(({ tier }) => tiers.includes(tier));
+  const unmade = made.flatMap(({ name }) => tableByName.get(name) ?? []).filter(isMakeUnknown);
+  const isAsked = ({ spec }: AnyTable): boolean => options.tables?.includes(spec.name) === true;
+  if (unmade.some(isAsked)) {
+    return {
+      status: 'refused',
+      findings: unmade.filter(isAsked).map((table) => makeUnknown(table, 'error')),
+    };
+  }
+  const computed = made.filter(({ name }) => !unmade.some(({ spec }) => spec.name === name));
   const unknown = (options.tables ?? []).filter((name) => !computed.some((spec) => spec.name === name));
   if (unknown.length > 0) {
     const known = computed.map(({ name }) => name);
@@ -92,8 +105,9 @@ export async function verifyFull(
   for (const { name } of wanted) {
     tables.push(await compare(store, relationOf(relations, name), relationOf(copies.relations, name)));
   }
-  const findings = tables.filter((table) => table.equal < table.rows + table.missing).map(differs);
-  return { status: findings.length === 0 ? 'equal' : 'different', tables, findings };
+  const differing = tables.filter((table) => table.equal < table.rows + table.missing).map(differs);
+  const findings = [...unmade.map((table) => makeUnknown(table, 'warning')), ...differing];
+  return { status: differing.length === 0 ? 'equal' : 'different', tables, findings };
 }
 
 function differs(table: VerifiedTable): Finding {

@@ -1,5 +1,6 @@
 /** Where a row comes from, as `why` tells it. */
 import type { JsonObject } from '../base/index.ts';
+import type { Adoption } from './adoption.ts';
 import type { EnforcementLevel } from './computation-spec.ts';
 import type { IngestionOrigin } from './ingestion.ts';
 import type { ReadSpec, Tier } from './spec.ts';
@@ -18,6 +19,8 @@ export interface RowOrigin {
   readonly depth: number;
   /** The calls that brought its rows, and those of its parts; empty for rows of a make and for a plain INSERT. */
   readonly ingestions: readonly IngestionOrigin[];
+  /** Where nothing else is recorded of a row in a table that varve took over: by which run, and when. */
+  readonly adopted: Adoption | null;
 }
 
 /** One computation. */

@@ -62,14 +62,20 @@ async function run(context: Context, table: string, flags: WhyFlags): Promise<Co
 }
 
 function originText(style: Style, origin: RowOrigin): string {
-  const { table, tier, key, until, computation, ingestions } = origin;
+  const { table, tier, key, until, computation, ingestions, adopted } = origin;
   const ended = until === null ? '' : style('yellow', `  until ${until}`);
   const head = `${style('cyan', table)} ${JSON.stringify(key)}  ${tier}${ended}`;
   const brought = ingestions.map((each) => broughtLine(style, table, each));
   if (computation !== null) return [head, ...computationLines(style, computation), ...brought].join('\n');
   const nobody =
     tier === 'lookup' ? '  listed    in the code' : '  brought   by people; no batch is recorded';
+  if (adopted !== null && tier !== 'lookup') return [head, ...adoptedLines(adopted)].join('\n');
   return [head, ...(brought.length === 0 ? [nobody] : brought)].join('\n');
+}
+
+/** Nothing tells a row that was there from one that another program wrote later. */
+function adoptedLines({ run: ran, at }: NonNullable<RowOrigin['adopted']>): readonly string[] {
+  return [`  adopted   with its table, ${at}, or written since by another program`, `  run       ${ran}`];
 }
 
 function broughtLine(style: Style, table: string, origin: IngestionOrigin): string {
