@@ -47,8 +47,15 @@ export function partName(table: string): { readonly master: string; readonly lab
   return at < 0 || label === '' ? undefined : { master: table.slice(0, at), label };
 }
 
-/** Where a table of this name and tier may stand: under its own name, or under the one that DataJoint gives it. */
+/**
+ * Where a table of this name and tier may stand: under its own name, under the one that DataJoint gives its tier, or that
+ * of another tier, for definitions may know better. A part goes by the tier of its master.
+ */
 export function standingNames(name: string, tier: Tier, masterTier?: Tier): readonly string[] {
-  const prefix = PREFIXES.find(([, each]) => each === (tier === 'part' ? masterTier : tier))?.[0];
-  return prefix === undefined ? [name] : [name, `${prefix}${name}`];
+  const own = tier === 'part' ? masterTier : tier;
+  const prefixes = [
+    ...PREFIXES.filter(([, each]) => each === own),
+    ...PREFIXES.filter(([, each]) => each !== own),
+  ];
+  return [name, ...prefixes.map(([prefix]) => `${prefix}${name}`)];
 }

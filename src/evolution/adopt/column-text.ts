@@ -11,7 +11,7 @@
 import type { Json } from '../../base/index.ts';
 import type { ValueKind } from '../../pipeline/index.ts';
 import type { StandingCheck, StandingColumn } from './standing-table.ts';
-import { quoted } from './source-text.ts';
+import { memberName, quoted } from './source-text.ts';
 
 /** A column as written, and what of it cannot be. */
 export interface ColumnText {
@@ -33,14 +33,14 @@ export function columnText(
   const members = column.type === 'text' ? membersOf(column.name, checks) : undefined;
   const type = members === undefined ? typeText(column) : enumText(members.values);
   const others = checks.filter((check) => check !== members?.check);
-  const [check, another] = others;
   const value = defaultText(column, type.value);
   const faults = [
-    ...(value.status === 'inexpressible' ? ['its default is an expression'] : []),
+    ...(value.status === 'inexpressible' ? ['its default'] : []),
     ...(column.isGenerated ? ['the database fills it by itself'] : []),
   ];
+  const conditions = others.map((each) => withoutParentheses(each.condition));
   const condition =
-    another === undefined ? check?.condition : others.map((each) => `(${each.condition})`).join(' and ');
+    conditions.length > 1 ? conditions.map((each) => `(${each})`).join(' and ') : conditions[0];
   const comment = plainComment(column.comment);
   return {
     chain: [
@@ -48,7 +48,7 @@ export function columnText(
       type.text,
       ...(column.nullable ? ['.nullable()'] : []),
       ...(value.status === 'literal' ? [`.default(${value.text})`] : []),
-      ...(condition === undefined ? [] : [`.checked(${quoted(withoutParentheses(condition))})`]),
+      ...(condition === undefined ? [] : [`.checked(${quoted(condition)})`]),
       ...(isUnique ? ['.unique()'] : []),
       ...(comment === undefined ? [] : [`.describe(${quoted(comment)})`]),
     ],
@@ -94,18 +94,16 @@ function typeText({ type, baseType, labels }: StandingColumn): TypeText {
       sqlType: type,
     };
   }
-  if (type.endsWith('[]')) return arrayText(type);
+  const element = type.endsWith('[]') ? typeText({ ...NO_COLUMN, type: type.slice(0, -2) }) : undefined;
+  // An array of any other type comes from the database as text.
+  if (element !== undefined && !element.text.startsWith('.custom')) {
+    return { text: `.array(t${element.text})`, value: 'array', sqlType: `${element.sqlType}[]` };
+  }
   const union = (labels ?? []).map(quoted).join(' | ');
   if (union !== '' && union.length < 60) {
     return { text: `.custom<${union}>(${quoted(type)})`, value: 'string', sqlType: type };
   }
   return customText(type, baseType);
-}
-
-function arrayText(type: string): TypeText {
-  const element = type.slice(0, -2);
-  const inner = typeText({ ...NO_COLUMN, type: element, baseType: element });
-  return { text: `.array(t${inner.text})`, value: 'array', sqlType: `${inner.sqlType}[]` };
 }
 
 const NO_COLUMN: StandingColumn = {
@@ -151,9 +149,8 @@ function membersOf(
 ): { readonly check: StandingCheck; readonly values: readonly string[] } | undefined {
   const name = /^[a-z_][a-z0-9_]*$/u.test(column) ? column : `"${column.replaceAll('"', '""')}"`;
   for (const check of checks) {
-    const list = ` = ANY (ARRAY[`;
-    const start = `(${name}${list}`;
-    const inner = check.condition;
+    const start = `${name} = ANY (ARRAY[`;
+    const inner = withoutParentheses(check.condition);
     if (!inner.startsWith(start) || !inner.endsWith('])')) continue;
     const values = inner.slice(start.length, -'])'.length).match(/'(?:[^']|'')*'::text/gu);
     if (values === null || `${start}${values.join(', ')}])` !== inner) continue;
@@ -211,20 +208,25 @@ function valueText(text: string, kind: ValueKind): string | undefined {
 
 function jsonText(text: string): string | undefined {
   try {
-    const value = JSON.parse(text) as Json;
-    // Deeper values would have to be laid out as code.
-    return typeof value === 'object' && value !== null && Object.keys(value).length > 0
-      ? undefined
-      : JSON.stringify(value).replaceAll('"', "'");
+    return literal(JSON.parse(text) as Json);
   } catch {
     return undefined;
   }
 }
 
+function literal(value: Json): string {
+  if (typeof value === 'string') return quoted(value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
+  const members = Object.entries(value).map(([name, member]) => `${memberName(name)}: ${literal(member)}`);
+  return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`;
+}
+
 function withoutParentheses(condition: string): string {
   if (!condition.startsWith('(') || !condition.endsWith(')')) return condition;
   let depth = 0;
-  for (const [at, character] of [...condition].entries()) {
+  for (let at = 0; at < condition.length; at += 1) {
+    const character = condition[at];
     if (character === '(') depth += 1;
     if (character === ')') depth -= 1;
     if (depth === 0 && at < condition.length - 1) return condition;

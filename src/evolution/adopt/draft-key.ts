@@ -10,6 +10,7 @@
  * | to the table itself, to other columns than the primary key, to what is not adopted, of other types | not: a finding |
  */
 import type { Finding } from '../../base/index.ts';
+import { compareText } from '../../pipeline/index.ts';
 import { inexpressible, nameOf, type DraftTable } from './draft.ts';
 import type { StandingKey } from './standing-table.ts';
 
@@ -43,7 +44,12 @@ function keysOf(
   const { primaryKey, foreignKeys } = table.standing;
   const seen = new Set<string>();
   for (const key of foreignKeys) {
-    const map = JSON.stringify([nameOf(key.to), Object.entries(key.columns).toSorted()]);
+    const map = JSON.stringify([
+      nameOf(key.to),
+      Object.entries(key.columns)
+        .map((pair) => pair.join(' '))
+        .toSorted(compareText),
+    ]);
     if (seen.has(map)) continue;
     seen.add(map);
     const to = byStanding.get(nameOf(key.to));

@@ -25,6 +25,13 @@ export type Code =
   | { readonly kind: 'list'; readonly items: readonly Code[] }
   /** `t`, `.text()`, `.nullable()` */
   | { readonly kind: 'chain'; readonly links: readonly string[] }
+  /** `Mouse`, the object that `.as` is given, `.optional()` */
+  | {
+      readonly kind: 'reference';
+      readonly table: string;
+      readonly names: Code | undefined;
+      readonly calls: readonly string[];
+    }
   /** `part(`, its one argument, `)` */
   | { readonly kind: 'call'; readonly name: string; readonly argument: Code };
 
@@ -46,10 +53,9 @@ export function printCode(code: Code, indent: number, before: number, after: num
   const end = ' '.repeat(indent);
   switch (code.kind) {
     case 'object': {
-      const lines = code.members.map(([name, value]) => {
-        const key = memberName(name);
-        return `${pad}${key}: ${printCode(value, inner, key.length + 2, 1)},`;
-      });
+      const lines = code.members.map(
+        ([name, value]) => `${pad}${printMember(memberName(name), value, inner)},`,
+      );
       return `{\n${lines.join('\n')}\n${end}}`;
     }
     case 'list': {
@@ -60,29 +66,52 @@ export function printCode(code: Code, indent: number, before: number, after: num
       return `${code.name}(${printCode(code.argument, indent, before + code.name.length + 1, after + 1)})`;
     case 'chain':
       return brokenChain(code.links, indent);
+    case 'reference':
+      return brokenReference(code, indent);
   }
 }
 
-/** Up to two calls stay on their line and the last one's argument goes below; more stand below each other. */
-function brokenChain(links: readonly string[], indent: number): string {
+function printMember(key: string, value: Code, indent: number): string {
+  const text = printCode(value, indent, key.length + 2, 1);
+  const isTooLong = typeof value === 'string' && indent + key.length + 3 + text.length > WIDTH;
+  return isTooLong && /^['"]/u.test(text) ? `${key}:\n${' '.repeat(indent + 2)}${text}` : `${key}: ${text}`;
+}
+
+/** A single call stays and its arguments go below; several stand below each other. */
+function brokenChain([head = '', ...calls]: readonly string[], indent: number): string {
+  const [only, another] = calls;
+  if (only !== undefined && another === undefined) return `${head}${broken(only, indent)}`;
   const pad = ' '.repeat(indent + 2);
-  const [head = '', ...calls] = links;
-  if (calls.length > 2) {
-    return [head, ...calls.map((call) => `${pad}${fitted(call, indent + 2)}`)].join('\n');
-  }
-  return `${[head, ...calls.slice(0, -1)].join('')}${broken(calls.at(-1) ?? '', indent)}`;
+  return [head, ...calls.map((call) => `${pad}${fitted(call, indent + 2)}`)].join('\n');
 }
 
 function fitted(call: string, indent: number): string {
   return indent + call.length <= WIDTH ? call : broken(call, indent);
 }
 
-/** `.describe(\n  'long',\n)` */
+function brokenReference(
+  { table, names, calls }: Extract<Code, { readonly kind: 'reference' }>,
+  indent: number,
+): string {
+  if (names === undefined) return `${table}${calls.join('')}`;
+  const head = `${table}.as(${printCode(names, indent, WIDTH, 0)})`;
+  return calls.length < 2
+    ? `${head}${calls.join('')}`
+    : [head, ...calls.map((call) => `${' '.repeat(indent + 2)}${call}`)].join('\n');
+}
+
+/** `.describe(\n  'long',\n)`, an argument on each line. */
 function broken(call: string, indent: number): string {
   const at = call.indexOf('(');
-  const argument = call.slice(at + 1, -1);
-  if (argument === '') return call;
-  return `${call.slice(0, at + 1)}\n${' '.repeat(indent + 2)}${argument},\n${' '.repeat(indent)})`;
+  const pad = ' '.repeat(indent + 2);
+  const given = argumentsOf(call.slice(at + 1, -1)).map((argument) => `${pad}${argument},\n`);
+  return given.length === 0 ? call : `${call.slice(0, at + 1)}\n${given.join('')}${' '.repeat(indent)})`;
+}
+
+/** Arguments as they are written: strings, numbers, and what stands in brackets. */
+function argumentsOf(text: string): readonly string[] {
+  const pieces = text.match(/(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\{.*\}|\[.*\]|\(.*\)|[^,'"])+/gu) ?? [];
+  return pieces.map((piece) => piece.trim());
 }
 
 /** Several rows stand below each other, however short they are. */
@@ -108,6 +137,10 @@ function oneLine(code: Code): string {
       return isTable(code.items) ? '\n' : `[${code.items.map(oneLine).join(', ')}]`;
     case 'chain':
       return code.links.join('');
+    case 'reference': {
+      const as = code.names === undefined ? '' : `.as(${oneLine(code.names)})`;
+      return `${code.table}${as}${code.calls.join('')}`;
+    }
     case 'call':
       return `${code.name}(${oneLine(code.argument)})`;
   }

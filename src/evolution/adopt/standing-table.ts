@@ -130,7 +130,7 @@ function statement(question: StandingQuestion): ReturnType<typeof sql> {
             join pg_attribute pa on pa.attrelid = k.confrelid and pa.attnum = u.parent),
           'onDelete', k.confdeltype) order by k.conname)
         from pg_constraint k join pg_class p on p.oid = k.confrelid join pg_namespace pn on pn.oid = p.relnamespace
-        where k.conrelid = r.oid and k.contype = 'f'), '[]'),
+        where k.conrelid = r.oid and k.contype = 'f' and k.conparentid = 0), '[]'),
       'checks', coalesce((select json_agg(json_build_object(
           'name', k.conname, 'condition', pg_get_expr(k.conbin, k.conrelid),
           'columns', coalesce(${columnsOf(sql`k.conrelid`, sql`k.conkey`)}, '[]')) order by k.conname)

@@ -213,7 +213,10 @@ function definitionText(world: World, table: DraftTable): string {
   ]);
   const first = `${quoted(table.name)}, `;
   const text = printCode(options, 0, head.length + first.length, 2);
-  const constants = [...shared].map(([key, name]) => `const ${name} = ${keyText(world, key)};\n`);
+  const constants = [...shared].map(([key, name]) => {
+    const before = `const ${name} = `;
+    return `${before}${printCode(keyCode(world, key), 0, before.length, 1)};\n`;
+  });
   return `${constants.join('')}${head}${first}${text});`;
 }
 
@@ -232,7 +235,7 @@ function sharedMembers(world: World, table: DraftTable, shared: ReadonlyMap<Draf
   const own = ownColumns(table);
   const key = standing.primaryKey.flatMap((name) => own.filter((column) => column.name === name));
   const columns = own.filter((column) => !key.includes(column));
-  const parents = table.parents.map((each) => shared.get(each) ?? keyText(world, each));
+  const parents = table.parents.map((each) => shared.get(each) ?? keyCode(world, each));
   const uniques = otherUniques(table, own);
   return [
     ['comment', standing.comment === null || standing.comment === '' ? undefined : quoted(standing.comment)],
@@ -272,7 +275,7 @@ function referencesCode(world: World, table: DraftTable): Code | undefined {
   const taken = new Set<string>();
   const members = table.references.map((key): readonly [string, Code] => [
     free(referenceName(key), taken, 'Reference'),
-    keyText(world, key),
+    keyCode(world, key),
   ]);
   return { kind: 'object', members };
 }
@@ -284,12 +287,16 @@ function referenceName({ columns, to }: DraftKey): string {
 }
 
 /** `Mouse.as({ mouse_id: 'dam' }).optional()` */
-function keyText({ names }: World, key: DraftKey): string {
+function keyCode({ names }: World, key: DraftKey): Code {
   const renamed = Object.entries(key.columns)
     .filter(([child, parent]) => child !== parent)
-    .map(([child, parent]) => `${memberName(parent)}: ${quoted(child)}`);
-  const as = renamed.length === 0 ? '' : `.as({ ${renamed.join(', ')} })`;
-  return `${tableText(names, key.to)}${as}${key.isOptional ? '.optional()' : ''}${key.isUnique ? '.unique()' : ''}`;
+    .map(([child, parent]) => [parent, quoted(child)] as const);
+  return {
+    kind: 'reference',
+    table: tableText(names, key.to),
+    names: renamed.length === 0 ? undefined : objectCode(renamed),
+    calls: [...(key.isOptional ? ['.optional()'] : []), ...(key.isUnique ? ['.unique()'] : [])],
+  };
 }
 
 function tableText({ constantOf }: Names, table: DraftTable): string {
@@ -323,14 +330,15 @@ function makeMembers(
   });
   return [
     ['reads', { kind: 'object', members: reads }],
-    ['make', makeText(options, table)],
+    ['make', makeCode(options, table)],
   ];
 }
 
-function makeText({ command, mode }: WriteOptions, table: DraftTable): string {
+function makeCode({ command, mode }: WriteOptions, table: DraftTable): Code {
   if (command === undefined) return 'adopted()';
-  const argv = [...command, `${table.schema}.${table.name}`].map(quoted).join(', ');
-  return `command([${argv}]${mode === 'lines' ? ", { mode: 'lines' }" : ''})`;
+  const argv = [...command, `${table.schema}.${table.name}`].map(quoted);
+  if (mode === 'lines') return `command([${argv.join(', ')}], { mode: 'lines' })`;
+  return { kind: 'call', name: 'command', argument: { kind: 'list', items: argv } };
 }
 
 function contentsCode({ options }: World, table: DraftTable): Code | undefined {
