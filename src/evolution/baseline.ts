@@ -17,18 +17,14 @@ import { sql, type Queryable } from '../store/index.ts';
 import { regclass } from './retire.ts';
 
 /**
- * Measures these tables, by name; a table that is not there is left out. One that is not varve's yet, or not under its own
- * name, is looked for where it stands.
+ * Measures these tables, by name; a table that is not there is left out. One that does not stand under its own name, as an
+ * adopted one may not, is looked for where it stands.
  */
-export async function measure(
-  transaction: Queryable,
-  specs: readonly TableSpec[],
-  placements: ReadonlyMap<string, Placement> = new Map(),
-): Promise<Baseline> {
+export async function measure(transaction: Queryable, specs: readonly TableSpec[]): Promise<Baseline> {
   const found = [];
   const live = await loadRelations(transaction);
   for (const spec of specs.toSorted((left, right) => (left.name < right.name ? -1 : 1))) {
-    const placement = live.get(spec.name)?.placement ?? placements.get(spec.name) ?? splitName(spec.name);
+    const placement = live.get(spec.name)?.placement ?? splitName(spec.name);
     const state = await measureTable(transaction, spec, placement);
     if (state !== undefined) found.push(state);
   }

@@ -134,8 +134,8 @@ function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents
 }
 
 /**
- * The specs of the tables that operations touch, the old one where there is one. A redefinition touches what the catalog
- * says and no table: people write to it all the while, and no proof of equality may hang on that.
+ * The specs of the tables that operations touch, the old one where there is one. A redefinition and an adoption touch what
+ * the catalog says and no table: people write to it all the while, and no proof of equality may hang on that.
  */
 function affectedSpecs(
   forward: ForwardDocument,

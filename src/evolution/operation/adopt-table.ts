@@ -1,6 +1,7 @@
 /** Takes a table over that stands there already: the catalog learns of it, and no row is touched. */
 import { refusal, VarveError, type Finding } from '../../base/index.ts';
 import {
+  contentsDifference,
   insertRelation,
   loadRelations,
   tableId,
@@ -13,7 +14,7 @@ import { compareStanding } from '../adopt/compare.ts';
 import { letGo } from '../adopt/let-go.ts';
 import { readStandingTables } from '../adopt/standing-table.ts';
 import { countRows } from '../count-rows.ts';
-import { counts, type AdoptTable, type Operation, type OperationVerbs } from './operation.ts';
+import { counts, type AdoptTable, type OperationVerbs } from './operation.ts';
 
 /** Rows without a computation are adopted from then on: they stay until an input or a person says otherwise. */
 export const adoptTable: OperationVerbs<AdoptTable> = {
@@ -63,15 +64,6 @@ export const adoptTable: OperationVerbs<AdoptTable> = {
   },
 };
 
-/** Where operations of a bundle find tables that they take over. */
-export function adoptedPlacements(operations: readonly Operation[]): ReadonlyMap<string, Placement> {
-  return new Map(
-    operations.flatMap((operation) =>
-      operation.kind === 'adopt_table' ? [[operation.table, placementOf(operation)] as const] : [],
-    ),
-  );
-}
-
 function placementOf({ schema, name }: AdoptTable): Placement {
   return { schema, table: name };
 }
@@ -106,7 +98,6 @@ async function contentDifferences(
   placement: Placement,
 ): Promise<readonly Finding[]> {
   if (spec.contents === undefined) return [];
-  const { contentsDifference } = await import('../../pipeline/index.ts');
   const relation = { id: 0, name: spec.name, spec, placement, state: 'live' } as const;
   const { changed, added, removed } = await contentsDifference(transaction, relation, spec);
   if (changed + added + removed === 0) return [];
