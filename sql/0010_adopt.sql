@@ -1,9 +1,13 @@
 -- Tables that others made and varve took over as they stood, and makes that are outside commands.
 
 -- A relation whose rows were there before varve was. A row of it without a computation was adopted, or written since by
--- another program; generations that an evolution makes of it lead back here by varve.relation.predecessor.
+-- another program; generations that an evolution makes of it lead back here by varve.relation_source. What goes by the
+-- name it had then stands where it stood then, whichever generation it is.
 create table varve.adoption (
   relation integer primary key,
+  name text not null,
+  physical_schema text not null,
+  physical_name text not null,
   run text not null,
   row_count bigint not null,
   adopted_at timestamptz not null default now()

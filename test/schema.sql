@@ -2,6 +2,9 @@
 
 table varve.adoption
   column relation integer not null
+  column name text not null
+  column physical_schema text not null
+  column physical_name text not null
   column run text not null
   column row_count bigint not null
   column adopted_at timestamp with time zone not null default now()

@@ -19,8 +19,7 @@ export async function loadAdoptions(
     with recursive lineage(start, relation) as (
       select id, id from varve.relation where id = any(${[...relations]}::integer[])
       union
-      select l.start, r.predecessor from lineage l join varve.relation r on r.id = l.relation
-      where r.predecessor is not null)
+      select l.start, s.source from lineage l join varve.relation_source s on s.relation = l.relation)
     select l.start, a.run, a.adopted_at as at from lineage l join varve.adoption a on a.relation = l.relation`);
   return new Map(rows.map(({ start, run, at }) => [start, { run, at }]));
 }

@@ -87,6 +87,7 @@ withStores('where rows come from', (given) => {
         since: INSTANT,
         until: null,
         ingestions: [],
+        adopted: null,
         computation: {
           run: {
             name: 'run' in run ? run.run : '',

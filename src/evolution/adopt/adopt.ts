@@ -1,6 +1,7 @@
 import { refusal, type Finding } from '../../base/index.ts';
 import { sql, type Queryable, type Store } from '../../store/index.ts';
-import { draftDefinitions, nameOf, type DraftTable } from './draft.ts';
+import { draftDefinitions } from './draft.ts';
+import { nameOf, type DraftTable } from './draft-table.ts';
 import { readStandingTables, type StandingTable } from './standing-table.ts';
 import { isWritable, writeDefinitions } from './write-definitions.ts';
 

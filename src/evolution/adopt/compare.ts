@@ -4,7 +4,7 @@
  */
 import { refusal, type Finding } from '../../base/index.ts';
 import type { ForeignKeySpec, Placement, TableSpec } from '../../pipeline/index.ts';
-import { inexpressible, nameOf } from './draft.ts';
+import { inexpressible, nameOf } from './draft-table.ts';
 import { sameSet } from './draft-key.ts';
 import type { StandingKey, StandingTable } from './standing-table.ts';
 
@@ -79,7 +79,7 @@ function canonicalType(type: string): string {
   const size = (parts['size'] ?? '').replaceAll(/\s/gu, '');
   // The precision of a time stands in its middle: `timestamp(3) without time zone`.
   const [first = '', ...rest] = spelling.split(' ');
-  const sized = /^time/u.test(spelling) ? [`${first}${size}`, ...rest].join(' ') : `${spelling}${size}`;
+  const sized = spelling.startsWith('time') ? [`${first}${size}`, ...rest].join(' ') : `${spelling}${size}`;
   return `${sized}${parts['array'] ?? ''}`;
 }
 

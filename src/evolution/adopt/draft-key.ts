@@ -11,18 +11,8 @@
  */
 import type { Finding } from '../../base/index.ts';
 import { compareText } from '../../pipeline/index.ts';
-import { inexpressible, nameOf, type DraftTable } from './draft.ts';
+import { inexpressible, nameOf, type DraftKey, type DraftTable } from './draft-table.ts';
 import type { StandingKey } from './standing-table.ts';
-
-/** A foreign key as a definition says it. */
-export interface DraftKey {
-  readonly standing: StandingKey;
-  readonly to: DraftTable;
-  /** Child column to parent column. */
-  readonly columns: Readonly<Record<string, string>>;
-  readonly isOptional: boolean;
-  readonly isUnique: boolean;
-}
 
 /** Gives every table its parents and references; returns what could not be said. */
 export function drafted(

@@ -1,6 +1,5 @@
 import type { Finding } from '../../base/index.ts';
-import type { DraftKey } from './draft-key.ts';
-import { inexpressible, nameOf, type DraftTable } from './draft.ts';
+import { inexpressible, nameOf, type DraftKey, type DraftTable } from './draft-table.ts';
 
 /** A table and its parts, which are defined in one go. */
 interface Unit {

@@ -3,30 +3,13 @@
  * and which references, in an order in which each can be defined. What definitions cannot say is a finding, never a guess
  * and never silence.
  */
-import { refusal, type Finding } from '../../base/index.ts';
-import type { Tier } from '../../pipeline/index.ts';
+import type { Finding } from '../../base/index.ts';
 import { isOwnOfDataJoint, partName, prefixedName } from './adopted-name.ts';
 import { columnText } from './column-text.ts';
-import { drafted, type DraftKey } from './draft-key.ts';
+import { drafted } from './draft-key.ts';
+import { inexpressible, nameOf, type DraftTable } from './draft-table.ts';
 import { orderUnits } from './draft-order.ts';
 import type { StandingCheck, StandingColumn, StandingTable } from './standing-table.ts';
-
-/** One table to be defined. Its members are filled step by step while the draft is made. */
-export interface DraftTable {
-  readonly standing: StandingTable;
-  readonly schema: string;
-  /** As definitions call it, without the schema. */
-  name: string;
-  tier: Tier;
-  /** Of a part: its master, and its label there. */
-  master: DraftTable | undefined;
-  label: string;
-  /** Of a part of a part: the sibling whose whole key it holds. */
-  within: DraftTable | undefined;
-  /** Foreign keys within the primary key; that of a part to its master is left out. */
-  parents: DraftKey[];
-  references: DraftKey[];
-}
 
 /** What was drafted, in the order of definition, parts after their masters. */
 export interface Draft {
@@ -60,16 +43,6 @@ export function draftDefinitions(standing: readonly StandingTable[], options: Dr
   const ordered = orderUnits(tables);
   findings.push(...ordered.findings, ...tables.flatMap(columnFaults));
   return { tables: ordered.tables, skipped: own.map(nameOf).toSorted(), findings };
-}
-
-/** `schema.table` as it stands. */
-export function nameOf({ schema, name }: Pick<StandingTable, 'schema' | 'name'>): string {
-  return `${schema}.${name}`;
-}
-
-/** What definitions cannot say of a table that stands there. */
-export function inexpressible(subject: string, what: string, hint: string): Finding {
-  return { ...refusal('adopt_inexpressible', subject, { detail: { what }, hint }), severity: 'warning' };
 }
 
 function newTable(standing: StandingTable): DraftTable {

@@ -1,6 +1,7 @@
 /** Definition files of drafted tables: TypeScript that type-checks and is laid out as prettier does. */
-import { inexpressible, nameOf, checkedColumn, ownColumns, type Draft, type DraftTable } from './draft.ts';
-import { sameSet, type DraftKey } from './draft-key.ts';
+import { checkedColumn, ownColumns, type Draft } from './draft.ts';
+import { sameSet } from './draft-key.ts';
+import { inexpressible, nameOf, type DraftKey, type DraftTable } from './draft-table.ts';
 import { columnText } from './column-text.ts';
 import { memberName, objectCode, printCode, quoted, type Code } from './source-text.ts';
 import type { StandingColumn } from './standing-table.ts';

@@ -28,7 +28,12 @@ export const adoptTable: OperationVerbs<AdoptTable> = {
     const { schema, name } = operation;
     return { tables: [counts(operation.table, { keep })], findings, bound: { schema, name } };
   },
-  cutOver: async (operation, { context, to }, transaction) => {
+  planBack: async ({ table }, { transaction, relations }) => {
+    const relation = relations.get(table);
+    const keep = relation === undefined ? 0 : await countRows(transaction, relation.placement);
+    return [counts(table, { keep })];
+  },
+  enter: async (operation, { context, to }, transaction) => {
     const { table } = operation;
     const placement = placementOf(operation);
     // Nobody changes the structure between the look at it and the commit; rows may come and go.
@@ -47,8 +52,8 @@ export const adoptTable: OperationVerbs<AdoptTable> = {
     } as const;
     const { id } = await insertRelation(transaction, { ...relation, run });
     await transaction.execute(sql`
-      insert into varve.adoption (relation, run, row_count)
-      values (${id}, ${run}, ${await countRows(transaction, placement)})`);
+      insert into varve.adoption (relation, name, physical_schema, physical_name, run, row_count)
+      values (${id}, ${table}, ${placement.schema}, ${placement.table}, ${run}, ${await countRows(transaction, placement)})`);
     return [];
   },
   observe: async ({ table }, { context }, transaction) => {
@@ -57,7 +62,7 @@ export const adoptTable: OperationVerbs<AdoptTable> = {
     const rows = relation === undefined ? planned : await countRows(transaction, relation.placement);
     return [counts(table, { keep: Math.min(rows, planned), carried: Math.max(0, rows - planned) })];
   },
-  rollBack: async ({ table }, { context }, transaction) => {
+  leaveBack: async ({ table }, { context }, transaction) => {
     const relation = (await loadRelations(transaction)).get(table);
     if (relation !== undefined) await letGo(transaction, relation, context.runId);
     return [];

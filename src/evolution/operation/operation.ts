@@ -88,7 +88,8 @@ export interface SyncContents {
 }
 
 /** Every operation there is. */
-export type Operation = AdoptTable | CreateTable | Rebuild | Redefine | RemoveTable | RenameTable | SyncContents;
+export type Operation =
+  AdoptTable | CreateTable | Rebuild | Redefine | RemoveTable | RenameTable | SyncContents;
 
 /** What an evolution knows beside the database: the definitions as edited, and who runs it. */
 export interface EvolutionWorld {

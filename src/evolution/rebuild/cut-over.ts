@@ -1,7 +1,7 @@
 /** The part of the deciding transaction in which new structures take the place of old ones. */
 import { refusal, type Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
-import { defaultPlacement, loadRelations, tableId, type Relation } from '../../pipeline/index.ts';
+import { loadRelations, tableId, type Relation } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { buildingRelation, HISTORY } from '../building.ts';
 import { stopCapture } from '../capture.ts';
@@ -9,6 +9,7 @@ import { countRows } from '../count-rows.ts';
 import { copyGrants, dropReadViews } from '../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
 import { counts, type Rebuild, type RunScope } from '../operation/operation.ts';
+import { homeOf } from '../home.ts';
 import { move, retire } from '../retire.ts';
 import { markOf } from './list.ts';
 import { changesKey } from './values.ts';
@@ -74,7 +75,7 @@ export async function enter(
   const next = await buildingRelation(transaction, operation.table, context.runId);
   if (next === undefined)
     return [refusal('run_fenced', operation.table, { hint: 'Look at `varve status`.' })];
-  const placement = defaultPlacement(next.spec);
+  const placement = await homeOf(transaction, next.name);
   await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
   await transaction.execute(
     sql`comment on column ${tableId(next.placement)}.${sql.id(next.spec.primaryKey[0] ?? '')} is null`,

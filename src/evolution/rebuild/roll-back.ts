@@ -11,7 +11,6 @@ import { refusal, type Finding } from '../../base/index.ts';
 import type { NewWrites } from '../../migration/index.ts';
 import {
   archive,
-  defaultPlacement,
   keyHash,
   loadRelations,
   names,
@@ -27,6 +26,7 @@ import { dropCopies, forgetRelation } from '../copy.ts';
 import { dropReadViews } from '../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
+import { homeOf } from '../home.ts';
 import { computedSince } from '../new-writes.ts';
 import { move, retire } from '../retire.ts';
 import { addForeignKeys } from './complete.ts';
@@ -441,8 +441,8 @@ export async function enterBack(
     select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table"
     from varve.relation n join varve.relation_source s on s.relation = n.id join varve.relation r on r.id = s.source
     where n.name = ${operation.table} and n.until_run = ${scope.context.runId} and r.state = 'retired'`);
-  for (const { id, spec, schema, table } of rows) {
-    const placement = defaultPlacement(spec);
+  for (const { id, name, schema, table } of rows) {
+    const placement = await homeOf(transaction, name);
     await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
     await move(transaction, { schema, table }, placement);
     await transaction.execute(sql`
