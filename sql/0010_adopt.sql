@@ -13,6 +13,15 @@ create table varve.adoption (
   adopted_at timestamptz not null default now()
 );
 
+-- Foreign keys that a structure lost when it went to history, word by word: the way back gives it the very same, with
+-- their actions, and those that no definition says.
+create table varve.dropped_key (
+  relation integer not null,
+  name text not null,
+  definition text not null,
+  primary key (relation, name)
+);
+
 alter table varve.computation_spec
   drop constraint computation_spec_enforcement_check,
   -- As before, and outside: a command was given the declared reads; what else it read, nobody saw.

@@ -68,6 +68,12 @@ table varve.deployment
   constraint deployment_definition_set_fkey FOREIGN KEY (definition_set) REFERENCES varve.definition_set(id)
   constraint deployment_pkey PRIMARY KEY (id)
 
+table varve.dropped_key
+  column relation integer not null
+  column name text not null
+  column definition text not null
+  constraint dropped_key_pkey PRIMARY KEY (relation, name)
+
 table varve.ingested
   column relation integer not null
   column ingestion integer not null

@@ -14,7 +14,7 @@ import {
   type TableSpec,
 } from '../pipeline/index.ts';
 import { sql, type Queryable } from '../store/index.ts';
-import { regclass } from './retire.ts';
+import { regclass } from './regclass.ts';
 
 /**
  * Measures these tables, by name; a table that is not there is left out. One that does not stand under its own name, as an

@@ -257,7 +257,7 @@ export const Verdict = lab.computed('verdict', {
   it('declares what its make read without saying so, with every result kept', async () => {
     const laboratory = await openLaboratory(given);
     await using _project = laboratory.project;
-    const { varve, edit } = laboratory;
+    const { varve, datajoint, edit } = laboratory;
     await adopt(laboratory, given.url());
     const file = 'pipeline/lab.ts';
     const observing = `strict: 'observe',
@@ -310,6 +310,7 @@ export const Verdict = lab.computed('verdict', {
     expect(plan.json()['tables']).toMatchObject([
       { table: 'lab.scan_score', backfill: 3, recompute: 0, ambiguous: 0 },
     ]);
+    const migrationId = String(plan.json()['migrationId']);
     await varve(['apply']);
     const kept = before.map((row) => ({ ...row, species: row['mouse_id'] === 1 ? 'mouse' : 'finch' }));
     expect(await scores()).toEqual(kept);
@@ -322,5 +323,12 @@ export const Verdict = lab.computed('verdict', {
     expect(below.json()['tables']).toContainEqual(
       expect.objectContaining({ table: 'lab.scan_score', rows: 1 }),
     );
+
+    // It stands where DataJoint knows it, there and on the way back.
+    const read = { scores: before.map(({ mouse_id, session, score }) => [mouse_id, session, score]) };
+    expect(await datajoint('read')).toMatchObject(read);
+    await varve(['rollback', migrationId]);
+    expect(await datajoint('read')).toMatchObject(read);
+    expect(await scores()).toEqual(before);
   }, 180_000);
 });

@@ -2,6 +2,7 @@
 import { refusal } from '../../base/index.ts';
 import { loadRelations, relationOf, type Relation } from '../../pipeline/index.ts';
 import { homeOf } from '../home.ts';
+import { restoreOwnKeys } from '../own-keys.ts';
 import { sql } from '../../store/index.ts';
 import { words } from '../change/change.ts';
 import { countRows } from '../count-rows.ts';
@@ -83,7 +84,8 @@ export const removeTable: OperationVerbs<RemoveTable> = {
   },
   joinBack: async ({ table }, { from }, transaction) => {
     const live = await loadRelations(transaction);
-    const { spec: known, placement } = relationOf(live, table);
+    const { id, spec: known, placement } = relationOf(live, table);
+    if (await restoreOwnKeys(transaction, { id, placement })) return [];
     const spec = from.tables.find(({ name }) => name === table) ?? known;
     await addForeignKeys(
       transaction,

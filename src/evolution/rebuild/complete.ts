@@ -16,6 +16,7 @@ import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { fencedStore } from '../fenced-store.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { sampleDiffers } from '../sample.ts';
+import { columnsKey, keyOptions } from '../own-keys.ts';
 import { attribute, CARRIED, groupOf, isWithMaster, oldRows } from './attribute.ts';
 import { changesKey, copiedValue, newKeyOf, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
@@ -123,7 +124,8 @@ export async function constrain(operation: Rebuild, scope: RunScope): Promise<vo
       await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
     for (const statement of createIndexes(next.spec, next.placement, to))
       await transaction.execute(statement);
-    await addForeignKeys(transaction, of.spec, next.placement, of.world.next);
+    const options = await optionsOf(transaction, of);
+    await addForeignKeys(transaction, of.spec, next.placement, of.world.next, options);
     await transaction.execute(sql`analyze ${id}`);
     await transaction.execute(
       sql`comment on column ${id}.${sql.id(next.spec.primaryKey[0] ?? '')} is 'constrained'`,
@@ -140,19 +142,28 @@ async function isConstrained(transaction: Queryable, next: Relation): Promise<bo
   return row?.there === true;
 }
 
+/** What foreign keys of the old structures do beside leading somewhere: those of the same columns go on doing it. */
+async function optionsOf(transaction: Queryable, of: Rebuilding): Promise<ReadonlyMap<string, string>> {
+  const options: (readonly [string, string])[] = [];
+  for (const { placement } of of.sources) options.push(...(await keyOptions(transaction, placement)));
+  return new Map(options);
+}
+
 /** The foreign keys of a definition, and the uniqueness that some of them ask for. */
 export async function addForeignKeys(
   transaction: Queryable,
   spec: TableSpec,
   placement: Placement,
   relations: Relations,
+  optionsByColumns: ReadonlyMap<string, string> = new Map(),
 ): Promise<void> {
   for (const key of spec.foreignKeys) {
+    const options = sql.raw(optionsByColumns.get(columnsKey(Object.keys(key.columns))) ?? '');
     const columns = names(Object.keys(key.columns));
     const placementOf = (table: string): Placement =>
       table === spec.name ? placement : relationOf(relations, table).placement;
     await transaction.execute(
-      sql`alter table ${tableId(placement)} add foreign key (${columns}) ${referencesDdl(key, placementOf)}`,
+      sql`alter table ${tableId(placement)} add foreign key (${columns}) ${referencesDdl(key, placementOf)} ${options}`,
     );
     if (key.unique) await transaction.execute(sql`alter table ${tableId(placement)} add unique (${columns})`);
   }

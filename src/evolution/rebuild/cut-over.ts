@@ -1,7 +1,7 @@
 /** The part of the deciding transaction in which new structures take the place of old ones. */
 import { refusal, type Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
-import { loadRelations, tableId, type Relation } from '../../pipeline/index.ts';
+import { loadRelations, tableId, type Placement, type Relation } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { buildingRelation, HISTORY } from '../building.ts';
 import { stopCapture } from '../capture.ts';
@@ -29,7 +29,7 @@ export async function leave(
     const lost = incoming.filter(({ referenced }) =>
       referenced.some((column) => !Object.values(of.pair.columns[0] ?? {}).includes(column)),
     );
-    const stranger = lost.find(({ schema, table }) => !isOwn(scope, `${schema}.${table}`));
+    const stranger = lost.find(({ schema, table }) => !isOwn(scope, { schema, table }));
     if (stranger !== undefined) return [outsider(operation, `${stranger.schema}.${stranger.table}`)];
     await copyGrants(transaction, source.placement, next.placement);
     await dropReadViews(transaction, source.placement);
@@ -47,8 +47,11 @@ function newName(of: Rebuilding, column: string): string {
   return Object.entries(of.pair.columns[0] ?? {}).find(([, was]) => was === column)?.[0] ?? column;
 }
 
-function isOwn({ from }: RunScope, table: string): boolean {
-  return from.tables.some(({ name }) => name === table);
+function isOwn({ from, held }: RunScope, { schema, table }: Placement): boolean {
+  const own = [...held.values()].find(
+    ({ placement }) => placement.schema === schema && placement.table === table,
+  );
+  return from.tables.some(({ name }) => name === own?.name);
 }
 
 function outsider({ table }: Rebuild, name: string): Finding {

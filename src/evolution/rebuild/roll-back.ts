@@ -16,6 +16,7 @@ import {
   names,
   relationOf,
   tableId,
+  type Placement,
   type Relation,
   type Relations,
 } from '../../pipeline/index.ts';
@@ -27,6 +28,7 @@ import { dropReadViews } from '../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { homeOf } from '../home.ts';
+import { restoreOwnKeys } from '../own-keys.ts';
 import { computedSince } from '../new-writes.ts';
 import { move, retire } from '../retire.ts';
 import { addForeignKeys } from './complete.ts';
@@ -465,10 +467,11 @@ export async function joinBack(
     const spec = scope.from.tables.find((each) => each.name === name) ?? relation.spec;
     // The uniqueness that some of them ask for went along to history and is there again.
     const foreignKeys = spec.foreignKeys.map((key) => ({ ...key, unique: false }));
-    await addForeignKeys(transaction, { ...spec, foreignKeys }, relation.placement, live);
+    if (!(await restoreOwnKeys(transaction, relation)))
+      await addForeignKeys(transaction, { ...spec, foreignKeys }, relation.placement, live);
     const own = new Set(scope.from.tables.map((spec) => spec.name));
     const outside = (scope.incoming.get(operation.table) ?? []).filter(({ schema, table }) => {
-      const child = `${schema}.${table}`;
+      const child = nameAt(live, { schema, table });
       // A table that goes back as well brings its own foreign keys.
       return !rebuildsOf(scope).some((each) => each.from.includes(child) && own.has(child));
     });
@@ -490,6 +493,14 @@ export async function joinBack(
     );
   }
   return [];
+}
+
+/** What definitions call the table that stands there. */
+function nameAt(relations: Relations, { schema, table }: Placement): string {
+  const found = [...relations.values()].find(
+    ({ placement }) => placement.schema === schema && placement.table === table,
+  );
+  return found?.name ?? `${schema}.${table}`;
 }
 
 /** Rows that others wrote since the forward run was opened: carried over by it then, or carried back now. */
