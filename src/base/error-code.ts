@@ -11,10 +11,10 @@ export interface ErrorCodeEntry {
 
 // code: [exit status, HTTP status, summary, 'retryable' where the same call may succeed later]; in alphabetical order.
 const TABLE = {
-  after_incomplete: [5, 409, 'work after the decision of a run is not done yet', 'retryable'],
   adopt_differs: [3, 409, 'a table that stands there is not what its definition says'],
   adopt_inexpressible: [3, 422, 'definitions cannot say what stands in the database'],
   adopt_missing: [3, 404, 'a table that was to be taken over is not there'],
+  after_incomplete: [5, 409, 'work after the decision of a run is not done yet', 'retryable'],
   allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
   baseline_differs: [5, 409, 'the state after the way back is not the baseline'],
   bundle_changed: [3, 409, 'the files of a migration are not those that were planned or run'],
