@@ -36,7 +36,7 @@ import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } fr
 import { verbsOf } from './operation/verbs.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
-import { settleLists } from './rebuild/cut-over.ts';
+import { settleLists, tidy } from './rebuild/cut-over.ts';
 import { planRebuilds } from './rebuild/plan.ts';
 
 /** `forward.json`. */
@@ -105,9 +105,9 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
       );
       return writtenSince(transaction, tables, { since: context.runId, until: context.runId, noted });
     },
-    baseline: async ({ bundle }, transaction) => {
+    baseline: async ({ bundle, algorithm, decidingRun }, transaction) => {
       const { forward, sets } = documentsOf(bundle.documents);
-      return measure(transaction, affectedSpecs(forward, sets.from, sets.to));
+      return measure(transaction, affectedSpecs(forward, sets.from, sets.to), { algorithm, decidingRun });
     },
   };
 }
@@ -317,7 +317,7 @@ function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
 
 /** What readers do not see: all new structures, then table by table what is in them, then the proof. */
 function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
-  const beside = (verb: 'expand' | 'build' | 'check'): Step => ({
+  const beside = (verb: 'expand' | 'build' | 'constrain' | 'check'): Step => ({
     mode: 'beside',
     name: verb,
     run: async (context) => {
@@ -330,16 +330,18 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
       return { findings };
     },
   });
+  const catchUp = {
+    mode: 'beside',
+    run: async (context: RunContext) => ({ findings: await catchUpBeside(scopeOf(context, await world())) }),
+  } as const;
   return [
     beside('expand'),
     beside('build'),
-    {
-      mode: 'beside',
-      name: 'catch up',
-      beforeEachTry: true,
-      run: async (context) => ({ findings: await catchUpBeside(scopeOf(context, await world())) }),
-    },
+    { ...catchUp, name: 'catch up once' },
+    beside('constrain'),
     beside('check'),
+    // Last, so that little is left to do when writers wait.
+    { ...catchUp, name: 'catch up', beforeEachTry: true },
     {
       mode: 'decide',
       name: 'cut over',
@@ -357,6 +359,7 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
       },
     },
     validateStep(),
+    tidyStep(),
   ];
 }
 
@@ -385,14 +388,30 @@ function validateStep(): Step {
     mode: 'after',
     name: 'validate',
     run: async (context) => {
-      const relations = [...(await loadRelations(context.store)).values()];
       const names = new Set(objectsOf(documentsOf(context.bundle.documents).forward));
+      const relations = [...(await loadRelations(context.store)).values()].filter(({ name }) =>
+        names.has(name),
+      );
       await context.store.transaction({}, async (transaction) => {
+        await context.fence(transaction);
         await validateKeys(
           transaction,
-          relations.filter(({ name }) => names.has(name)).map(({ placement }) => placement),
+          relations.map(({ placement }) => placement),
         );
       });
+      return { findings: [] };
+    },
+  };
+}
+
+/** What told of changes meanwhile. */
+function tidyStep(): Step {
+  return {
+    mode: 'after',
+    name: 'tidy up',
+    alsoAfterUndo: true,
+    run: async (context) => {
+      await tidy(context);
       return { findings: [] };
     },
   };

@@ -63,7 +63,7 @@ async function ownKeys(transaction: Queryable, placement: Placement): Promise<re
   );
   await transaction.query(sql`select set_config('search_path', 'pg_catalog', true)`);
   const keys = await transaction.query<OwnKey>(sql`
-    select conname::text as name, pg_get_constraintdef(oid) as definition,
+    select conname::text as name, regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '') as definition,
       (select array_agg(a.attname::text) from pg_attribute a
         where a.attrelid = k.conrelid and a.attnum = any(k.conkey)) as columns
     from pg_constraint k where contype = 'f' and conparentid = 0

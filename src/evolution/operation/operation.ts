@@ -5,7 +5,7 @@
  * | verb | when | writes |
  * |---|---|---|
  * | `plan` | before anything; again at the start of a run | nothing |
- * | `expand`, `build`, `check` | beside what readers see, in this order, resumable | the new structure only |
+ * | `expand`, `build`, `constrain`, `check` | beside what readers see, in this order, resumable | the new structure only |
  * | `leave`, `enter` | inside the deciding transaction: old structures go, new ones come | names, relations |
  * | `observe` | after it, before the commit | nothing |
  * | `carryBack`, `leaveBack`, `enterBack`, `joinBack` | inside the deciding transaction of the way back | the same, and rows written since |
@@ -176,6 +176,7 @@ export interface OperationVerbs<O> {
   readonly planBack: (operation: O, scope: BackScope) => Promise<readonly TableCounts[]>;
   readonly expand?: (operation: O, scope: RunScope) => Promise<void>;
   readonly build?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
+  readonly constrain?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
   readonly check?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
   readonly leave?: Deciding<O>;
   readonly enter?: Deciding<O>;
