@@ -1,5 +1,15 @@
 -- Made by scripts/catalog-dump.ts from sql/; do not edit.
 
+table varve.adoption
+  column relation integer not null
+  column name text not null
+  column physical_schema text not null
+  column physical_name text not null
+  column run text not null
+  column row_count bigint not null
+  column adopted_at timestamp with time zone not null default now()
+  constraint adoption_pkey PRIMARY KEY (relation)
+
 table varve.catalog_file
   column number integer not null
   column name text not null
@@ -13,7 +23,7 @@ table varve.code
   column basis text not null
   column packages jsonb not null
   column source text not null
-  constraint code_basis_check CHECK ((basis = ANY (ARRAY['bundle'::text, 'module'::text, 'text'::text, 'sql'::text])))
+  constraint code_basis_check CHECK ((basis = ANY (ARRAY['bundle'::text, 'module'::text, 'text'::text, 'sql'::text, 'command'::text])))
   constraint code_digest_key UNIQUE (digest)
   constraint code_pkey PRIMARY KEY (id)
 
@@ -36,7 +46,7 @@ table varve.computation_spec
   column origin text not null
   column attribution jsonb
   constraint computation_spec_code_fkey FOREIGN KEY (code) REFERENCES varve.code(id)
-  constraint computation_spec_enforcement_check CHECK ((enforcement = ANY (ARRAY['pure'::text, 'isolated'::text, 'role'::text, 'statement'::text, 'none'::text])))
+  constraint computation_spec_enforcement_check CHECK ((enforcement = ANY (ARRAY['pure'::text, 'isolated'::text, 'outside'::text, 'role'::text, 'statement'::text, 'none'::text])))
   constraint computation_spec_origin_check CHECK ((origin = ANY (ARRAY['computed'::text, 'attributed'::text, 'adopted'::text])))
   constraint computation_spec_pkey PRIMARY KEY (id)
   constraint computation_spec_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
@@ -57,6 +67,12 @@ table varve.deployment
   column deployed_at timestamp with time zone not null default now()
   constraint deployment_definition_set_fkey FOREIGN KEY (definition_set) REFERENCES varve.definition_set(id)
   constraint deployment_pkey PRIMARY KEY (id)
+
+table varve.dropped_key
+  column relation integer not null
+  column name text not null
+  column definition text not null
+  constraint dropped_key_pkey PRIMARY KEY (relation, name)
 
 table varve.ingested
   column relation integer not null

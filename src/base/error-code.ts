@@ -11,6 +11,9 @@ export interface ErrorCodeEntry {
 
 // code: [exit status, HTTP status, summary, 'retryable' where the same call may succeed later]; in alphabetical order.
 const TABLE = {
+  adopt_differs: [3, 409, 'a table that stands there is not what its definition says'],
+  adopt_inexpressible: [3, 422, 'definitions cannot say what stands in the database'],
+  adopt_missing: [3, 404, 'a table that was to be taken over is not there'],
   after_incomplete: [5, 409, 'work after the decision of a run is not done yet', 'retryable'],
   allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
   approval_invalid: [3, 403, 'an approval does not hold'],
@@ -22,6 +25,7 @@ const TABLE = {
   capability_missing: [3, 501, 'this store cannot do that'],
   catalog_mismatch: [3, 409, "varve's own catalog in this database does not match this release"],
   catalog_missing: [3, 409, "varve's own catalog is not in this database"],
+  command_unavailable: [3, 422, 'a program that a make names cannot be started'],
   commit_unknown: [5, 503, 'whether the run was committed is not known'],
   concurrent_change: [3, 409, 'others changed the data meanwhile'],
   config_invalid: [3, 422, 'the project configuration is not usable'],
@@ -72,6 +76,7 @@ const TABLE = {
   make_returned_too_much: [3, 422, 'a make returned rows too large to be sent'],
   make_returned_wrong_type: [3, 422, 'a make returned a value that its column cannot hold'],
   make_timed_out: [3, 504, 'a make took longer than it may'],
+  make_unknown: [3, 422, 'a table was adopted and has no make yet'],
   not_applied: [3, 409, 'there is no applied run to take back'],
   not_canonical: [1, 500, 'a value has no canonical JSON form'],
   not_caught_up: [4, 409, 'others write faster than a run can carry over', 'retryable'],
@@ -86,6 +91,7 @@ const TABLE = {
   objects_shared: [3, 409, 'these objects belong to another database'],
   objects_unavailable: [3, 501, 'there is no store for objects'],
   objects_unreachable: [3, 503, 'the object store cannot be reached', 'retryable'],
+  observe_differs: [3, 409, 'a make gives other rows than those that stand'],
   operation_unavailable: [3, 501, 'no operation carries out this change of a definition'],
   part_without_master: [3, 409, 'rows of a part would go and their master stay'],
   permission_denied: [3, 403, 'the database user lacks a right'],
@@ -128,6 +134,7 @@ const TABLE = {
   undeclared_read: [3, 422, 'a make read what it does not declare'],
   unknown_column: [3, 404, 'no such column'],
   unknown_run: [3, 404, 'no such run, or no time'],
+  unknown_schema: [3, 404, 'no tables in a schema of this name'],
   unknown_table: [3, 404, 'no such table'],
   unrelated_table: [3, 422, 'no edge leads to this table'],
   usage: [2, 400, 'the call is not understood'],

@@ -28,6 +28,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/fingerprint.ts'),
   },
   {
+    name: 'adopt',
+    summary: 'definitions of a database that is there already',
+    load: () => import('./command/adopt.ts'),
+  },
+  {
     name: 'check',
     summary: 'everything that needs no write: the command for CI',
     load: () => import('./command/check.ts'),
@@ -66,6 +71,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'stale',
     summary: 'rows whose recorded inputs or code are no longer those of the present',
     load: () => import('./command/stale.ts'),
+  },
+  {
+    name: 'observe',
+    summary: 'record what adopted rows were made from, where their makes give them again',
+    load: () => import('./command/observe.ts'),
   },
   {
     name: 'delete',

@@ -1,5 +1,5 @@
 import { refusal, type Finding } from '../base/index.ts';
-import type { Attestation, Attribution, EvolutionWorld } from '../evolution/index.ts';
+import type { Attribution, EvolutionWorld, PlanChoices } from '../evolution/index.ts';
 import type { MigrationKind, PlanOutcome, RunnerOptions } from '../migration/index.ts';
 import type { Store } from '../store/index.ts';
 import { filesFolderOf } from './config.ts';
@@ -16,7 +16,7 @@ export interface Kinds {
   readonly draft?: (
     options: RunnerOptions,
     rules: readonly AttributionRule[],
-    attest: readonly Attestation[],
+    choices: PlanChoices,
   ) => Promise<DraftOutcome>;
   /** Reads that makes were seen to make without declaring them, each with the declaration that would fix it. */
   readonly undeclared?: (store: Store) => Promise<readonly Finding[]>;
@@ -46,7 +46,7 @@ export const kindsOf: KindsOf = async (world) => {
   const { pipelineKind } = await import('../evolution/index.ts');
   return {
     list: [pipelineKind(() => evolutionWorld(world))],
-    draft: (options, rules, attest) => draftPipeline(world, options, { rules, attest }),
+    draft: (options, rules, choices) => draftPipeline(world, options, { rules, choices }),
     undeclared: async (store) => {
       const { checkRecordedReads } = await import('../pipeline/index.ts');
       return checkRecordedReads(store, world.definitions);
@@ -76,29 +76,33 @@ export async function evolutionWorld(world: ProjectWorld): Promise<EvolutionWorl
 
 interface Given {
   readonly rules: readonly AttributionRule[];
-  readonly attest: readonly Attestation[];
+  readonly choices: PlanChoices;
 }
 
 async function draftPipeline(
   world: ProjectWorld,
   options: RunnerOptions,
-  { rules, attest: given }: Given,
+  { rules, choices }: Given,
 ): Promise<DraftOutcome> {
+  const { attest = [] } = choices;
   const named = findSpecs(
     world.definitions,
-    given.map(({ table }) => table),
+    attest.map(({ table }) => table),
   );
   if (named.findings.length > 0) return { status: 'refused', findings: named.findings };
-  const attest = given.map((one, at) => ({ ...one, table: named.specs[at]?.name ?? one.table }));
+  const asked = {
+    ...choices,
+    attest: attest.map((one, at) => ({ ...one, table: named.specs[at]?.name ?? one.table })),
+  };
   const unknown = rules.find(({ rule }) => rule !== 'recompute');
   if (unknown !== undefined) return { status: 'refused', findings: [unknownRule(unknown)] };
   const ruled = rules.flatMap(({ table }) => (table === undefined ? [] : [table]));
   const all = ruled.length < rules.length;
-  const ambiguous = all ? await ambiguousTables(world, options, attest) : { tables: [] };
+  const ambiguous = all ? await ambiguousTables(world, options, asked) : { tables: [] };
   if ('status' in ambiguous) return ambiguous;
   const tables = [...ruled, ...ambiguous.tables];
   const attribution = Object.fromEntries(tables.map((table) => [table, 'recompute' as const]));
-  return draftWith(world, options, { attribution, attest });
+  return draftWith(world, options, { attribution, choices: asked });
 }
 
 function unknownRule({ rule }: AttributionRule): Finding {
@@ -110,9 +114,9 @@ function unknownRule({ rule }: AttributionRule): Finding {
 async function ambiguousTables(
   world: ProjectWorld,
   options: RunnerOptions,
-  attest: readonly Attestation[],
+  choices: PlanChoices,
 ): Promise<{ readonly tables: readonly string[] } | DraftOutcome> {
-  const drafted = await draftWith(world, options, { attribution: {}, attest });
+  const drafted = await draftWith(world, options, { attribution: {}, choices });
   if (drafted.status !== 'drafted') return drafted;
   if (drafted.outcome.status === 'refused') return drafted.outcome;
   const { tables } = drafted.outcome.plan.bound;
@@ -121,18 +125,18 @@ async function ambiguousTables(
 
 interface Draft {
   readonly attribution: Attribution;
-  readonly attest: readonly Attestation[];
+  readonly choices: PlanChoices;
 }
 
 async function draftWith(world: ProjectWorld, options: RunnerOptions, draft: Draft): Promise<DraftOutcome> {
-  const { attribution, attest } = draft;
+  const { attribution, choices } = draft;
   const known = await sameDraft(world, options, draft);
   if (known !== undefined) {
     const { planMigration } = await import('../migration/index.ts');
     return { status: 'drafted', migrationId: known, outcome: await planMigration(options, known) };
   }
   const { planEvolution } = await import('../evolution/index.ts');
-  const planned = await planEvolution(options, await evolutionWorld(world), attribution, attest);
+  const planned = await planEvolution(options, await evolutionWorld(world), attribution, choices);
   if (planned.status === 'refused') return planned;
   if (planned.status === 'nothing') return { status: 'unchanged' };
   return { status: 'drafted', migrationId: planned.migrationId, outcome: planned.outcome };
@@ -142,7 +146,7 @@ async function draftWith(world: ProjectWorld, options: RunnerOptions, draft: Dra
 async function sameDraft(
   world: ProjectWorld,
   options: RunnerOptions,
-  { attribution, attest }: Draft,
+  { attribution, choices: { attest = [], adopt = false } }: Draft,
 ): Promise<string | undefined> {
   const { readBundle, readStatus } = await import('../migration/index.ts');
   const { deployedSet, sameJson } = await import('../pipeline/index.ts');
@@ -161,7 +165,9 @@ async function sameDraft(
     const sameCode = Object.entries(planned ?? {}).every(([table, digest]) => code[table] === digest);
     const same = { from, to: world.definitions.digest, attribute: attribution };
     const { from: found, to, attribute } = forward;
-    if (!sameCode || !sameJson({ from: found, to, attribute }, same)) continue;
+    const operations = (forward['operations'] ?? []) as readonly { readonly kind?: unknown }[];
+    const adopts = operations.some(({ kind }) => kind === 'adopt_table');
+    if (!sameCode || adopts !== adopt || !sameJson({ from: found, to, attribute }, same)) continue;
     if (
       sameJson(
         attestationsIn(forward),

@@ -136,8 +136,8 @@ function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents
 }
 
 /**
- * The specs of the tables that operations touch, the old one where there is one. A redefinition touches what the catalog
- * says and no table, and so does an attested code: people write to it all the while, and no proof of equality may hang on that.
+ * The specs of the tables that operations touch, the old one where there is one. A redefinition, an adoption and an attested
+ * code touch what the catalog says and no table: people write to it all the while, and no proof of equality may hang on that.
  */
 function affectedSpecs(
   forward: ForwardDocument,
@@ -146,7 +146,7 @@ function affectedSpecs(
 ): readonly TableSpec[] {
   const names = operationsIn(forward).flatMap((operation): readonly string[] => {
     // Their rows stay where they stand, and people write to them all the while: no proof may hang on that.
-    if (['attest_code', 'redefine', 'rename_table'].includes(operation.kind)) return [];
+    if (['adopt_table', 'attest_code', 'redefine', 'rename_table'].includes(operation.kind)) return [];
     return operation.kind === 'rebuild' ? [operation.table, ...operation.from] : [operation.table];
   });
   return [...new Set(names)].flatMap((name) => {

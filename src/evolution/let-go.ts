@@ -32,7 +32,7 @@ import { BUILD, HISTORY } from './building.ts';
 import { countRows } from './count-rows.ts';
 import { dependents, dropReadViews } from './dependents.ts';
 import { counts } from './operation/operation.ts';
-import { regclass } from './retire.ts';
+import { regclass } from './regclass.ts';
 
 /** A superseded structure with what it takes. */
 export interface SupersededStructure {
@@ -213,6 +213,7 @@ async function drop(transaction: Transaction, relation: Structure, run: string):
   for (const table of ['recorded_read', 'computation', 'superseded', 'job']) {
     await transaction.execute(sql`delete from ${sql.id('varve', table)} where relation = ${relation.id}`);
   }
+  await transaction.execute(sql`delete from varve.dropped_key where relation = ${relation.id}`);
   await transaction.execute(sql`
     update varve.relation set state = 'let_go', let_go_run = ${run}, let_go_at = now() where id = ${relation.id}`);
 }

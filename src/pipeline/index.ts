@@ -1,8 +1,16 @@
+export { adopted, isMakeUnknown, makeUnknown, type AdoptedMake } from './adopted-make.ts';
 export { checkRecordedReads } from './check/recorded-reads.ts';
 export { CHECK_RULES, type CheckRule } from './check/rule.ts';
 export { checkSource, type CheckSourceOptions } from './check/check-source.ts';
 export { digestCode, type CodeDigestOptions, type CodeIdentity } from './code-digest.ts';
-export { t, type Column, type ColumnBuilder, type Columns, type RowOf } from './column.ts';
+export { t, type Column, type ColumnBuilder, type Columns, type RowOf, type ValueKind } from './column.ts';
+export {
+  command,
+  commandOf,
+  type CommandMake,
+  type CommandMode,
+  type CommandOptions,
+} from './command/command.ts';
 export { createIndexes, createTable, columnDdl, names, referencesDdl } from './ddl.ts';
 export {
   compareText,

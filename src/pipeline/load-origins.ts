@@ -6,6 +6,7 @@
  */
 import type { JsonObject } from '../base/index.ts';
 import { sql, type Queryable, type Row, type Sql } from '../store/index.ts';
+import { loadAdoptions } from './adoption.ts';
 import { encodeKey } from './encode-row.ts';
 import { loadIngestions, partIngestions, type IngestionOrigin } from './ingestion.ts';
 import type { Key } from './key-source.ts';
@@ -38,6 +39,10 @@ export async function loadOrigins(
   const versions = newestOfEach(await loadVersions(store, relations, table, { keys, at }));
   const computations = await loadComputations(question, versions);
   const ingestions = await loadBrought(question, versions);
+  const unrecorded = versions.filter(
+    (_, index) => computations[index] === null && (ingestions[index] ?? []).length === 0,
+  );
+  const adoptions = await loadAdoptions(store, new Set(unrecorded.map(({ relation }) => relation.id)));
   return versions.map((version, index) => ({
     table,
     tier: version.relation.spec.tier,
@@ -48,6 +53,7 @@ export async function loadOrigins(
     computation: computations[index] ?? null,
     ingestions: ingestions[index] ?? [],
     letGo: version.letGo,
+    adopted: unrecorded.includes(version) ? (adoptions.get(version.relation.id) ?? null) : null,
   }));
 }
 

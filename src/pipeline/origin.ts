@@ -1,5 +1,6 @@
 /** Where a row comes from, as `why` tells it. */
 import type { JsonObject } from '../base/index.ts';
+import type { Adoption } from './adoption.ts';
 import type { EnforcementLevel } from './computation-spec.ts';
 import type { IngestionOrigin } from './ingestion.ts';
 import type { LetGo } from './relation.ts';
@@ -21,6 +22,8 @@ export interface RowOrigin {
   readonly ingestions: readonly IngestionOrigin[];
   /** Who let its rows go, when: of the computation, inputs and reads are not known any more. Null: they are there. */
   readonly letGo: LetGo | null;
+  /** Where nothing else is recorded of a row in a table that varve took over: by which run, and when. */
+  readonly adopted: Adoption | null;
 }
 
 /** One computation. */

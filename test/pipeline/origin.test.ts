@@ -88,6 +88,7 @@ withStores('where rows come from', (given) => {
         until: null,
         letGo: null,
         ingestions: [],
+        adopted: null,
         computation: {
           run: {
             name: 'run' in run ? run.run : '',
