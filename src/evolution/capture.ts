@@ -136,6 +136,31 @@ export async function stopCapture(transaction: Queryable, relations: readonly Re
   }
 }
 
+/**
+ * Has nothing noted any more, without a lock that anybody holds: what is left are triggers that do nothing, for
+ * `dropSilenced` to take away when their tables can be had.
+ */
+export async function silenceCapture(transaction: Queryable, relations: readonly Relation[]): Promise<void> {
+  for (const relation of relations) {
+    for (const name of [rowFunction(relation), computationFunction(relation)]) {
+      await transaction.execute(sql`create or replace function ${name} returns trigger language plpgsql security definer
+        set search_path = pg_catalog, pg_temp as $note$ begin return null; end $note$`);
+    }
+    await transaction.execute(sql`drop table if exists ${notesOf(relation)}`);
+  }
+}
+
+/** Takes silenced triggers away, whichever run left them. Takes ACCESS EXCLUSIVE on each table that has some. */
+export async function dropSilenced(transaction: Queryable): Promise<void> {
+  const rows = await transaction.query<{ name: string }>(sql`
+    select p.proname::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = ${BUILD} and starts_with(p.proname::text, ${`${NOTE_PREFIX} `})
+      and not exists (select from pg_class c where c.relnamespace = n.oid
+        and c.relname = 'notes of ' || split_part(p.proname::text, ' ', 2))
+    order by 1`);
+  for (const { name } of rows) await transaction.execute(sql`drop function ${sql.id(BUILD, name)}() cascade`);
+}
+
 /** The run for which changes of a relation are noted; undefined where none are. */
 async function capturingRun(transaction: Queryable, relation: Relation): Promise<string | undefined> {
   const [row] = await transaction.query<{ run: string | null }>(sql`

@@ -61,10 +61,9 @@ export async function notedTables(
   const world = await runWorld(transaction, scope);
   for (const operation of rebuildsOf(scope)) {
     const next = world.next.get(operation.table);
-    const isChanged =
-      next?.state === 'building' &&
-      operation.from.length > 0 &&
-      (await markOf(transaction, listPlacement(next))) === 'changed';
+    // Notes come with the structure: before that, nobody looked.
+    if (next?.state !== 'building' || operation.from.length === 0) continue;
+    const isChanged = ['changed', 'open'].includes((await markOf(transaction, listPlacement(next))) ?? '');
     for (const { name, ...relation } of rebuilding(operation, world).sources) {
       const notes = await countNotes(transaction, { name, ...relation });
       noted.set(name, Math.max(noted.get(name) ?? 0, notes + (isChanged ? 1 : 0)));

@@ -2,12 +2,12 @@
 import { refusal, type Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import { loadRelations, tableId, type Placement, type Relation } from '../../pipeline/index.ts';
-import { sql, type Queryable, type Transaction } from '../../store/index.ts';
+import { isStoreError, sql, type Queryable, type Transaction } from '../../store/index.ts';
 import type { RunContext } from '../../migration/index.ts';
 import { BUILD, buildingRelation, HISTORY } from '../building.ts';
 import { forgetSum } from '../row-sum.ts';
 import { shortly } from './shortly.ts';
-import { stopCapture } from '../capture.ts';
+import { dropSilenced, silenceCapture } from '../capture.ts';
 import { countRows } from '../count-rows.ts';
 import { copyGrants, dropReadViews } from '../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
@@ -170,12 +170,18 @@ export async function tidy(context: RunContext): Promise<void> {
       from varve.relation r join pg_class c on c.relname = 'notes of ' || r.id
       join pg_namespace n on n.oid = c.relnamespace and n.nspname = ${BUILD}
       where obj_description(c.oid, 'pg_class') = ${context.runId}`);
-    await stopCapture(transaction, noted.map(toRelation));
+    await silenceCapture(transaction, noted.map(toRelation));
     const summed = await transaction.query<RelationRow>(sql`
       select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table", r.state
       from varve.relation r where r.since_run = ${context.runId}`);
     for (const row of summed) await forgetSum(transaction, toRelation(row));
   });
+  try {
+    await shortly(context, dropSilenced, { tries: 20 });
+  } catch (error) {
+    // Somebody reads the table for long: the triggers do nothing, and the next run takes them away.
+    if (!isStoreError(error, '55P03', '40P01')) throw error;
+  }
 }
 
 interface RelationRow extends Record<string, unknown> {

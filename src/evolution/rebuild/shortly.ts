@@ -10,11 +10,12 @@ const TRIES = 600;
 /**
  * Runs work in a fenced transaction of its own with short lock waits.
  *
- * Errors: what the last try threw, after about two minutes.
+ * Errors: what the last try threw, by default after about two minutes.
  */
 export async function shortly<T>(
   context: RunContext,
   work: (transaction: Transaction) => Promise<T>,
+  { tries = TRIES }: { readonly tries?: number } = {},
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     context.signal.throwIfAborted();
@@ -24,7 +25,7 @@ export async function shortly<T>(
         return work(transaction);
       });
     } catch (error) {
-      if (!isStoreError(error, '55P03', '40P01', '40001') || attempt === TRIES) throw error;
+      if (!isStoreError(error, '55P03', '40P01', '40001') || attempt === tries) throw error;
       await sleep(Math.min(200, 10 * attempt));
     }
   }
