@@ -18,16 +18,23 @@ import { type Coverage, computedRelation, recordedText, variantsOf, type Variant
 import { newHash } from './list.ts';
 
 import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, writtenColumns } from './values.ts';
-import { builtOf, listPlacement, pairOf, rebuildOf, rebuilding, type Rebuilding } from './world.ts';
+import {
+  builtOf,
+  listPlacement,
+  pairOf,
+  rebuildOf,
+  rebuilding,
+  rebuildsOf,
+  type Rebuilding,
+} from './world.ts';
 
 /** A table with its parts, which are written together: what a make fills at once, or one table. */
 export function groupOf(of: Rebuilding): readonly Rebuilding[] {
   if (of.spec.form === undefined) return [of];
-  const parts = Object.values(of.spec.parts).flatMap((name) => {
-    const operation = rebuildOf(of.world, name);
-    return operation === undefined ? [] : [rebuilding(operation, of.world)];
-  });
-  return [of, ...parts];
+  const names = Object.values(of.spec.parts);
+  // In their order: a part of a part looks up what became of the rows above it.
+  const parts = rebuildsOf(of.world).filter(({ table }) => names.includes(table));
+  return [of, ...parts.map((operation) => rebuilding(operation, of.world))];
 }
 
 /** Whether a table is filled with its master. */
