@@ -13,6 +13,7 @@ import {
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 
 import type { RunScope } from '../operation/operation.ts';
+import { carryReads } from './carry-reads.ts';
 import { fillsOf, isThrough } from './fill.ts';
 import { type Coverage, computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
 import { newHash } from './list.ts';
@@ -165,6 +166,11 @@ export async function writeComputations(transaction: Queryable, of: Rebuilding, 
         where ${CARRIED} and ${inRange(range)} and l."#spec" = any(${specs}::integer[])) w
       order by "#new"
       on conflict (relation, key_hash) do nothing`);
+    await carryReads(transaction, of, {
+      relation,
+      hash: isHashKept(of) ? sql`l."#hash"` : newHash(of),
+      lines: sql`${CARRIED} and ${inRange(range)} and l."#spec" = any(${specs}::integer[])`,
+    });
   }
 }
 
