@@ -32,7 +32,7 @@ interface Program {
 
 const OUT = resolve('.cache/docs');
 const NOT_RUN = new Set(['text', 'json', 'sql', 'yaml', 'mermaid', 'diff']);
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 600_000;
 const WORKERS = 2;
 
 rmSync(OUT, { recursive: true, force: true });
@@ -166,6 +166,8 @@ function userFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'varve-docs-'));
   mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
   symlinkSync(resolve('.'), join(folder, 'node_modules/varve'));
+  // What a `makeWith` writes its statements with; npm puts it beside.
+  symlinkSync(resolve('node_modules/kysely'), join(folder, 'node_modules/kysely'));
   symlinkSync(resolve('bin/varve.js'), join(folder, 'node_modules/.bin/varve'));
   return folder;
 }

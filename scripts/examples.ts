@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 600_000;
 
 const folders = existsSync('examples') ? readdirSync('examples', { withFileTypes: true }) : [];
 const examples = folders

@@ -215,31 +215,45 @@ export function readsNamedAnew(
 ): readonly ReadSpec[] {
   const index = pair.sources.indexOf(old);
   const column = newNameOf(pair, index);
-  const columnOf = (name: string) => {
-    const heir = naming.pairs.get(heirOf(naming, name) ?? name);
+  const heirs = new Map(reads.map((read) => [read.name, heirOfRead(naming, read)]));
+  const columnOf = (read: string) => {
+    const heir = heirs.get(read);
     return heir === undefined
       ? (each: string) => each
       : newNameOf(
           heir,
-          heir.sources.findIndex((source) => source.name === name),
+          heir.sources.findIndex(({ name }) => name === reads.find((each) => each.name === read)?.table),
         );
   };
-  const tableOfRead = new Map(reads.map((read) => [read.name, read.table]));
   return reads.map((read) => {
-    const named = columnOf(read.table);
+    const named = columnOf(read.name);
     const match = Object.entries(read.match).map(([target, origin]): [string, Origin] => [
       named(target),
       origin.kind === 'key'
         ? { kind: 'key', column: column(origin.column) }
-        : { ...origin, column: columnOf(tableOfRead.get(origin.read) ?? '')(origin.column) },
+        : { ...origin, column: columnOf(origin.read)(origin.column) },
     ]);
     return {
       ...read,
-      table: heirOf(naming, read.table) ?? read.table,
+      table: heirs.get(read.name)?.spec.name ?? read.table,
       columns: read.columns.map(named),
       match: Object.fromEntries(match),
     };
   });
+}
+
+/** Where the rows of a read went; of a table that was split, to the first one that has all columns that were read. */
+function heirOfRead(naming: Naming, { table, columns, match }: ReadSpec): Pair | undefined {
+  const heir = heirOf(naming, table);
+  const names = [...columns, ...Object.keys(match)];
+  const all = [...(heir === undefined ? [] : [heir]), ...(naming.heirs.get(table) ?? [])].flatMap(
+    (name) => naming.pairs.get(name) ?? [],
+  );
+  const whole = all.find(({ sources, columns: known }) => {
+    const before = Object.values(known[sources.findIndex(({ name }) => name === table)] ?? {});
+    return names.every((name) => before.includes(name));
+  });
+  return whole ?? (heir === undefined ? undefined : naming.pairs.get(heir));
 }
 
 /** The one table that took the place of an old one; undefined where several or none did. */

@@ -22,7 +22,7 @@ import { knownKey, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
 import { attribute } from './attribute.ts';
 import { CARRIED, groupOf, isWithMaster, oldRows, useMemory } from './write.ts';
-import { changesKey, copiedValue, newKeyOf, oldAlias, oldKeyColumn } from './values.ts';
+import { becomesMade, changesKey, copiedValue, newKeyOf, oldAlias, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
 /** Attributes, constrains and computes one table with its parts. */
@@ -317,8 +317,7 @@ async function absentRows(store: Queryable, of: Rebuilding): Promise<readonly Fi
 /** What people wrote and a make computes now: where the two differ, somebody has to say which one holds. */
 async function otherRows(store: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
   const { operation, spec, world } = of;
-  const isMade = operation.changes.some((change) => change.kind === 'change_tier') && spec.form !== undefined;
-  if (!isMade || world.attribution[operation.table] !== undefined) return [];
+  if (!becomesMade(of) || world.attribution[operation.table] !== undefined) return [];
   const next = builtOf(of);
   const columns = spec.columns.flatMap(({ name }) => {
     const source = operation.columns[name];

@@ -129,8 +129,11 @@ function otherwise({ operation, world }: Rebuilding, read: ReadSpec): Coverage {
   if (found.some((source) => source.from === 'recorded' && source.table === read.table)) return 'recorded';
   const pair = world.naming.pairs.get(read.table);
   if (found.some((source) => source.from === 'inserted' && source.table === read.table)) return 'present';
-  const siblings = pair?.sources.some(({ name }) => operation.from.includes(name)) === true;
-  return siblings && operation.table !== read.table ? 'present' : 'unknown';
+  // What one make gave: rows of the same table, and of its parts.
+  const siblings = pair?.sources.some(
+    ({ name, master }) => operation.from.includes(name) || operation.from.includes(master ?? ''),
+  );
+  return siblings === true && operation.table !== read.table ? 'present' : 'unknown';
 }
 
 /** The recorded form of a variant's reads. */

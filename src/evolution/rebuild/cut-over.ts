@@ -27,7 +27,8 @@ export async function leave(
   const of = rebuilding(operation, { ...(await runWorld(transaction, scope)), old: scope.held });
   const next = builtOf(of);
   for (const source of of.sources) {
-    if (!(await isLive(transaction, source))) continue;
+    // Of the tables that it is split into the first one: rows below it have left by then.
+    if (!isFirstHeir(of, source) || !(await isLive(transaction, source))) continue;
     const incoming = await incomingKeys(transaction, source.placement);
     const lost = incoming.filter(({ referenced }) =>
       referenced.some((column) => !Object.values(of.pair.columns[0] ?? {}).includes(column)),
@@ -37,13 +38,18 @@ export async function leave(
     await copyGrants(transaction, source.placement, next.placement);
     await dropReadViews(transaction, source.placement);
     await dropIncoming(transaction, incoming);
-    scope.incoming.set(
-      operation.table,
-      incoming.map((key) => ({ ...key, referenced: key.referenced.map((column) => newName(of, column)) })),
-    );
+    scope.incoming.set(operation.table, [
+      ...(scope.incoming.get(operation.table) ?? []),
+      ...incoming.map((key) => ({ ...key, referenced: key.referenced.map((column) => newName(of, column)) })),
+    ]);
     await retire(transaction, source, scope.context.runId);
   }
   return [];
+}
+
+function isFirstHeir({ operation, world }: Rebuilding, source: Relation): boolean {
+  const first = rebuildsOf(world).find(({ from }) => from.includes(source.name));
+  return first?.table === operation.table;
 }
 
 function newName(of: Rebuilding, column: string): string {

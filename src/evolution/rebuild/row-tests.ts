@@ -4,6 +4,7 @@ import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
 import type { Facts, Test } from './row-test.ts';
 import {
+  becomesMade,
   carriedValue,
   castTo,
   columnOf,
@@ -141,9 +142,9 @@ function newRows({ world }: Rebuilding, table: string): Sql | undefined {
 }
 
 /** What people wrote is computed, and compared with what they wrote. */
-function tierTests({ operation, spec, world }: Rebuilding): readonly Test[] {
-  const isMade = operation.changes.some((change) => change.kind === 'change_tier') && spec.form !== undefined;
-  if (!isMade || world.attribution[operation.table] === 'keep') return [];
+function tierTests(of: Rebuilding): readonly Test[] {
+  const { operation, spec, world } = of;
+  if (!becomesMade(of) || world.attribution[operation.table] === 'keep') return [];
   return [{ when: sql`true`, becomes: 'recompute', why: `tier: ${spec.name}` }];
 }
 

@@ -111,6 +111,13 @@ export function columnOf(spec: TableSpec, column: string): ColumnSpec | undefine
   return spec.columns.find(({ name }) => name === column);
 }
 
+/** Whether people wrote what a make computes now. Between imported and computed, a make wrote it before too. */
+export function becomesMade({ operation, pair, spec }: Rebuilding): boolean {
+  const [old] = pair.sources;
+  const isOther = operation.changes.some((change) => change.kind === 'change_tier');
+  return isOther && old?.form === undefined && spec.form !== undefined;
+}
+
 /** Whether a row may have another key than before: rows below must look where it went. */
 export function changesKey({ operation, pair, spec, world }: Rebuilding): boolean {
   const [old] = pair.sources;

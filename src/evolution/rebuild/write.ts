@@ -13,21 +13,29 @@ import {
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 
 import type { RunScope } from '../operation/operation.ts';
+import { carryReads } from './carry-reads.ts';
 import { fillsOf, isThrough } from './fill.ts';
 import { type Coverage, computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
 import { newHash } from './list.ts';
 
 import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, writtenColumns } from './values.ts';
-import { builtOf, listPlacement, pairOf, rebuildOf, rebuilding, type Rebuilding } from './world.ts';
+import {
+  builtOf,
+  listPlacement,
+  pairOf,
+  rebuildOf,
+  rebuilding,
+  rebuildsOf,
+  type Rebuilding,
+} from './world.ts';
 
 /** A table with its parts, which are written together: what a make fills at once, or one table. */
 export function groupOf(of: Rebuilding): readonly Rebuilding[] {
   if (of.spec.form === undefined) return [of];
-  const parts = Object.values(of.spec.parts).flatMap((name) => {
-    const operation = rebuildOf(of.world, name);
-    return operation === undefined ? [] : [rebuilding(operation, of.world)];
-  });
-  return [of, ...parts];
+  const names = Object.values(of.spec.parts);
+  // In their order: a part of a part looks up what became of the rows above it.
+  const parts = rebuildsOf(of.world).filter(({ table }) => names.includes(table));
+  return [of, ...parts.map((operation) => rebuilding(operation, of.world))];
 }
 
 /** Whether a table is filled with its master. */
@@ -158,6 +166,11 @@ export async function writeComputations(transaction: Queryable, of: Rebuilding, 
         where ${CARRIED} and ${inRange(range)} and l."#spec" = any(${specs}::integer[])) w
       order by "#new"
       on conflict (relation, key_hash) do nothing`);
+    await carryReads(transaction, of, {
+      relation,
+      hash: isHashKept(of) ? sql`l."#hash"` : newHash(of),
+      lines: sql`${CARRIED} and ${inRange(range)} and l."#spec" = any(${specs}::integer[])`,
+    });
   }
 }
 
