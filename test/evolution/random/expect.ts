@@ -7,7 +7,7 @@
 import { ancestors } from './build.ts';
 import type { Settled, Unit } from './compute.ts';
 import { codeOf, isUndeclared, type Inputs, type Values } from './make.ts';
-import { keyColumns, nameOf, tableOf, type Model, type Read, type Table } from './model.ts';
+import { keyColumns, tableOf, type Model, type Read, type Table } from './model.ts';
 
 /** Keys by table id, as text: `stable id=value ...`. */
 export interface Calls {
@@ -207,9 +207,4 @@ function rowsOf(model: Model, read: Read, inputs: Inputs): readonly Readonly<Rec
   const rows = Array.isArray(given) ? (given as readonly Values[]) : [given as Values | null | undefined];
   const table = tableOf(model, read.table);
   return rows.flatMap((row) => (row === null || row === undefined ? [] : [stableRow(model, table, row)]));
-}
-
-/** Names of tables, for attribution. */
-export function namesOf(model: Model, ids: Iterable<string>): readonly string[] {
-  return [...ids].map((id) => nameOf(model, tableOf(model, id)));
 }

@@ -26,12 +26,20 @@ export function codeOf(model: Model, table: Table): string {
     const read = table.reads.find((each) => each.name === name);
     return [name, ids.map((column) => columnName(model, { table: read?.table ?? '', column }))];
   });
-  const outputs = [table, ...partsOf(model, table)].map(({ columns }) =>
-    columns.map(({ name, type, id }) => [name, type, id]),
+  const parts = partsOf(model, table);
+  const outputs = [table, ...parts].map(({ columns, key }) =>
+    [...key, ...columns].map(({ name, type, id }) => [name, type, id]),
   );
   const chosen = Object.entries(make.chosen).map(([key, read]) => [chosenColumns(model, table, key), read]);
   const undeclared = table.reads.filter(isUndeclared).map(({ name, how, table: read }) => [name, how, read]);
-  return JSON.stringify({ salt: make.salt, partRows: make.partRows, uses, outputs, chosen, undeclared });
+  return JSON.stringify({
+    salt: make.salt,
+    parts: [make.partRows, ...parts.map(({ name }) => name)],
+    uses,
+    outputs,
+    chosen,
+    undeclared,
+  });
 }
 
 /** Whether a read is one that the definition does not know of. */
