@@ -5,7 +5,16 @@
 import type { Store } from '../../../src/store/index.ts';
 import type { TableCounts } from '../../../src/evidence/index.ts';
 import type { Attribution, EvolutionPlan } from '../../../src/evolution/index.ts';
-import { assertCalls, assertCounts, assertEqual, assertSameContent, namesOf } from './compare.ts';
+import type { Finding } from '../../../src/base/index.ts';
+import {
+  assertCalls,
+  assertComputed,
+  assertCounts,
+  assertEqual,
+  assertSameContent,
+  namesOf,
+  type Keys,
+} from './compare.ts';
 import type { RunOutcome } from '../../../src/migration/index.ts';
 import { openLab, type Lab } from '../lab.ts';
 import { liveState } from '../state.ts';
@@ -13,11 +22,14 @@ import { build } from './build.ts';
 import { carry } from './carry.ts';
 import { keySource, settle, type Data } from './compute.ts';
 import {
+  computedAfter,
   contentIn,
   contentOf,
   deployFirst,
   fill,
   insert,
+  lastRun,
+  shapeOf,
   versionOf,
   type Content,
   type Version,
@@ -32,7 +44,7 @@ import { randomOf, type Random } from './random.ts';
 /** What a case did, for counting what the cases together have covered. */
 export interface CaseReport {
   readonly edits: readonly string[];
-  readonly outcome: 'done' | 'nothing';
+  readonly outcome: 'done' | 'nothing' | 'refused';
   /** The codes of what stood against the first plan, before a rule was given. */
   readonly codes: readonly string[];
 }
@@ -92,7 +104,7 @@ interface Edited {
 }
 
 /** Up to three edits that can stand together. */
-function drawEdits(
+export function drawEdits(
   world: World,
   random: Random,
   allowed: readonly string[],
@@ -142,7 +154,7 @@ async function evolve(
   before: World,
   after: World,
 ): Promise<Omit<CaseReport, 'edits'>> {
-  const calls = new Map<string, Map<string, number>>();
+  const calls = new Map<string, Set<string>>();
   const first = versionOf(lab, before.model, undefined, () => {});
   await deployFirst(lab.store, first);
   await fill(lab.store, before.model, before.written);
@@ -158,40 +170,86 @@ async function evolve(
   const second = versionOf(lab, after.model, before.model, counting(after.model, calls));
   const all = new Map([...after.written, ...was.settled.data, ...written]);
   const now = carry(before.model, after.model, all);
-  const planned = await planWith(second, before.model, {
-    expected: expectedCalls(was, { model: after.model, settled: settle(after.model, now) }),
-    content: await contentOf(lab.store, before.model),
-  });
-  if (planned.status !== 'planned') return { outcome: planned.status, codes: planned.codes };
-
-  const baseline = await liveState(lab.store);
-  await applied(second, planned.id);
-  if (random.chance(0.4)) {
-    await rolledBack(second, planned.id);
-    assertEqual('the baseline after the way back', await liveState(lab.store), baseline);
-    calls.clear();
-    await applied(second, planned.id);
+  const since = await lastRun(lab.store);
+  const expected = expectedCalls(was, { model: after.model, settled: settle(after.model, now) });
+  const content = await contentOf(lab.store, before.model);
+  const [baseline, shape] = [await liveState(lab.store), await shapeOf(lab.store, before.model)];
+  const done = await planAndApply(second, before.model, { expected, content });
+  if (done === undefined) return { outcome: 'nothing', codes: [] };
+  if (done.id === undefined) {
+    assertEqual('the state after a refusal', await liveState(lab.store), baseline);
+    return { outcome: 'refused', codes: done.codes };
   }
+  if (random.chance(0.4)) {
+    await rolledBack(second, done.id);
+    assertSameContent(
+      'the structure after the way back',
+      { all: await shapeOf(lab.store, before.model) },
+      { all: shape },
+    );
+    assertSameContent('the rows after the way back', await contentOf(lab.store, before.model), content);
+    assertEqual('the baseline after the way back', await liveState(lab.store), baseline);
+    await applied(second, done.id);
+  }
+
+  calls.clear();
   await fillNew(lab.store, before.model, after.model, now);
   await second.populate();
   const settled = settle(after.model, now);
   assertSameContent('after the evolution', await contentOf(lab.store, after.model), contentIn(settled.data));
-  assertCalls(after.model, calls, expectedCalls(was, { model: after.model, settled }));
+  const computed = keysOf(after.model, await computedAfter(lab.store, after.model, since));
+  assertComputed(after.model, computed, expectedCalls(was, { model: after.model, settled }));
+  assertCalls(after.model, calls, computed);
 
-  if (random.chance(0.3)) {
-    await rolledBack(second, planned.id);
-    await first.populate();
-    const back = settle(before.model, written);
-    assertSameContent('after the way back', await contentOf(lab.store, before.model), contentIn(back.data));
-  }
-  return { outcome: 'done', codes: [] };
+  if (random.chance(0.3)) await goBack({ lab, first, second }, before.model, { id: done.id, written });
+  return { outcome: 'done', codes: done.codes };
 }
 
-function counting(model: Model, calls: Map<string, Map<string, number>>) {
+interface Versions {
+  readonly lab: Lab;
+  readonly first: Version;
+  readonly second: Version;
+}
+
+/** Back after all was populated: the old pipeline holds what it would if nothing had been evolved. */
+async function goBack(
+  { lab, first, second }: Versions,
+  model: Model,
+  { id, written }: { readonly id: string; readonly written: Data },
+): Promise<void> {
+  const outcome = await second.rollback(id);
+  // Rows that were computed since may have no place in the old shape; that is said, and nothing happens.
+  if (outcome.status !== 'applied' && isOnly(outcome, 'rows_unrepresentable')) return;
+  if (outcome.status !== 'applied') throw new Error(`rollback after populate: ${findingsIn(outcome)}`);
+  await first.populate();
+  assertSameContent(
+    'after the way back',
+    await contentOf(lab.store, model),
+    contentIn(settle(model, written).data),
+  );
+}
+
+function isOnly(outcome: RunOutcome, code: string): boolean {
+  return (
+    'findings' in outcome &&
+    outcome.findings.length > 0 &&
+    outcome.findings.every((each) => each.code === code)
+  );
+}
+
+function keysOf(model: Model, rows: ReadonlyMap<string, readonly Values[]>): Keys {
+  return new Map(
+    [...rows].map(([id, keys]) => {
+      const table = tableOf(model, id);
+      return [id, new Set(keys.map((key) => keyText(stableRow(model, table, key))))];
+    }),
+  );
+}
+
+function counting(model: Model, calls: Map<string, Set<string>>) {
   return (id: string, key: Values): void => {
     const text = keyText(stableRow(model, tableOf(model, id), key));
-    const counts = calls.get(id) ?? new Map<string, number>();
-    calls.set(id, counts.set(text, (counts.get(text) ?? 0) + 1));
+    calls.set(id, (calls.get(id) ?? new Set()).add(text));
   };
 }
 
@@ -227,27 +285,52 @@ async function fillNew(store: Store, before: Model, model: Model, written: Data)
   }
 }
 
-type Planned =
-  | { readonly status: 'planned'; readonly id: string; readonly codes: readonly string[] }
-  | { readonly status: 'nothing'; readonly codes: readonly string[] };
+interface Done {
+  /** Undefined where another make gives other values, which no rule may overlook. */
+  readonly id: string | undefined;
+  /** What stood against it until a rule was given. */
+  readonly codes: readonly string[];
+}
 
-/** Plans; where it is not known what becomes of rows, they are to be computed. */
-async function planWith(version: Version, before: Model, { expected, content }: Known): Promise<Planned> {
-  const rules = (ids: Iterable<string>): Attribution =>
-    Object.fromEntries(namesOf(version.model, ids).map((name) => [name, 'recompute']));
-  const made = await version.plan(rules(expected.asked));
-  if (made.status === 'nothing') return { status: 'nothing', codes: [] };
-  const first = planned(made);
-  assertCounts(first.tables, { before, model: version.model, content, expected });
-  if (first.findings.length === 0) return { status: 'planned', id: first.id, codes: [] };
-  const attribute = rules([...expected.asked, ...unclearTables(version.model, first.tables)]);
-  const second = planned(await version.plan(attribute));
-  if (second.findings.length === 0) {
-    return { status: 'planned', id: second.id, codes: first.findings.map(({ code }) => code) };
+/**
+ * Plans and applies. Where it is not known what becomes of rows, and where a make gives other values than before, the rule
+ * is to compute them; nothing else may stand against it.
+ */
+async function planAndApply(version: Version, before: Model, known: Known): Promise<Done | undefined> {
+  const { model } = version;
+  const ruled = new Set(known.expected.asked);
+  const codes: string[] = [];
+  for (;;) {
+    const rules: Attribution = Object.fromEntries(namesOf(model, ruled).map((name) => [name, 'recompute']));
+    const made = await version.plan(rules);
+    if (made.status === 'nothing') return undefined;
+    const { id, tables, findings } = planned(made);
+    if (codes.length === 0) assertCounts(tables, { before, model, ...known });
+    const outcome = findings.length === 0 ? await version.apply(id) : undefined;
+    if (outcome?.status === 'applied') return { id, codes };
+    const against = outcome === undefined ? findings : 'findings' in outcome ? outcome.findings : [];
+    const open =
+      outcome === undefined ? unclearTables(model, tables) : changedMakes(model, against, known.expected);
+    if (open.length > 0 && outcome !== undefined && open.every((each) => ruled.has(each))) {
+      return { id: undefined, codes: [...codes, ...against.map(({ code }) => code)] };
+    }
+    if (open.length === 0 || open.every((each) => ruled.has(each))) {
+      throw new Error(
+        `${outcome?.status ?? 'planned'} with ${JSON.stringify(rules)}: ${JSON.stringify(against)}`,
+      );
+    }
+    for (const each of open) ruled.add(each);
+    codes.push(...against.map(({ code }) => code));
   }
-  throw new Error(
-    `the plan is refused with ${JSON.stringify(attribute)}: ${JSON.stringify(second.findings)}`,
-  );
+}
+
+/** The tables whose make is said to give other values, where it is another make. */
+function changedMakes(model: Model, findings: readonly Finding[], { may, must }: Calls): readonly string[] {
+  return findings.flatMap(({ code, subject }) => {
+    const table = model.tables.find((each) => nameOf(model, each) === subject);
+    const isOther = table !== undefined && (may.has(table.id) || must.has(table.id));
+    return code === 'make_changed' && isOther ? [table.id] : [];
+  });
 }
 
 interface Known {

@@ -22,23 +22,33 @@ export function assertSameContent(what: string, found: Content, wanted: Content)
   if (differing.length > 0) throw new Error(`${what}\n${differing.join('\n')}`);
 }
 
-/** Makes ran for what had to be computed, and for nothing that could be kept. */
-export function assertCalls(
-  model: Model,
-  calls: ReadonlyMap<string, ReadonlyMap<string, number>>,
-  expected: Calls,
-): void {
+/** By table id, keys as text. */
+export type Keys = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** What had to be computed was, and nothing else that could be kept. */
+export function assertComputed(model: Model, computed: Keys, expected: Calls): void {
   const wrong = model.tables.flatMap((table) => {
-    const found = calls.get(table.id) ?? new Map<string, number>();
-    const must = expected.must.get(table.id) ?? new Set<string>();
-    const may = expected.may.get(table.id) ?? new Set<string>();
-    const missing = [...must].filter((key) => !found.has(key));
-    const needless = [...found.keys()].filter((key) => !must.has(key) && !may.has(key));
+    const [found, must, may] = [computed, expected.must, expected.may].map(
+      (keys) => keys.get(table.id) ?? NONE,
+    );
+    const missing = [...(must ?? NONE)].filter((key) => found?.has(key) !== true);
+    const needless = [...(found ?? NONE)].filter((key) => must?.has(key) !== true && may?.has(key) !== true);
     if (missing.length + needless.length === 0) return [];
-    const said = `not computed ${JSON.stringify(missing)}, computed without need ${JSON.stringify(needless)}`;
+    const said = `kept ${JSON.stringify(missing)}, computed without need ${JSON.stringify(needless)}`;
     return [`${nameOf(model, table)}: ${said}`];
   });
-  if (wrong.length > 0) throw new Error(`calls of makes\n${wrong.join('\n')}`);
+  if (wrong.length > 0) throw new Error(`what was computed\n${wrong.join('\n')}`);
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Every key that a make was called for stands as computed. */
+export function assertCalls(model: Model, calls: Keys, computed: Keys): void {
+  const wrong = [...calls].flatMap(([id, keys]) => {
+    const lost = [...keys].filter((key) => computed.get(id)?.has(key) !== true);
+    return lost.length === 0 ? [] : [`${nameOf(model, tableOf(model, id))}: ${JSON.stringify(lost)}`];
+  });
+  if (wrong.length > 0) throw new Error(`makes were called for what is not on record\n${wrong.join('\n')}`);
 }
 
 interface Planned {

@@ -10,7 +10,15 @@ import {
   type RunnerOptions,
   type RunOutcome,
 } from '../../../src/migration/index.ts';
-import { createTables, loadRelations, populate, recordDeployment } from '../../../src/pipeline/index.ts';
+import {
+  createTables,
+  keyHash,
+  loadRelations,
+  populate,
+  recordDeployment,
+  relationOf,
+  tableId,
+} from '../../../src/pipeline/index.ts';
 import { sql, type Store } from '../../../src/store/index.ts';
 import { runnerOptions, worldOf, type Lab } from '../lab.ts';
 import { build, type Called } from './build.ts';
@@ -104,4 +112,45 @@ export function contentIn(data: Data): Content {
 export function textOf(row: Values): string {
   const entries = Object.entries(row).toSorted(([left], [right]) => (left < right ? -1 : 1));
   return entries.map(([name, value]) => `${name}=${String(value)}`).join(' ');
+}
+
+/** The last run that is on record. */
+export async function lastRun(store: Store): Promise<number> {
+  const [row] = await store.query<{ id: number }>(sql`select coalesce(max(id), 0) as id from varve.run`);
+  return row?.id ?? 0;
+}
+
+/** The keys of makes, by table id, that stand as computed by a run after this one: what was kept is not among them. */
+export async function computedAfter(
+  store: Store,
+  model: Model,
+  run: number,
+): Promise<ReadonlyMap<string, readonly Values[]>> {
+  const relations = await loadRelations(store);
+  const computed = new Map<string, readonly Values[]>();
+  for (const table of model.tables.filter(({ make }) => make !== undefined)) {
+    const relation = relationOf(relations, nameOf(model, table));
+    const key = sql.join(relation.spec.sourceKey.map((column) => sql`t.${sql.id(column)}`));
+    const rows = await store.query<Values>(sql`
+      select distinct ${key} from ${tableId(relation.placement)} t
+      join varve.computation c on c.relation = ${relation.id} and c.key_hash = ${keyHash(sql`t`, relation.spec.sourceKey)}
+      join varve.computation_spec s on s.id = c.spec where s.run > ${run} and s.origin = 'computed'`);
+    computed.set(table.id, rows);
+  }
+  return computed;
+}
+
+/** Columns, constraints and indexes of a model's tables, a line each: what a way back must restore, and readable. */
+export async function shapeOf(store: Store, model: Model): Promise<readonly string[]> {
+  const names = model.tables.map((table) => nameOf(model, table));
+  const rows = await store.query<{ line: string }>(sql`
+    with t as (select c.oid, n.nspname || '.' || c.relname as name from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace where n.nspname || '.' || c.relname = any(${names}::text[]) and c.relkind = 'r')
+    select name || ' ' || attname || ' ' || format_type(atttypid, atttypmod) || ' ' || attnotnull as line
+    from t join pg_attribute on attrelid = t.oid where attnum > 0 and not attisdropped
+    union all select name || ' ' || pg_get_constraintdef(c.oid) from t join pg_constraint c on conrelid = t.oid
+    union all select name || ' index ' || regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', '') from t
+      join pg_index on indrelid = t.oid
+    order by 1`);
+  return rows.map(({ line }) => line);
 }

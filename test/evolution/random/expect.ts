@@ -186,7 +186,9 @@ interface Kept {
 
 /** Whether every input now is on record as it was. */
 function inputsHold(both: Pick<Both, 'was' | 'now'>, { old, table, kept, unit }: Kept): boolean {
+  // What a make reads without saying so is no input of the graph, before and after.
   return table.reads.every((read) => {
+    if (isUndeclared(read)) return true;
     const former = old.reads.find(({ name }) => name === read.name);
     if (former === undefined || former.table !== read.table) return false;
     const before = rowsOf(both.was.model, former, kept.unit.inputs);
