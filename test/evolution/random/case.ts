@@ -18,7 +18,7 @@ import {
 import type { RunOutcome } from '../../../src/migration/index.ts';
 import { openLab, type Lab } from '../lab.ts';
 import { liveState } from '../state.ts';
-import { build } from './build.ts';
+import { ancestors, build } from './build.ts';
 import { carry } from './carry.ts';
 import { keySource, settle, type Data } from './compute.ts';
 import {
@@ -279,9 +279,9 @@ function text(_: string, value: unknown): unknown {
 
 /** Rows of tables that the new model brings. */
 async function fillNew(store: Store, before: Model, model: Model, written: Data): Promise<void> {
-  const known = new Set(before.tables.map(({ id }) => id));
-  for (const { id, tier } of model.tables) {
-    if (tier === 'manual' && !known.has(id)) await insert(store, model, id, written.get(id) ?? []);
+  for (const table of model.tables) {
+    if (table.tier !== 'manual' || ancestors(before, table).length > 0) continue;
+    await insert(store, model, table.id, written.get(table.id) ?? []);
   }
 }
 

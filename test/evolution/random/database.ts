@@ -148,7 +148,8 @@ export async function shapeOf(store: Store, model: Model): Promise<readonly stri
       join pg_namespace n on n.oid = c.relnamespace where n.nspname || '.' || c.relname = any(${names}::text[]) and c.relkind = 'r')
     select name || ' ' || attname || ' ' || format_type(atttypid, atttypmod) || ' ' || attnotnull as line
     from t join pg_attribute on attrelid = t.oid where attnum > 0 and not attisdropped
-    union all select name || ' ' || pg_get_constraintdef(c.oid) from t join pg_constraint c on conrelid = t.oid
+    union all select name || ' ' || regexp_replace(pg_get_constraintdef(c.oid), '^(FOREIGN KEY).*(REFERENCES .*)[(].*$', '\\1 \\2')
+      from t join pg_constraint c on conrelid = t.oid
     union all select name || ' index ' || regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', '') from t
       join pg_index on indrelid = t.oid
     order by 1`);

@@ -86,8 +86,8 @@ export function expectedCalls(was: Side, now: Side): Calls {
     const byKey = Map.groupBy(rows, ({ key }) => (key === undefined ? '' : keyText(key)));
     const collides = [...byKey].some(([key, all]) => key === '' || all.length > 1);
     if (collides) ambiguous.add(table.id);
-    const isOther = old !== undefined && bareCode(was.model, old) !== bareCode(now.model, table);
-    const isToldOtherwise = old !== undefined && codeOf(was.model, old) !== codeOf(now.model, table);
+    const isOther = old?.make !== undefined && bareCode(was.model, old) !== bareCode(now.model, table);
+    const isToldOtherwise = old?.make !== undefined && codeOf(was.model, old) !== codeOf(now.model, table);
     for (const unit of units) {
       const key = keyText(stableRow(now.model, table, unit.key));
       const [kept, another] = byKey.get(key) ?? [];
