@@ -495,12 +495,15 @@ export async function joinBack(
   const live = await loadRelations(transaction);
   for (const name of operation.from) {
     const relation = live.get(name);
-    if (relation === undefined || !isFirstOf(scope, operation, name)) continue;
-    const spec = scope.from.tables.find((each) => each.name === name) ?? relation.spec;
-    // The uniqueness that some of them ask for went along to history and is there again.
-    const foreignKeys = spec.foreignKeys.map((key) => ({ ...key, unique: false }));
-    if (!(await restoreOwnKeys(transaction, relation)))
-      await addForeignKeys(transaction, { ...spec, foreignKeys }, relation.placement, live);
+    if (relation === undefined) continue;
+    if (isFirstOf(scope, operation, name)) {
+      const spec = scope.from.tables.find((each) => each.name === name) ?? relation.spec;
+      // The uniqueness that some of them ask for went along to history and is there again.
+      const foreignKeys = spec.foreignKeys.map((key) => ({ ...key, unique: false }));
+      if (!(await restoreOwnKeys(transaction, relation)))
+        await addForeignKeys(transaction, { ...spec, foreignKeys }, relation.placement, live);
+    }
+    // Of a split, each table may have been led to.
     const own = new Set(scope.from.tables.map((spec) => spec.name));
     const outside = (scope.incoming.get(operation.table) ?? []).filter(({ schema, table }) => {
       const child = nameAt(live, { schema, table });
