@@ -14,6 +14,7 @@
  */
 import { refusal, type Finding } from '../base/index.ts';
 import {
+  dependenciesOf,
   sameJson,
   type DefinitionSet,
   type Hints,
@@ -118,7 +119,7 @@ function goesAlong(spec: TableSpec, world: ChangeWorld, rebuilt: ReadonlySet<str
   // A part's rows are written with those of its master, and the other way round.
   if (spec.master !== undefined && rebuilt.has(spec.master)) return true;
   if (spec.form !== undefined && Object.values(spec.parts).some((part) => rebuilt.has(part))) return true;
-  if (pair.sources.length === 0) return isInserted(spec.name, world);
+  if (pair.sources.length === 0) return isInserted(spec.name, world) || isNeeded(spec.name, world, rebuilt);
   // Rows above may go away.
   return spec.foreignKeys.some(({ to }) => rebuilt.has(to) && attribution[to] === 'retire');
 }
@@ -131,6 +132,16 @@ function isInserted(name: string, { naming }: ChangeWorld): boolean {
       spec.foreignKeys.some(
         (key) => key.to === name && !keys.some((matched) => matched[key.name] !== undefined),
       ),
+  );
+}
+
+/** Whether a new table that is filled beside depends on this one, which is new as well. */
+function isNeeded(name: string, { to, naming }: ChangeWorld, rebuilt: ReadonlySet<string>): boolean {
+  return to.tables.some(
+    (spec) =>
+      rebuilt.has(spec.name) &&
+      pairOf(naming, spec.name).sources.length === 0 &&
+      dependenciesOf(spec).has(name),
   );
 }
 
