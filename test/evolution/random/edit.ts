@@ -9,6 +9,8 @@ import {
   type Model,
   type Read,
   type Table,
+  primaryKey,
+  tableOf,
 } from './model.ts';
 import type { Random } from './random.ts';
 
@@ -25,6 +27,23 @@ function pickTable(
 ): Table | undefined {
   const found = model.tables.filter((table) => fits(table, model));
   return found.length === 0 ? undefined : random.pick(found);
+}
+
+/**
+ * Whether a table has several foreign keys that bring the key of this one: with the names of all their columns changed at
+ * once, nothing says which of them is which, and the rows are rightly called ambiguous.
+ */
+function isBroughtTwice(model: Model, { key }: Table): boolean {
+  const names = new Set(key.map(({ name }) => name));
+  return model.tables.some(({ keys }) =>
+    keys.some(
+      ({ id, to }) =>
+        keys.some((other) => other.id !== id && other.to === to) &&
+        primaryKey(model, tableOf(model, to)).some((column) =>
+          [...names].some((name) => column.startsWith(name)),
+        ),
+    ),
+  );
 }
 
 /** What changes in a table that is read without being declared reaches no result until it is. */
@@ -110,7 +129,7 @@ export const EDITS: Readonly<Record<string, Edit>> = {
 
   rename_key_column: (world, random, at) => {
     const table = pickTable(world, random, ({ key }) => key.length > 0);
-    if (table === undefined) return undefined;
+    if (table === undefined || isBroughtTwice(world.model, table)) return undefined;
     const key = table.key.map((each) => ({ ...each, name: `${each.name}_x${String(at)}` }));
     return withModel(world, changed(world.model, table.id, { key }));
   },
@@ -317,8 +336,12 @@ export const EDITS: Readonly<Record<string, Edit>> = {
     const table = pickTable(
       world,
       random,
-      ({ id, tier, reads }, { tables }) =>
-        tier === 'computed' && !reads.some(isUndeclared) && tables.every(({ master }) => master !== id),
+      ({ id, tier, reads, keys }, { tables }) =>
+        tier === 'computed' &&
+        !reads.some(isUndeclared) &&
+        // Of a read that is declared in the same step, only the record knows the value.
+        keys.every(({ label }) => label !== 'side') &&
+        tables.every(({ master }) => master !== id),
     );
     if (table === undefined) return undefined;
     const { make: _, ...rest } = table;

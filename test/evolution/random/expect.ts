@@ -17,6 +17,8 @@ export interface Calls {
   readonly may: ReadonlyMap<string, ReadonlySet<string>>;
   /** Tables with rows of which it is not known what becomes of them. */
   readonly ambiguous: ReadonlySet<string>;
+  /** Tables below one that is inserted: whether it has one row for each of theirs shows when it is filled. */
+  readonly unsure: ReadonlySet<string>;
   /** Tables that people filled and a make fills now: it is asked what becomes of their rows. */
   readonly asked: ReadonlySet<string>;
 }
@@ -75,6 +77,7 @@ export function expectedCalls(was: Side, now: Side): Calls {
   const may = new Map<string, Set<string>>();
   const ambiguous = new Set<string>();
   const asked = new Set<string>();
+  const unsure = new Set<string>();
   const moved = new Map<string, readonly Moved[]>();
   for (const table of now.model.tables) {
     const units = now.settled.units.get(table.id);
@@ -84,6 +87,8 @@ export function expectedCalls(was: Side, now: Side): Calls {
     const rows = old?.make === undefined ? [] : movedUnits({ was, now, moved }, old, table);
     moved.set(table.id, rows);
     const byKey = Map.groupBy(rows, ({ key }) => (key === undefined ? '' : keyText(key)));
+    const isUnsure = old !== undefined && rows.length > 0 && isBelowInserted({ was, now }, old, table);
+    if (isUnsure) unsure.add(table.id);
     const collides = [...byKey].some(([key, all]) => key === '' || all.length > 1);
     if (collides) ambiguous.add(table.id);
     const isOther = old?.make !== undefined && bareCode(was.model, old) !== bareCode(now.model, table);
@@ -96,17 +101,32 @@ export function expectedCalls(was: Side, now: Side): Calls {
         another === undefined &&
         old !== undefined &&
         inputsHold({ was, now }, { old, table, kept, unit });
-      const into = !isKnown ? must : isOther || isToldOtherwise || collides ? may : undefined;
+      const into =
+        isUnsure && byKey.has('')
+          ? may
+          : !isKnown
+            ? must
+            : isOther || isToldOtherwise || collides
+              ? may
+              : undefined;
       into?.set(table.id, (into.get(table.id) ?? new Set()).add(key));
     }
   }
-  return { must, may, ambiguous, asked };
+  return { must, may, ambiguous, asked, unsure };
 }
 
 /** The code without how it comes to its inputs: a read that is declared now was read before. */
 function bareCode(model: Model, table: Table): string {
   const { undeclared: _, chosen: __, ...rest } = JSON.parse(codeOf(model, table)) as Record<string, unknown>;
   return JSON.stringify(rest);
+}
+
+/** Whether a foreign key of the key leads to a table that was not there, and was not read before either. */
+function isBelowInserted({ was }: Pick<Both, 'was' | 'now'>, old: Table, table: Table): boolean {
+  const known = new Set(was.model.tables.map(({ id }) => id));
+  return table.keys.some(
+    ({ id, to, kind }) => kind === 'primary' && !known.has(to) && old.keys.every((each) => each.id !== id),
+  );
 }
 
 interface Both {
