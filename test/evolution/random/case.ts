@@ -209,7 +209,10 @@ async function evolve(
   assertComputed(after.model, computed, expectedCalls(was, { model: after.model, settled }));
   assertCalls(after.model, calls, computed);
 
-  if (random.chance(0.3)) await goBack({ lab, first, second }, before.model, { id: done.id, written });
+  // What a make computed for a table that people filled before is theirs when they fill it again.
+  const isCompared = expected.asked.size === 0;
+  if (isCompared && random.chance(0.3))
+    await goBack({ lab, first, second }, before.model, { id: done.id, written });
   return { outcome: 'done', codes: done.codes };
 }
 
@@ -322,7 +325,7 @@ async function planAndApply(version: Version, before: Model, known: Known): Prom
     if (open.length > 0 && outcome !== undefined && open.every((each) => ruled.has(each))) {
       return { id: undefined, codes: [...codes, ...against.map(({ code }) => code)] };
     }
-    if (open.length === 0 || open.every((each) => ruled.has(each))) {
+    if (open.every((each) => ruled.has(each))) {
       throw new Error(
         `${outcome?.status ?? 'planned'} with ${JSON.stringify(rules)}: ${JSON.stringify(against)}`,
       );

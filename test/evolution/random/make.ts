@@ -64,21 +64,21 @@ export function runMake(model: Model, table: Table, inputs: Inputs): Made {
     seedsOf(model, table, { name, ids, inputs }),
   );
   const own = Object.fromEntries(table.columns.map((column) => [column.name, output(make, column, seeds)]));
-  const chosen = Object.entries(make.chosen).flatMap(([key, name]) => {
+  const chosen = Object.entries(make.chosen).flatMap(([key, name]): readonly [string, Value][] => {
     const row = newest(model, table, { name, inputs });
     return Object.entries(chosenColumns(model, table, key)).map(([child, parent]) => [
       child,
       row?.[parent] ?? null,
     ]);
   });
-  const parts = partsOf(model, table).map(({ name, key, columns }) => {
+  const parts = partsOf(model, table).map(({ name, key, columns }): [string, readonly Values[]] => {
     const rows = Array.from({ length: make.partRows }, (_, n) => ({
       ...Object.fromEntries(key.map((column) => [column.name, written(column, n)])),
       ...Object.fromEntries(columns.map((column) => [column.name, output(make, column, [...seeds, n])])),
     }));
     return [name, rows];
   });
-  const row = { ...own, ...Object.fromEntries(chosen) };
+  const row: Values = { ...own, ...Object.fromEntries(chosen) };
   return (parts.length === 0 ? row : { ...row, parts: Object.fromEntries(parts) }) as Made;
 }
 
