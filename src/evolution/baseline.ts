@@ -91,9 +91,10 @@ async function measureTable(
     from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
     where a.attrelid = ${regclass(placement)}::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`);
   // NOT NULL stands with the columns; only some major versions also store it as a constraint.
+  const definition = sql`regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '')`;
   const constraints = await transaction.query<{ text: string }>(sql`
-    select contype::text || ' ' || regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '') as text from pg_constraint
-    where conrelid = ${regclass(placement)}::regclass and contype <> 'n' order by 1`);
+    select contype::text || ' ' || ${measuring.algorithm === 'pipeline/1' ? definition : sql`case when contype = 'f' then ${PAIRS} else ${definition} end`} as text
+    from pg_constraint where conrelid = ${regclass(placement)}::regclass and contype <> 'n' order by 1`);
   const indexes = await transaction.query<{ text: string }>(sql`
     select (case when i.indisunique then 'unique ' else '' end) ||
       array_to_string(array(select pg_get_indexdef(i.indexrelid, k, true) from generate_series(1, i.indnkeyatts) k), ',') as text
@@ -109,6 +110,14 @@ async function measureTable(
     },
   };
 }
+
+/** In which order a foreign key lists its pairs of columns says nothing, and is lost where definitions are kept as jsonb. */
+const PAIRS = sql`(
+  select string_agg(quote_ident(c.attname) || ' = ' || quote_ident(p.attname), ', ' order by c.attname, p.attname)
+  from unnest(conkey, confkey) k (child, parent)
+  join pg_attribute c on c.attrelid = conrelid and c.attnum = k.child
+  join pg_attribute p on p.attrelid = confrelid and p.attnum = k.parent)
+  || ' of ' || confrelid::regclass::text || concat_ws(' ', '', confupdtype, confdeltype, confmatchtype, condeferrable, condeferred)`;
 
 interface Rows {
   readonly rows: number;

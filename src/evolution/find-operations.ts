@@ -14,6 +14,7 @@
  */
 import { refusal, type Finding } from '../base/index.ts';
 import {
+  dependenciesOf,
   sameJson,
   type DefinitionSet,
   type Hints,
@@ -65,7 +66,7 @@ function operationsOf(
   rebuilt: ReadonlySet<string>,
 ): readonly Operation[] {
   const pair = pairOf(world.naming, spec.name);
-  const contents = spec.contents !== undefined && !sameJson(pair.sources[0]?.contents, spec.contents);
+  const contents = spec.contents !== undefined && !sameJson(contentsUnder(pair), spec.contents);
   const table = spec.name;
   const synced: readonly Operation[] =
     contents && pair.sources.length > 0 ? [{ kind: 'sync_contents', table }] : [];
@@ -78,6 +79,14 @@ function operationsOf(
   const under = underNewNames(pair, world.naming);
   const follows = under !== undefined && sameJson(under, spec);
   return [{ kind: 'redefine', table, ...(follows ? { follows: true as const } : {}) }, ...synced];
+}
+
+/** The rows of a lookup as the code had them, under the names that its columns have now. */
+function contentsUnder({ sources, columns }: Pair): TableSpec['contents'] {
+  const byOld = new Map(Object.entries(columns[0] ?? {}).map(([now, was]) => [was, now]));
+  return sources[0]?.contents?.map((row) =>
+    Object.fromEntries(Object.entries(row).map(([column, value]) => [byOld.get(column) ?? column, value])),
+  );
 }
 
 function rebuildOf(pair: Pair, world: ChangeWorld): Rebuild {
@@ -110,7 +119,7 @@ function goesAlong(spec: TableSpec, world: ChangeWorld, rebuilt: ReadonlySet<str
   // A part's rows are written with those of its master, and the other way round.
   if (spec.master !== undefined && rebuilt.has(spec.master)) return true;
   if (spec.form !== undefined && Object.values(spec.parts).some((part) => rebuilt.has(part))) return true;
-  if (pair.sources.length === 0) return isInserted(spec.name, world);
+  if (pair.sources.length === 0) return isInserted(spec.name, world) || isNeeded(spec.name, world, rebuilt);
   // Rows above may go away.
   return spec.foreignKeys.some(({ to }) => rebuilt.has(to) && attribution[to] === 'retire');
 }
@@ -123,6 +132,16 @@ function isInserted(name: string, { naming }: ChangeWorld): boolean {
       spec.foreignKeys.some(
         (key) => key.to === name && !keys.some((matched) => matched[key.name] !== undefined),
       ),
+  );
+}
+
+/** Whether a new table that is filled beside depends on this one, which is new as well. */
+function isNeeded(name: string, { to, naming }: ChangeWorld, rebuilt: ReadonlySet<string>): boolean {
+  return to.tables.some(
+    (spec) =>
+      rebuilt.has(spec.name) &&
+      pairOf(naming, spec.name).sources.length === 0 &&
+      dependenciesOf(spec).has(name),
   );
 }
 

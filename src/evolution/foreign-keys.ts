@@ -2,11 +2,14 @@
 import { VarveError } from '../base/index.ts';
 import { tableId, type Placement } from '../pipeline/index.ts';
 import { sql, type Queryable, type Sql } from '../store/index.ts';
+import { HISTORY } from './building.ts';
 import { regclass } from './regclass.ts';
 
 /** A foreign key of some table to the one in hand. */
 export interface IncomingKey extends Record<string, unknown> {
   readonly name: string;
+  /** Of the table that has it, which may be called otherwise by the time it is made again. */
+  readonly oid: string;
   readonly schema: string;
   readonly table: string;
   readonly columns: readonly string[];
@@ -24,10 +27,11 @@ export async function incomingKeys(
   placement: Placement,
 ): Promise<readonly IncomingKey[]> {
   const keys = await transaction.query<IncomingKey>(sql`
-    select name, schema, "table", columns, referenced,
+    select name, oid, schema, "table", columns, referenced,
       case when starts_with(definition, prefix) then substr(definition, length(prefix) + 1) end as options
     from (
-      select f.conname as name, n.nspname as schema, c.relname as "table", own.names as columns, theirs.names as referenced,
+      select f.conname as name, f.conrelid::text as oid, n.nspname as schema, c.relname as "table", own.names as columns,
+        theirs.names as referenced,
         pg_get_constraintdef(f.oid) as definition,
         'FOREIGN KEY (' || own.quoted || ') REFERENCES ' || f.confrelid::regclass::text || '(' || theirs.quoted || ')' as prefix
       from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_namespace n on n.oid = c.relnamespace
@@ -61,7 +65,7 @@ export async function dropIncoming(transaction: Queryable, keys: readonly Incomi
 }
 
 /**
- * Makes them lead to another table, as they were. New rows are held to them at once; that the rows which are there hold, as
+ * Makes them lead to another table, as they were; those of tables that went to history in between lead nowhere any more. New rows are held to them at once; that the rows which are there hold, as
  * they did before, is looked at by `validateKeys`, when writers no longer wait.
  */
 export async function pointAt(
@@ -70,12 +74,21 @@ export async function pointAt(
   target: Placement,
 ): Promise<void> {
   for (const key of keys) {
+    const child = await presentName(transaction, key);
+    if (child === undefined) continue;
     const own = sql.join(key.columns.map((column) => sql.id(column)));
     const theirs = sql.join(key.referenced.map((column) => sql.id(column)));
-    await transaction.execute(sql`alter table ${sql.id(key.schema, key.table)}
+    await transaction.execute(sql`alter table ${tableId(child)}
       add constraint ${sql.id(key.name)} foreign key (${own}) references ${tableId(target)} (${theirs})
       ${sql.raw(`${(key.options ?? '').replace(/ NOT VALID$/u, '')} not valid`)}`);
   }
+}
+
+async function presentName(transaction: Queryable, { oid }: IncomingKey): Promise<Placement | undefined> {
+  const [row] = await transaction.query<{ schema: string; table: string }>(sql`
+    select n.nspname as schema, c.relname as "table" from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = ${oid}::oid and n.nspname <> ${HISTORY}`);
+  return row;
 }
 
 /** Looks at the rows behind foreign keys that lead to these tables and were not looked at yet. */

@@ -1,0 +1,381 @@
+/**
+ * One case from one seed: a pipeline is drawn, filled and computed, edited at random, evolved, and compared with what
+ * dropping everything and computing it anew would give; then the way back.
+ */
+import type { Store } from '../../../src/store/index.ts';
+import type { TableCounts } from '../../../src/evidence/index.ts';
+import type { Attribution, EvolutionPlan } from '../../../src/evolution/index.ts';
+import type { Finding } from '../../../src/base/index.ts';
+import {
+  assertCalls,
+  assertComputed,
+  assertCounts,
+  assertEqual,
+  assertSameContent,
+  namesOf,
+  type Keys,
+} from './compare.ts';
+import type { RunOutcome } from '../../../src/migration/index.ts';
+import { openLab, type Lab } from '../lab.ts';
+import { liveState } from '../state.ts';
+import { ancestors, build } from './build.ts';
+import { carry } from './carry.ts';
+import { keySource, settle, type Data } from './compute.ts';
+import {
+  computedAfter,
+  contentIn,
+  contentOf,
+  deployFirst,
+  fill,
+  insert,
+  lastRun,
+  shapeOf,
+  versionOf,
+  type Content,
+  type Version,
+} from './database.ts';
+import { drawNewRow, drawWorld, type World } from './draw.ts';
+import { EDITS, isReadUnseen } from './edit.ts';
+import { expectedCalls, keyText, stableRow, type Calls } from './expect.ts';
+import type { Values } from './make.ts';
+import { nameOf, primaryKey, tableOf, type Model } from './model.ts';
+import { randomOf, type Random } from './random.ts';
+
+/** What a case did, for counting what the cases together have covered. */
+export interface CaseReport {
+  readonly edits: readonly string[];
+  readonly outcome: 'done' | 'nothing' | 'refused';
+  /** The codes of what stood against the first plan, before a rule was given. */
+  readonly codes: readonly string[];
+}
+
+/** How a case is narrowed. */
+export interface CaseOptions {
+  readonly seed: number;
+  /** Names of edits that may be drawn. */
+  readonly edits: readonly string[];
+}
+
+/** Runs a case; throws what is wrong, with the fewest of its edits that still go wrong. */
+export async function runCase(store: Store, options: CaseOptions): Promise<CaseReport> {
+  const { edits, error, world } = await tryCase(store, options);
+  if (error === undefined) return world;
+  const needed = await shrink(store, options, edits.length);
+  const last = needed.length === edits.length ? { edits, error } : await tryCase(store, options, needed);
+  const text = last.error instanceof Error ? last.error.message : String(last.error);
+  throw new Error(`seed ${String(options.seed)}, ${last.edits.join(', ')}: ${text}`, { cause: last.error });
+}
+
+interface Tried {
+  readonly edits: readonly string[];
+  readonly world: CaseReport;
+  /** Undefined where all is well. */
+  readonly error?: unknown;
+}
+
+const NOTHING: CaseReport = { edits: [], outcome: 'nothing', codes: [] };
+
+/** `places` keeps to the edits that came at these places; the others are drawn and left out. */
+async function tryCase(store: Store, options: CaseOptions, places?: readonly number[]): Promise<Tried> {
+  const world = drawWorld(randomOf(options.seed));
+  const edited = drawEdits(world, randomOf(options.seed ^ 0x1f3a), options.edits, places);
+  try {
+    await using lab = await openLab(store);
+    const report = await evolve({ lab, random: randomOf(options.seed ^ 0x77c1) }, world, edited.world);
+    return { edits: edited.names, world: { ...report, edits: edited.names } };
+  } catch (error) {
+    return { edits: edited.names, world: NOTHING, error };
+  }
+}
+
+/** The places of edits without which nothing is wrong: each is left out in turn. */
+async function shrink(store: Store, options: CaseOptions, count: number): Promise<readonly number[]> {
+  let places = Array.from({ length: count }, (_, place) => place);
+  for (const place of places) {
+    const fewer = places.filter((each) => each !== place);
+    if (fewer.length > 0 && (await tryCase(store, options, fewer)).error !== undefined) places = fewer;
+  }
+  return places;
+}
+
+interface Edited {
+  readonly world: World;
+  readonly names: readonly string[];
+}
+
+/** Up to three edits that can stand together. */
+export function drawEdits(
+  world: World,
+  random: Random,
+  allowed: readonly string[],
+  places?: readonly number[],
+): Edited {
+  let edited: Edited = { world, names: [] };
+  const wanted = 1 + random.upTo(3);
+  let count = 0;
+  for (let at = 0; at < 12 && count < wanted; at += 1) {
+    const name = random.pick(allowed);
+    // Each edit draws from its own seed, so that those after one that is left out are what they were.
+    const next = EDITS[name]?.(edited.world, randomOf(random.upTo(2 ** 31)), at);
+    if (next === undefined || !stands(world, next)) continue;
+    const isKept = places?.includes(count) ?? true;
+    count += 1;
+    if (isKept) edited = { world: carriedWorld(edited.world, next), names: [...edited.names, name] };
+  }
+  return edited;
+}
+
+function carriedWorld({ model, written }: World, next: World): World {
+  const all = new Map([...settle(model, written).data, ...next.written]);
+  return { model: next.model, written: carry(model, next.model, all) };
+}
+
+/** Whether definitions can be made of it, and no key became too wide to go through here. */
+function stands(before: World, { model, written }: World): boolean {
+  try {
+    build(model, before.model, () => {});
+    const all = new Map([...written, ...settle(before.model, before.written).data]);
+    const carried = carry(before.model, model, all);
+    const { data } = settle(model, carried);
+    // Rows that people keep below a key that widens are given their place by the rows above: not said here.
+    const isKeyed = model.tables.every((table) =>
+      (carried.get(table.id) ?? []).every((row) =>
+        primaryKey(model, table).every((column) => row[column] !== null),
+      ),
+    );
+    if (!isKeyed) return false;
+    return model.tables.every(
+      (table) => table.make === undefined || keySource(model, table, data).length <= 40,
+    );
+  } catch {
+    return false;
+  }
+}
+
+interface Bench {
+  readonly lab: Lab;
+  readonly random: Random;
+}
+
+async function evolve(
+  { lab, random }: Bench,
+  before: World,
+  after: World,
+): Promise<Omit<CaseReport, 'edits'>> {
+  const calls = new Map<string, Set<string>>();
+  const first = versionOf(lab, before.model, undefined, () => {});
+  await deployFirst(lab.store, first);
+  await fill(lab.store, before.model, before.written);
+  await first.populate();
+  const was = { model: before.model, settled: settle(before.model, before.written) };
+  assertSameContent(
+    'after the first populate',
+    await contentOf(lab.store, before.model),
+    contentIn(was.settled.data),
+  );
+
+  const written = random.chance(0.3) ? await writeMore(lab.store, before, { after, random }) : before.written;
+  const second = versionOf(lab, after.model, before.model, counting(after.model, calls));
+  const all = new Map([...after.written, ...was.settled.data, ...written]);
+  const now = carry(before.model, after.model, all);
+  const since = await lastRun(lab.store);
+  const expected = expectedCalls(was, { model: after.model, settled: settle(after.model, now) });
+  const content = await contentOf(lab.store, before.model);
+  const [baseline, shape] = [await liveState(lab.store), await shapeOf(lab.store, before.model)];
+  const done = await planAndApply(second, before.model, { expected, content });
+  if (done === undefined) return { outcome: 'nothing', codes: [] };
+  if (done.id === undefined) {
+    assertEqual('the state after a refusal', await liveState(lab.store), baseline);
+    return { outcome: 'refused', codes: done.codes };
+  }
+  if (random.chance(0.4)) {
+    await rolledBack(second, done.id);
+    assertSameContent(
+      'the structure after the way back',
+      { all: await shapeOf(lab.store, before.model) },
+      { all: shape },
+    );
+    assertSameContent('the rows after the way back', await contentOf(lab.store, before.model), content);
+    assertEqual('the baseline after the way back', await liveState(lab.store), baseline);
+    await applied(second, done.id);
+  }
+
+  calls.clear();
+  await fillNew(lab.store, before.model, after.model, now);
+  await second.populate();
+  const settled = settle(after.model, now);
+  assertSameContent('after the evolution', await contentOf(lab.store, after.model), contentIn(settled.data));
+  const computed = keysOf(after.model, await computedAfter(lab.store, after.model, since));
+  assertComputed(after.model, computed, expectedCalls(was, { model: after.model, settled }));
+  assertCalls(after.model, calls, computed);
+
+  // What a make computed for a table that people filled before is theirs when they fill it again.
+  const isCompared = expected.asked.size === 0;
+  if (isCompared && random.chance(0.3))
+    await goBack({ lab, first, second }, before.model, { id: done.id, written });
+  return { outcome: 'done', codes: done.codes };
+}
+
+interface Versions {
+  readonly lab: Lab;
+  readonly first: Version;
+  readonly second: Version;
+}
+
+/** Back after all was populated: the old pipeline holds what it would if nothing had been evolved. */
+async function goBack(
+  { lab, first, second }: Versions,
+  model: Model,
+  { id, written }: { readonly id: string; readonly written: Data },
+): Promise<void> {
+  const outcome = await second.rollback(id);
+  // Rows that were computed since may have no place in the old shape; that is said, and nothing happens.
+  if (outcome.status !== 'applied' && isOnly(outcome, 'rows_unrepresentable')) return;
+  if (outcome.status !== 'applied') throw new Error(`rollback after populate: ${findingsIn(outcome)}`);
+  await first.populate();
+  assertSameContent(
+    'after the way back',
+    await contentOf(lab.store, model),
+    contentIn(settle(model, written).data),
+  );
+}
+
+function isOnly(outcome: RunOutcome, code: string): boolean {
+  return (
+    'findings' in outcome &&
+    outcome.findings.length > 0 &&
+    outcome.findings.every((each) => each.code === code)
+  );
+}
+
+function keysOf(model: Model, rows: ReadonlyMap<string, readonly Values[]>): Keys {
+  return new Map(
+    [...rows].map(([id, keys]) => {
+      const table = tableOf(model, id);
+      return [id, new Set(keys.map((key) => keyText(stableRow(model, table, key))))];
+    }),
+  );
+}
+
+function counting(model: Model, calls: Map<string, Set<string>>) {
+  return (id: string, key: Values): void => {
+    const text = keyText(stableRow(model, tableOf(model, id), key));
+    calls.set(id, (calls.get(id) ?? new Set()).add(text));
+  };
+}
+
+/** People go on writing before the evolution: rows of computed tables are out of date then. */
+async function writeMore(
+  store: Store,
+  world: World,
+  { after, random }: { readonly after: World; readonly random: Random },
+): Promise<Data> {
+  const open = world.model.tables.filter(
+    ({ id, tier }) => tier === 'manual' && !isReadUnseen(after.model, id),
+  );
+  if (open.length === 0) return world.written;
+  const table = random.pick(open);
+  const rows = world.written.get(table.id) ?? [];
+  const row = drawNewRow(world, table.id, random);
+  const known =
+    row !== undefined && rows.every((each) => JSON.stringify(each, text) !== JSON.stringify(row, text));
+  if (row === undefined || !known) return world.written;
+  await insert(store, world.model, table.id, [row]);
+  return new Map([...world.written, [table.id, [...rows, row]]]);
+}
+
+function text(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
+}
+
+/** Rows of tables that the new model brings. */
+async function fillNew(store: Store, before: Model, model: Model, written: Data): Promise<void> {
+  for (const table of model.tables) {
+    if (table.tier !== 'manual' || ancestors(before, table).length > 0) continue;
+    await insert(store, model, table.id, written.get(table.id) ?? []);
+  }
+}
+
+interface Done {
+  /** Undefined where another make gives other values, which no rule may overlook. */
+  readonly id: string | undefined;
+  /** What stood against it until a rule was given. */
+  readonly codes: readonly string[];
+}
+
+/**
+ * Plans and applies. Where it is not known what becomes of rows, and where a make gives other values than before, the rule
+ * is to compute them; nothing else may stand against it.
+ */
+async function planAndApply(version: Version, before: Model, known: Known): Promise<Done | undefined> {
+  const { model } = version;
+  const ruled = new Set(known.expected.asked);
+  const codes: string[] = [];
+  for (;;) {
+    const rules: Attribution = Object.fromEntries(namesOf(model, ruled).map((name) => [name, 'recompute']));
+    const made = await version.plan(rules);
+    if (made.status === 'nothing') return undefined;
+    const { id, tables, findings } = planned(made);
+    if (codes.length === 0) assertCounts(tables, { before, model, ...known });
+    const outcome = findings.length === 0 ? await version.apply(id) : undefined;
+    if (outcome?.status === 'applied') return { id, codes };
+    const against = outcome === undefined ? findings : 'findings' in outcome ? outcome.findings : [];
+    const open =
+      outcome === undefined ? unclearTables(model, tables) : changedMakes(model, against, known.expected);
+    if (open.length > 0 && outcome !== undefined && open.every((each) => ruled.has(each))) {
+      return { id: undefined, codes: [...codes, ...against.map(({ code }) => code)] };
+    }
+    if (open.every((each) => ruled.has(each))) {
+      throw new Error(
+        `${outcome?.status ?? 'planned'} with ${JSON.stringify(rules)}: ${JSON.stringify(against)}`,
+      );
+    }
+    for (const each of open) ruled.add(each);
+    codes.push(...against.map(({ code }) => code));
+  }
+}
+
+/** The tables whose make is said to give other values, where it is another make. */
+function changedMakes(model: Model, findings: readonly Finding[], { may, must }: Calls): readonly string[] {
+  return findings.flatMap(({ code, subject }) => {
+    const table = model.tables.find((each) => nameOf(model, each) === subject);
+    const isOther = table !== undefined && (may.has(table.id) || must.has(table.id));
+    return code === 'make_changed' && isOther ? [table.id] : [];
+  });
+}
+
+interface Known {
+  readonly expected: Calls;
+  readonly content: Content;
+}
+
+/** The tables that have rows of which the plan does not know what becomes of them; those with a make. */
+function unclearTables(model: Model, tables: readonly TableCounts[]): readonly string[] {
+  return model.tables
+    .filter((table) => tables.some((each) => each.table === nameOf(model, table) && each.ambiguous > 0))
+    .map(({ id }) => id);
+}
+
+function planned(made: EvolutionPlan) {
+  if (made.status !== 'planned' || made.outcome.status !== 'planned') {
+    throw new Error(`the plan is refused: ${JSON.stringify(made)}`);
+  }
+  const { plan, findings } = made.outcome;
+  const refusing = findings.filter(({ severity }) => severity === 'error');
+  return { id: made.migrationId, tables: plan.bound.tables, findings: refusing };
+}
+
+async function applied(version: Version, id: string): Promise<void> {
+  const outcome = await version.apply(id);
+  if (outcome.status !== 'applied') throw new Error(`apply: ${outcome.status} ${findingsIn(outcome)}`);
+}
+
+async function rolledBack(version: Version, id: string): Promise<void> {
+  const outcome = await version.rollback(id);
+  if (outcome.status !== 'applied') throw new Error(`rollback: ${outcome.status} ${findingsIn(outcome)}`);
+}
+
+/** What stood against it, without the evidence. */
+function findingsIn(outcome: RunOutcome): string {
+  return JSON.stringify('findings' in outcome ? outcome.findings : outcome);
+}
