@@ -65,18 +65,24 @@ async function runCase(lab: Lab, one: LifecycleCase): Promise<void> {
   }
   if (one.wantCounts !== undefined) expect(countsOf(plan, one.wantCounts)).toEqual(one.wantCounts);
   if (one.wantApplyFindings !== undefined) return refusedApply(lab, one, id);
-  expect(await lab.apply(to, id)).toMatchObject({ status: 'applied', already: false });
+  await applies(lab, to, id);
   expect(await look(lab, one.look)).toEqual(one.afterApply);
   await lookAlso(lab, one);
   const after = await liveState(lab.store);
-  expect(await lab.rollback(to, id)).toMatchObject({ status: 'applied', direction: 'rollback' });
+  const back = await lab.rollback(to, id);
+  expect(back, JSON.stringify(back)).toMatchObject({ status: 'applied', direction: 'rollback' });
   expect(await look(lab, one.look)).toEqual(one.afterRollback);
   expect(await liveState(lab.store)).toEqual(before);
-  expect(await lab.apply(to, id)).toMatchObject({ status: 'applied', already: false });
+  await applies(lab, to, id);
   expect(await look(lab, one.look)).toEqual(one.afterSecondApply);
   await lookAlso(lab, one);
   expect(await liveState(lab.store)).toEqual(after);
   expect(await settledState(lab.options(to))).toEqual(SETTLED);
+}
+
+async function applies(lab: Lab, to: Pipeline, id: string): Promise<void> {
+  const outcome = await lab.apply(to, id);
+  expect(outcome, JSON.stringify('findings' in outcome ? outcome.findings : [])).toMatchObject({ status: 'applied', already: false });
 }
 
 async function refusedApply(lab: Lab, one: LifecycleCase, id: string): Promise<void> {

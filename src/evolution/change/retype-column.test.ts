@@ -2,14 +2,14 @@ import { lifecycleTable } from '../../../test/evolution/lifecycle-table.ts';
 import { bare } from '../../../test/evolution/tables.ts';
 import { t, type Pipeline } from '../../pipeline/index.ts';
 
-function typed(type: ReturnType<typeof t.custom>): Pipeline {
+function typed(type: ReturnType<typeof t.integer>): Pipeline {
   return bare((given) => {
     given.manual('s', { key: { s: t.integer() }, columns: { v: type } });
   });
 }
 
-const TEXT = typed(t.text());
-const INTEGER = typed(t.integer() as never);
+const TEXT = typed(t.text() as never);
+const INTEGER = typed(t.integer());
 const BIGINT = typed(t.bigint() as never);
 const DOUBLE = typed(t.double() as never);
 
