@@ -15,7 +15,9 @@ function constrained(column: ReturnType<typeof t.integer>, uniques?: readonly (r
 const OPEN = constrained(t.integer().nullable() as never);
 const REQUIRED = constrained(t.integer());
 const UNIQUE = constrained(t.integer().nullable() as never, [['v']]);
-const CHECKED = constrained((t.integer().nullable() as unknown as ReturnType<typeof t.integer>).checked('v > 0'));
+const CHECKED = constrained(
+  (t.integer().nullable() as unknown as ReturnType<typeof t.integer>).checked('v > 0'),
+);
 const GOOD = 'insert into lab.s (s, v) values (1, 10), (2, 20)';
 const ROWS = [
   { s: 1, v: 10, w: null },
@@ -43,6 +45,20 @@ lifecycleTable('constrain', [
     look: 'lab.s',
     wantCounts: { 'lab.s': { keep: 2, ambiguous: 1 } },
     wantFindings: ['rows_ambiguous'],
+  },
+  {
+    name: 'and a rule fills it there alone, until it is taken back',
+    given: {
+      from: OPEN,
+      to: REQUIRED,
+      rows: `${GOOD}; insert into lab.s (s) values (3)`,
+      attribute: { 'lab.s.v': 's * 100' },
+    },
+    look: 'lab.s',
+    wantCounts: { 'lab.s': { backfill: 3 } },
+    afterApply: [...ROWS, { s: 3, v: 300, w: null }],
+    afterRollback: [...ROWS, { s: 3, v: null, w: null }],
+    afterSecondApply: [...ROWS, { s: 3, v: 300, w: null }],
   },
   {
     name: 'a column whose values are unique from now on',

@@ -12,7 +12,10 @@ function notes(to: 'cat' | 'dog'): Pipeline {
 }
 
 const ROWS = `insert into lab.cat values (1), (2); insert into lab.dog values (1), (3);`;
-const TARGET = { "select confrelid::regclass::text as target from pg_constraint where contype = 'f' and conrelid = 'lab.note'::regclass": [{ target: 'lab.dog' }] };
+const TARGET = {
+  "select confrelid::regclass::text as target from pg_constraint where contype = 'f' and conrelid = 'lab.note'::regclass":
+    [{ target: 'lab.dog' }],
+};
 
 lifecycleTable('repoint_reference', [
   {
@@ -27,7 +30,11 @@ lifecycleTable('repoint_reference', [
   },
   {
     name: 'a row whose row is not there is ambiguous',
-    given: { from: notes('cat'), to: notes('dog'), rows: `${ROWS} insert into lab.note values (7, 1), (8, 2)` },
+    given: {
+      from: notes('cat'),
+      to: notes('dog'),
+      rows: `${ROWS} insert into lab.note values (7, 1), (8, 2)`,
+    },
     look: 'lab.note',
     wantCounts: { 'lab.note': { keep: 1, ambiguous: 1 } },
     wantFindings: ['rows_ambiguous'],
@@ -72,5 +79,17 @@ lifecycleTable('repoint_reference', [
       { note: 7, pet: 1 },
       { note: 8, pet: 3 },
     ],
+  },
+  {
+    name: 'and a rule that leads nowhere leaves it ambiguous',
+    given: {
+      from: notes('cat'),
+      to: notes('dog'),
+      rows: `${ROWS} insert into lab.note values (7, 1), (8, 2)`,
+      attribute: { 'lab.note.pet': '99' },
+    },
+    look: 'lab.note',
+    wantCounts: { 'lab.note': { backfill: 1, ambiguous: 1 } },
+    wantFindings: ['rows_ambiguous'],
   },
 ]);
