@@ -215,8 +215,9 @@ export function readsNamedAnew(
 ): readonly ReadSpec[] {
   const index = pair.sources.indexOf(old);
   const column = newNameOf(pair, index);
+  const heirByTable = new Map(reads.map((read) => [read.table, heirOfRead(read, pair, naming)]));
   const columnOf = (name: string) => {
-    const heir = naming.pairs.get(heirOf(naming, name) ?? name);
+    const heir = naming.pairs.get(heirByTable.get(name) ?? name);
     return heir === undefined
       ? (each: string) => each
       : newNameOf(
@@ -235,11 +236,24 @@ export function readsNamedAnew(
     ]);
     return {
       ...read,
-      table: heirOf(naming, read.table) ?? read.table,
+      table: heirByTable.get(read.table) ?? read.table,
       columns: read.columns.map(named),
       match: Object.fromEntries(match),
     };
   });
+}
+
+/** Of a table that was split, the one that has every column that was read, and is read now. */
+function heirOfRead(read: ReadSpec, { spec }: Pair, naming: Naming): string | undefined {
+  const only = heirOf(naming, read.table);
+  if (only !== undefined) return only;
+  const holding = (naming.heirs.get(read.table) ?? []).filter((name) => {
+    const heir = naming.pairs.get(name);
+    const source = heir?.sources.findIndex((each) => each.name === read.table) ?? -1;
+    const held = new Set(Object.values(heir?.columns[source] ?? {}));
+    return read.columns.every((column) => held.has(column));
+  });
+  return holding.find((name) => spec.reads.some(({ table }) => table === name)) ?? holding[0];
 }
 
 /** The one table that took the place of an old one; undefined where several or none did. */

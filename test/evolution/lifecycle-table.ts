@@ -82,7 +82,10 @@ async function runCase(lab: Lab, one: LifecycleCase): Promise<void> {
 
 async function applies(lab: Lab, to: Pipeline, id: string): Promise<void> {
   const outcome = await lab.apply(to, id);
-  expect(outcome, JSON.stringify('findings' in outcome ? outcome.findings : [])).toMatchObject({ status: 'applied', already: false });
+  expect(outcome, JSON.stringify('findings' in outcome ? outcome.findings : [])).toMatchObject({
+    status: 'applied',
+    already: false,
+  });
 }
 
 async function refusedApply(lab: Lab, one: LifecycleCase, id: string): Promise<void> {

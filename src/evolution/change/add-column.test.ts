@@ -101,7 +101,12 @@ lifecycleTable('add_column', [
     wantWords: ['add lab.s.w'],
     wantCounts: { 'lab.s': { keep: 2 } },
     afterApply: with_(null),
-    also: { 'select * from lab.r order by s': [{ s: 1, value: 20 }, { s: 2, value: 40 }] },
+    also: {
+      'select * from lab.r order by s': [
+        { s: 1, value: 20 },
+        { s: 2, value: 40 },
+      ],
+    },
     afterRollback: OLD,
     afterSecondApply: with_(null),
   },
@@ -159,7 +164,12 @@ lifecycleTable('add_column', [
     look: 'lab.r',
     wantCounts: { 'lab.r': { recompute: 2 } },
     afterApply: COMPUTED,
-    also: { 'select * from lab.d order by s': [{ s: 1, half: 10 }, { s: 2, half: 20 }] },
+    also: {
+      'select * from lab.d order by s': [
+        { s: 1, half: 10 },
+        { s: 2, half: 20 },
+      ],
+    },
     afterRollback: [
       { s: 1, value: 20 },
       { s: 2, value: 40 },

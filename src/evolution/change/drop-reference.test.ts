@@ -58,9 +58,8 @@ lifecycleTable('drop_reference', [
     wantCounts: { 'lab.note': { keep: 2 } },
     afterApply: WITH,
     also: {
-      "select count(*)::int as keys from pg_constraint where contype = 'f' and conrelid = 'lab.note'::regclass": [
-        { keys: 0 },
-      ],
+      "select count(*)::int as keys from pg_constraint where contype = 'f' and conrelid = 'lab.note'::regclass":
+        [{ keys: 0 }],
     },
     afterRollback: WITH,
     afterSecondApply: WITH,

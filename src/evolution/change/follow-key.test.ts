@@ -24,13 +24,16 @@ function sessions(hasProbe: boolean): Pipeline {
       parents: [named],
       columns: { value: t.integer() },
       reads: { trials: trial.matching({ subject: 'subject', on_day: 'on_day' }) },
-      make: (inputs) => ({ value: inputs.trials.reduce((sum, each) => sum + (each as { readonly at: number }).at, 0) }),
+      make: (inputs) => ({
+        value: inputs.trials.reduce((sum, each) => sum + (each as { readonly at: number }).at, 0),
+      }),
     });
     given.manual('mark', { key: { mark: t.integer() }, references: { trial, mean: mean.optional() } });
   });
 }
 
-const ROWS = 'insert into lab.mouse values (1, 5), (2, 6); insert into lab.session values (1, 5, 30), (2, 6, 40);';
+const ROWS =
+  'insert into lab.mouse values (1, 5), (2, 6); insert into lab.session values (1, 5, 30), (2, 6, 40);';
 
 lifecycleTable('follow_key', [
   {

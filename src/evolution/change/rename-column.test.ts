@@ -70,7 +70,12 @@ lifecycleTable('rename_column', [
     look: 'lab.r',
     wantCounts: { 'lab.s': { keep: 2 }, 'lab.r': { keep: 2 } },
     afterApply: NEW,
-    also: { 'select * from lab.s order by 1': [{ sample: 1, volume: 10, w: 3 }, { sample: 2, volume: 20, w: 4 }] },
+    also: {
+      'select * from lab.s order by 1': [
+        { sample: 1, volume: 10, w: 3 },
+        { sample: 2, volume: 20, w: 4 },
+      ],
+    },
     afterRollback: OLD,
     afterSecondApply: NEW,
   },

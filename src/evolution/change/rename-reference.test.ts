@@ -13,7 +13,8 @@ function notes(refer: 'source' | 'origin' | 'origin, column too'): Pipeline {
 }
 
 const ROWS = `${TWO_SOURCES} insert into lab.note values (1, 2)`;
-const HELD = "select count(*)::int as keys from pg_constraint where contype = 'f' and conrelid = 'lab.note'::regclass";
+const HELD =
+  "select count(*)::int as keys from pg_constraint where contype = 'f' and conrelid = 'lab.note'::regclass";
 
 lifecycleTable('renaming a foreign key', [
   {

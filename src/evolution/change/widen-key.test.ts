@@ -15,7 +15,9 @@ function narrow(): Pipeline {
       makeWith: async (db) => {
         const { v } = await db.selectFrom('s').select('v').executeTakeFirstOrThrow();
         const wanted = v === 30 ? ksql`true` : ksql`param = 1`;
-        const found = await ksql<{ k: number }>`select k from lab.param where ${wanted} order by param`.execute(db);
+        const found = await ksql<{
+          k: number;
+        }>`select k from lab.param where ${wanted} order by param`.execute(db);
         return { value: v * (found.rows[0]?.k ?? 0) };
       },
     });
