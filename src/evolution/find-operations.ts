@@ -64,7 +64,7 @@ function operationsOf(
   rebuilt: ReadonlySet<string>,
 ): readonly Operation[] {
   const pair = pairOf(world.naming, spec.name);
-  const contents = spec.contents !== undefined && !sameJson(pair.sources[0]?.contents, spec.contents);
+  const contents = spec.contents !== undefined && !sameJson(contentsUnder(pair), spec.contents);
   const table = spec.name;
   const synced: readonly Operation[] =
     contents && pair.sources.length > 0 ? [{ kind: 'sync_contents', table }] : [];
@@ -77,6 +77,14 @@ function operationsOf(
   const under = underNewNames(pair, world.naming);
   const follows = under !== undefined && sameJson(under, spec);
   return [{ kind: 'redefine', table, ...(follows ? { follows: true as const } : {}) }, ...synced];
+}
+
+/** The rows of a lookup as the code had them, under the names that its columns have now. */
+function contentsUnder({ sources, columns }: Pair): TableSpec['contents'] {
+  const byOld = new Map(Object.entries(columns[0] ?? {}).map(([now, was]) => [was, now]));
+  return sources[0]?.contents?.map((row) =>
+    Object.fromEntries(Object.entries(row).map(([column, value]) => [byOld.get(column) ?? column, value])),
+  );
 }
 
 function rebuildOf(pair: Pair, world: ChangeWorld): Rebuild {
