@@ -30,7 +30,7 @@ import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { computedSince } from '../new-writes.ts';
 import { move, retire } from '../retire.ts';
 import { addForeignKeys } from './complete.ts';
-import { placeOfOldKey } from './old-rows.ts';
+import { masterColumns, placeOfOldKey } from './old-rows.ts';
 import { castTo, newKeyOf, oldKeyColumn, ruleOf, typeOf } from './values.ts';
 import { listPlacement, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
@@ -289,18 +289,46 @@ function otherRows(back: Back, { old }: Into, other: Rebuild, index: number): Sq
 }
 
 /** Whether the evolution put the row there and nobody wrote it since: then the old row, if any, stands for it. */
-function ownTest({ of, next }: Back): Sql {
-  if (of.spec.form === undefined) return sql`false`;
+function ownTest(back: Back): Sql {
+  const unit = unitOf(back);
+  return unit === undefined ? sql`false` : isOwn(unit, keyHash(sql`n`, unit.columns));
+}
+
+/** The computation that a row of the new structure belongs to: its own, or that of its master's row. */
+interface Unit {
+  readonly relation: Relation;
+  /** Columns of the row by which it is found. */
+  readonly columns: readonly string[];
+}
+
+function unitOf({ of, next }: Back): Unit | undefined {
+  const { spec, world } = of;
+  if (spec.form !== undefined) return { relation: next, columns: spec.sourceKey };
+  const master = spec.master === undefined ? undefined : world.next.get(spec.master);
+  if (master?.spec.form === undefined) return undefined;
+  const columns = masterColumns(
+    spec,
+    [...world.next.values()].map((relation) => relation.spec),
+  );
+  return { relation: master, columns: master.spec.sourceKey.map((column) => columns[column] ?? column) };
+}
+
+function isOwn({ relation }: Unit, hash: Sql): Sql {
   return sql`exists (select from varve.computation c join varve.computation_spec s on s.id = c.spec join varve.run r on r.id = s.run
-    where c.relation = ${next.id} and c.key_hash = ${keyHash(sql`n`, of.spec.sourceKey)}
+    where c.relation = ${relation.id} and c.key_hash = ${hash}
       and (s.origin = 'attributed' or s.origin = 'computed' and r.kind = 'evolution'))`;
 }
 
-/** Old keys whose row is no more: somebody deleted it since. */
-function goneKeys({ of, next, map }: Back, { old }: Into, image: Sql): Sql {
+/** Old keys whose row is no more: somebody deleted it since. What the evolution computed without it is not meant. */
+function goneKeys(back: Back, { index, old }: Into, image: Sql): Sql {
+  const { of, next, map } = back;
   const key = list(old.spec.primaryKey, 'o');
+  const unit = unitOf(back);
   if (map === undefined) {
-    return sql`select ${key} from ${tableId(old.placement)} o where (${key}) not in (select ${names(old.spec.primaryKey)} from ${image})`;
+    const columns = (unit?.columns ?? []).map((column) => of.pair.columns[index]?.[column] ?? column);
+    const own = unit === undefined ? sql`false` : isOwn(unit, keyHash(sql`o`, columns));
+    return sql`select ${key} from ${tableId(old.placement)} o
+      where (${key}) not in (select ${names(old.spec.primaryKey)} from ${image}) and not ${own}`;
   }
   const lines = old.spec.primaryKey.map((column) => {
     const place = placeOfOldKey(of, old.name, column);
