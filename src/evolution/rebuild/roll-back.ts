@@ -80,22 +80,13 @@ async function backOf(
 ): Promise<Back | undefined> {
   const live = await loadRelations(transaction);
   const next = relationOf(live, operation.table);
-  const rows = await transaction.query<{
-    id: number;
-    name: string;
-    spec: Relation['spec'];
-    schema: string;
-    table: string;
-    map: string | null;
-  }>(sql`
+  const rows = await transaction.query<RetiredRow & { map: string | null }>(sql`
     select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table", s.map
     from varve.relation_source s join varve.relation r on r.id = s.source
     where s.relation = ${next.id} and r.state = 'retired'`);
   const olds = operation.from.flatMap((name) => {
     const row = rows.find((each) => each.name === name);
-    if (row === undefined) return [];
-    const { id, spec, schema, table } = row;
-    return [{ id, name, spec, state: 'retired' as const, placement: { schema, table } }];
+    return row === undefined ? [] : [retiredRelation(row)];
   });
   if (olds.length < operation.from.length) return undefined;
   const map = rows.find((row) => row.map !== null)?.map;
@@ -138,7 +129,7 @@ async function carryInto(transaction: Transaction, back: Back, into: Into): Prom
   const written = sql`select i.* from ${image} i left join ${id} o on ${sql.join(same, sql` and `)}
     where not i."#own" and row(${list(columns, 'i')}) is distinct from row(${list(columns, 'o')})`;
   const gone = goneKeys(back, into, image);
-  const relations = withOld(into.live, old);
+  const relations = await withOld(transaction, into);
   const unit = isMade
     ? old.spec.sourceKey
     : old.spec.sourceKey.length > 0
@@ -161,12 +152,26 @@ async function carryInto(transaction: Transaction, back: Back, into: Into): Prom
   return [];
 }
 
-function withOld(live: Relations, old: Relation): Relations {
-  const parts = Object.values(old.spec.parts).flatMap((name) => {
-    const relation = live.get(name);
-    return relation === undefined ? [] : [[name, relation] as const];
-  });
+/** With the old structure and its parts under their names: they left together with it. */
+async function withOld(transaction: Queryable, { old, live, scope }: Into): Promise<Relations> {
+  const run = scope.context.forward?.runId ?? scope.context.runId;
+  const rows = await transaction.query<RetiredRow>(sql`
+    select id, name, spec, physical_schema as schema, physical_name as "table" from varve.relation
+    where name = any(${Object.values(old.spec.parts)}::text[]) and state = 'retired' and until_run = ${run}`);
+  const parts = rows.map((row): [string, Relation] => [row.name, retiredRelation(row)]);
   return new Map([...live, ...parts, [old.name, old]]);
+}
+
+interface RetiredRow extends Record<string, unknown> {
+  readonly id: number;
+  readonly name: string;
+  readonly spec: Relation['spec'];
+  readonly schema: string;
+  readonly table: string;
+}
+
+function retiredRelation({ id, name, spec, schema, table }: RetiredRow): Relation {
+  return { id, name, spec, state: 'retired', placement: { schema, table } };
 }
 
 function list(columns: readonly string[], alias: string): Sql {
