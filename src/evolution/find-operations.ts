@@ -117,7 +117,7 @@ function goesAlong(spec: TableSpec, world: ChangeWorld, rebuilt: ReadonlySet<str
   // A part's rows are written with those of its master, and the other way round.
   if (spec.master !== undefined && rebuilt.has(spec.master)) return true;
   if (spec.form !== undefined && Object.values(spec.parts).some((part) => rebuilt.has(part))) return true;
-  if (pair.sources.length === 0) return isInserted(spec.name, world);
+  if (pair.sources.length === 0) return isInserted(spec.name, world) || isNeeded(spec.name, world, rebuilt);
   // Rows above may go away.
   return spec.foreignKeys.some(({ to }) => rebuilt.has(to) && attribution[to] === 'retire');
 }
@@ -130,6 +130,15 @@ function isInserted(name: string, { naming }: ChangeWorld): boolean {
       spec.foreignKeys.some(
         (key) => key.to === name && !keys.some((matched) => matched[key.name] !== undefined),
       ),
+  );
+}
+
+/** Whether a table that is built beside cannot be filled before this new one is there. */
+function isNeeded(name: string, { to }: ChangeWorld, rebuilt: ReadonlySet<string>): boolean {
+  return to.tables.some(
+    (spec) =>
+      rebuilt.has(spec.name) &&
+      (spec.foreignKeys.some((key) => key.to === name) || spec.reads.some(({ table }) => table === name)),
   );
 }
 

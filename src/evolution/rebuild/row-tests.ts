@@ -11,14 +11,17 @@ import { rebuildOf, rebuilding, type Rebuilding } from './world.ts';
 
 /** Everything that may decide over a row. */
 export function testsOf(of: Rebuilding, facts: Facts, ways: Ways): readonly Test[] {
+  // A row that may stand without its partner still has to have what it may not lack.
+  const isKept = of.world.attribution[of.operation.table] === 'keep';
   return [
     ...ways.tests,
     ...fillTests(of, recordedKeys(of), sql`t`, (child) => {
       const place = foundColumns(of).indexOf(child);
       return place < 0 ? undefined : ways.values[place];
     }),
+    ...(isKept ? [] : partnerTests(of)),
     ...emptyTests(of, ways),
-    ...partnerTests(of),
+    ...(isKept ? partnerTests(of) : []),
     ...castTests(of, facts),
     ...leadTests(of, ways),
     ...conditionTests(of, ways),
