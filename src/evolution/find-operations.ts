@@ -135,14 +135,9 @@ function isInserted(name: string, { naming }: ChangeWorld): boolean {
   );
 }
 
-/** Whether a new table that is filled beside depends on this one, which is new as well. */
-function isNeeded(name: string, { to, naming }: ChangeWorld, rebuilt: ReadonlySet<string>): boolean {
-  return to.tables.some(
-    (spec) =>
-      rebuilt.has(spec.name) &&
-      pairOf(naming, spec.name).sources.length === 0 &&
-      dependenciesOf(spec).has(name),
-  );
+/** Whether a table that is built beside cannot be filled before this new one is there. */
+function isNeeded(name: string, { to }: ChangeWorld, rebuilt: ReadonlySet<string>): boolean {
+  return to.tables.some((spec) => rebuilt.has(spec.name) && dependenciesOf(spec).has(name));
 }
 
 /** Whether the rows of a table cannot stay where they stand. */

@@ -215,7 +215,7 @@ export function readsNamedAnew(
 ): readonly ReadSpec[] {
   const index = pair.sources.indexOf(old);
   const column = newNameOf(pair, index);
-  const heirs = new Map(reads.map((read) => [read.name, heirOfRead(naming, read)]));
+  const heirs = new Map(reads.map((read) => [read.name, heirOfRead(naming, read, pair)]));
   const columnOf = (read: string) => {
     const heir = heirs.get(read);
     return heir === undefined
@@ -242,18 +242,19 @@ export function readsNamedAnew(
   });
 }
 
-/** Where the rows of a read went; of a table that was split, to the first one that has all columns that were read. */
-function heirOfRead(naming: Naming, { table, columns, match }: ReadSpec): Pair | undefined {
+/** Where the rows of a read went; of a table that was split, to one that has all columns that were read, first of those that are read now. */
+function heirOfRead(naming: Naming, { table, columns, match }: ReadSpec, { spec }: Pair): Pair | undefined {
   const heir = heirOf(naming, table);
   const names = [...columns, ...Object.keys(match)];
   const all = [...(heir === undefined ? [] : [heir]), ...(naming.heirs.get(table) ?? [])].flatMap(
     (name) => naming.pairs.get(name) ?? [],
   );
-  const whole = all.find(({ sources, columns: known }) => {
+  const whole = all.filter(({ sources, columns: known }) => {
     const before = Object.values(known[sources.findIndex(({ name }) => name === table)] ?? {});
     return names.every((name) => before.includes(name));
   });
-  return whole ?? (heir === undefined ? undefined : naming.pairs.get(heir));
+  const isRead = (each: Pair): boolean => spec.reads.some((read) => read.table === each.spec.name);
+  return whole.find(isRead) ?? whole[0] ?? (heir === undefined ? undefined : naming.pairs.get(heir));
 }
 
 /** The one table that took the place of an old one; undefined where several or none did. */

@@ -24,6 +24,14 @@ export interface LifecycleCase {
   /** Undefined: there is no such table. */
   readonly afterRollback?: readonly Row[];
   readonly afterSecondApply?: readonly Row[];
+  /** What else stands after each apply, by the query that shows it. */
+  readonly also?: Readonly<Record<string, readonly Row[]>>;
+  /** By table, what the plan says becomes of its rows; classes with no row may be left out, tables as well. */
+  readonly wantCounts?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** The words of the plan for each operation, spaces between columns made one. */
+  readonly wantWords?: readonly string[];
+  /** Codes that apply is refused with, after which everything is as it was. */
+  readonly wantApplyFindings?: readonly string[];
   /** Codes that the plan is refused with, in order; then nothing else happens. */
   readonly wantFindings?: readonly string[];
 }
@@ -52,16 +60,62 @@ async function runCase(lab: Lab, one: LifecycleCase): Promise<void> {
   expect(await liveState(lab.store)).toEqual(before);
   if (one.wantFindings !== undefined || plan.status !== 'planned') return;
   const id = plan.migrationId;
-  expect(await lab.apply(to, id)).toMatchObject({ status: 'applied', already: false });
+  if (one.wantWords !== undefined) {
+    expect(plan.operations.map((words) => words.replaceAll(/ +/gu, ' '))).toEqual(one.wantWords);
+  }
+  if (one.wantCounts !== undefined) expect(countsOf(plan, one.wantCounts)).toEqual(one.wantCounts);
+  if (one.wantApplyFindings !== undefined) return refusedApply(lab, one, id);
+  await applies(lab, to, id);
   expect(await look(lab, one.look)).toEqual(one.afterApply);
+  await lookAlso(lab, one);
   const after = await liveState(lab.store);
-  expect(await lab.rollback(to, id)).toMatchObject({ status: 'applied', direction: 'rollback' });
+  const back = await lab.rollback(to, id);
+  expect(back, JSON.stringify(back)).toMatchObject({ status: 'applied', direction: 'rollback' });
   expect(await look(lab, one.look)).toEqual(one.afterRollback);
   expect(await liveState(lab.store)).toEqual(before);
-  expect(await lab.apply(to, id)).toMatchObject({ status: 'applied', already: false });
+  await applies(lab, to, id);
   expect(await look(lab, one.look)).toEqual(one.afterSecondApply);
+  await lookAlso(lab, one);
   expect(await liveState(lab.store)).toEqual(after);
   expect(await settledState(lab.options(to))).toEqual(SETTLED);
+}
+
+async function applies(lab: Lab, to: Pipeline, id: string): Promise<void> {
+  const outcome = await lab.apply(to, id);
+  expect(outcome, JSON.stringify('findings' in outcome ? outcome.findings : [])).toMatchObject({
+    status: 'applied',
+    already: false,
+  });
+}
+
+async function refusedApply(lab: Lab, one: LifecycleCase, id: string): Promise<void> {
+  const before = await liveState(lab.store);
+  const outcome = await lab.apply(one.given.to, id);
+  expect(outcome.status).not.toBe('applied');
+  expect(outcome.findings.map(({ code }) => code)).toEqual(one.wantApplyFindings);
+  expect(await liveState(lab.store)).toEqual(before);
+  expect(await settledState(lab.options(one.given.to))).toEqual(SETTLED);
+}
+
+async function lookAlso(lab: Lab, { also = {} }: LifecycleCase): Promise<void> {
+  for (const [query, rows] of Object.entries(also)) expect(await lab.rows(query), query).toEqual(rows);
+}
+
+/** The classes of the tables that are asked about, those with rows. */
+function countsOf(
+  plan: Awaited<ReturnType<Lab['plan']>>,
+  wanted: NonNullable<LifecycleCase['wantCounts']>,
+): object {
+  if (plan.status !== 'planned' || plan.outcome.status !== 'planned') return {};
+  const { tables } = plan.outcome.plan.bound;
+  return Object.fromEntries(
+    tables
+      .filter(({ table }) => wanted[table] !== undefined)
+      .map(({ table, ...classes }) => [
+        table,
+        Object.fromEntries(Object.entries(classes).filter(([, rows]) => rows !== 0)),
+      ]),
+  );
 }
 
 function findingsOf(plan: Awaited<ReturnType<Lab['plan']>>): readonly string[] {

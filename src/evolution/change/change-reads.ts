@@ -10,7 +10,9 @@ export const changeReads: ChangeType<ChangeReads> = {
     if (old === undefined || pair.spec.form === undefined) return [];
     const moved = pair.spec.reads.filter((read) => {
       const was = old.reads.find(({ name }) => name === read.name);
-      return was === undefined || !sameJson({ ...was, columns: [] }, { ...read, columns: [] });
+      // A column that a table above got makes nothing of what was computed before it different.
+      const isWider = was?.columns.every((column) => read.columns.includes(column)) === true;
+      return was === undefined || !isWider || !sameJson({ ...was, columns: [] }, { ...read, columns: [] });
     });
     return moved.length === 0 ? [] : [{ kind: 'change_reads', reads: moved.map(({ name }) => name) }];
   },

@@ -62,7 +62,7 @@ export function columnSources(
   const same = pair.columns.toReversed().map((columns, index): Record<string, ColumnSource> => {
     const source = pair.columns.length - 1 - index;
     return Object.fromEntries(
-      Object.entries(columns).map(([now, was]) => [now, { from: 'same', source, column: was }]),
+      Object.entries(columns).map(([now, was]) => [now, copied(pair, { source, now, was }, world)]),
     );
   });
   const brought = changes.map((change) => typeOf(change).values?.(change, pair, world) ?? {});
@@ -71,6 +71,17 @@ export function columnSources(
   return Object.fromEntries(
     pair.spec.columns.map(({ name }) => [name, all.get(name) ?? ({ from: 'make' } as const)]),
   );
+}
+
+/** A column that a rule is there for is not the same one: where its value does not fit, the rule gives another. */
+function copied(
+  pair: Pair,
+  { source, now, was }: { readonly source: number; readonly now: string; readonly was: string },
+  { attribution }: ChangeWorld,
+): ColumnSource {
+  if (attribution[`${pair.spec.name}.${now}`] === undefined) return { from: 'same', source, column: was };
+  const type = pair.sources[source]?.columns.find(({ name }) => name === was)?.type ?? 'text';
+  return { from: 'cast', source, column: was, was: type };
 }
 
 function typeOf(change: Change): ChangeType<Change> {

@@ -10,14 +10,18 @@ import {
 } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { countRows } from '../count-rows.ts';
+import type { Pair } from '../naming.ts';
+import { pairOf } from '../rebuild/world.ts';
 import { counts, type OperationVerbs, type SyncContents } from './operation.ts';
 
 /** The rows of a lookup follow the code: new and changed ones are written, what they were goes to history. */
 export const syncContents: OperationVerbs<SyncContents> = {
   kind: 'sync_contents',
   describe: ({ table }) => `contents   ${table}`,
-  plan: async ({ table }, { transaction, relations, to }) => {
-    const found = await contentsDifference(transaction, relationOf(relations, table), specOf(to, table));
+  plan: async ({ table }, { transaction, relations, naming }) => {
+    const pair = pairOf(naming, table);
+    const relation = relationOf(relations, pair.sources[0]?.name ?? table);
+    const found = await contentsDifference(transaction, relation, underOldNames(pair));
     const { same, changed, added, removed } = found;
     return {
       tables: [counts(table, { keep: same, backfill: changed + added, retire: removed })],
@@ -33,6 +37,27 @@ export const syncContents: OperationVerbs<SyncContents> = {
   enterBack: ({ table }, { context, from }, transaction) =>
     write(transaction, specOf(from, table), context.runId),
 };
+
+/** What stands now holds the columns that it has, by the names that they have. */
+function underOldNames({ spec, columns: [former = {}] }: Pair): TableSpec {
+  const named = (names: readonly string[]): readonly string[] => names.flatMap((name) => former[name] ?? []);
+  return {
+    ...spec,
+    columns: spec.columns.flatMap((column) => {
+      const name = former[column.name];
+      return name === undefined ? [] : [{ ...column, name }];
+    }),
+    primaryKey: named(spec.primaryKey),
+    contents: (spec.contents ?? []).map((row) =>
+      Object.fromEntries(
+        Object.entries(row).flatMap(([name, value]) => {
+          const was = former[name];
+          return was === undefined ? [] : [[was, value]];
+        }),
+      ),
+    ),
+  };
+}
 
 async function write(transaction: Transaction, spec: TableSpec, run: string): Promise<readonly Finding[]> {
   const relations = await loadRelations(transaction);

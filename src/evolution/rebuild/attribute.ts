@@ -16,6 +16,7 @@ import type { Finding } from '../../base/index.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { fillList, listedPages, markOf, setMark, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
+import { undecidedRows } from './undecided.ts';
 import { builtOf, pairOf, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
 /** Pages of the list whose rows are written in one transaction: some hundred thousand rows. */
@@ -99,6 +100,11 @@ export async function attribute(operation: Rebuild, scope: RunScope): Promise<re
     if (findings.length > 0) return findings;
   }
   await context.fault('E01_classified');
+  for (const member of group.filter(hasSources)) {
+    const world = await runWorld(context.store, scope);
+    const findings = await undecidedRows(context.store, rebuilding(member.operation, world));
+    if (findings.length > 0) return findings;
+  }
   for (const member of group.filter(hasSources)) await attributeRows(member.operation, scope);
   if (operation.from.length > 0) await attributeComputations(operation, scope);
   return [];

@@ -38,9 +38,13 @@ export async function leave(
     await copyGrants(transaction, source.placement, next.placement);
     await dropReadViews(transaction, source.placement);
     await dropIncoming(transaction, incoming);
+    // A table that is built anew itself brings its own foreign keys, wherever it stands in the order.
+    const staying = incoming.filter(
+      ({ schema, table }) => !rebuildsOf(scope).some(({ from }) => from.includes(`${schema}.${table}`)),
+    );
     scope.incoming.set(operation.table, [
       ...(scope.incoming.get(operation.table) ?? []),
-      ...incoming.map((key) => ({ ...key, referenced: key.referenced.map((column) => newName(of, column)) })),
+      ...staying.map((key) => ({ ...key, referenced: key.referenced.map((column) => newName(of, column)) })),
     ]);
     await retire(transaction, source, scope.context.runId);
   }

@@ -71,7 +71,10 @@ export function computationKey(of: Rebuilding, source: number): readonly string[
 }
 
 /** The columns of a part by those of its master's key. */
-export function masterColumns(part: TableSpec, tables: readonly TableSpec[]): Readonly<Record<string, string>> {
+export function masterColumns(
+  part: TableSpec,
+  tables: readonly TableSpec[],
+): Readonly<Record<string, string>> {
   const key = part.foreignKeys.find(({ kind }) => kind === 'part');
   if (key === undefined) return {};
   const own = Object.fromEntries(Object.entries(key.columns).map(([child, parent]) => [parent, child]));

@@ -33,7 +33,7 @@ import { computedSince } from '../new-writes.ts';
 import { move, retire } from '../retire.ts';
 import { addForeignKeys } from './complete.ts';
 import { masterColumns, placeOfOldKey } from './old-rows.ts';
-import { castTo, newKeyOf, oldKeyColumn, typeOf } from './values.ts';
+import { castTo, newKeyOf, oldKeyColumn, ruleOf, typeOf } from './values.ts';
 import { listPlacement, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
 /** What a way back works on: the structure that stands, and those that stood. */
@@ -251,7 +251,7 @@ function imageValue(back: Back, into: Into, column: string, others: readonly Reb
   const place = old.spec.primaryKey.indexOf(column);
   if (place >= 0) return oldKeyOf(back, into)[place] ?? sql`null`;
   const own = ownValue(of, index, column);
-  if (own !== undefined) return own;
+  if (own !== undefined) return index === 0 ? asItWas(of, column, own) : own;
   for (const [at, other] of others.entries()) {
     const sibling = rebuilding(other, of.world);
     const value = ownValue(sibling, other.from.indexOf(old.name), column, sql.raw(`s${String(at)}`));
@@ -260,6 +260,20 @@ function imageValue(back: Back, into: Into, column: string, others: readonly Reb
   const spec = old.spec.columns.find(({ name }) => name === column);
   const fallback = spec?.default === undefined ? sql`null` : sql.raw(literal(spec.default, spec.type));
   return sql`case when o.${sql.id(old.spec.primaryKey[0] ?? '')} is null then ${fallback} else o.${sql.id(column)} end`;
+}
+
+/** Where a rule gave another value and nobody wrote it since, the one that it stood in for. */
+function asItWas(of: Rebuilding, column: string, own: Sql): Sql {
+  const { pair, spec, world } = of;
+  const now = Object.entries(pair.columns[0] ?? {}).find(([, was]) => was === column)?.[0] ?? column;
+  const rule = ruleOf(world.attribution, spec.name, now);
+  if (rule === undefined) return own;
+  const row = sql.join((pair.sources[0]?.columns ?? []).map(({ name }) => sql`o.${sql.id(name)}`));
+  const ruled = sql`(select (${sql.raw(rule)})::${sql.raw(typeOf(spec, now))} from (select ${row}) old)`;
+  const old = sql`o.${sql.id(column)}`;
+  const known = sql`o.${sql.id(pair.sources[0]?.primaryKey[0] ?? '')} is not null`;
+  return sql`case when ${own} is not distinct from ${old} then ${old}
+    when ${known} and n.${sql.id(now)} is not distinct from ${ruled} then ${old} else ${own} end`;
 }
 
 function literal(value: unknown, type: string): string {

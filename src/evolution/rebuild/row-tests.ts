@@ -1,31 +1,25 @@
 /** What may decide over a row beside how its values are found: emptiness, types, foreign keys, tiers, makes, reads. */
-import { tableId } from '../../pipeline/index.ts';
+import type { ColumnSpec } from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
+import { fitsType, leads, repointedKeys } from './fitting.ts';
 import type { Facts, Test } from './row-test.ts';
-import {
-  becomesMade,
-  carriedValue,
-  castTo,
-  columnOf,
-  copiedValue,
-  foundColumns,
-  isNumeric,
-  oldAlias,
-  oldKeyColumn,
-  ruleOf,
-} from './values.ts';
+import { becomesMade, columnOf, copiedValue, foundColumns, oldAlias, ruleOf } from './values.ts';
 import { masterOf, type Ways } from './ways.ts';
 import { rebuildOf, rebuilding, type Rebuilding } from './world.ts';
 
 /** Everything that may decide over a row. */
 export function testsOf(of: Rebuilding, facts: Facts, ways: Ways): readonly Test[] {
+  // A row that may stand without its partner still has to have what it may not lack.
+  const isKept = of.world.attribution[of.operation.table] === 'keep';
   return [
     ...ways.tests,
+    ...(isKept ? [] : partnerTests(of)),
     ...emptyTests(of, ways),
-    ...partnerTests(of),
+    ...(isKept ? partnerTests(of) : []),
     ...castTests(of, facts),
-    ...repointTests(of),
+    ...leadTests(of, ways),
+    ...conditionTests(of, ways),
     ...tierTests(of),
     ...madeTests(of),
     ...coverageTests(of, facts),
@@ -74,21 +68,15 @@ function emptyTests(of: Rebuilding, { values }: Ways): readonly Test[] {
   });
 }
 
-/** Values that another type cannot hold as they are. */
-function castTests(of: Rebuilding, { canJudgeText }: Facts): readonly Test[] {
-  const { spec, operation } = of;
+/** Values that another type cannot hold as they are, where no rule gives another one. */
+function castTests(of: Rebuilding, facts: Facts): readonly Test[] {
+  const { spec, operation, world } = of;
   return spec.columns.flatMap(({ name, type }): readonly Test[] => {
     const source = operation.columns[name];
-    if (source?.from !== 'cast') return [];
-    const old = sql`${oldAlias(source.source)}.${sql.id(source.column)}`;
-    const back = castTo(castTo(old, source.was, type), type, source.was);
-    const fits =
-      canJudgeText && !(isNumeric(source.was) && isNumeric(type))
-        ? sql`case when pg_input_is_valid(${old}::text, ${type}::text) then ${back} is not distinct from ${old} else false end`
-        : sql`${back} is not distinct from ${old}`;
+    if (source?.from !== 'cast' || ruleOf(world.attribution, spec.name, name) !== undefined) return [];
     return [
       {
-        when: sql`(${old} is not null and not (${fits}))`,
+        when: sql`not (${fitsType(source, type, facts)})`,
         becomes: spec.form === undefined ? 'ambiguous' : 'recompute',
         why: `not a value of the new type: ${spec.name}.${name}`,
       },
@@ -96,49 +84,73 @@ function castTests(of: Rebuilding, { canJudgeText }: Facts): readonly Test[] {
   });
 }
 
-/** Foreign keys over columns that are there already, to a table that they did not lead to. */
-function repointTests(of: Rebuilding): readonly Test[] {
-  const { spec, pair, operation } = of;
+/** Foreign keys whose values nobody has looked up yet: those that lead to another table now, and those that a rule gives. */
+function leadTests(of: Rebuilding, { values }: Ways): readonly Test[] {
+  const { spec, world } = of;
+  const found = foundColumns(of);
+  const repointed = new Set(repointedKeys(of));
   return spec.foreignKeys.flatMap((key): readonly Test[] => {
-    const goesOn = pair.keys.some((matched) => matched[key.name] !== undefined);
-    const copied = Object.keys(key.columns).map((child) => {
-      const source = operation.columns[child];
-      return source === undefined ? undefined : copiedValue(of, child, source);
+    const children = Object.keys(key.columns);
+    const isRuled = children.some((child) => ruleOf(world.attribution, spec.name, child) !== undefined);
+    if (!isRuled && !repointed.has(key)) return [];
+    const now = children.flatMap((child) => {
+      const source = of.operation.columns[child];
+      const place = found.indexOf(child);
+      const value =
+        place >= 0 ? values[place] : source === undefined ? undefined : copiedValue(of, child, source);
+      return value === undefined ? [] : [value];
     });
-    if (goesOn || key.kind === 'part' || copied.some((value) => value === undefined)) return [];
-    const rows = newRows(of, key.to);
-    if (rows === undefined) return [];
-    const same = Object.values(key.columns).map(
-      (column, index) => sql`x.${sql.id(column)} = ${copied[index] ?? sql`null`}`,
-    );
-    const here = copied.map((value) => sql`${value ?? sql`null`} is not null`);
+    const led = now.length === children.length ? leads(of, key, now) : undefined;
+    if (led === undefined) return [];
     return [
       {
-        when: sql`(${sql.join(here, sql` and `)} and not exists (select from ${rows} x where ${sql.join(same, sql` and `)}))`,
-        becomes: spec.form === undefined ? 'ambiguous' : 'recompute',
+        when: sql`not ${led}`,
+        becomes: spec.form === undefined || isRuled ? 'ambiguous' : 'recompute',
         why: `no such row: ${key.to}`,
       },
     ];
   });
 }
 
-/** The keys that a table has on the new side, under its new column names; undefined where that is not known yet. */
-function newRows({ world }: Rebuilding, table: string): Sql | undefined {
-  const next = world.next.get(table);
-  const pair = world.naming.pairs.get(table);
-  const operation = rebuildOf(world, table);
-  if (operation === undefined) return next === undefined ? undefined : tableId(next.placement);
-  if (operation.from.length === 0) return next === undefined ? undefined : tableId(next.placement);
-  const of = rebuilding(operation, world);
-  const [old] = of.sources;
-  if (old === undefined || pair === undefined) return undefined;
-  const columns = of.spec.primaryKey.flatMap((column) => {
-    const value = carriedValue(of, column);
-    return value === undefined ? [] : [sql`${value} as ${sql.id(column)}`];
+/** Conditions of columns that the old structure did not hold, over the new row. */
+function conditionTests(of: Rebuilding, { values }: Ways): readonly Test[] {
+  const { spec, operation } = of;
+  const found = foundColumns(of);
+  const row = spec.columns.map(({ name, type }) => {
+    const source = operation.columns[name];
+    const place = found.indexOf(name);
+    const value =
+      place >= 0 ? values[place] : source === undefined ? undefined : copiedValue(of, name, source);
+    return sql`${value ?? sql`null::${sql.raw(type)}`} as ${sql.id(name)}`;
   });
-  const on = old.spec.primaryKey.map((column, index) => sql`t.${sql.id(column)} = l.${oldKeyColumn(index)}`);
-  return sql`(select ${sql.join(columns)} from ${world.listOf(table)} l join ${tableId(old.placement)} t on ${sql.join(on, sql` and `)}
-    where l."#class" not in ('retire', 'ambiguous'))`;
+  return spec.columns.flatMap((column): readonly Test[] => {
+    const conditions = newConditions(of, column);
+    if (conditions.length === 0) return [];
+    return [
+      {
+        when: sql`exists (select from (select ${sql.join(row)}) n where not (${sql.join(conditions, sql` and `)}))`,
+        becomes: spec.form === undefined ? 'ambiguous' : 'recompute',
+        why: `against its condition: ${spec.name}.${column.name}`,
+      },
+    ];
+  });
+}
+
+function newConditions({ operation, pair, spec }: Rebuilding, column: ColumnSpec): readonly Sql[] {
+  const source = operation.columns[column.name];
+  if (source === undefined || source.from === 'default' || source.from === 'make') return [];
+  const isCopied = source.from === 'same' && operation.from.length === 1;
+  const was = isCopied ? columnOf(pair.sources[0] ?? spec, source.column) : undefined;
+  const { check, members = [] } = column;
+  const isKnown = was?.name === column.name && was.check === check;
+  const isWithin = was?.members?.every((member) => members.includes(member)) === true;
+  return [
+    // A check is SQL that the definition's author wrote, as trusted as the definition itself.
+    ...(check === undefined || isKnown ? [] : [sql`(${sql.raw(check)})`]),
+    ...(column.members === undefined || isWithin
+      ? []
+      : [sql`${sql.id(column.name)} = any(${column.members}::text[])`]),
+  ];
 }
 
 /** What people wrote is computed, and compared with what they wrote. */

@@ -17,16 +17,18 @@ import { sql, type Sql } from '../../store/index.ts';
 import { computationColumns, oldKeys, sources } from './old-rows.ts';
 import type { Facts, Test } from './row-test.ts';
 import { testsOf } from './row-tests.ts';
-import { copiedValue, foundColumn, foundColumns, oldKeyColumn } from './values.ts';
-import { waysOf } from './ways.ts';
+import { copiedValue, foundColumn, foundColumns, oldKeyColumn, ruleOf } from './values.ts';
+import { newUniqueSets } from './uniqueness.ts';
+import { waysOf, type Ways } from './ways.ts';
 import type { Rebuilding } from './world.ts';
 
 /** The SELECT of the header; `only` keeps to some old rows `t` of the first source. */
 export function classifiedRows(of: Rebuilding, facts: Facts, only?: Sql): Sql {
   const found = foundColumns(of);
-  const ways = waysOf(of, found);
+  const ways = waysOf(of, found, facts);
   const tests = testsOf(of, facts, ways).toSorted((left, right) => rank(left) - rank(right));
   const whens = tests.map((test) => ({ when: test.when, class: resolved(of, test), why: test.why }));
+  const unique = newUniqueSets(of);
   const keys = sql.join(oldKeys(of).map((key, index) => sql`${key} as ${oldKeyColumn(index)}`));
   const values = ways.values.map((value, index) => sql`, ${value} as ${foundColumn(index)}`);
   const pick = (value: (one: (typeof whens)[number]) => string, otherwise: string): Sql =>
@@ -39,9 +41,10 @@ export function classifiedRows(of: Rebuilding, facts: Facts, only?: Sql): Sql {
   const rows = sql`
     select ${keys}${sql.join(values, sql``)}, ${pick((one) => one.class, baseClass(of))} as "#class",
       ${pick(({ why }) => why, '')} as "#why", ${computationColumns(of)}
-      ${shared(of) ? sql`, ${sharedKey(of)} as "#new"` : sql``}
+      ${shared(of) ? sql`, ${sharedKey(of)} as "#new"` : sql``}${uniqueKeys(of, ways, unique)}
     from ${sources(of, only)} ${sql.join(ways.joins, sql` `)}`;
-  return shared(of) ? withoutCollisions(of, rows) : rows;
+  const alone = shared(of) ? withoutCollisions(of, rows, unique.length) : rows;
+  return unique.length === 0 ? alone : withoutTwins(of, alone, unique);
 }
 
 const RANK = { ambiguous: 0, retire: 1, recompute: 2 } as const;
@@ -67,7 +70,8 @@ export function baseClass(of: Rebuilding): 'keep' | 'rekey' | 'backfill' {
   const { spec, operation } = of;
   const brought = (column: string): boolean => {
     const source = operation.columns[column];
-    return source?.from !== 'same' && source?.from !== 'cast';
+    const isRuled = ruleOf(of.world.attribution, operation.table, column) !== undefined;
+    return isRuled || (source?.from !== 'same' && source?.from !== 'cast');
   };
   if (spec.primaryKey.some(brought) || isNarrower(of)) return 'rekey';
   const found = foundColumns(of)
@@ -105,7 +109,7 @@ function sharedKey(of: Rebuilding): Sql {
 }
 
 /** Two rows on one key: which of them it is, nobody knows. */
-function withoutCollisions(of: Rebuilding, rows: Sql): Sql {
+function withoutCollisions(of: Rebuilding, rows: Sql, uniqueCount: number): Sql {
   const found = foundColumns(of)
     .map((column, index) => ({ column, index }))
     .filter(({ column }) => of.spec.primaryKey.includes(column))
@@ -120,6 +124,55 @@ function withoutCollisions(of: Rebuilding, rows: Sql): Sql {
   return sql`select ${sql.join(columns)},
       case when ${alone} then y."#class" else ${sql.raw(text(collided))} end as "#class",
       case when ${alone} then y."#why" else ${sql.raw(text(`another row on its key: ${of.spec.name}`))} end as "#why",
+      y."#spec", y."#duration", y."#hash"${uniqueColumns(uniqueCount)}
+    from (${rows}) y`;
+}
+
+/** The values of each set that is to be unique, as one text; null where one of them is empty, which is like nothing else. */
+function uniqueKeys(of: Rebuilding, { values }: Ways, sets: readonly (readonly string[])[]): Sql {
+  const found = foundColumns(of);
+  const columns = sets.map((names, index) => {
+    const now = names.map((column) => {
+      const place = found.indexOf(column);
+      const source = of.operation.columns[column];
+      const value =
+        place >= 0 ? values[place] : source === undefined ? undefined : copiedValue(of, column, source);
+      return value ?? sql`null`;
+    });
+    const empty = now.map((value) => sql`${value} is null`);
+    return sql`, case when not (${sql.join(empty, sql` or `)}) then row(${sql.join(now)})::text end as ${uniqueKey(index)}`;
+  });
+  return sql.join(columns, sql``);
+}
+
+function uniqueKey(index: number): Sql {
+  return sql.id(`#unique ${String(index)}`);
+}
+
+function uniqueColumns(count: number): Sql {
+  return sql.join(
+    Array.from({ length: count }, (_, index) => sql`, y.${uniqueKey(index)}`),
+    sql``,
+  );
+}
+
+/** Two rows with values of which there may be one: which of them it is, nobody knows. */
+function withoutTwins(of: Rebuilding, rows: Sql, sets: readonly (readonly string[])[]): Sql {
+  const carried = sql`y."#class" not in ('ambiguous', 'retire', 'recompute')`;
+  const twin = (index: number): Sql =>
+    sql`(${carried} and y.${uniqueKey(index)} is not null and count(*) filter (where ${carried}) over (partition by y.${uniqueKey(index)}) > 1)`;
+  const pick = (value: (names: readonly string[]) => string, otherwise: Sql): Sql =>
+    sql`case ${sql.join(
+      sets.map((names, index) => sql`when ${twin(index)} then ${sql.raw(text(value(names)))}`),
+      sql` `,
+    )} else ${otherwise} end`;
+  const columns = [
+    ...oldKeys(of).map((_, index) => oldKeyColumn(index)),
+    ...foundColumns(of).map((_, index) => foundColumn(index)),
+  ].map((column) => sql`y.${column}`);
+  const collided = resolved(of, { becomes: 'ambiguous' });
+  return sql`select ${sql.join(columns)}, ${pick(() => collided, sql`y."#class"`)} as "#class",
+      ${pick((names) => `another row with the same: ${of.spec.name} (${names.join(', ')})`, sql`y."#why"`)} as "#why",
       y."#spec", y."#duration", y."#hash"
     from (${rows}) y`;
 }

@@ -91,6 +91,7 @@ export function copiedValue(of: Rebuilding, column: string, source: ColumnSource
 
 /** A value in another type; through its text where there is no way from type to type. */
 export function castTo(value: Sql, was: string, now: string): Sql {
+  if (was === now) return value;
   return isNumeric(was) && isNumeric(now)
     ? sql`(${value})::${sql.raw(now)}`
     : sql`(${value})::text::${sql.raw(now)}`;

@@ -7,7 +7,8 @@ import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
 import { placeOfOldKey } from './old-rows.ts';
 import { fillsOf } from './fill.ts';
-import type { Test } from './row-test.ts';
+import { copiedKey, fitsType, leads, repointedKeys } from './fitting.ts';
+import type { Facts, Test } from './row-test.ts';
 import {
   changesKey,
   copiedValue,
@@ -27,7 +28,7 @@ export interface Ways {
 }
 
 /** How values are found that are not copied: each way joins what it looks at, once. */
-export function waysOf(of: Rebuilding, found: readonly string[]): Ways {
+export function waysOf(of: Rebuilding, found: readonly string[], facts: Facts): Ways {
   const parents = parentWays(of);
   const reads = recordedWays(of);
   const inserted = insertedWays(of);
@@ -38,7 +39,7 @@ export function waysOf(of: Rebuilding, found: readonly string[]): Ways {
     const type = sql.raw(typeOf(of.spec, column));
     const rule = rules.values.get(column);
     const source = of.operation.columns[column];
-    const value = all.get(column) ?? (source === undefined ? undefined : copiedValue(of, column, source));
+    const value = all.get(column) ?? (source === undefined ? undefined : fittingValue(of, column, facts));
     if (rule !== undefined && value !== undefined) return sql`coalesce(${value}, ${rule})`;
     return rule ?? value ?? sql`null::${type}`;
   });
@@ -52,6 +53,21 @@ export function waysOf(of: Rebuilding, found: readonly string[]): Ways {
     values,
     tests: [...ways.flatMap(({ tests }) => tests), ...fills.tests],
   };
+}
+
+/** What the old row has, unless a rule is there for the rows in which it does not fit. */
+function fittingValue(of: Rebuilding, column: string, facts: Facts): Sql | undefined {
+  const { spec, operation, world } = of;
+  const source = operation.columns[column];
+  const value = source === undefined ? undefined : copiedValue(of, column, source);
+  if (value === undefined || ruleOf(world.attribution, spec.name, column) === undefined) return value;
+  const fits = [
+    ...(source?.from === 'cast' ? [fitsType(source, typeOf(spec, column), facts)] : []),
+    ...repointedKeys(of)
+      .filter(({ columns }) => columns[column] !== undefined)
+      .flatMap((key) => leads(of, key, copiedKey(of, key) ?? []) ?? []),
+  ];
+  return fits.length === 0 ? value : sql`case when ${sql.join(fits, sql` and `)} then ${value} end`;
 }
 
 interface Way {

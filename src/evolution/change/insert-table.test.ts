@@ -1,0 +1,108 @@
+import { lifecycleTable } from '../../../test/evolution/lifecycle-table.ts';
+import { lab, TWO_SOURCES } from '../../../test/evolution/tables.ts';
+import { t, type Pipeline } from '../../pipeline/index.ts';
+
+function direct(): Pipeline {
+  return lab((given, s) => {
+    const clustering = given.computed('clustering', {
+      parents: [s],
+      columns: { n: t.integer() },
+      reads: { s },
+      make: (inputs) => ({ n: inputs.s.v }),
+    });
+    const units = given.computed('units', {
+      parents: [clustering],
+      columns: { m: t.integer() },
+      reads: { clustering },
+      make: (inputs) => ({ m: inputs.clustering.n + 1 }),
+    });
+    given.computed('below', {
+      parents: [units],
+      columns: { q: t.integer() },
+      reads: { units },
+      make: (inputs) => ({ q: inputs.units.m + 1 }),
+    });
+  });
+}
+
+/** With a curation between the two, by a make that gives so many for each clustering. */
+function curated(curations: readonly number[]): Pipeline {
+  return lab((given, s) => {
+    const clustering = given.computed('clustering', {
+      parents: [s],
+      columns: { n: t.integer() },
+      reads: { s },
+      make: (inputs) => ({ n: inputs.s.v }),
+    });
+    const curation = given.computed('curation', {
+      parents: [clustering],
+      key: { curation: t.integer() },
+      columns: { shift: t.integer() },
+      reads: { clustering },
+      make: () => curations.map((each) => ({ curation: each, shift: 1 })),
+    });
+    const units = given.computed('units', {
+      parents: [curation],
+      columns: { m: t.integer() },
+      reads: { clustering, curation },
+      make: (inputs) => ({ m: inputs.clustering.n + inputs.curation.shift }),
+    });
+    given.computed('below', {
+      parents: [units],
+      columns: { q: t.integer() },
+      reads: { units },
+      make: (inputs) => ({ q: inputs.units.m + 1 }),
+    });
+  });
+}
+
+const OLD = [
+  { s: 1, m: 11 },
+  { s: 2, m: 21 },
+];
+const NEW = [
+  { s: 1, curation: 0, m: 11 },
+  { s: 2, curation: 0, m: 21 },
+];
+
+lifecycleTable('insert_table', [
+  {
+    name: 'rows below belong to the one row that is computed for each',
+    given: { from: direct(), to: curated([0]), rows: TWO_SOURCES },
+    look: 'lab.units',
+    wantCounts: { 'lab.units': { rekey: 2 }, 'lab.below': { rekey: 2 } },
+    afterApply: NEW,
+    also: {
+      'select * from lab.below order by s': [
+        { s: 1, curation: 0, q: 12 },
+        { s: 2, curation: 0, q: 22 },
+      ],
+      'select * from lab.curation order by s': [
+        { s: 1, curation: 0, shift: 1 },
+        { s: 2, curation: 0, shift: 1 },
+      ],
+    },
+    afterRollback: OLD,
+    afterSecondApply: NEW,
+  },
+  {
+    name: 'where it gives several, nothing says which',
+    given: { from: direct(), to: curated([0, 1]), rows: TWO_SOURCES },
+    look: 'lab.units',
+    wantApplyFindings: ['rows_ambiguous'],
+  },
+  {
+    name: 'but a rule does, and the others are new work',
+    given: {
+      from: direct(),
+      to: curated([0, 1]),
+      rows: TWO_SOURCES,
+      attribute: { 'lab.units.curation': '0' },
+    },
+    look: 'lab.units',
+    wantCounts: { 'lab.units': { rekey: 2 }, 'lab.below': { rekey: 2 } },
+    afterApply: NEW,
+    afterRollback: OLD,
+    afterSecondApply: NEW,
+  },
+]);
