@@ -13,6 +13,7 @@ export interface ErrorCodeEntry {
 const TABLE = {
   after_incomplete: [5, 409, 'work after the decision of a run is not done yet', 'retryable'],
   allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
+  attribute_invalid: [3, 422, 'a rule for ambiguous rows is not usable'],
   baseline_differs: [5, 409, 'the state after the way back is not the baseline'],
   bundle_changed: [3, 409, 'the files of a migration are not those that were planned or run'],
   bundle_invalid: [3, 422, 'a migration bundle is not usable'],

@@ -27,9 +27,10 @@ export type DraftOutcome =
   | { readonly status: 'unchanged' }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] };
 
-/** `--attribute audit.verdict=recompute`; without a table, for every table that has ambiguous rows. */
+/** `--attribute audit.verdict=recompute`; without a subject, for every table that has ambiguous rows. */
 export interface AttributionRule {
-  readonly table: string | undefined;
+  /** The name of a table or of a column of one, in its parts. */
+  readonly subject: readonly string[] | undefined;
   readonly rule: string;
 }
 
@@ -74,28 +75,68 @@ async function draftPipeline(
   options: RunnerOptions,
   rules: readonly AttributionRule[],
 ): Promise<DraftOutcome> {
-  const unknown = rules.find(({ rule }) => rule !== 'recompute');
-  if (unknown !== undefined) return { status: 'refused', findings: [unknownRule(unknown)] };
-  const named = rules.flatMap(({ table }) => (table === undefined ? [] : [table]));
-  const all = named.length < rules.length;
-  const ambiguous = all ? await ambiguousTables(world, options) : { tables: [] };
+  const bare = rules.find(({ subject, rule }) => subject === undefined && rule !== 'recompute');
+  if (bare !== undefined) return { status: 'refused', findings: [unknownRule(bare)] };
+  const named: [string, string][] = [];
+  for (const { subject, rule } of rules) {
+    if (subject === undefined) continue;
+    const found = await subjectOf(world, options, subject);
+    if (typeof found !== 'string') return { status: 'refused', findings: [found] };
+    named.push([found, rule]);
+  }
+  const attribution = Object.fromEntries(named);
+  if (named.length === rules.length) return draftWith(world, options, attribution);
+  const ambiguous = await ambiguousTables(world, options, attribution);
   if ('status' in ambiguous) return ambiguous;
-  const tables = [...named, ...ambiguous.tables];
-  const attribution = Object.fromEntries(tables.map((table) => [table, 'recompute' as const]));
-  return draftWith(world, options, attribution);
+  return draftWith(world, options, {
+    ...Object.fromEntries(ambiguous.tables.map((table) => [table, 'recompute'])),
+    ...attribution,
+  });
 }
 
 function unknownRule({ rule }: AttributionRule): Finding {
-  const hint = 'Write --attribute TABLE=recompute: this release has no other rule for ambiguous rows.';
+  const hint =
+    'Write --attribute recompute for every table, or say which: --attribute TABLE=recompute, TABLE=retire, TABLE=keep, TABLE.COLUMN=EXPRESSION.';
   return refusal('usage', '--attribute', { detail: { reason: `no rule of the name ${rule}` }, hint });
+}
+
+/** The table or column that a person means: `schema.table`, `table` where one schema has it, each with a column or without. */
+async function subjectOf(
+  world: ProjectWorld,
+  { store }: RunnerOptions,
+  parts: readonly string[],
+): Promise<string | Finding> {
+  const { deployedSet, splitName } = await import('../pipeline/index.ts');
+  const deployed = (await deployedSet(store))?.set.tables ?? [];
+  const names = [...new Set([...world.definitions.set.tables, ...deployed].map(({ name }) => name))];
+  const isTable = (name: string, path: readonly string[]): boolean => {
+    const { schema, table: own } = splitName(name);
+    return path.length === 2 ? schema === path[0] && own === path[1] : path.length === 1 && own === path[0];
+  };
+  const readings = [
+    { path: parts, column: undefined },
+    { path: parts.slice(0, -1), column: parts.at(-1) },
+  ].flatMap(({ path, column }) =>
+    names.filter((name) => isTable(name, path)).map((table) => ({ table, column })),
+  );
+  const full = readings.find(({ column }) => parts.length === (column === undefined ? 2 : 3));
+  const [first, another] = readings;
+  const only = full ?? (another === undefined ? first : undefined);
+  if (only !== undefined) return only.column === undefined ? only.table : `${only.table}.${only.column}`;
+  const { findIn, isFinding } = await import('./table-argument.ts');
+  const found = findIn(names, parts.slice(0, 2).join('.'));
+  if (typeof found !== 'string' && isFinding(found)) return found;
+  const hint = 'Write schema.table, or schema.table.column; a name with a dot or = in it in double quotes.';
+  return refusal('unknown_table', parts.join('.'), { hint });
 }
 
 /** The tables that a plan without rules finds ambiguous rows in, or what else comes of planning. */
 async function ambiguousTables(
   world: ProjectWorld,
   options: RunnerOptions,
+  attribution: Attribution,
 ): Promise<{ readonly tables: readonly string[] } | DraftOutcome> {
-  const drafted = await draftWith(world, options, {});
+  const drafted = await draftWith(world, options, attribution);
   if (drafted.status !== 'drafted') return drafted;
   if (drafted.outcome.status === 'refused') return drafted.outcome;
   const { tables } = drafted.outcome.plan.bound;

@@ -5,7 +5,7 @@
  * rows; `rollback.json` the old set. The makes themselves come from the project, and must have the code that was
  * planned: a migration never runs code that nobody looked at.
  */
-import { refusal, type Finding, type JsonObject } from '../base/index.ts';
+import { canonicalJson, refusal, type Finding, type JsonObject } from '../base/index.ts';
 import type { TableCounts } from '../evidence/index.ts';
 import type {
   KindPlan,
@@ -21,6 +21,7 @@ import {
   digestOfSet,
   loadRelations,
   recordDeployment,
+  sameJson,
   type DefinitionSet,
   type Hints,
   type Relation,
@@ -30,6 +31,7 @@ import {
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
 import { validateKeys } from './foreign-keys.ts';
+import { findOperations } from './find-operations.ts';
 import { nameSets, type Naming } from './naming.ts';
 import type { Attribution } from './attribution.ts';
 import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } from './operation/operation.ts';
@@ -38,6 +40,7 @@ import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
 import { settleLists } from './rebuild/cut-over.ts';
 import { planRebuilds } from './rebuild/plan.ts';
+import { checkRules, evaluatingRules } from './rule/check-rules.ts';
 
 /** `forward.json`. */
 export interface ForwardDocument extends JsonObject {
@@ -157,10 +160,14 @@ function affectedSpecs(
 
 async function planForward(
   { forward, naming, sets }: Documents,
-  { transaction, world }: { readonly transaction: Queryable; readonly world: EvolutionWorld },
+  { transaction, world }: { readonly transaction: Transaction; readonly world: EvolutionWorld },
 ): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
-  const moved = [...deployedMoved(forward.from, deployed?.digest), ...definitionsMoved(forward, world)];
+  const moved = [
+    ...deployedMoved(forward.from, deployed?.digest),
+    ...definitionsMoved(forward, world),
+    ...documentsEdited({ forward, naming, sets }, deployed?.set),
+  ];
   // With another set deployed the operations mean nothing, so they are not asked.
   if (moved.length > 0) return planned(forward, [], moved);
   const operations = operationsIn(forward);
@@ -171,24 +178,31 @@ async function planForward(
     attribution: forward.attribute,
     codeByTable: world.codeByTable,
   };
-  const { plans, reasons } = await planOperations(transaction, given);
-  const plan = planned(forward, plans, []);
-  return { ...plan, shown: { ...plan.shown, reasons } };
+  const outcome = await planOperations(transaction, given);
+  if ('findings' in outcome) return planned(forward, [], outcome.findings);
+  const plan = planned(forward, outcome.plans, []);
+  return { ...plan, shown: { ...plan.shown, reasons: outcome.reasons } };
 }
 
-/** What each operation would do, the rebuilds together. */
+/** What each operation would do, the rebuilds together; or why the rules of the bundle cannot be used. */
 export async function planOperations(
-  transaction: Queryable,
+  transaction: Transaction,
   given: Omit<PlanScope, 'transaction' | 'relations' | 'planned'>,
-): Promise<{ readonly plans: readonly OperationPlan[]; readonly reasons: readonly JsonObject[] }> {
+): Promise<
+  | { readonly plans: readonly OperationPlan[]; readonly reasons: readonly JsonObject[] }
+  | { readonly findings: readonly Finding[] }
+> {
   const relations = await loadRelations(transaction);
   const bare: PlanScope = { ...given, transaction, relations, planned: new Map() };
-  const rebuilds = await planRebuilds(bare);
+  const unusable = await checkRules(transaction, bare);
+  if (unusable.length > 0) return { findings: unusable };
+  const rebuilds = await evaluatingRules(transaction, bare, () => planRebuilds(bare));
+  if ('findings' in rebuilds) return rebuilds;
   const plans: OperationPlan[] = [];
   for (const operation of given.operations) {
-    plans.push(await verbsOf(operation).plan(operation, { ...bare, planned: rebuilds }));
+    plans.push(await verbsOf(operation).plan(operation, { ...bare, planned: rebuilds.value }));
   }
-  const reasons = [...rebuilds].flatMap(([table, each]) =>
+  const reasons = [...rebuilds.value].flatMap(([table, each]) =>
     each.reasons.map((reason) => ({ table, ...reason })),
   );
   return { plans, reasons };
@@ -281,6 +295,29 @@ function definitionsMoved(forward: ForwardDocument, world: EvolutionWorld): read
         hint,
       }),
     );
+}
+
+/**
+ * A bundle is text that somebody may have written or altered, and much of it becomes part of statements: so it is held to
+ * what its own definitions lead to.
+ */
+function documentsEdited(
+  { forward, sets }: Documents,
+  deployed: DefinitionSet | undefined,
+): readonly Finding[] {
+  const hints = forward.hints as unknown as Hints;
+  const { operations } = findOperations(deployed, sets.to, { hints, attribution: forward.attribute });
+  const isOwn =
+    digestOfSet(sets.to) === forward.to &&
+    sameJson(deployed ?? EMPTY, sets.from) &&
+    canonicalJson(operations as unknown as readonly JsonObject[]) === canonicalJson(forward.operations);
+  if (isOwn) return [];
+  return [
+    refusal('bundle_invalid', 'forward.json', {
+      detail: { reason: 'not_of_its_definitions' },
+      hint: 'Its operations are not those that lie between its definitions. Run `varve plan` again and apply that.',
+    }),
+  ];
 }
 
 async function planBack(forward: ForwardDocument, transaction: Queryable): Promise<KindPlan> {

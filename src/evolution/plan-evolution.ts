@@ -46,9 +46,7 @@ export async function planEvolution(
   const hints = world.definitions.hints;
   const found = findOperations(deployed?.set, set, { hints, attribution: attribute });
   if (found.findings.length > 0) return { status: 'refused', findings: found.findings };
-  const unknown = Object.keys(attribute).filter((subject) => !isAffected(subject, found.operations));
-  if (unknown.length > 0) return { status: 'refused', findings: unknown.map(notAffected) };
-  const tables = await countAll(options, {
+  const counted = await countAll(options, {
     operations: found.operations,
     naming: found.naming,
     from: deployed?.set ?? NONE,
@@ -56,6 +54,8 @@ export async function planEvolution(
     attribution: attribute,
     codeByTable: world.codeByTable,
   });
+  if ('findings' in counted) return { status: 'refused', findings: counted.findings };
+  const tables = counted.plans.flatMap((plan) => plan.tables);
   const id = await freeMigrationId(options.root, 'pipeline', {
     nowMs: options.clock.nowMs(),
     taken: (await readStatus(options)).migrations.map(({ migrationId }) => migrationId),
@@ -82,28 +82,13 @@ export async function planEvolution(
 
 const NONE: DefinitionSet = { version: 1, tables: [] };
 
-function notAffected(table: string): Finding {
-  return refusal('unknown_table', table, { hint: 'Name a table that this plan changes after --attribute.' });
-}
-
-/** A rule is for a table that changes or goes, or for a column of one. */
-function isAffected(subject: string, operations: readonly Operation[]): boolean {
-  return operations.some(
-    (each) =>
-      each.table === subject ||
-      (each.kind === 'rebuild' &&
-        Object.keys(each.columns).some((column) => `${each.table}.${column}` === subject)),
-  );
-}
-
-async function countAll(
+function countAll(
   { store }: RunnerOptions,
   given: Parameters<typeof planOperations>[1],
-): Promise<readonly TableCounts[]> {
-  return store.transaction({ isolation: 'repeatable read', readOnly: true }, async (transaction) => {
-    const { plans } = await planOperations(transaction, given);
-    return plans.flatMap(({ tables }) => tables);
-  });
+): ReturnType<typeof planOperations> {
+  return store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
+    planOperations(transaction, given),
+  );
 }
 
 function declarationOf(

@@ -21,6 +21,7 @@ export function register(command: Command, act: Act): void {
   withExamples(command, [
     'varve plan',
     'varve plan --attribute audit.license_verdict=recompute',
+    `varve plan --attribute "audit.license_verdict.policy=case when year < 2020 then 'old' end"`,
     'varve plan PIPE-MIG-2026-05-12-01 --json',
   ])
     .argument(

@@ -20,7 +20,7 @@ import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
 import { createList, fillList, lastLine, markOf, newHash, setMark, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
-import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, writtenColumns } from './values.ts';
+import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, ruleOf, writtenColumns } from './values.ts';
 import { builtOf, listPlacement, pairOf, rebuildOf, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
 /** Rows written in one transaction. */
@@ -217,7 +217,7 @@ export async function prepareSpecs(transaction: Queryable, of: Rebuilding, scope
       insert into varve.computation_spec (run, relation, code, reads, enforcement, origin, attribution)
       select s.run, ${next.id}, ${codeId}, ${recordedText(of, variant)}::jsonb, s.enforcement, 'attributed',
         jsonb_build_object('rule', ${ruleWord(of)}::text, 'migration', ${scope.context.bundle.id}::text,
-          'run', ${scope.context.runId}::text, 'spec', s.id) || ${JSON.stringify(referencesOf(of))}::jsonb
+          'run', ${scope.context.runId}::text, 'spec', s.id) || ${JSON.stringify({ ...referencesOf(of), ...rulesOf(of) })}::jsonb
       from varve.computation_spec s
       where s.id = any(${variant.specs}::integer[]) and s.id in (select "#spec" from ${list} l where ${CARRIED})
         and not exists (select from varve.computation_spec a
@@ -231,6 +231,15 @@ function referencesOf({ operation }: Rebuilding): { readonly reference?: string 
     (source) => source.from === 'recorded' || source.from === 'inserted',
   );
   return found === undefined || !('reference' in found) ? {} : { reference: found.reference };
+}
+
+/** The rules of the bundle that gave values where the record did not. */
+function rulesOf({ operation, world }: Rebuilding): { readonly rules?: Readonly<Record<string, string>> } {
+  const rules = Object.keys(operation.columns).flatMap((column): [string, string][] => {
+    const rule = ruleOf(world.attribution, operation.table, column);
+    return rule === undefined ? [] : [[column, rule]];
+  });
+  return rules.length === 0 ? {} : { rules: Object.fromEntries(rules) };
 }
 
 /** By which rule rows belong to the new structure. */

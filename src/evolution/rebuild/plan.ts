@@ -1,5 +1,5 @@
 /** How many rows of each rebuilt table are in which class: one statement over all of them, which only reads. */
-import { refusal, type Finding } from '../../base/index.ts';
+import type { Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { dependents } from '../dependents.ts';
@@ -84,14 +84,5 @@ function countsOf(
 async function inTheWay(transaction: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const relation of of.sources) findings.push(...(await dependents(transaction, relation)));
-  const rule = of.world.attribution[of.operation.table];
-  if (rule !== undefined && !['recompute', 'retire', 'keep'].includes(rule)) {
-    findings.push(
-      refusal('usage', of.operation.table, {
-        detail: { rule },
-        hint: 'A rule for a table is recompute, retire or keep; one for a column is an SQL expression: --attribute TABLE.COLUMN=EXPRESSION.',
-      }),
-    );
-  }
   return findings;
 }

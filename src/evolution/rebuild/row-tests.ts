@@ -30,6 +30,7 @@ export function testsOf(of: Rebuilding, facts: Facts, ways: Ways): readonly Test
     ...partnerTests(of),
     ...castTests(of, facts),
     ...repointTests(of),
+    ...ruledKeyTests(of, ways),
     ...tierTests(of),
     ...madeTests(of),
     ...coverageTests(of, facts),
@@ -120,6 +121,34 @@ function repointTests(of: Rebuilding): readonly Test[] {
       {
         when: sql`(${sql.join(here, sql` and `)} and not exists (select from ${rows} x where ${sql.join(same, sql` and `)}))`,
         becomes: spec.form === undefined ? 'ambiguous' : 'recompute',
+        why: `no such row: ${key.to}`,
+      },
+    ];
+  });
+}
+
+/** Foreign keys that a rule of the bundle fills: what it gives must lead to a row. */
+function ruledKeyTests(of: Rebuilding, { values }: Ways): readonly Test[] {
+  const { spec, operation, world } = of;
+  const found = foundColumns(of);
+  return spec.foreignKeys.flatMap((key): readonly Test[] => {
+    const children = Object.entries(key.columns);
+    if (!children.some(([child]) => ruleOf(world.attribution, operation.table, child) !== undefined))
+      return [];
+    const rows = newRows(of, key.to);
+    if (rows === undefined) return [];
+    const pairs = children.map(([child, column]) => {
+      const place = found.indexOf(child);
+      const source = operation.columns[child];
+      const own = source === undefined ? undefined : copiedValue(of, child, source);
+      return { column, value: (place < 0 ? own : values[place]) ?? sql`null` };
+    });
+    const here = pairs.map(({ value }) => sql`${value} is not null`);
+    const same = pairs.map(({ column, value }) => sql`x.${sql.id(column)} = ${value}`);
+    return [
+      {
+        when: sql`(${sql.join(here, sql` and `)} and not exists (select from ${rows} x where ${sql.join(same, sql` and `)}))`,
+        becomes: 'ambiguous',
         why: `no such row: ${key.to}`,
       },
     ];

@@ -6,6 +6,7 @@ import { tableId, type ForeignKeySpec, type Relation, type TableSpec } from '../
 import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
 import { placeOfOldKey } from './old-rows.ts';
+import { ruleValue } from '../rule/expression.ts';
 import type { Test } from './row-test.ts';
 import {
   changesKey,
@@ -379,8 +380,7 @@ function ruleWays(of: Rebuilding, found: readonly string[]): Way {
     const rule = ruleOf(world.attribution, operation.table, column);
     if (rule === undefined) continue;
     const x = sql.raw(`x${String(index)}`);
-    // The expression was parsed as one expression when the bundle was written; it sees the old row and nothing else.
-    joins.push(sql`left join lateral (select (${sql.raw(rule)})::${sql.raw(typeOf(spec, column))} as value
+    joins.push(sql`left join lateral (select ${ruleValue(rule, typeOf(spec, column))} as value
       from (select ${sql.join((of.pair.sources[0]?.columns ?? []).map(({ name }) => sql`t.${sql.id(name)}`))}) old) ${x} on true`);
     values.set(column, sql`${x}.value`);
   }
