@@ -75,23 +75,34 @@ async function draftPipeline(
   options: RunnerOptions,
   rules: readonly AttributionRule[],
 ): Promise<DraftOutcome> {
-  const bare = rules.find(({ subject, rule }) => subject === undefined && rule !== 'recompute');
-  if (bare !== undefined) return { status: 'refused', findings: [unknownRule(bare)] };
-  const named: [string, string][] = [];
-  for (const { subject, rule } of rules) {
-    if (subject === undefined) continue;
-    const found = await subjectOf(world, options, subject);
-    if (typeof found !== 'string') return { status: 'refused', findings: [found] };
-    named.push([found, rule]);
-  }
-  const attribution = Object.fromEntries(named);
-  if (named.length === rules.length) return draftWith(world, options, attribution);
+  const named = await attributionOf(world, options, rules);
+  if ('findings' in named) return { status: 'refused', findings: named.findings };
+  const { attribution } = named;
+  if (rules.every(({ subject }) => subject !== undefined)) return draftWith(world, options, attribution);
   const ambiguous = await ambiguousTables(world, options, attribution);
   if ('status' in ambiguous) return ambiguous;
   return draftWith(world, options, {
     ...Object.fromEntries(ambiguous.tables.map((table) => [table, 'recompute'])),
     ...attribution,
   });
+}
+
+/** The rules that name a table or a column, by the full name of it. */
+export async function attributionOf(
+  world: ProjectWorld,
+  options: RunnerOptions,
+  rules: readonly AttributionRule[],
+): Promise<{ readonly attribution: Attribution } | { readonly findings: readonly Finding[] }> {
+  const bare = rules.find(({ subject, rule }) => subject === undefined && rule !== 'recompute');
+  if (bare !== undefined) return { findings: [unknownRule(bare)] };
+  const named: [string, string][] = [];
+  for (const { subject, rule } of rules) {
+    if (subject === undefined) continue;
+    const found = await subjectOf(world, options, subject);
+    if (typeof found !== 'string') return { findings: [found] };
+    named.push([found, rule]);
+  }
+  return { attribution: Object.fromEntries(named) };
 }
 
 function unknownRule({ rule }: AttributionRule): Finding {

@@ -1,3 +1,14 @@
+export {
+  explainEvolution,
+  type AppliedRow,
+  type ExplainedInput,
+  type ExplainedRow,
+  type ExplainOutcome,
+  type ExplainQuestion,
+  type ListedRow,
+  type RecordedInput,
+} from './explain.ts';
+export type { Cost, TableCost } from './cost.ts';
 export { findOperations } from './find-operations.ts';
 export { pipelineKind } from './kind.ts';
 export type { Attribution } from './attribution.ts';

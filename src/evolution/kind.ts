@@ -30,6 +30,7 @@ import {
 } from '../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
+import { costOf, type Cost } from './cost.ts';
 import { validateKeys } from './foreign-keys.ts';
 import { findOperations } from './find-operations.ts';
 import { nameSets, type Naming } from './naming.ts';
@@ -115,20 +116,22 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
   };
 }
 
-interface Documents {
+/** A bundle's documents, as they are worked with. */
+export interface Documents {
   readonly forward: ForwardDocument;
   readonly naming: Naming;
   readonly sets: { readonly from: DefinitionSet; readonly to: DefinitionSet };
 }
 
 /** The operations as `findOperations` wrote them; the bundle's digest holds them to that. */
-function operationsIn(forward: ForwardDocument): readonly Operation[] {
+export function operationsIn(forward: ForwardDocument): readonly Operation[] {
   return forward.operations as unknown as readonly Operation[];
 }
 
 const EMPTY: DefinitionSet = { version: 1, tables: [] };
 
-function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents {
+/** Reads the documents of a bundle; whether they are what they claim is for `movedFindings` to say. */
+export function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents {
   const forward = documents['forward.json'] as ForwardDocument;
   const rollback = documents['rollback.json'] as RollbackDocument;
   const from = rollback.to === null ? EMPTY : (rollback.set as unknown as DefinitionSet);
@@ -163,11 +166,7 @@ async function planForward(
   { transaction, world }: { readonly transaction: Transaction; readonly world: EvolutionWorld },
 ): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
-  const moved = [
-    ...deployedMoved(forward.from, deployed?.digest),
-    ...definitionsMoved(forward, world),
-    ...documentsEdited({ forward, naming, sets }, deployed?.set),
-  ];
+  const moved = movedFindings({ forward, naming, sets }, { deployed, world });
   // With another set deployed the operations mean nothing, so they are not asked.
   if (moved.length > 0) return planned(forward, [], moved);
   const operations = operationsIn(forward);
@@ -181,7 +180,8 @@ async function planForward(
   const outcome = await planOperations(transaction, given);
   if ('findings' in outcome) return planned(forward, [], outcome.findings);
   const plan = planned(forward, outcome.plans, []);
-  return { ...plan, shown: { ...plan.shown, reasons: outcome.reasons } };
+  const { reasons, cost, ambiguousKeys } = outcome;
+  return { ...plan, shown: { ...plan.shown, reasons, cost }, ambiguousKeys };
 }
 
 /** What each operation would do, the rebuilds together; or why the rules of the bundle cannot be used. */
@@ -189,7 +189,12 @@ export async function planOperations(
   transaction: Transaction,
   given: Omit<PlanScope, 'transaction' | 'relations' | 'planned'>,
 ): Promise<
-  | { readonly plans: readonly OperationPlan[]; readonly reasons: readonly JsonObject[] }
+  | {
+      readonly plans: readonly OperationPlan[];
+      readonly reasons: readonly JsonObject[];
+      readonly cost: Cost | null;
+      readonly ambiguousKeys: Readonly<Record<string, readonly JsonObject[]>>;
+    }
   | { readonly findings: readonly Finding[] }
 > {
   const relations = await loadRelations(transaction);
@@ -205,7 +210,10 @@ export async function planOperations(
   const reasons = [...rebuilds.value].flatMap(([table, each]) =>
     each.reasons.map((reason) => ({ table, ...reason })),
   );
-  return { plans, reasons };
+  const ambiguousKeys = Object.fromEntries(
+    [...rebuilds.value].map(([table, each]) => [table, each.ambiguousKeys]),
+  );
+  return { plans, reasons, cost: await costOf(bare, rebuilds.value), ambiguousKeys };
 }
 
 function planned(
@@ -265,6 +273,19 @@ function oneEach(tables: readonly TableCounts[]): readonly TableCounts[] {
   const first = new Map<string, TableCounts>();
   for (const each of tables) if (!first.has(each.table)) first.set(each.table, each);
   return [...first.values()].toSorted((left, right) => (left.table < right.table ? -1 : 1));
+}
+
+/** Why a bundle is no way from what is deployed to what the project defines. */
+export function movedFindings(
+  documents: Documents,
+  given: { readonly deployed: Awaited<ReturnType<typeof deployedSet>>; readonly world: EvolutionWorld },
+): readonly Finding[] {
+  const moved = [
+    ...deployedMoved(documents.forward.from, given.deployed?.digest),
+    ...definitionsMoved(documents.forward, given.world),
+  ];
+  // What others deployed or somebody edited since explains all the rest.
+  return moved.length > 0 ? moved : documentsEdited(documents, given.deployed?.set);
 }
 
 function deployedMoved(expected: string | null, found: string | undefined): readonly Finding[] {

@@ -140,7 +140,7 @@ function planFindings(kind: MigrationKind, bundle: Bundle, planned: KindPlan): r
   return [
     ...unknownLimits(kind.limits, limits),
     ...planned.findings,
-    ...ambiguityFindings(planned.tables),
+    ...ambiguityFindings(planned.tables, planned.ambiguousKeys),
     ...scopeFindings(scope, planned.objects),
     ...limitFindings(bundle.id, judgeLimits(kind.limits, limits, planned)),
   ];

@@ -102,6 +102,8 @@ export interface PlannedRebuild {
   readonly findings: readonly Finding[];
   /** How many rows each reason decides over, for people. */
   readonly reasons: readonly { readonly class: string; readonly why: string; readonly rows: number }[];
+  /** The keys of the first ambiguous rows. */
+  readonly ambiguousKeys: readonly JsonObject[];
 }
 
 /** What a verb that only looks may use. */
