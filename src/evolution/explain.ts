@@ -166,7 +166,8 @@ async function explainApplied(
     versions.status === 'ok'
       ? versions.versions.find(({ until }) => until !== null && Date.parse(until) <= Date.parse(deployedAt))
       : undefined;
-  const before = earlier?.since == null ? undefined : await why(store, table, key, { asOf: earlier.since });
+  const since = earlier?.since ?? null;
+  const before = since === null ? undefined : await why(store, table, key, { asOf: since });
   return {
     status: 'applied',
     row: { table, origin: now.origin, before: before?.status === 'ok' ? before.origin : null },
@@ -310,7 +311,7 @@ function keyValue(of: Rebuilding, name: string, key: JsonObject): Sql {
   const [old] = of.pair.sources;
   const value = key[name];
   const text =
-    value === undefined || value === null ? null : typeof value === 'string' ? value : String(value);
+    value === undefined || value === null ? null : typeof value === 'string' ? value : JSON.stringify(value);
   return sql`${text}::text::${sql.raw(old === undefined ? 'text' : typeOf(old, name))}`;
 }
 

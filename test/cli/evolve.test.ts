@@ -212,8 +212,14 @@ describe('rows that a plan cannot attribute', () => {
       });
     }
     const explained = await project.run([
-      ...['plan', '--explain', 'lab.grade', '--key', '{"mouse":3}', '--json'],
-      ...['--attribute', `lab.grade.rule=case when mouse = 3 then 9 end`],
+      'plan',
+      '--explain',
+      'lab.grade',
+      '--key',
+      '{"mouse":3}',
+      '--json',
+      '--attribute',
+      'lab.grade.rule=case when mouse = 3 then 9 end',
     ]);
     expect(explained.json()).toMatchObject({ row: { class: 'ambiguous', why: 'no such row: lab.rule' } });
   });
