@@ -33,6 +33,12 @@ export async function explained(
   const { world, options } = runner;
   const rules = await attributionOf(world, options, attribute ?? []);
   if ('findings' in rules) return refusedResult(rules.findings);
+  if (rules.functions.size > 0) {
+    const hint = 'Plan with this rule first, then ask: varve plan ID --explain TABLE.';
+    return refusedResult([
+      usageFinding('a function as a rule, without a migration that holds its answers', hint),
+    ]);
+  }
   const { explainEvolution } = await import('../evolution/index.ts');
   const question: ExplainQuestion = {
     table: await tableMeant(runner, explain),

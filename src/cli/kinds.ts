@@ -1,8 +1,9 @@
 import { refusal, type Finding } from '../base/index.ts';
-import type { Attribution, EvolutionWorld } from '../evolution/index.ts';
+import type { Attribution, EvolutionWorld, FunctionRule } from '../evolution/index.ts';
 import type { MigrationKind, PlanOutcome, RunnerOptions } from '../migration/index.ts';
 import type { Store } from '../store/index.ts';
 import { filesFolderOf } from './config.ts';
+import { loadFunctionRule, namesFunction } from './function-rule.ts';
 import type { ProjectWorld } from './project-world.ts';
 
 /** The kinds of migration that this command line runs, and what only some of them can do. */
@@ -77,14 +78,24 @@ async function draftPipeline(
 ): Promise<DraftOutcome> {
   const named = await attributionOf(world, options, rules);
   if ('findings' in named) return { status: 'refused', findings: named.findings };
-  const { attribution } = named;
-  if (rules.every(({ subject }) => subject !== undefined)) return draftWith(world, options, attribution);
-  const ambiguous = await ambiguousTables(world, options, attribution);
+  const { attribution, functions } = named;
+  if (rules.every(({ subject }) => subject !== undefined))
+    return draftWith(world, options, { attribution, functions });
+  const ambiguous = await ambiguousTables(world, options, named);
   if ('status' in ambiguous) return ambiguous;
   return draftWith(world, options, {
-    ...Object.fromEntries(ambiguous.tables.map((table) => [table, 'recompute'])),
-    ...attribution,
+    attribution: {
+      ...Object.fromEntries(ambiguous.tables.map((table) => [table, 'recompute'])),
+      ...attribution,
+    },
+    functions,
   });
+}
+
+/** Rules by the full names of what they are for, with the functions among them. */
+interface Named {
+  readonly attribution: Attribution;
+  readonly functions: ReadonlyMap<string, FunctionRule>;
 }
 
 /** The rules that name a table or a column, by the full name of it. */
@@ -92,7 +103,8 @@ export async function attributionOf(
   world: ProjectWorld,
   options: RunnerOptions,
   rules: readonly AttributionRule[],
-): Promise<{ readonly attribution: Attribution } | { readonly findings: readonly Finding[] }> {
+): Promise<Named | { readonly findings: readonly Finding[] }> {
+  const functions = new Map<string, FunctionRule>();
   const bare = rules.find(({ subject, rule }) => subject === undefined && rule !== 'recompute');
   if (bare !== undefined) return { findings: [unknownRule(bare)] };
   const named: [string, string][] = [];
@@ -100,9 +112,16 @@ export async function attributionOf(
     if (subject === undefined) continue;
     const found = await subjectOf(world, options, subject);
     if (typeof found !== 'string') return { findings: [found] };
-    named.push([found, rule]);
+    if (!namesFunction(rule)) {
+      named.push([found, rule]);
+      continue;
+    }
+    const loaded = await loadFunctionRule(world.project.dir, found, rule);
+    if ('severity' in loaded) return { findings: [loaded] };
+    named.push([found, loaded.rule]);
+    functions.set(found, loaded.loaded);
   }
-  return { attribution: Object.fromEntries(named) };
+  return { attribution: Object.fromEntries(named), functions };
 }
 
 function unknownRule({ rule }: AttributionRule): Finding {
@@ -145,9 +164,9 @@ async function subjectOf(
 async function ambiguousTables(
   world: ProjectWorld,
   options: RunnerOptions,
-  attribution: Attribution,
+  named: Named,
 ): Promise<{ readonly tables: readonly string[] } | DraftOutcome> {
-  const drafted = await draftWith(world, options, attribution);
+  const drafted = await draftWith(world, options, named);
   if (drafted.status !== 'drafted') return drafted;
   if (drafted.outcome.status === 'refused') return drafted.outcome;
   const { tables } = drafted.outcome.plan.bound;
@@ -157,15 +176,16 @@ async function ambiguousTables(
 async function draftWith(
   world: ProjectWorld,
   options: RunnerOptions,
-  attribution: Attribution,
+  { attribution, functions }: Named,
 ): Promise<DraftOutcome> {
-  const known = await sameDraft(world, options, attribution);
+  // What functions say hangs on the rows of now.
+  const known = functions.size > 0 ? undefined : await sameDraft(world, options, attribution);
   if (known !== undefined) {
     const { planMigration } = await import('../migration/index.ts');
     return { status: 'drafted', migrationId: known, outcome: await planMigration(options, known) };
   }
   const { planEvolution } = await import('../evolution/index.ts');
-  const planned = await planEvolution(options, await evolutionWorld(world), attribution);
+  const planned = await planEvolution(options, await evolutionWorld(world), attribution, functions);
   if (planned.status === 'refused') return planned;
   if (planned.status === 'nothing') return { status: 'unchanged' };
   return { status: 'drafted', migrationId: planned.migrationId, outcome: planned.outcome };

@@ -186,6 +186,7 @@ async function scopeOf(
     transaction,
     relations: await loadRelations(transaction),
     planned: new Map(),
+    decisions: {},
   };
   const { findings: asked, ...scope } = await partsOf();
   if (asked.length > 0) return { findings: asked };
@@ -207,10 +208,18 @@ async function scopeOf(
       return { ...common, from: empty, to: empty, ...none, attribution, findings: reading.findings };
     }
     const documents = documentsOf(reading.bundle.documents);
-    const { forward, naming, sets } = documents;
+    const { forward, naming, sets, decisions } = documents;
     const moved = movedFindings(documents, { deployed, world });
     const operations = operationsIn(forward);
-    return { ...common, ...sets, operations, naming, attribution: forward.attribute, findings: moved };
+    return {
+      ...common,
+      ...sets,
+      operations,
+      naming,
+      decisions,
+      attribution: forward.attribute,
+      findings: moved,
+    };
   }
 }
 

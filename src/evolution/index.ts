@@ -9,6 +9,7 @@ export {
   type RecordedInput,
 } from './explain.ts';
 export type { Cost, TableCost } from './cost.ts';
+export type { AmbiguousRow, FunctionRule, RowAnswer, RowRule } from './rule/decide.ts';
 export { findOperations } from './find-operations.ts';
 export { pipelineKind } from './kind.ts';
 export type { Attribution } from './attribution.ts';

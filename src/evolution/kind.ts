@@ -34,7 +34,7 @@ import { costOf, type Cost } from './cost.ts';
 import { validateKeys } from './foreign-keys.ts';
 import { findOperations } from './find-operations.ts';
 import { nameSets, type Naming } from './naming.ts';
-import type { Attribution } from './attribution.ts';
+import type { Attribution, Decisions } from './attribution.ts';
 import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
@@ -120,6 +120,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
 export interface Documents {
   readonly forward: ForwardDocument;
   readonly naming: Naming;
+  readonly decisions: Decisions;
   readonly sets: { readonly from: DefinitionSet; readonly to: DefinitionSet };
 }
 
@@ -136,7 +137,9 @@ export function documentsOf(documents: Readonly<Record<string, JsonObject>>): Do
   const rollback = documents['rollback.json'] as RollbackDocument;
   const from = rollback.to === null ? EMPTY : (rollback.set as unknown as DefinitionSet);
   const to = forward.set as unknown as DefinitionSet;
-  return { forward, naming: nameSets(from, to, forward.hints as unknown as Hints), sets: { from, to } };
+  const naming = nameSets(from, to, forward.hints as unknown as Hints);
+  const decisions = (documents['decisions.json']?.['tables'] ?? {}) as unknown as Decisions;
+  return { forward, naming, decisions, sets: { from, to } };
 }
 
 /**
@@ -162,11 +165,11 @@ function affectedSpecs(
 }
 
 async function planForward(
-  { forward, naming, sets }: Documents,
+  { forward, naming, sets, decisions }: Documents,
   { transaction, world }: { readonly transaction: Transaction; readonly world: EvolutionWorld },
 ): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
-  const moved = movedFindings({ forward, naming, sets }, { deployed, world });
+  const moved = movedFindings({ forward, naming, sets, decisions }, { deployed, world });
   // With another set deployed the operations mean nothing, so they are not asked.
   if (moved.length > 0) return planned(forward, [], moved);
   const operations = operationsIn(forward);
@@ -175,6 +178,7 @@ async function planForward(
     naming,
     operations,
     attribution: forward.attribute,
+    decisions,
     codeByTable: world.codeByTable,
   };
   const outcome = await planOperations(transaction, given);
@@ -359,7 +363,7 @@ function operationsOf(context: RunContext): readonly Operation[] {
 }
 
 function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
-  const { forward, naming, sets } = documentsOf(context.bundle.documents);
+  const { forward, naming, sets, decisions } = documentsOf(context.bundle.documents);
   return {
     ...sets,
     naming,
@@ -367,6 +371,7 @@ function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
     context,
     world,
     attribution: forward.attribute,
+    decisions,
     held: new Map(),
     incoming: new Map(),
     carried: new Map(),

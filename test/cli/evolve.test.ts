@@ -1,4 +1,4 @@
-import { cp } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sql, type Store } from '../../src/store/index.ts';
@@ -130,9 +130,8 @@ describe('rows that a plan cannot attribute', () => {
         "",
       ]
     `);
-    expect(
-      await run('plan', '--explain', 'grade', '--limit', '1', '--offset', '1', '--json'),
-    ).toMatchInlineSnapshot(`
+    expect(await run('plan', '--explain', 'grade', '--limit', '1', '--offset', '1', '--json'))
+      .toMatchInlineSnapshot(`
       [
         0,
         "{
@@ -222,6 +221,28 @@ describe('rows that a plan cannot attribute', () => {
       'lab.grade.rule=case when mouse = 3 then 9 end',
     ]);
     expect(explained.json()).toMatchObject({ row: { class: 'ambiguous', why: 'no such row: lab.rule' } });
+  });
+
+  it('are decided by a function of the project, whose answers are part of what is planned', async () => {
+    await writeFile(
+      join(project.dir, 'attribute.ts'),
+      `type Asked = { readonly row: { readonly mouse: number } };
+       export const byMouse = ({ row }: Asked): object | string => (row.mouse === 3 ? { rule: 2 } : 'recompute');`,
+    );
+    const { json } = await project.run(['plan', '--attribute', 'lab.grade=./attribute.ts#byMouse', '--json']);
+    expect(json()).toMatchObject({
+      status: 'ok',
+      tables: [{ table: 'lab.grade', backfill: 3, recompute: 1, ambiguous: 0 }],
+    });
+    const id = String(json()['migrationId']);
+    expect((await run('plan', id, '--explain', 'lab.grade', '--key', '{"mouse":4}'))[1]).toContain(
+      'recompute',
+    );
+    expect((await run('plan', '--attribute', 'lab.grade=./none.ts#byMouse'))[2]).toContain('no file none.ts');
+    expect((await run('plan', '--attribute', 'lab.grade=./attribute.ts#other'))[2]).toContain(
+      'no function other',
+    );
+    expect((await run('plan', '--attribute', 'lab.grade=../attribute.ts#byMouse'))[2]).toContain('outside');
   });
 
   it.each([

@@ -2,11 +2,18 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import type { Finding, JsonObject } from '../../src/base/index.ts';
-import type { Attribution, EvolutionPlan } from '../../src/evolution/index.ts';
+import {
+  planEvolution,
+  type AmbiguousRow,
+  type Attribution,
+  type EvolutionPlan,
+  type FunctionRule,
+  type RowRule,
+} from '../../src/evolution/index.ts';
 import { planMigration } from '../../src/migration/index.ts';
 import { withStores } from '../harness/index.ts';
-import { openLab, sideLab, type Lab } from './lab.ts';
-import { versionTwo } from './side-pipeline.ts';
+import { openLab, sideLab, worldOf, type Lab } from './lab.ts';
+import { definitionsFrom, versionTwo } from './side-pipeline.ts';
 import { liveState } from './state.ts';
 
 const TWO = versionTwo('lab');
@@ -23,6 +30,24 @@ async function ambiguousLab(lab: Lab): Promise<void> {
 function findingsOf(plan: EvolutionPlan): readonly Finding[] {
   if (plan.status === 'nothing') return [];
   return plan.status === 'refused' ? plan.findings : plan.outcome.findings;
+}
+
+let count = 0;
+
+function planBy(lab: Lab, call: RowRule): Promise<EvolutionPlan> {
+  const world = worldOf(definitionsFrom(TWO));
+  const rule: FunctionRule = { path: 'rules/attribute.ts', source: 'export const text = 1;', call };
+  const attribution = { 'lab.r': 'rules/attribute.ts#rule' };
+  return planEvolution(lab.options(TWO), world, attribution, new Map([['lab.r', rule]]));
+}
+
+async function plannedBy(
+  lab: Lab,
+  call: RowRule,
+): Promise<{ readonly id: string; readonly findings: readonly Finding[] }> {
+  const plan = await planBy(lab, call);
+  if (plan.status !== 'planned') throw new Error(JSON.stringify(plan));
+  return { id: plan.migrationId, findings: plan.outcome.findings };
 }
 
 withStores('rules for ambiguous rows', (given) => {
@@ -142,6 +167,97 @@ withStores('rules for ambiguous rows', (given) => {
     ]);
     await writeFile(file, text);
     expect((await planMigration(options, id)).findings).toEqual([]);
+  });
+
+  it('asks a function about ambiguous rows and keeps its answers with the bundle', async () => {
+    const asked: AmbiguousRow[] = [];
+    const { id, findings } = await plannedBy(lab, (row) => {
+      asked.push(row);
+      return { side: row.row['s'] === 3 ? 1 : 99 };
+    });
+    expect(findings).toMatchObject([{ code: 'rows_ambiguous', detail: { rows: 1, keys: [{ s: 4 }] } }]);
+    expect(asked[0]).toEqual({ row: { s: 3, value: 37 }, reads: [] });
+    expect(asked).toHaveLength(4);
+    const options = lab.options(TWO);
+    const folder = join(options.root, 'pipeline', id);
+    expect(await readFile(join(folder, 'rules/attribute.ts'), 'utf8')).toBe('export const text = 1;');
+    expect(JSON.parse(await readFile(join(folder, 'decisions.json'), 'utf8'))).toMatchObject({
+      tables: {
+        'lab.r': [
+          { key: { s: 3 }, is: { side: 1 } },
+          { key: { s: 4 }, is: { side: 99 } },
+        ],
+      },
+    });
+    // The answer was for the row as it was.
+    await lab.store.script('update lab.r set value = 38 where s = 3');
+    expect((await planMigration(options, id)).findings).toMatchObject([
+      { code: 'rows_ambiguous', detail: { rows: 2 } },
+    ]);
+    await lab.store.script('update lab.r set value = 37 where s = 3');
+    expect((await planMigration(options, id)).findings).toMatchObject([{ detail: { rows: 1 } }]);
+    await writeFile(join(folder, 'decisions.json'), '{"tables":{"lab.r":[{"key":1}]}}');
+    expect((await planMigration(options, id)).findings).toMatchObject([{ code: 'bundle_invalid' }]);
+    await writeFile(
+      join(folder, 'decisions.json'),
+      '{"tables":{"lab.r":[{"is":{"side":"x"},"key":{"s":3},"row":""}]}}',
+    );
+    expect((await planMigration(options, id)).findings).toMatchObject([{ code: 'attribute_invalid' }]);
+  });
+
+  it.each<[string, RowRule, string]>([
+    [
+      'throws',
+      () => {
+        throw new RangeError('37');
+      },
+      'it threw RangeError',
+    ],
+    ['answers otherwise each time', () => ({ side: (count += 1) }), 'it answers otherwise when asked again'],
+    ['names another column', () => ({ value: 1 }), 'a value for value, which is not asked for'],
+    ['gives no plain value', () => ({ side: { a: 1 } }), 'no plain value for side'],
+    ['gives no answer', () => 'forget' as 'retire', 'no answer'],
+  ])('refuses a function that %s', async (_, call, reason) => {
+    const plan = await planBy(lab, call);
+    expect(findingsOf(plan)).toMatchObject([
+      { code: 'attribute_invalid', subject: 'lab.r', detail: { reason, key: { s: 3 } } },
+    ]);
+    expect(JSON.stringify(plan)).not.toContain('37');
+  });
+
+  it('applies what a function said, and goes back', async () => {
+    const before = await liveState(lab.store);
+    const { id, findings } = await plannedBy(lab, ({ row }) => (row['s'] === 3 ? { side: 2 } : 'recompute'));
+    expect(findings).toEqual([]);
+    expect(await lab.apply(TWO, id)).toMatchObject({
+      status: 'applied',
+      tables: [
+        { table: 'lab.double', keep: 2 },
+        { table: 'lab.r', backfill: 3, recompute: 1, ambiguous: 0 },
+      ],
+    });
+    expect(await lab.rows('select * from lab.r where s > 2 order by s')).toEqual([
+      { s: 3, side: 2, value: 37 },
+      { s: 4, side: 2, value: 49 },
+    ]);
+    expect(await lab.rollback(TWO, id)).toMatchObject({ status: 'applied' });
+    expect(await liveState(lab.store)).toEqual(before);
+  });
+
+  it('lets rows go that a function says are to be retired, and what hangs on them', async () => {
+    await lab.store.script('insert into lab.double values (4, 98)');
+    const before = await liveState(lab.store);
+    const { id } = await plannedBy(lab, ({ row }) => (row['s'] === 3 ? { side: 2 } : 'retire'));
+    expect(await lab.apply(TWO, id)).toMatchObject({
+      status: 'applied',
+      tables: [
+        { table: 'lab.double', keep: 2, retire: 1 },
+        { table: 'lab.r', backfill: 3, retire: 1, ambiguous: 0 },
+      ],
+    });
+    expect(await lab.rollback(TWO, id)).toMatchObject({ status: 'applied' });
+    expect(await liveState(lab.store)).toEqual(before);
+    await lab.store.script('delete from lab.double where s = 4');
   });
 
   it('gives rows of which nothing is recorded what an expression over the old row says', async () => {

@@ -14,7 +14,7 @@
  * A verb that an operation has no use for is absent. Each verb goes over all operations before the next one does: what one
  * table leaves, another may enter.
  */
-import type { Attribution } from '../attribution.ts';
+import type { Attribution, Decisions } from '../attribution.ts';
 import type { Change, ColumnSource } from '../change/change.ts';
 import type { IncomingKey } from '../foreign-keys.ts';
 import type { Naming } from '../naming.ts';
@@ -114,6 +114,8 @@ export interface PlanScope extends Sets {
   readonly transaction: Queryable;
   readonly relations: Relations;
   readonly attribution: Attribution;
+  /** What functions of the bundle said of ambiguous rows. */
+  readonly decisions: Decisions;
   /** What is planned for the rebuilds, by table: they are planned together. */
   readonly planned: ReadonlyMap<string, PlannedRebuild>;
 }
@@ -140,6 +142,8 @@ export interface RunScope extends Sets {
   readonly context: RunContext;
   readonly world: EvolutionWorld;
   readonly attribution: Attribution;
+  /** What functions of the bundle said of ambiguous rows. */
+  readonly decisions: Decisions;
   /** The structures as they stood when the deciding transaction began. */
   readonly held: Relations;
   /** Foreign keys that were taken off a table of this name, to be put on the one that takes its place. */

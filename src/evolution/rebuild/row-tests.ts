@@ -15,7 +15,7 @@ import {
   oldKeyColumn,
   ruleOf,
 } from './values.ts';
-import { masterOf, recordedKeys, type Ways } from './ways.ts';
+import { isDecidable, masterOf, recordedKeys, type Ways } from './ways.ts';
 import { rebuildOf, rebuilding, type Rebuilding } from './world.ts';
 
 /** Everything that may decide over a row. */
@@ -67,6 +67,10 @@ function emptyTests(of: Rebuilding, { values }: Ways): readonly Test[] {
       const value = values[place];
       const isOwn =
         ruleOf(world.attribution, operation.table, column.name) !== undefined || source?.from === 'contents';
+      if (isDecidable(of, column.name) && value !== undefined) {
+        const when = sql`(d."#is" = 'values' and ${value} is null)`;
+        return [{ when, becomes: 'ambiguous', why: `no value: ${subject}` }];
+      }
       if (!isOwn || value === undefined) return [];
       return [{ when: sql`${value} is null`, becomes: 'ambiguous', why: `no value: ${subject}` }];
     }
@@ -133,8 +137,9 @@ function ruledKeyTests(of: Rebuilding, { values }: Ways): readonly Test[] {
   const found = foundColumns(of);
   return spec.foreignKeys.flatMap((key): readonly Test[] => {
     const children = Object.entries(key.columns);
-    if (!children.some(([child]) => ruleOf(world.attribution, operation.table, child) !== undefined))
-      return [];
+    const isSaid = (child: string): boolean =>
+      ruleOf(world.attribution, operation.table, child) !== undefined || isDecidable(of, child);
+    if (!children.some(([child]) => isSaid(child))) return [];
     const rows = newRows(of, key.to);
     if (rows === undefined) return [];
     const pairs = children.map(([child, column]) => {

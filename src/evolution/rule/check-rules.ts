@@ -8,7 +8,7 @@
 import { nearestName, refusal, type Finding, type JsonObject } from '../../base/index.ts';
 import { tableId, type Relations } from '../../pipeline/index.ts';
 import { isStoreError, sql, type Sql, type StoreError, type Transaction } from '../../store/index.ts';
-import type { Attribution } from '../attribution.ts';
+import { isFunctionRule, type Attribution, type Decisions } from '../attribution.ts';
 import type { Naming, Pair } from '../naming.ts';
 import type { Operation, Rebuild } from '../operation/operation.ts';
 import { readExpression, ruleValue, type ExpressionNames } from './expression.ts';
@@ -19,6 +19,7 @@ export interface RuleScope {
   readonly naming: Naming;
   readonly attribution: Attribution;
   readonly relations: Relations;
+  readonly decisions: Decisions;
 }
 
 /** What a rule for a table may say. */
@@ -36,9 +37,38 @@ export async function checkRules(transaction: Transaction, scope: RuleScope): Pr
     if (column !== undefined)
       findings.push(...(await checkColumn(transaction, { ...column, subject, rule })));
     else if (!isTable(subject, scope.operations)) findings.push(notAffected(subject, scope));
-    else if (!TABLE_RULES.some((word) => word === rule)) findings.push(unknownRule(subject, rule));
+    else if (!TABLE_RULES.some((word) => word === rule) && !isFunctionRule(rule))
+      findings.push(unknownRule(subject, rule));
   }
-  return findings;
+  return [...findings, ...faultyDecisions(scope)];
+}
+
+/** What is written of functions' answers must be answers, and of tables that have such a rule. */
+function faultyDecisions({ attribution, decisions }: RuleScope): readonly Finding[] {
+  const isObject = (value: unknown): value is JsonObject =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const tables: unknown = decisions;
+  const isSound =
+    isObject(tables) &&
+    Object.entries(tables).every(
+      ([table, list]) =>
+        isFunctionRule(attribution[table]) &&
+        Array.isArray(list) &&
+        list.every(
+          (each: unknown) =>
+            isObject(each) &&
+            isObject(each['key']) &&
+            typeof each['row'] === 'string' &&
+            (each['is'] === 'recompute' || each['is'] === 'retire' || isObject(each['is'])),
+        ),
+    );
+  if (isSound) return [];
+  return [
+    refusal('bundle_invalid', 'decisions.json', {
+      detail: { reason: 'no_decisions' },
+      hint: 'Run `varve plan` again with the rule; do not edit what it wrote.',
+    }),
+  ];
 }
 
 /**
@@ -54,13 +84,22 @@ export async function evaluatingRules<T>(
     const column = ruledColumn(subject, scope);
     return column === undefined ? [] : [{ ...column, subject, rule }];
   });
-  if (ruled.length === 0) return { value: await work() };
+  const isDecided = Object.keys(scope.decisions).length > 0;
+  if (ruled.length === 0 && !isDecided) return { value: await work() };
   try {
     return { value: await transaction.savepoint(work) };
   } catch (error) {
     if (!isStoreError(error) || !isOfValues(error)) throw error;
     const findings: Finding[] = [];
     for (const one of ruled) findings.push(...(await evaluate(transaction, one, 'every row')));
+    if (findings.length === 0 && isDecided)
+      findings.push(
+        invalid(
+          'decisions.json',
+          { reason: 'a value that is none of its column', sqlstate: error.fields.sqlstate },
+          'Have the function return values of the types of its columns.',
+        ),
+      );
     if (findings.length === 0) throw error;
     return { findings };
   }
