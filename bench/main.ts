@@ -10,6 +10,8 @@ import { startPostgres } from '../test/harness/postgres-server.ts';
 import type { Figure } from './figure.ts';
 import { describeMachine, describeVersions, type Machine, type Versions } from './machine.ts';
 import { benchCli } from './cli.ts';
+import { benchCutover } from './evolution-cutover.ts';
+import { benchEvolution } from './evolution/evolution.ts';
 import { benchPeers } from './peers/peers.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchProvenance } from './provenance.ts';
@@ -23,7 +25,9 @@ const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult
   provenance: async (stores) => measured(await benchProvenance(stores)),
   start: async (stores) => measured(await benchStart(stores)),
   worker: async (stores) => measured(await benchWorker(stores)),
+  evolution: benchEvolution,
   cli: async (stores) => measured(await benchCli(stores)),
+  cutover: benchCutover,
   peers: benchPeers,
 };
 

@@ -75,6 +75,7 @@ const TABLE = {
   not_caught_up: [4, 409, 'others write faster than a run can carry over', 'retryable'],
   not_deployed: [3, 409, 'this table is not in the database as defined'],
   not_manual: [3, 409, 'people do not fill this table'],
+  nothing_to_attest: [3, 409, 'no row was computed by an earlier make'],
   object_damaged: [3, 409, 'an object is not what its reference says'],
   object_missing: [3, 404, 'an object that is named is not there'],
   objects_denied: [3, 403, 'the object store lets this user not in'],
@@ -129,6 +130,7 @@ const TABLE = {
   usage: [2, 400, 'the call is not understood'],
   value_invalid: [3, 422, 'a value that its column cannot hold'],
   verify_differs: [3, 409, 'populating from nothing gives other rows'],
+  verify_stale: [3, 409, 'populating from nothing gives other rows where inputs or code moved since'],
   where_invalid: [3, 422, 'this is not a condition on the table'],
 } as const;
 

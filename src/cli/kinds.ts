@@ -1,19 +1,24 @@
 import { refusal, type Finding } from '../base/index.ts';
-import type { Attribution, EvolutionWorld, FunctionRule } from '../evolution/index.ts';
+import type { Attestation, Attribution, EvolutionWorld, FunctionRule } from '../evolution/index.ts';
 import type { MigrationKind, PlanOutcome, RunnerOptions } from '../migration/index.ts';
 import type { Store } from '../store/index.ts';
 import { filesFolderOf } from './config.ts';
 import { loadFunctionRule, namesFunction } from './function-rule.ts';
 import type { ProjectWorld } from './project-world.ts';
+import { findSpecs } from './table-argument.ts';
 
 /** The kinds of migration that this command line runs, and what only some of them can do. */
 export interface Kinds {
   readonly list: readonly MigrationKind[];
   /**
-   * Compares the definitions with the database and writes a bundle of what differs, with these rules for ambiguous rows:
-   * `varve plan` without an id. A bundle of the same that was never run is planned again instead.
+   * Compares the definitions with the database and writes a bundle of what differs, with these rules for ambiguous rows
+   * and these makes attested: `varve plan` without an id. A bundle of the same that was never run is planned again instead.
    */
-  readonly draft?: (options: RunnerOptions, rules: readonly AttributionRule[]) => Promise<DraftOutcome>;
+  readonly draft?: (
+    options: RunnerOptions,
+    rules: readonly AttributionRule[],
+    attest: readonly Attestation[],
+  ) => Promise<DraftOutcome>;
   /** Reads that makes were seen to make without declaring them, each with the declaration that would fix it. */
   readonly undeclared?: (store: Store) => Promise<readonly Finding[]>;
 }
@@ -43,7 +48,7 @@ export const kindsOf: KindsOf = async (world) => {
   const { pipelineKind } = await import('../evolution/index.ts');
   return {
     list: [pipelineKind(() => evolutionWorld(world))],
-    draft: (options, rules) => draftPipeline(world, options, rules),
+    draft: (options, rules, attest) => draftPipeline(world, options, { rules, attest }),
     undeclared: async (store) => {
       const { checkRecordedReads } = await import('../pipeline/index.ts');
       return checkRecordedReads(store, world.definitions);
@@ -71,23 +76,35 @@ export async function evolutionWorld(world: ProjectWorld): Promise<EvolutionWorl
   };
 }
 
+interface Given {
+  readonly rules: readonly AttributionRule[];
+  readonly attest: readonly Attestation[];
+}
+
 async function draftPipeline(
   world: ProjectWorld,
   options: RunnerOptions,
-  rules: readonly AttributionRule[],
+  { rules, attest: given }: Given,
 ): Promise<DraftOutcome> {
+  const attested = findSpecs(
+    world.definitions,
+    given.map(({ table }) => table),
+  );
+  if (attested.findings.length > 0) return { status: 'refused', findings: attested.findings };
+  const attest = given.map((one, at) => ({ ...one, table: attested.specs[at]?.name ?? one.table }));
   const named = await attributionOf(world, options, rules);
   if ('findings' in named) return { status: 'refused', findings: named.findings };
   const { attribution, functions } = named;
   if (rules.every(({ subject }) => subject !== undefined))
-    return draftWith(world, options, { attribution, functions });
-  const ambiguous = await ambiguousTables(world, options, named);
+    return draftWith(world, options, { attribution, attest, functions });
+  const ambiguous = await ambiguousTables(world, options, { ...named, attest });
   if ('status' in ambiguous) return ambiguous;
   return draftWith(world, options, {
     attribution: {
       ...Object.fromEntries(ambiguous.tables.map((table) => [table, 'recompute'])),
       ...attribution,
     },
+    attest,
     functions,
   });
 }
@@ -164,28 +181,29 @@ async function subjectOf(
 async function ambiguousTables(
   world: ProjectWorld,
   options: RunnerOptions,
-  named: Named,
+  draft: Draft,
 ): Promise<{ readonly tables: readonly string[] } | DraftOutcome> {
-  const drafted = await draftWith(world, options, named);
+  const drafted = await draftWith(world, options, draft);
   if (drafted.status !== 'drafted') return drafted;
   if (drafted.outcome.status === 'refused') return drafted.outcome;
   const { tables } = drafted.outcome.plan.bound;
   return { tables: tables.flatMap(({ table, ambiguous }) => (ambiguous > 0 ? [table] : [])) };
 }
 
-async function draftWith(
-  world: ProjectWorld,
-  options: RunnerOptions,
-  { attribution, functions }: Named,
-): Promise<DraftOutcome> {
+interface Draft extends Named {
+  readonly attest: readonly Attestation[];
+}
+
+async function draftWith(world: ProjectWorld, options: RunnerOptions, draft: Draft): Promise<DraftOutcome> {
+  const { attribution, attest, functions } = draft;
   // What functions say hangs on the rows of now.
-  const known = functions.size > 0 ? undefined : await sameDraft(world, options, attribution);
+  const known = functions.size > 0 ? undefined : await sameDraft(world, options, draft);
   if (known !== undefined) {
     const { planMigration } = await import('../migration/index.ts');
     return { status: 'drafted', migrationId: known, outcome: await planMigration(options, known) };
   }
   const { planEvolution } = await import('../evolution/index.ts');
-  const planned = await planEvolution(options, await evolutionWorld(world), attribution, functions);
+  const planned = await planEvolution(options, await evolutionWorld(world), attribution, attest, functions);
   if (planned.status === 'refused') return planned;
   if (planned.status === 'nothing') return { status: 'unchanged' };
   return { status: 'drafted', migrationId: planned.migrationId, outcome: planned.outcome };
@@ -195,10 +213,11 @@ async function draftWith(
 async function sameDraft(
   world: ProjectWorld,
   options: RunnerOptions,
-  attribution: Attribution,
+  { attribution, attest }: Draft,
 ): Promise<string | undefined> {
   const { readBundle, readStatus } = await import('../migration/index.ts');
   const { deployedSet, sameJson } = await import('../pipeline/index.ts');
+  const { attestationsIn, DEFAULT_SAMPLE } = await import('../evolution/index.ts');
   const from = (await deployedSet(options.store))?.digest ?? null;
   const code = Object.fromEntries(
     [...(await world.codeByTable())].map(([table, { digest }]) => [table, digest]),
@@ -213,7 +232,14 @@ async function sameDraft(
     const sameCode = Object.entries(planned ?? {}).every(([table, digest]) => code[table] === digest);
     const same = { from, to: world.definitions.digest, attribute: attribution };
     const { from: found, to, attribute } = forward;
-    if (sameCode && sameJson({ from: found, to, attribute }, same)) return migrationId;
+    if (!sameCode || !sameJson({ from: found, to, attribute }, same)) continue;
+    if (
+      sameJson(
+        attestationsIn(forward),
+        attest.map(({ table, sample = DEFAULT_SAMPLE, seed = '' }) => ({ table, sample, seed })),
+      )
+    )
+      return migrationId;
   }
   return undefined;
 }

@@ -1,19 +1,41 @@
 /**
- * The measured state of the tables that an evolution may touch, algorithm `pipeline/1`: each table's columns and
+ * The measured state of the tables that an evolution may touch, algorithm `pipeline/2`: each table's columns and
  * constraints by name (names of constraints left out, for they are the database's own choice), its number of rows and
- * the digest of its rows by primary key.
+ * the digest of its rows (see
+ * `row-sum.ts`; in `pipeline/1`, of an earlier release, by primary key).
  */
 import { digestOf, type Baseline, type BaselineTable } from '../evidence/index.ts';
 import type { Json } from '../base/index.ts';
-import { rowsDigest, splitName, tableId, type Placement, type TableSpec } from '../pipeline/index.ts';
+import {
+  loadRelations,
+  rowsDigest,
+  splitName,
+  tableId,
+  type Placement,
+  type Relation,
+  type TableSpec,
+} from '../pipeline/index.ts';
+import { keptSum, sumDigest, sumRows } from './row-sum.ts';
 import { sql, type Queryable } from '../store/index.ts';
 import { regclass } from './retire.ts';
 
+/** How to measure. */
+export interface Measuring {
+  /** `pipeline/1` where a baseline of that release is compared with this one. */
+  readonly algorithm?: string | undefined;
+  /** The run whose kept sums stand for measuring what it built. */
+  readonly decidingRun?: string | undefined;
+}
+
 /** Measures these tables, by name; a table that is not there is left out. */
-export async function measure(transaction: Queryable, specs: readonly TableSpec[]): Promise<Baseline> {
+export async function measure(
+  transaction: Queryable,
+  specs: readonly TableSpec[],
+  measuring: Measuring = {},
+): Promise<Baseline> {
   const found = [];
   for (const spec of specs.toSorted((left, right) => (left.name < right.name ? -1 : 1))) {
-    const state = await measureTable(transaction, spec);
+    const state = await measureTable(transaction, spec, measuring);
     if (state !== undefined) found.push(state);
   }
   const [server] = await transaction.query<{ version: string }>(sql`
@@ -25,7 +47,7 @@ export async function measure(transaction: Queryable, specs: readonly TableSpec[
   }));
   return {
     baseline_version: 'v1',
-    algorithm: 'pipeline/1',
+    algorithm: measuring.algorithm === 'pipeline/1' ? 'pipeline/1' : 'pipeline/2',
     server_version: server?.version ?? '',
     object_counts: { table: found.length },
     schema_fingerprint: { strict: digestOf(strict), logical: digestOf(logical) },
@@ -49,7 +71,11 @@ interface Shape {
   readonly indexes: readonly string[];
 }
 
-async function measureTable(transaction: Queryable, spec: TableSpec): Promise<TableState | undefined> {
+async function measureTable(
+  transaction: Queryable,
+  spec: TableSpec,
+  measuring: Measuring,
+): Promise<TableState | undefined> {
   const placement: Placement = splitName(spec.name);
   const [there] = await transaction.query<{ oid: string | null }>(
     sql`select to_regclass(${regclass(placement)})::text as oid`,
@@ -62,23 +88,67 @@ async function measureTable(transaction: Queryable, spec: TableSpec): Promise<Ta
     where a.attrelid = ${regclass(placement)}::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`);
   // NOT NULL stands with the columns; only some major versions also store it as a constraint.
   const constraints = await transaction.query<{ text: string }>(sql`
-    select contype::text || ' ' || pg_get_constraintdef(oid) as text from pg_constraint
+    select contype::text || ' ' || regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '') as text from pg_constraint
     where conrelid = ${regclass(placement)}::regclass and contype <> 'n' order by 1`);
   const indexes = await transaction.query<{ text: string }>(sql`
     select (case when i.indisunique then 'unique ' else '' end) ||
       array_to_string(array(select pg_get_indexdef(i.indexrelid, k, true) from generate_series(1, i.indnkeyatts) k), ',') as text
     from pg_index i where i.indrelid = ${regclass(placement)}::regclass order by 1`);
   const names = columns.map(({ name }) => name);
-  const key = spec.primaryKey.filter((column) => names.includes(column));
-  const [rows] = await transaction.query<{ count: bigint; digest: string }>(sql`
-    select count(*) as count, 'sha256:' || encode(${rowsDigest(sql`t`, names, key)}, 'hex') as digest
-    from ${tableId(placement)} t`);
+  const rows = await digestRows(transaction, { spec, placement, names }, measuring);
   return {
-    table: { table: spec.name, rows: Number(rows?.count ?? 0n), digest: rows?.digest ?? '' },
+    table: { table: spec.name, ...rows },
     shape: {
       columns,
       constraints: constraints.map(({ text }) => text),
       indexes: indexes.map(({ text }) => text),
     },
   };
+}
+
+interface Rows {
+  readonly rows: number;
+  readonly digest: string;
+}
+
+async function digestRows(
+  transaction: Queryable,
+  {
+    spec,
+    placement,
+    names,
+  }: { readonly spec: TableSpec; readonly placement: Placement; readonly names: readonly string[] },
+  { algorithm, decidingRun }: Measuring,
+): Promise<Rows> {
+  if (algorithm === 'pipeline/1') return digestInOrder(transaction, { spec, placement, names });
+  const built = decidingRun === undefined ? undefined : await builtBy(transaction, spec.name, decidingRun);
+  const sum =
+    (built === undefined ? undefined : await keptSum(transaction, built)) ??
+    (await sumRows(transaction, tableId(placement), names));
+  return { rows: sum.rows, digest: sumDigest(sum) };
+}
+
+/** The structure of this name that a run has just put in place. */
+async function builtBy(transaction: Queryable, table: string, run: string): Promise<Relation | undefined> {
+  const relation = (await loadRelations(transaction)).get(table);
+  if (relation === undefined) return undefined;
+  const [row] = await transaction.query<{ own: boolean }>(
+    sql`select since_run = ${run} as own from varve.relation where id = ${relation.id}`,
+  );
+  return row?.own === true ? relation : undefined;
+}
+
+async function digestInOrder(
+  transaction: Queryable,
+  {
+    spec,
+    placement,
+    names,
+  }: { readonly spec: TableSpec; readonly placement: Placement; readonly names: readonly string[] },
+): Promise<Rows> {
+  const key = spec.primaryKey.filter((column) => names.includes(column));
+  const [rows] = await transaction.query<{ count: bigint; digest: string }>(sql`
+    select count(*) as count, 'sha256:' || encode(${rowsDigest(sql`t`, names, key)}, 'hex') as digest
+    from ${tableId(placement)} t`);
+  return { rows: Number(rows?.count ?? 0n), digest: rows?.digest ?? '' };
 }

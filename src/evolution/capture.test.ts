@@ -6,7 +6,7 @@ import { keyHash, loadRelations, relationOf } from '../pipeline/index.ts';
 import { fingerprint } from '../provenance/index.ts';
 import { sql, type Queryable, type Store, type Transaction } from '../store/index.ts';
 import { postgresStore } from '../store/postgres/index.ts';
-import { countNotes, startCapture, stopCapture, takeNotes, type Watched } from './capture.ts';
+import { countNotes, hasNotes, startCapture, stopCapture, takeNotes, type Watched } from './capture.ts';
 import { dependents } from './dependents.ts';
 
 const RUN = 'varve://run/one';
@@ -79,17 +79,29 @@ function suite(given: StoreUnderTest): void {
     expect(await takenKeys(lab.store, watched)).toEqual([3]);
   });
 
-  it('takes no more than asked for, the oldest first', async () => {
+  it('takes no more than asked for, the oldest first, and never a part of what one transaction noted', async () => {
     await using lab = await opened(given.store);
     const watched = await watch(lab.store, 'lab.s');
-    await lab.store.script('insert into lab.s select i, i from generate_series(3, 9) i');
+    for (const s of [9, 3, 5, 4]) await lab.store.execute(sql`insert into lab.s values (${s}, 0)`);
+    await lab.store.script('insert into lab.s select i, i from generate_series(6, 8) i');
     expect(await countNotes(lab.store, watched.relation)).toBe(7);
-    expect(await takenKeys(lab.store, watched, 3)).toEqual([3, 4, 5]);
-    expect(await countNotes(lab.store, watched.relation)).toBe(4);
+    expect(await takenKeys(lab.store, watched, 2)).toEqual([3, 9]);
+    expect(await countNotes(lab.store, watched.relation)).toBe(5);
     await lab.store.transaction({}, async (transaction) => {
-      expect(await keysOf(transaction, watched, 2)).toEqual([6, 7]);
-      expect(await keysOf(transaction, watched)).toEqual([8, 9]);
+      expect(await keysOf(transaction, watched, 3)).toEqual([4, 5, 6, 7, 8]);
+      expect(await keysOf(transaction, watched, 3)).toEqual([]);
     });
+  });
+
+  it('tells changed rows from others until their notes are taken', async () => {
+    await using lab = await opened(given.store);
+    const watched = await watch(lab.store, 'lab.s');
+    const changed = () =>
+      lab.store.query(sql`select s from lab.s o where ${hasNotes(watched, sql`o`)} order by s`);
+    await lab.store.script('insert into lab.s values (3, 30); update lab.s set v = 21 where s = 2');
+    expect(await changed()).toEqual([{ s: 2 }, { s: 3 }]);
+    await takenKeys(lab.store, watched);
+    expect(await changed()).toEqual([]);
   });
 
   it('notes everything when the table is truncated', async () => {

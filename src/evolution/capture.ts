@@ -72,9 +72,10 @@ export async function startCapture(
 }
 
 /**
- * Takes notes of a relation: those that this statement sees, the oldest `limit` of them; default all. To be called at
- * read committed; what the notes name is to be read by later statements of the same transaction. Taking again in one
- * transaction replaces the table of taken units.
+ * Takes notes of a relation: those that this statement sees; with `limit`, the oldest so many and all others of their
+ * transactions, for what one transaction noted belongs together: the hash of a computation is then beside the key of its
+ * row. To be called at read committed; what the notes name is to be read by later statements of the same transaction.
+ * Taking again in one transaction replaces the table of taken units.
  */
 export async function takeNotes(
   transaction: Transaction,
@@ -89,7 +90,9 @@ export async function takeNotes(
     create temporary table ${sql.id(`taken of ${String(relation.id)}`)} on commit drop as
     select "#hash", ${columnsOf(unit)} from ${notes} with no data`);
   const some =
-    limit === undefined ? sql`` : sql`where "#n" in (select "#n" from ${notes} order by "#n" limit ${limit})`;
+    limit === undefined
+      ? sql``
+      : sql`where "#by" in (select "#by" from ${notes} order by "#n" limit ${limit})`;
   // Equal keys may differ in their text, as 1.0 and 1.00 do, and then in their hash: units are told apart by hash.
   const [row] = await transaction.query<{ all: boolean; hashes: boolean; count: bigint }>(sql`
     with gone as (delete from ${notes} ${some} returning *),
@@ -102,6 +105,15 @@ export async function takeNotes(
       coalesce(bool_or(bare), false) as hashes, count(*) as count from kept`);
   if (row?.hashes === true) await findUnits(transaction, watched, taken);
   return { units: taken, count: Number(row?.count ?? 0n), all: row?.all ?? false };
+}
+
+/**
+ * Whether the unit of `row` has notes that were not taken, as the statement that asks sees them. A row of the old table
+ * that differs from what was carried over, and has none, is a fault; one that has was changed, and is carried over next.
+ */
+export function hasNotes({ relation, unit }: Watched, row: Sql): Sql {
+  const same = unit.map((column) => sql`g.${sql.id(column)} = ${row}.${sql.id(column)}`);
+  return sql`exists (select from ${notesOf(relation)} g where g."#all" or (${sql.join(same, sql` and `)}))`;
 }
 
 /** How many notes of a relation are there, as far as this snapshot sees. */
@@ -143,7 +155,8 @@ async function startOne(transaction: Transaction, watched: Watched, run: string)
   );
   await transaction.execute(sql`
     alter table ${notes} add column "#n" bigint generated always as identity primary key,
-      add column "#hash" bytea, add column "#all" boolean not null default false`);
+      add column "#hash" bytea, add column "#all" boolean not null default false,
+      add column "#by" xid8 not null default pg_current_xact_id()`);
   await transaction.execute(sql`comment on table ${notes} is ${sql.raw(quoteLiteral(run))}`);
   await createFunctions(transaction, watched);
   await createTriggers(transaction, watched);

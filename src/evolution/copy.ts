@@ -10,6 +10,8 @@ import { digestOf } from '../evidence/index.ts';
 import {
   createTable,
   insertRelation,
+  tableId,
+  type Placement,
   type Relation,
   type Relations,
   type TableSpec,
@@ -62,13 +64,23 @@ function lockOf(label: string): string {
   return `copies of ${label}`;
 }
 
+/** Sixteen digits that stand for a label within names. */
+function ownOf(label: string): string {
+  return digestOf(label).slice('sha256:'.length, 'sha256:'.length + 16);
+}
+
+/** Where the keys stand that are computed again in the copies of a label; it goes with them. */
+export function keysPlacement(label: string): Placement {
+  return { schema: COPY, table: `keys ${ownOf(label)}` };
+}
+
 async function createCopies(
   transaction: Transaction,
   specs: readonly TableSpec[],
   label: string,
 ): Promise<readonly Relation[]> {
   const copies: Relation[] = [];
-  const own = digestOf(label).slice('sha256:'.length, 'sha256:'.length + 16);
+  const own = ownOf(label);
   for (const spec of specs) {
     const placement = { schema: COPY, table: `copy ${own} ${String(copies.length)}` };
     for (const statement of createTable({ ...spec, foreignKeys: [] }, placement, () => placement)) {
@@ -109,6 +121,7 @@ export async function dropCopies(transaction: Queryable, label: string): Promise
     await transaction.execute(sql`drop table if exists ${sql.id(placement.schema, placement.table)}`);
     await forgetRelation(transaction, id);
   }
+  await transaction.execute(sql`drop table if exists ${tableId(keysPlacement(label))}`);
 }
 
 /** Takes a relation that nobody reads any more out of the catalog. */

@@ -10,9 +10,19 @@ export {
 } from './explain.ts';
 export type { Cost, TableCost } from './cost.ts';
 export type { AmbiguousRow, FunctionRule, RowAnswer, RowRule } from './rule/decide.ts';
+export { attestationsIn, type Attestation } from './attestation.ts';
 export { findOperations } from './find-operations.ts';
 export { pipelineKind } from './kind.ts';
 export type { Attribution } from './attribution.ts';
 export type { EvolutionWorld, Operation } from './operation/operation.ts';
 export { planEvolution, type EvolutionPlan } from './plan-evolution.ts';
-export { verifyFull, type VerifiedTable, type VerifyOptions, type VerifyResult } from './verify.ts';
+export { verifyFull, type VerifiedTable, type VerifyResult } from './verify.ts';
+export {
+  DEFAULT_SAMPLE,
+  verifySample,
+  type SampledCode,
+  type SampledTable,
+  type SampleOptions,
+  type SampleResult,
+} from './verify-sample.ts';
+export type { VerifyOptions } from './verify-scope.ts';

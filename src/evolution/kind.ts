@@ -30,6 +30,7 @@ import {
 } from '../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
+import { attestationsIn, withAttested } from './attestation.ts';
 import { costOf, type Cost } from './cost.ts';
 import { validateKeys } from './foreign-keys.ts';
 import { findOperations } from './find-operations.ts';
@@ -39,7 +40,7 @@ import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } fr
 import { verbsOf } from './operation/verbs.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
-import { settleLists } from './rebuild/cut-over.ts';
+import { settleLists, tidy } from './rebuild/cut-over.ts';
 import { planRebuilds } from './rebuild/plan.ts';
 import { checkRules, evaluatingRules } from './rule/check-rules.ts';
 
@@ -109,9 +110,9 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
       );
       return writtenSince(transaction, tables, { since: context.runId, until: context.runId, noted });
     },
-    baseline: async ({ bundle }, transaction) => {
+    baseline: async ({ bundle, algorithm, decidingRun }, transaction) => {
       const { forward, sets } = documentsOf(bundle.documents);
-      return measure(transaction, affectedSpecs(forward, sets.from, sets.to));
+      return measure(transaction, affectedSpecs(forward, sets.from, sets.to), { algorithm, decidingRun });
     },
   };
 }
@@ -144,7 +145,7 @@ export function documentsOf(documents: Readonly<Record<string, JsonObject>>): Do
 
 /**
  * The specs of the tables that operations touch, the old one where there is one. A redefinition touches what the catalog
- * says and no table: people write to it all the while, and no proof of equality may hang on that.
+ * says and no table, and so does an attested code: people write to it all the while, and no proof of equality may hang on that.
  */
 function affectedSpecs(
   forward: ForwardDocument,
@@ -153,7 +154,7 @@ function affectedSpecs(
 ): readonly TableSpec[] {
   const names = operationsIn(forward).flatMap((operation): readonly string[] => {
     // Their rows stay where they stand, and people write to them all the while: no proof may hang on that.
-    if (operation.kind === 'redefine' || operation.kind === 'rename_table') return [];
+    if (['attest_code', 'redefine', 'rename_table'].includes(operation.kind)) return [];
     return operation.kind === 'rebuild' ? [operation.table, ...operation.from] : [operation.table];
   });
   return [...new Set(names)].flatMap((name) => {
@@ -289,7 +290,9 @@ export function movedFindings(
     ...definitionsMoved(documents.forward, given.world),
   ];
   // What others deployed or somebody edited since explains all the rest.
-  return moved.length > 0 ? moved : documentsEdited(documents, given.deployed?.set);
+  return moved.length > 0
+    ? moved
+    : documentsEdited(documents, { deployed: given.deployed?.set, world: given.world });
 }
 
 function deployedMoved(expected: string | null, found: string | undefined): readonly Finding[] {
@@ -328,10 +331,11 @@ function definitionsMoved(forward: ForwardDocument, world: EvolutionWorld): read
  */
 function documentsEdited(
   { forward, sets }: Documents,
-  deployed: DefinitionSet | undefined,
+  { deployed, world }: { readonly deployed: DefinitionSet | undefined; readonly world: EvolutionWorld },
 ): readonly Finding[] {
   const hints = forward.hints as unknown as Hints;
-  const { operations } = findOperations(deployed, sets.to, { hints, attribution: forward.attribute });
+  const found = findOperations(deployed, sets.to, { hints, attribution: forward.attribute });
+  const { operations } = withAttested(found, world, attestationsIn(forward));
   const isOwn =
     digestOfSet(sets.to) === forward.to &&
     sameJson(deployed ?? EMPTY, sets.from) &&
@@ -380,7 +384,7 @@ function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
 
 /** What readers do not see: all new structures, then table by table what is in them, then the proof. */
 function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
-  const beside = (verb: 'expand' | 'build' | 'check'): Step => ({
+  const beside = (verb: 'expand' | 'build' | 'constrain' | 'check'): Step => ({
     mode: 'beside',
     name: verb,
     run: async (context) => {
@@ -393,16 +397,18 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
       return { findings };
     },
   });
+  const catchUp = {
+    mode: 'beside',
+    run: async (context: RunContext) => ({ findings: await catchUpBeside(scopeOf(context, await world())) }),
+  } as const;
   return [
     beside('expand'),
     beside('build'),
-    {
-      mode: 'beside',
-      name: 'catch up',
-      beforeEachTry: true,
-      run: async (context) => ({ findings: await catchUpBeside(scopeOf(context, await world())) }),
-    },
+    { ...catchUp, name: 'catch up once' },
+    beside('constrain'),
     beside('check'),
+    // Last, so that little is left to do when writers wait.
+    { ...catchUp, name: 'catch up', beforeEachTry: true },
     {
       mode: 'decide',
       name: 'cut over',
@@ -420,6 +426,7 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
       },
     },
     validateStep(),
+    tidyStep(),
   ];
 }
 
@@ -448,14 +455,30 @@ function validateStep(): Step {
     mode: 'after',
     name: 'validate',
     run: async (context) => {
-      const relations = [...(await loadRelations(context.store)).values()];
       const names = new Set(objectsOf(documentsOf(context.bundle.documents).forward));
+      const relations = [...(await loadRelations(context.store)).values()].filter(({ name }) =>
+        names.has(name),
+      );
       await context.store.transaction({}, async (transaction) => {
+        await context.fence(transaction);
         await validateKeys(
           transaction,
-          relations.filter(({ name }) => names.has(name)).map(({ placement }) => placement),
+          relations.map(({ placement }) => placement),
         );
       });
+      return { findings: [] };
+    },
+  };
+}
+
+/** What told of changes meanwhile. */
+function tidyStep(): Step {
+  return {
+    mode: 'after',
+    name: 'tidy up',
+    alsoAfterUndo: true,
+    run: async (context) => {
+      await tidy(context);
       return { findings: [] };
     },
   };

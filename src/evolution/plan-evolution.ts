@@ -11,6 +11,7 @@ import {
   type RunnerOptions,
 } from '../migration/index.ts';
 import { deployedSet, loadRelations, splitName, type DefinitionSet } from '../pipeline/index.ts';
+import { withAttested, type Attestation } from './attestation.ts';
 import { findOperations } from './find-operations.ts';
 import { planOperations, type ForwardDocument, type RollbackDocument } from './kind.ts';
 import type { Attribution, Decisions } from './attribution.ts';
@@ -41,13 +42,15 @@ export async function planEvolution(
   options: RunnerOptions,
   world: EvolutionWorld,
   attribute: Attribution,
+  attest: readonly Attestation[] = [],
   functions: ReadonlyMap<string, FunctionRule> = new Map(),
 ): Promise<EvolutionPlan> {
   const deployed = await deployedSet(options.store);
   const { set, digest } = world.definitions;
-  if (deployed?.digest === digest) return { status: 'nothing' };
+  if (deployed?.digest === digest && attest.length === 0) return { status: 'nothing' };
   const hints = world.definitions.hints;
-  const found = findOperations(deployed?.set, set, { hints, attribution: attribute });
+  const changed = findOperations(deployed?.set, set, { hints, attribution: attribute });
+  const found = withAttested(changed, world, attest);
   if (found.findings.length > 0) return { status: 'refused', findings: found.findings };
   const counted = await countAll(options, functions, {
     operations: found.operations,

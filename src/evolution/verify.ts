@@ -1,23 +1,33 @@
 /**
  * The proof that an evolved database is right: drop everything that is computed, in a copy, populate it from nothing,
  * and compare row by row.
+ *
+ * | a row that is not the same on both sides | counts as |
+ * |---|---|
+ * | of a key whose recorded inputs are others than those in the copy, or whose code is another now | stale |
+ * | on both sides | differing |
+ * | in the copy only | missing |
+ * | as it stands only | extra |
  */
 import type { Finding, JsonObject } from '../base/index.ts';
 import { hex, refusal } from '../base/index.ts';
 import {
-  loadRelations,
-  mismatches,
+  keyHash,
+  names,
+  outputOf,
   populate,
   relationOf,
   rowDigest,
   tableId,
-  unknownTable,
   type Relation,
+  type Relations,
   type TableSpec,
 } from '../pipeline/index.ts';
-import { sql, type Store } from '../store/index.ts';
+import { sql, type Sql, type Store } from '../store/index.ts';
 import { openCopies } from './copy.ts';
+import { movedKeys } from './moved-keys.ts';
 import type { EvolutionWorld } from './operation/operation.ts';
+import { verifyScope, type VerifyOptions } from './verify-scope.ts';
 
 /** What the comparison found in one table. */
 export interface VerifiedTable extends JsonObject {
@@ -25,6 +35,8 @@ export interface VerifiedTable extends JsonObject {
   /** Rows of the table as it stands. */
   readonly rows: number;
   readonly equal: number;
+  /** Rows that are not the same, of keys whose inputs or code moved since they were computed. */
+  readonly stale: number;
   readonly differing: number;
   /** Rows that populating from nothing gives and the table does not have. */
   readonly missing: number;
@@ -32,28 +44,14 @@ export interface VerifiedTable extends JsonObject {
   readonly extra: number;
 }
 
-/** Equal, or where not. */
+/** Equal; other than from nothing, but only where inputs or code moved since; or where not. */
 export type VerifyResult =
   | {
-      readonly status: 'equal' | 'different';
+      readonly status: 'equal' | 'stale' | 'different';
       readonly tables: readonly VerifiedTable[];
       readonly findings: readonly Finding[];
     }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] };
-
-/** How a verification is narrowed and watched. */
-export interface VerifyOptions {
-  /** Default: all computed tables. */
-  readonly tables?: readonly string[];
-  /** Also what is imported: reads the outside world again. */
-  readonly imported?: boolean;
-  readonly signal?: AbortSignal;
-  readonly progress?: (progress: {
-    readonly table: string;
-    readonly computed: number;
-    readonly total: number | null;
-  }) => void;
-}
 
 /** Repopulates a disposable copy of every computed table and compares it with what stands. */
 export async function verifyFull(
@@ -61,20 +59,13 @@ export async function verifyFull(
   world: EvolutionWorld,
   options: VerifyOptions,
 ): Promise<VerifyResult> {
-  const { set } = world.definitions;
-  const tiers = options.imported === true ? ['computed', 'imported'] : ['computed'];
-  const computed = set.tables.filter(({ tier }) => tiers.includes(tier));
-  const unknown = (options.tables ?? []).filter((name) => !computed.some((spec) => spec.name === name));
-  if (unknown.length > 0) {
-    const known = computed.map(({ name }) => name);
-    return { status: 'refused', findings: unknown.map((name) => unknownTable(name, known)) };
-  }
-  const relations = await loadRelations(store);
-  const undeployed = mismatches(relations, set.tables);
-  if (undeployed.length > 0) return { status: 'refused', findings: undeployed };
-  const parts = set.tables.filter(({ master }) => computed.some(({ name }) => name === master));
+  const scope = await verifyScope(store, world, options);
+  if (scope.status === 'refused') return scope;
+  const { relations, computed, wanted } = scope;
+  const partsOf = (masters: readonly TableSpec[]): readonly TableSpec[] =>
+    world.definitions.set.tables.filter(({ master }) => masters.some(({ name }) => name === master));
   const label = `varve verify ${hex(world.environment.randomBytes(8))}`;
-  await using copies = await openCopies(store, [...computed, ...parts], { relations, label });
+  await using copies = await openCopies(store, [...computed, ...partsOf(computed)], { relations, label });
   const result = await populate(store, {
     ...world,
     tables: computed.map(({ name }) => name),
@@ -85,40 +76,159 @@ export async function verifyFull(
   });
   if (result.status === 'refused') return result;
   options.signal?.throwIfAborted();
-  const wanted = [...computed, ...parts].filter(
-    ({ name, master }) => options.tables === undefined || options.tables.includes(master ?? name),
-  );
-  const tables: VerifiedTable[] = [];
-  for (const { name } of wanted) {
-    tables.push(await compare(store, relationOf(relations, name), relationOf(copies.relations, name)));
+  const compared: ComparedTable[] = [];
+  for (const spec of [...wanted, ...partsOf(wanted)]) {
+    const code = world.codeByTable.get(spec.master ?? spec.name)?.digest;
+    compared.push(await compare(store, { spec, relations, copies: copies.relations, code }));
   }
-  const findings = tables.filter((table) => table.equal < table.rows + table.missing).map(differs);
-  return { status: findings.length === 0 ? 'equal' : 'different', tables, findings };
+  const findings = [...result.findings, ...compared.flatMap(findingsOf)];
+  return { status: statusOf(compared), tables: compared.map(({ counts }) => counts), findings };
 }
 
-function differs(table: VerifiedTable): Finding {
-  const { differing, missing, extra } = table;
-  return refusal('verify_differs', table.table, {
-    detail: { differing, missing, extra },
-    hint: 'Run `varve stale` to see rows whose inputs moved; populate brings them to the present. What then still differs was computed by another make.',
+function statusOf(compared: readonly ComparedTable[]): 'equal' | 'stale' | 'different' {
+  if (compared.some(({ counts }) => wrongRows(counts) > 0)) return 'different';
+  return compared.some(({ counts }) => counts.stale > 0) ? 'stale' : 'equal';
+}
+
+function wrongRows({ differing, missing, extra }: VerifiedTable): number {
+  return differing + missing + extra;
+}
+
+interface ComparedTable {
+  readonly counts: VerifiedTable;
+  /** The first keys that are wrong. */
+  readonly keys: readonly WrongKey[];
+}
+
+/** A key by its digest, with the digests of what stands and of what populating gave. */
+export interface WrongKey extends JsonObject {
+  readonly key: string;
+  readonly stored: string;
+  readonly computed: string;
+}
+
+/** Keys named in a finding. */
+export const NAMED_KEYS = 10;
+
+function findingsOf({ counts, keys }: ComparedTable): readonly Finding[] {
+  const { table, stale, differing, missing, extra } = counts;
+  return [
+    ...(wrongRows(counts) === 0
+      ? []
+      : [
+          refusal('verify_differs', table, {
+            detail: { differing, missing, extra, keys },
+            hint: 'Inputs and code are as recorded, so these rows were changed by hand, read what nothing declares, or come from a make that gives another result each time. Missing rows may only not be populated yet.',
+          }),
+        ]),
+    ...(stale === 0 ? [] : [rowsStale(table, stale)]),
+  ];
+}
+
+/** Says that rows are stale, and what brings them to the present. */
+export function rowsStale(table: string, rows: number): Finding {
+  return refusal('verify_stale', table, {
+    detail: { rows },
+    hint: 'Their inputs or their code moved since they were computed: see `varve stale`, and run `varve populate`.',
   });
 }
 
-async function compare(store: Store, live: Relation, copy: Relation): Promise<VerifiedTable> {
-  const spec: TableSpec = live.spec;
+interface Comparison {
+  readonly spec: TableSpec;
+  readonly relations: Relations;
+  readonly copies: Relations;
+  readonly code: string | undefined;
+}
+
+async function compare(store: Store, given: Comparison): Promise<ComparedTable> {
+  const { spec, relations, copies } = given;
+  const [live, copy] = [relationOf(relations, spec.name), relationOf(copies, spec.name)];
+  const [row] = await store.query<{ rows: bigint; equal: bigint; missing: bigint }>(sql`
+    select count(*) filter (where ${stands(spec, 'l')}) as rows,
+      count(*) filter (where ${isEqual(spec)}) as equal,
+      count(*) filter (where not (${stands(spec, 'l')})) as missing
+    from ${bothSides(live, copy)}`);
+  const [rows, equal, missing] = [row?.rows, row?.equal, row?.missing].map((n) => Number(n ?? 0n)) as [
+    number,
+    number,
+    number,
+  ];
+  const none = { stale: 0, differing: 0, missing: 0, extra: 0 };
+  if (equal === rows && missing === 0)
+    return { counts: { table: spec.name, rows, equal, ...none }, keys: [] };
+  const classes = await classesOf(store, given);
+  const counts = { table: spec.name, rows, equal, ...classes };
+  return { counts, keys: wrongRows(counts) === 0 ? [] : await wrongKeys(store, given) };
+}
+
+function stands({ primaryKey: [first = ''] }: TableSpec, alias: 'l' | 'c'): Sql {
+  return sql`${sql.raw(alias)}.${sql.id(first)} is not null`;
+}
+
+function isEqual(spec: TableSpec): Sql {
   const columns = spec.columns.map(({ name }) => name);
+  return sql`${stands(spec, 'l')} and ${stands(spec, 'c')}
+    and ${rowDigest(sql`l`, columns)} = ${rowDigest(sql`c`, columns)}`;
+}
+
+function bothSides({ spec, placement }: Relation, copy: Relation): Sql {
   const same = spec.primaryKey.map((column) => sql`l.${sql.id(column)} = c.${sql.id(column)}`);
-  const [first] = spec.primaryKey;
-  const there = (alias: 'l' | 'c') => sql`${sql.raw(alias)}.${sql.id(first ?? '')} is not null`;
-  const equal = sql`${rowDigest(sql`l`, columns)} = ${rowDigest(sql`c`, columns)}`;
-  const [row] = await store.query<{ rows: bigint; equal: bigint; both: bigint; missing: bigint }>(sql`
-    select count(*) filter (where ${there('l')}) as rows,
-      count(*) filter (where ${there('l')} and ${there('c')} and ${equal}) as equal,
-      count(*) filter (where ${there('l')} and ${there('c')}) as both,
-      count(*) filter (where not (${there('l')})) as missing
-    from ${tableId(live.placement)} l full join ${tableId(copy.placement)} c on ${sql.join(same, sql` and `)}`);
-  const [rows, found, both, missing] = [row?.rows, row?.equal, row?.both, row?.missing].map((n) =>
-    Number(n ?? 0n),
-  ) as [number, number, number, number];
-  return { table: spec.name, rows, equal: found, differing: both - found, missing, extra: rows - both };
+  return sql`${tableId(placement)} l full join ${tableId(copy.placement)} c on ${sql.join(same, sql` and `)}`;
+}
+
+/**
+ * CTEs `d`, the rows that are not the same, with the key they belong to; `h`, their keys with `#hash`; `m`, the hashes of
+ * those that moved. The key of a part's row is that of its master.
+ */
+async function unequal(store: Store, { spec, relations, copies, code }: Comparison): Promise<Sql> {
+  const master = relationOf(relations, spec.master ?? spec.name);
+  const { sourceKey } = master.spec;
+  const key = sourceKey.map(
+    (column) => sql`coalesce(l.${sql.id(column)}, c.${sql.id(column)}) as ${sql.id(column)}`,
+  );
+  const moved = await movedKeys(store, {
+    relation: master,
+    relations: copies,
+    keys: sql`select * from h`,
+    code,
+  });
+  return sql`with d as materialized (
+      select ${sql.join(key)}, ${stands(spec, 'l')} as "#live", ${stands(spec, 'c')} as "#copy"
+      from ${bothSides(relationOf(relations, spec.name), relationOf(copies, spec.name))}
+      where not (${isEqual(spec)})),
+    h as materialized (
+      select k.*, ${keyHash(sql`k`, sourceKey)} as "#hash" from (select distinct ${names(sourceKey)} from d) k),
+    m as (${moved})`;
+}
+
+type Classes = Pick<VerifiedTable, 'stale' | 'differing' | 'missing' | 'extra'>;
+
+async function classesOf(store: Store, given: Comparison): Promise<Classes> {
+  const { sourceKey } = relationOf(given.relations, given.spec.master ?? given.spec.name).spec;
+  const [row] = await store.query<Record<keyof Classes, bigint>>(sql`
+    ${await unequal(store, given)}
+    select count(*) filter (where moved) as stale,
+      count(*) filter (where not moved and "#live" and "#copy") as differing,
+      count(*) filter (where not moved and not "#live") as missing,
+      count(*) filter (where not moved and not "#copy") as extra
+    from (select d.*, h."#hash" in (select "#hash" from m) as moved from d join h using (${names(sourceKey)})) d`);
+  const count = (name: keyof Classes): number => Number(row?.[name] ?? 0n);
+  return {
+    stale: count('stale'),
+    differing: count('differing'),
+    missing: count('missing'),
+    extra: count('extra'),
+  };
+}
+
+async function wrongKeys(store: Store, given: Comparison): Promise<readonly WrongKey[]> {
+  const { spec, relations, copies } = given;
+  const master = spec.master ?? spec.name;
+  const output = (world: Relations): Sql => outputOf(relationOf(world, master), world, sql`h`);
+  const rows = await store.query<{ key: string; stored: string; computed: string }>(sql`
+    ${await unequal(store, given)}
+    select encode(h."#hash", 'hex') as key, 'sha256:' || encode(${output(relations)}, 'hex') as stored,
+      'sha256:' || encode(${output(copies)}, 'hex') as computed
+    from h where h."#hash" not in (select "#hash" from m) order by h."#hash" limit ${NAMED_KEYS}`);
+  return rows.map(({ key, stored, computed }) => ({ key, stored, computed }));
 }

@@ -2,6 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { withStores, type StoreUnderTest } from '../../test/harness/index.ts';
+import { doubleKind } from '../../test/migration/double-kind.ts';
 import { columnsOf, migrationsFolder, plannedDouble, runnerOptions } from '../../test/migration/fixture.ts';
 import { verifyAll, type Receipt } from '../evidence/index.ts';
 import { sql } from '../store/index.ts';
@@ -13,6 +14,7 @@ import {
   readStatus,
   recoverRuns,
   rollbackMigration,
+  type MigrationKind,
 } from './index.ts';
 
 async function emptyLedger(given: StoreUnderTest): Promise<void> {
@@ -80,6 +82,24 @@ withStores('lifecycle', (given) => {
     });
     expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied', already: false });
     expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
+  });
+
+  it('says what each baseline is compared with, and asks a forward run for what it has measured already', async () => {
+    await using s = await scene();
+    const asked: string[] = [];
+    const kind: MigrationKind = {
+      ...doubleKind,
+      baseline: async (context, transaction) => {
+        asked.push(
+          `${context.algorithm ?? 'first'} ${context.decidingRun === undefined ? '' : 'deciding'}`.trim(),
+        );
+        return doubleKind.baseline(context, transaction);
+      },
+    };
+    await applyMigration({ ...s.options, kinds: [kind] }, s.id);
+    expect(asked.splice(0)).toEqual(['first', 'double/1 deciding', 'double/1']);
+    await rollbackMigration({ ...s.options, kinds: [kind] }, s.id);
+    expect(asked).toEqual(['double/1', 'double/1', 'double/1']);
   });
 
   it('keeps rows written after the forward run and says so instead of equal', async () => {

@@ -253,6 +253,7 @@ describe('the road of a migration on the command line', () => {
       counts_as_planned  pass
       baseline_equality  pass
       rows_complete      pass
+      after: tidy        pass
       read_back          pass
       ",
         "",
@@ -362,7 +363,7 @@ describe('VARVE_FAULT_POINT', () => {
     await writeBundle(root(), doubleDraft(id, 'lab.third'));
     await run('plan', id);
     expect(applyInProcess(id, { VARVE_FAULT_POINT: 'F13_committed' })).toMatchObject({ signal: 'SIGKILL' });
-    expect((await project.run(['status'])).stdout).toContain(': run varve recover to write its receipt');
+    expect((await project.run(['status'])).stdout).toContain(': run varve recover to complete it');
     await project.run(['recover']);
     expect((await project.run(['status'])).stdout).not.toContain('unfinished');
     expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);

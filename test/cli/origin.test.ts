@@ -121,8 +121,8 @@ describe('a project from its first plan on', () => {
     expect(await run('verify', '--full')).toMatchInlineSnapshot(`
       [
         0,
-        "table      rows  equal  differing  missing  extra
-      lab.grade     2      2          0        0      0
+        "table      rows  equal  stale  differing  missing  extra
+      lab.grade     2      2      0          0        0      0
       ",
         "",
       ]

@@ -117,7 +117,11 @@ function suite(given: StoreUnderTest): void {
       expect(await lab.stale(declaredFrom(false))).toMatchObject({
         tables: [{ stale: [{ key: { s: 1 }, reasons: [{ kind: 'inputs', reads: [{ read: 'side' }] }] }] }],
       });
-      expect(await lab.verify(declaredFrom(false))).toMatchObject({ status: 'different' });
+      expect(await lab.verify(declaredFrom(false))).toMatchObject({
+        status: 'stale',
+        tables: [{ table: 'lab.r', equal: 1, stale: 1, differing: 0 }],
+        findings: [{ code: 'verify_stale', detail: { rows: 1 } }],
+      });
       expect(await lab.populate(declaredFrom(false))).toMatchObject({ tables: [{ computed: 1 }] });
       expect(await lab.verify(declaredFrom(false))).toMatchObject({ status: 'equal' });
     });

@@ -1,14 +1,15 @@
 import type { Command } from 'commander';
 import { isRefused, type Finding, type Json } from '../../base/index.ts';
+import type { Attestation } from '../../evolution/index.ts';
 import type { PlanFile, PlanOutcome } from '../../migration/index.ts';
 import { attributeOption } from '../attribution-argument.ts';
-import { explained } from '../explain-output.ts';
-import { readCount } from '../number-argument.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { draftWithRules } from '../draft.ts';
+import { explained } from '../explain-output.ts';
 import { usageFinding } from '../failure.ts';
 import type { AttributionRule } from '../kinds.ts';
+import { readCount } from '../number-argument.ts';
 import type { CommandResult, Style } from '../output.ts';
 import { costText, countsFields, countsText, reasonsText, type Reason } from '../run-output.ts';
 import { openRunner, type Runner } from '../runner.ts';
@@ -20,6 +21,10 @@ interface PlanFlags {
   readonly key?: string;
   readonly limit?: number;
   readonly offset?: number;
+  /** Tables whose changed make is said to give the same. */
+  readonly attest?: readonly string[];
+  readonly sample?: number;
+  readonly seed?: string;
 }
 
 /** `varve plan` */
@@ -28,6 +33,7 @@ export function register(command: Command, act: Act): void {
     'varve plan',
     'varve plan --attribute audit.license_verdict=recompute',
     `varve plan --attribute "audit.license_verdict.policy=case when year < 2020 then 'old' end"`,
+    'varve plan --attest audit.manifest --sample 500',
     'varve plan PIPE-MIG-2026-05-12-01 --json',
     'varve plan --explain audit.license_verdict',
     `varve plan --explain audit.license_verdict --key '{"repository":7}'`,
@@ -47,6 +53,12 @@ export function register(command: Command, act: Act): void {
     )
     .option('--limit <rows>', 'with --explain: so many rows at most; default 20', readCount)
     .option('--offset <rows>', 'with --explain: begin after so many', readCount)
+    .option(
+      '--attest <table...>',
+      'its changed make gives the same: instead of computing all rows again, see it on a sample, and keep them',
+    )
+    .option('--sample <keys>', 'with --attest: keys of each earlier code; 200 if not said', readCount)
+    .option('--seed <text>', 'with --attest: another text, other keys')
     .action(act(run));
 }
 
@@ -55,9 +67,16 @@ async function run(context: Context, id: string | undefined, flags: PlanFlags): 
   const stray = (['key', 'limit', 'offset'] as const).find((name) => flags[name] !== undefined);
   if (stray !== undefined)
     return refusedResult([usageFinding(`--${stray} without --explain`, 'Name the table: --explain TABLE.')]);
-  if (id !== undefined && flags.attribute !== undefined) {
+  if (id !== undefined && (flags.attribute ?? flags.attest) !== undefined) {
     const hint = 'Leave the id out: with other rules it is another migration, which varve plan writes.';
-    return refusedResult([usageFinding('--attribute and an id at once', hint)]);
+    return refusedResult([
+      usageFinding(`${flags.attribute === undefined ? '--attest' : '--attribute'} and an id at once`, hint),
+    ]);
+  }
+  const attest = attestationsOf(flags);
+  if (attest.length === 0 && (flags.sample ?? flags.seed) !== undefined) {
+    const hint = 'Name the tables whose make changed with --attest, or leave it out.';
+    return refusedResult([usageFinding('--sample or --seed without --attest', hint)]);
   }
   const opened = await openRunner(context, 'write');
   if (opened.status === 'refused') return refusedResult(opened.findings);
@@ -65,11 +84,16 @@ async function run(context: Context, id: string | undefined, flags: PlanFlags): 
   const { planMigration, unwritable } = await import('../../migration/index.ts');
   try {
     if (id !== undefined) return await shownPlan(runner, await planMigration(runner.options, id));
-    const drafted = await draftWithRules(runner, flags.attribute ?? []);
+    const drafted = await draftWithRules(runner, flags.attribute ?? [], attest);
     return drafted.status === 'ended' ? drafted.result : await shownPlan(runner, drafted.outcome);
   } catch (error) {
     return refusedResult(unwritable(error, runner.options.root).findings);
   }
+}
+
+function attestationsOf({ attest = [], sample, seed }: PlanFlags): readonly Attestation[] {
+  const some = { ...(sample === undefined ? {} : { sample }), ...(seed === undefined ? {} : { seed }) };
+  return attest.map((table) => ({ table, ...some }));
 }
 
 /** A plan is shown even where its findings refuse: what they say is read beside it. */

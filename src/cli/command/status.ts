@@ -66,7 +66,7 @@ function statusText(style: Style, { environment, migrations, unfinished }: Migra
 
 /** What is decided only lacks its receipt; what is not can go on in its own direction, or be undone. */
 function wayOn({ migrationId, direction, phase }: UnfinishedRun): string {
-  if (phase === 'committed' || phase === 'undone') return 'run varve recover to write its receipt';
+  if (phase === 'committed' || phase === 'undone') return 'run varve recover to complete it';
   const verb = direction === 'forward' ? 'apply' : 'rollback';
   return `run varve ${verb} ${migrationId} to go on, varve recover to undo`;
 }

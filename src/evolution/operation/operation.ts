@@ -5,7 +5,7 @@
  * | verb | when | writes |
  * |---|---|---|
  * | `plan` | before anything; again at the start of a run | nothing |
- * | `expand`, `build`, `check` | beside what readers see, in this order, resumable | the new structure only |
+ * | `expand`, `build`, `constrain`, `check` | beside what readers see, in this order, resumable | the new structure only |
  * | `leave`, `enter` | inside the deciding transaction: old structures go, new ones come | names, relations |
  * | `observe` | after it, before the commit | nothing |
  * | `carryBack`, `leaveBack`, `enterBack`, `joinBack` | inside the deciding transaction of the way back | the same, and rows written since |
@@ -75,8 +75,21 @@ export interface SyncContents {
   readonly table: string;
 }
 
+/** A make that is another now and gives the same, as a sample of its rows has to show. */
+export interface AttestCode {
+  readonly kind: 'attest_code';
+  readonly table: string;
+  /** Digest of the present code. */
+  readonly code: string;
+  /** Keys of each earlier code that are computed again. */
+  readonly sample: number;
+  /** Another seed, other keys. */
+  readonly seed: string;
+}
+
 /** Every operation there is. */
-export type Operation = CreateTable | Rebuild | Redefine | RemoveTable | RenameTable | SyncContents;
+export type Operation =
+  AttestCode | CreateTable | Rebuild | Redefine | RemoveTable | RenameTable | SyncContents;
 
 /** What an evolution knows beside the database: the definitions as edited, and who runs it. */
 export interface EvolutionWorld {
@@ -169,6 +182,7 @@ export interface OperationVerbs<O> {
   readonly planBack: (operation: O, scope: BackScope) => Promise<readonly TableCounts[]>;
   readonly expand?: (operation: O, scope: RunScope) => Promise<void>;
   readonly build?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
+  readonly constrain?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
   readonly check?: (operation: O, scope: RunScope) => Promise<readonly Finding[]>;
   readonly leave?: Deciding<O>;
   readonly enter?: Deciding<O>;

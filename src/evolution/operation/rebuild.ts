@@ -5,7 +5,7 @@
 import { sql } from '../../store/index.ts';
 import { describeChange } from '../change/changes.ts';
 import { expand } from '../rebuild/attribute.ts';
-import { build, check } from '../rebuild/complete.ts';
+import { build, check, constrain } from '../rebuild/complete.ts';
 import { enter, leave, observe } from '../rebuild/cut-over.ts';
 import { carryBack, enterBack, joinBack, leaveBack, newWrites, undo } from '../rebuild/roll-back.ts';
 import { counts, type OperationVerbs, type PlanScope, type Rebuild } from './operation.ts';
@@ -48,6 +48,7 @@ export const rebuild: OperationVerbs<Rebuild> = {
   },
   expand,
   build,
+  constrain,
   check,
   leave,
   enter,

@@ -1,3 +1,4 @@
+import { attestCode } from './attest-code.ts';
 import { createTable } from './create-table.ts';
 import type { Operation, OperationVerbs } from './operation.ts';
 import { rebuild } from './rebuild.ts';
@@ -7,6 +8,7 @@ import { renameTable } from './rename-table.ts';
 import { syncContents } from './sync-contents.ts';
 
 const VERBS = {
+  attest_code: attestCode,
   create_table: createTable,
   rebuild,
   redefine,

@@ -8,7 +8,6 @@ import {
   relationOf,
   tableId,
   type Placement,
-  type Relation,
   type Relations,
   type TableSpec,
 } from '../../pipeline/index.ts';
@@ -16,16 +15,22 @@ import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { fencedStore } from '../fenced-store.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { sampleDiffers } from '../sample.ts';
-import { attribute, CARRIED, groupOf, isWithMaster, oldRows } from './attribute.ts';
-import { changesKey, copiedValue, newKeyOf, oldKeyColumn } from './values.ts';
+import { hasNotes } from '../capture.ts';
+import { keepSum } from '../row-sum.ts';
+import { knownKey, watchedOf } from './list.ts';
+import { shortly } from './shortly.ts';
+import { attribute } from './attribute.ts';
+import { CARRIED, groupOf, isWithMaster, oldRows, useMemory } from './write.ts';
+import { changesKey, copiedValue, newKeyOf, oldAlias, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
 /** Attributes, constrains and computes one table with its parts. */
 export async function build(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const of = rebuilding(operation, await runWorld(scope.context.store, scope));
   if (isWithMaster(of)) return [];
-  await attribute(operation, scope);
-  for (const member of groupOf(of)) await constrain(member.operation, scope);
+  const findings = await attribute(operation, scope);
+  if (findings.length > 0) return findings;
+  for (const member of groupOf(of)) await index(member.operation, scope);
   return recompute(operation, scope);
 }
 
@@ -82,16 +87,6 @@ async function keysToCompute(store: Queryable, of: Rebuilding): Promise<Sql | un
   return sql`(${columns}) in (select ${sql.join(known.map(({ place }) => oldKeyColumn(place)))} from ${list} where "#class" = 'recompute')`;
 }
 
-/** The columns of the new source key that stand in the old key. */
-function knownKey(of: Rebuilding): readonly { readonly column: string; readonly place: number }[] {
-  const old = of.pair.sources[0]?.primaryKey ?? [];
-  return of.spec.sourceKey.flatMap((column) => {
-    const source = of.operation.columns[column];
-    const place = source?.from === 'same' ? old.indexOf(source.column) : -1;
-    return place < 0 ? [] : [{ column, place }];
-  });
-}
-
 /** A new lookup has its rows before rows of others are given them. */
 async function fillContents(of: Rebuilding, { context }: RunScope): Promise<void> {
   const { contents, columns } = of.spec;
@@ -106,55 +101,102 @@ async function fillContents(of: Rebuilding, { context }: RunScope): Promise<void
   });
 }
 
-/** Foreign keys, unique sets and indexes, once the rows are there. */
-export async function constrain(operation: Rebuild, scope: RunScope): Promise<void> {
+/** Keys, unique sets and indexes, once the rows are there. */
+async function index(operation: Rebuild, scope: RunScope): Promise<void> {
   const { context, to } = scope;
   await context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
-    const of = rebuilding(operation, await runWorld(transaction, scope));
-    const next = builtOf(of);
-    if (await isConstrained(transaction, next)) return;
-    const id = tableId(next.placement);
-    const unique = [
-      ...next.spec.unique,
-      ...next.spec.columns.filter((column) => column.unique === true).map(({ name }) => [name]),
-    ];
-    for (const columns of unique)
+    const { spec, placement } = builtOf(rebuilding(operation, await runWorld(transaction, scope)));
+    if ((await stageOf(transaction, placement, spec)) !== undefined) return;
+    await useMemory(transaction);
+    const id = tableId(placement);
+    if (operation.from.length > 0)
+      await transaction.execute(sql`alter table ${id} add primary key (${names(spec.primaryKey)})`);
+    for (const columns of uniqueSets(spec))
       await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
-    for (const statement of createIndexes(next.spec, next.placement, to))
-      await transaction.execute(statement);
-    await addForeignKeys(transaction, of.spec, next.placement, of.world.next);
+    for (const statement of createIndexes(spec, placement, to)) await transaction.execute(statement);
     await transaction.execute(sql`analyze ${id}`);
-    await transaction.execute(
-      sql`comment on column ${id}.${sql.id(next.spec.primaryKey[0] ?? '')} is 'constrained'`,
-    );
+    await setStage(transaction, placement, spec, 'indexed');
   });
 }
 
-async function isConstrained(transaction: Queryable, next: Relation): Promise<boolean> {
-  const [row] = await transaction.query<{ there: boolean }>(sql`
-    select coalesce(col_description(t.oid, a.attnum) = 'constrained', false) as there
-    from pg_class t join pg_namespace n on n.oid = t.relnamespace
-    join pg_attribute a on a.attrelid = t.oid and a.attname = ${next.spec.primaryKey[0] ?? ''}
-    where n.nspname = ${next.placement.schema} and t.relname = ${next.placement.table}`);
-  return row?.there === true;
+/** Foreign keys, once all tables are of one moment. */
+export async function constrain(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
+  const { context } = scope;
+  // What a foreign key leads to is live: its writers wait for a moment while it is made, and not at all while rows are checked.
+  await shortly(context, async (transaction) => {
+    const of = rebuilding(operation, await runWorld(transaction, scope));
+    const { spec, placement } = builtOf(of);
+    if ((await stageOf(transaction, placement, spec)) !== 'indexed') return;
+    await addForeignKeys(transaction, of.spec, placement, of.world.next, { isChecked: false });
+    await setStage(transaction, placement, spec, 'constrained');
+  });
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    await checkForeignKeys(
+      transaction,
+      builtOf(rebuilding(operation, await runWorld(transaction, scope))).placement,
+    );
+  });
+  return [];
 }
 
-/** The foreign keys of a definition, and the uniqueness that some of them ask for. */
+function uniqueSets({ unique, columns }: TableSpec): readonly (readonly string[])[] {
+  return [...unique, ...columns.filter((column) => column.unique === true).map(({ name }) => [name])];
+}
+
+/** How far a structure is constrained, told by the comment of its first key column until it enters. */
+async function stageOf(
+  transaction: Queryable,
+  { schema, table }: Placement,
+  { primaryKey }: TableSpec,
+): Promise<string | undefined> {
+  const [row] = await transaction.query<{ stage: string | null }>(sql`
+    select col_description(t.oid, a.attnum) as stage
+    from pg_class t join pg_namespace n on n.oid = t.relnamespace
+    join pg_attribute a on a.attrelid = t.oid and a.attname = ${primaryKey[0] ?? ''}
+    where n.nspname = ${schema} and t.relname = ${table}`);
+  const stage = row?.stage ?? undefined;
+  return stage === 'indexed' || stage === 'constrained' ? stage : undefined;
+}
+
+async function setStage(
+  transaction: Queryable,
+  placement: Placement,
+  { primaryKey }: TableSpec,
+  stage: 'indexed' | 'constrained',
+): Promise<void> {
+  await transaction.execute(
+    sql`comment on column ${tableId(placement)}.${sql.id(primaryKey[0] ?? '')} is ${sql.raw(`'${stage}'`)}`,
+  );
+}
+
+/** The foreign keys of a definition, and the uniqueness that some of them ask for; unchecked ones hold new rows only. */
 export async function addForeignKeys(
   transaction: Queryable,
   spec: TableSpec,
   placement: Placement,
   relations: Relations,
+  { isChecked }: { readonly isChecked: boolean } = { isChecked: true },
 ): Promise<void> {
   for (const key of spec.foreignKeys) {
     const columns = names(Object.keys(key.columns));
     const placementOf = (table: string): Placement =>
       table === spec.name ? placement : relationOf(relations, table).placement;
-    await transaction.execute(
-      sql`alter table ${tableId(placement)} add foreign key (${columns}) ${referencesDdl(key, placementOf)}`,
-    );
+    await transaction.execute(sql`alter table ${tableId(placement)}
+      add foreign key (${columns}) ${referencesDdl(key, placementOf)} ${sql.raw(isChecked ? '' : 'not valid')}`);
     if (key.unique) await transaction.execute(sql`alter table ${tableId(placement)} add unique (${columns})`);
+  }
+}
+
+/** Looks at every row behind the foreign keys of a table that were not looked at yet. */
+async function checkForeignKeys(transaction: Queryable, { schema, table }: Placement): Promise<void> {
+  const rows = await transaction.query<{ name: string }>(sql`
+    select f.conname as name from pg_constraint f join pg_class c on c.oid = f.conrelid
+    join pg_namespace n on n.oid = c.relnamespace
+    where f.contype = 'f' and not f.convalidated and n.nspname = ${schema} and c.relname = ${table} order by 1`);
+  for (const { name } of rows) {
+    await transaction.execute(sql`alter table ${sql.id(schema, table)} validate constraint ${sql.id(name)}`);
   }
 }
 
@@ -170,12 +212,26 @@ export async function check(operation: Rebuild, scope: RunScope): Promise<readon
     ];
     if (findings.length > 0) return findings;
   }
+  await sumUp(operation, scope);
   const findings =
     of.spec.form === undefined || operation.from.length === 0
       ? []
       : await sampleDiffers(fencedStore(context), scope, { next: builtOf(of), relations: of.world.next });
   await context.fault('E05_checked');
   return findings;
+}
+
+/** The digest of the new rows, before anybody waits; from here on it is kept up to date. */
+export async function sumUp(operation: Rebuild, { context, ...scope }: RunScope): Promise<void> {
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    const next = builtOf(rebuilding(operation, await runWorld(transaction, { context, ...scope })));
+    await keepSum(
+      transaction,
+      next,
+      next.spec.columns.map(({ name }) => name),
+    );
+  });
 }
 
 /** Carried rows that lost a value. */
@@ -193,7 +249,8 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
   const [found] = await store.query<{ count: bigint }>(sql`
     select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
     left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
-    where ${CARRIED} and row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})`);
+    where ${CARRIED} and row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})
+      ${unnoted(of)}`);
   const rows = Number(found?.count ?? 0n);
   return rows === 0
     ? []
@@ -205,6 +262,14 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
       ];
 }
 
+/** That nothing was noted of an old row: what was is carried over later, and proves nothing now. */
+function unnoted(of: Rebuilding): Sql {
+  return sql.join(
+    watchedOf(of).map((watched, index) => sql`and not ${hasNotes(watched, oldAlias(index))}`),
+    sql` `,
+  );
+}
+
 /** Rows that were to be computed, on the key that they had, and were not. */
 async function absentRows(store: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
   if (changesKey(of) || of.spec.form === undefined) return [];
@@ -214,8 +279,8 @@ async function absentRows(store: Queryable, of: Rebuilding): Promise<readonly Fi
   );
   const units = knownKey(of).map(({ column, place }) => sql`n.${sql.id(column)} = l.${oldKeyColumn(place)}`);
   const [found] = await store.query<{ count: bigint }>(sql`
-    select count(*) as count from ${tableId(listPlacement(next))} l
-    where l."#class" = 'recompute' and not exists (select from ${tableId(next.placement)} n where ${sql.join(units.length > 0 ? units : same, sql` and `)})`);
+    select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
+    where l."#class" = 'recompute' ${unnoted(of)} and not exists (select from ${tableId(next.placement)} n where ${sql.join(units.length > 0 ? units : same, sql` and `)})`);
   const rows = Number(found?.count ?? 0n);
   return rows === 0
     ? []
@@ -247,7 +312,7 @@ async function otherRows(store: Queryable, of: Rebuilding): Promise<readonly Fin
     select 'sha256:' || encode(${old}, 'hex') as was, 'sha256:' || encode(${now}, 'hex') as now, to_jsonb(row(${sql.join(newKeyOf(of))}))::text as key
     from ${tableId(listPlacement(next))} l ${oldRows(of)}
     left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
-    where ${old} is distinct from ${now} order by l."#n"`);
+    where ${old} is distinct from ${now} ${unnoted(of)} order by 1`);
   if (rows.length === 0) return [];
   return [
     refusal('rows_differ', operation.table, {

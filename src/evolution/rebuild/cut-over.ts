@@ -1,9 +1,18 @@
 /** The part of the deciding transaction in which new structures take the place of old ones. */
 import { refusal, type Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
-import { defaultPlacement, loadRelations, tableId, type Relation } from '../../pipeline/index.ts';
+import {
+  defaultPlacement,
+  loadRelations,
+  tableId,
+  type Placement,
+  type Relation,
+} from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
-import { buildingRelation, HISTORY } from '../building.ts';
+import type { RunContext } from '../../migration/index.ts';
+import { BUILD, buildingRelation, HISTORY } from '../building.ts';
+import { forgetSum } from '../row-sum.ts';
+import { shortly } from './shortly.ts';
 import { stopCapture } from '../capture.ts';
 import { countRows } from '../count-rows.ts';
 import { copyGrants, dropReadViews } from '../dependents.ts';
@@ -143,7 +152,7 @@ export async function settleLists(scope: RunScope, transaction: Transaction): Pr
     if (next === undefined || operation.from.length === 0) continue;
     const of = rebuilding(operation, world);
     const place = listPlacement(next);
-    if (!changesKey(of)) {
+    if (!changesKey(of) && !(await holdsRetired(transaction, place))) {
       await transaction.execute(sql`drop table ${tableId(place)}`);
       continue;
     }
@@ -153,10 +162,43 @@ export async function settleLists(scope: RunScope, transaction: Transaction): Pr
     await transaction.execute(sql`comment on table ${sql.id(HISTORY, map)} is null`);
     await transaction.execute(sql`update varve.relation_source set map = ${map} where relation = ${next.id}`);
   }
-  await stopCapture(
-    transaction,
-    [...scope.held.values()].filter(({ name }) => rebuildsOf(scope).some(({ from }) => from.includes(name))),
+}
+
+/** Whether rows went to history: without the map, the way back would take them for rows that people deleted since. */
+async function holdsRetired(transaction: Queryable, place: Placement): Promise<boolean> {
+  const [row] = await transaction.query<{ there: boolean }>(
+    sql`select exists (select from ${tableId(place)} where "#class" = 'retire') as there`,
   );
+  return row?.there === true;
+}
+
+/** Takes away what told of changes, and of sums, once nobody waits: of a run that was decided either way. */
+export async function tidy(context: RunContext): Promise<void> {
+  await shortly(context, async (transaction) => {
+    const noted = await transaction.query<RelationRow>(sql`
+      select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table", r.state
+      from varve.relation r join pg_class c on c.relname = 'notes of ' || r.id
+      join pg_namespace n on n.oid = c.relnamespace and n.nspname = ${BUILD}
+      where obj_description(c.oid, 'pg_class') = ${context.runId}`);
+    await stopCapture(transaction, noted.map(toRelation));
+    const summed = await transaction.query<RelationRow>(sql`
+      select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table", r.state
+      from varve.relation r where r.since_run = ${context.runId}`);
+    for (const row of summed) await forgetSum(transaction, toRelation(row));
+  });
+}
+
+interface RelationRow extends Record<string, unknown> {
+  readonly id: number;
+  readonly name: string;
+  readonly spec: Relation['spec'];
+  readonly schema: string;
+  readonly table: string;
+  readonly state: Relation['state'];
+}
+
+function toRelation({ id, name, spec, schema, table, state }: RelationRow): Relation {
+  return { id, name, spec, state, placement: { schema, table } };
 }
 
 async function observeBack(

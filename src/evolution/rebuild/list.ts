@@ -3,65 +3,68 @@
  * lines are numbered, so that rows are written in bounded ranges; what changes meanwhile is taken out and listed again under
  * new numbers.
  */
-import { names, tableId, type Relation } from '../../pipeline/index.ts';
+import { keyHash, names, tableId } from '../../pipeline/index.ts';
 import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import type { TakenNotes, Watched } from '../capture.ts';
+import { changeSum } from '../row-sum.ts';
 import { variantsOf } from './coverage.ts';
 import { judgesText } from './plan.ts';
 import { computationKey } from './old-rows.ts';
 import { classifiedRows } from './rows.ts';
-import { foundColumn, foundColumns, newKeyOf, oldKeyColumn, typeOf } from './values.ts';
+import { newKeyOf, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 
-/** Creates the list, empty. */
-export async function createList(transaction: Queryable, of: Rebuilding, next: Relation): Promise<void> {
-  const [old] = of.pair.sources;
-  if (old === undefined) return;
-  const keys = old.primaryKey.map(
-    (column, index) => sql`${oldKeyColumn(index)} ${sql.raw(typeOf(old, column))} not null`,
-  );
-  const found = foundColumns(of).map(
-    (column, index) => sql`${foundColumn(index)} ${sql.raw(typeOf(of.spec, column))}`,
-  );
-  await transaction.execute(sql`create table ${tableId(listPlacement(next))} (${sql.join([...keys, ...found])},
-    "#class" text not null, "#why" text not null, "#spec" integer, "#duration" integer, "#hash" bytea,
-    "#n" bigint generated always as identity)`);
-}
-
-/** Lists all rows, unless that was done. */
+/** Lists all rows, unless that was done. The lines of this first look have no number: they are found by where they stand. */
 export async function fillList(transaction: Transaction, of: Rebuilding): Promise<void> {
-  const next = builtOf(of);
-  if ((await markOf(transaction, listPlacement(next))) === 'listed') return;
-  const list = tableId(listPlacement(next));
-  await transaction.execute(sql`delete from ${list}`);
-  await insertLines(transaction, of);
-  const keys = sql.join(oldKeyColumns(of));
+  const place = listPlacement(builtOf(of));
+  if ((await markOf(transaction, place)) !== undefined) return;
+  const list = tableId(place);
+  await transaction.execute(sql`drop table if exists ${list}`);
+  // As one statement without an index to keep: the database may use several processes for it.
+  await transaction.execute(
+    sql`create table ${list} as select z.*, null::bigint as "#n" from (${await lines(transaction, of)}) z`,
+  );
+  await transaction.execute(sql`alter table ${list} alter column "#class" set not null`);
   // By the old key: what changes is found by it, and rows below look up by it.
-  await transaction.execute(sql`alter table ${list} add primary key (${keys})`);
-  await transaction.execute(sql`create index on ${list} ("#n")`);
+  await transaction.execute(sql`alter table ${list} add primary key (${sql.join(oldKeyColumns(of))})`);
+  await transaction.execute(sql`create index on ${list} ("#n") where "#n" is not null`);
   await transaction.execute(sql`analyze ${list}`);
-  await setMark(transaction, listPlacement(next), 'listed');
+  await setMark(transaction, place, 'listed');
 }
 
-/** Adds lines; `only` is a condition over the old rows `t`. */
-async function insertLines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<void> {
+async function lines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<Sql> {
+  const facts = {
+    variants: await variantsOf(transaction, of),
+    canJudgeText: await judgesText(transaction),
+  };
+  return classifiedRows(of, facts, only);
+}
+
+/** Adds numbered lines; `only` is a condition over the old rows `t`. */
+async function insertLines(
+  transaction: Queryable,
+  of: Rebuilding,
+  { only, after }: { readonly only: Sql; readonly after: number },
+): Promise<void> {
   const list = tableId(listPlacement(builtOf(of)));
-  const facts = { variants: await variantsOf(transaction, of), canJudgeText: await judgesText(transaction) };
-  const columns = sql.join([
-    ...oldKeyColumns(of),
-    ...foundColumns(of).map((_, index) => foundColumn(index)),
-    ...['#class', '#why', '#spec', '#duration', '#hash'].map((name) => sql.id(name)),
-  ]);
-  await transaction.execute(
-    sql`insert into ${list} (${columns}) select ${columns} from (${classifiedRows(of, facts, only)}) z`,
-  );
+  await transaction.execute(sql`insert into ${list}
+    select z.*, ${after}::bigint + row_number() over () from (${await lines(transaction, of, only)}) z`);
 }
 
 function oldKeyColumns(of: Rebuilding): readonly Sql[] {
   return (of.pair.sources[0]?.primaryKey ?? []).map((_, index) => oldKeyColumn(index));
 }
 
-/** The number of the last line. */
+/** How many pages the list had after the first look; what was listed again since is not looked for by place. */
+export async function listedPages(store: Queryable, of: Rebuilding): Promise<number> {
+  const { schema, table } = listPlacement(builtOf(of));
+  const [row] = await store.query<{ pages: bigint }>(sql`
+    select pg_relation_size(c.oid) / current_setting('block_size')::bigint as pages
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ${schema} and c.relname = ${table}`);
+  return Number(row?.pages ?? 0n);
+}
+
+/** The number of the last line that was listed again. */
 export async function lastLine(store: Queryable, of: Rebuilding): Promise<number> {
   const [row] = await store.query<{ n: bigint | null }>(
     sql`select max("#n") as n from ${tableId(listPlacement(builtOf(of)))}`,
@@ -93,30 +96,29 @@ export interface Refreshed {
   readonly keys: Sql;
 }
 
-/**
- * Takes what was noted of the sources, takes those rows out of list and new table, and lists them again: they, and the rows
- * that hang on rows above which were listed again.
- */
-export async function refreshList(
+/** What is to be listed again of a table: what was noted of its sources, and what hangs on rows above of which that is so. */
+export async function collectAgain(
   transaction: Transaction,
   of: Rebuilding,
-  { before, taken }: Earlier,
+  earlier: Earlier,
 ): Promise<Refreshed | undefined> {
   const after = await lastLine(transaction, of);
-  const keys = sql.id('pg_temp', `again ${of.operation.table}`.slice(0, 60));
+  const name = `again ${String(builtOf(of).id)}`;
+  const keys = sql.id('pg_temp', name);
   await transaction.execute(sql`drop table if exists ${keys}`);
-  await transaction.execute(sql`create temporary table ${sql.id(`again ${of.operation.table}`.slice(0, 60))} on commit drop as
+  await transaction.execute(sql`create temporary table ${sql.id(name)} on commit drop as
     select ${sql.join(oldKeyColumns(of))} from ${tableId(listPlacement(builtOf(of)))} with no data`);
-  const anything = await collectKeys(transaction, of, keys, { before, taken });
-  if (!anything) return undefined;
+  if (!(await collectKeys(transaction, of, keys, earlier))) return undefined;
   await transaction.execute(sql`analyze ${keys}`);
-  await takeOut(transaction, of, keys);
-  await insertLines(
-    transaction,
-    of,
-    sql`(${oldKey(of, 'row')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`,
-  );
   return { of, after, keys };
+}
+
+/** Lists again what was taken out, as it is now. */
+export async function listAgain(transaction: Queryable, { of, after, keys }: Refreshed): Promise<void> {
+  await insertLines(transaction, of, {
+    only: sql`(${oldKey(of, 'row')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`,
+    after,
+  });
 }
 
 /** The old keys of all that is to be looked at again. */
@@ -192,14 +194,17 @@ function unitOf(of: Rebuilding, unit: readonly string[], where: 'row' | 'line'):
 }
 
 /** Takes rows out of the new table, with their computations and lines. */
-async function takeOut(transaction: Queryable, of: Rebuilding, keys: Sql): Promise<void> {
+export async function takeOut(transaction: Queryable, { of, keys }: Refreshed): Promise<void> {
   const next = builtOf(of);
   const list = tableId(listPlacement(next));
   const again = sql`(${oldKey(of, 'line')}) in (select ${sql.join(oldKeyColumns(of))} from ${keys})`;
-  const same = sql.join(
-    of.spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`),
-    sql` and `,
-  );
+  const same = sameNewKey(of, 'l');
+  await takeOutComputed(transaction, of, { list, again });
+  await changeSum(transaction, next, {
+    columns: next.spec.columns.map(({ name }) => name),
+    rows: sql`select n.* from ${tableId(next.placement)} n where exists (select from ${list} l where ${again} and ${same})`,
+    by: 'taking out',
+  });
   if (of.spec.form !== undefined) {
     await transaction.execute(sql`delete from varve.computation c using ${list} l
       where c.relation = ${next.id} and ${again} and c.key_hash = ${newHash(of)}`);
@@ -208,6 +213,52 @@ async function takeOut(transaction: Queryable, of: Rebuilding, keys: Sql): Promi
     sql`delete from ${tableId(next.placement)} n using ${list} l where ${again} and ${same}`,
   );
   await transaction.execute(sql`delete from ${list} l where ${again}`);
+}
+
+/** Rows that were computed in the place of old ones: all that stand on what of the old key is in the new one. */
+async function takeOutComputed(
+  transaction: Queryable,
+  of: Rebuilding,
+  { list, again }: { readonly list: Sql; readonly again: Sql },
+): Promise<void> {
+  const next = builtOf(of);
+  const known = knownKey(of);
+  const same = known.map(({ column, place }) => sql`n.${sql.id(column)} = l.${oldKeyColumn(place)}`);
+  const computed = sql`select n.* from ${tableId(next.placement)} n
+    where exists (select from ${list} l where ${again} and l."#class" = 'recompute' and ${sql.join([...same, sql`true`], sql` and `)})
+      and not exists (select from ${list} o where o."#class" in ('keep', 'rekey', 'backfill') and ${sameNewKey(of, 'o')})`;
+  if (of.spec.form !== undefined) {
+    await transaction.execute(sql`delete from varve.computation c using (${computed}) n
+      where c.relation = ${next.id} and c.key_hash = ${keyHash(sql`n`, of.spec.sourceKey)}`);
+  }
+  const key = sql.join(of.spec.primaryKey.map((column) => sql`n.${sql.id(column)}`));
+  await changeSum(transaction, next, {
+    columns: next.spec.columns.map(({ name }) => name),
+    rows: computed,
+    by: 'taking out',
+  });
+  await transaction.execute(
+    sql`delete from ${tableId(next.placement)} n where (${key}) in (select ${names(of.spec.primaryKey)} from (${computed}) w)`,
+  );
+}
+
+/** That a row `n` of the new table is the one that a line is about. */
+export function sameNewKey(of: Rebuilding, line: 'l' | 'o'): Sql {
+  const values = newKeyOf(of, sql.raw(line));
+  return sql.join(
+    of.spec.primaryKey.map((column, index) => sql`n.${sql.id(column)} = ${values[index] ?? sql`null`}`),
+    sql` and `,
+  );
+}
+
+/** The columns of the new source key that stand in the old key. */
+export function knownKey(of: Rebuilding): readonly { readonly column: string; readonly place: number }[] {
+  const old = of.pair.sources[0]?.primaryKey ?? [];
+  return of.spec.sourceKey.flatMap((column) => {
+    const source = of.operation.columns[column];
+    const place = source?.from === 'same' ? old.indexOf(source.column) : -1;
+    return place < 0 ? [] : [{ column, place }];
+  });
 }
 
 /** The hash of the new source key of a line `l`. */

@@ -34,7 +34,7 @@ function orUndefined(index: number): number | undefined {
 }
 
 export function sources(of: Rebuilding, only: Sql | undefined): Sql {
-  const [first, ...others] = of.sources.map((relation, index) => sourceRows(of, relation, index, only));
+  const [first, ...others] = of.sources.map((relation, index) => sourceRows(relation, index, only));
   const joined = others.map((rows, index) => {
     const same = of.spec.primaryKey.flatMap((column) => {
       const left = of.pair.columns[0]?.[column];
@@ -47,21 +47,17 @@ export function sources(of: Rebuilding, only: Sql | undefined): Sql {
   const computations = of.sources.flatMap((_, index) => {
     const relation = computedRelation(of, index);
     if (relation === undefined) return [];
-    const [c, t] = [computationAlias(index), oldAlias(index)];
-    return [
-      sql`left join varve.computation ${c} on ${c}.relation = ${relation} and ${c}.key_hash = ${t}."#h"`,
-    ];
+    const c = computationAlias(index);
+    const hash = keyHash(oldAlias(index), computationKey(of, index) ?? []);
+    return [sql`left join varve.computation ${c} on ${c}.relation = ${relation} and ${c}.key_hash = ${hash}`];
   });
   return sql.join([first ?? sql``, ...joined, ...computations], sql` `);
 }
 
-function sourceRows(of: Rebuilding, relation: Relation, index: number, only: Sql | undefined): Sql {
+function sourceRows(relation: Relation, index: number, only: Sql | undefined): Sql {
   const t = oldAlias(index);
-  const key = computationKey(of, index);
   const where = only === undefined || index > 0 ? sql`` : sql`where ${only}`;
-  if (key === undefined) return sql`(select * from ${tableId(relation.placement)} t ${where}) ${t}`;
-  // Hashed once, though it is joined by and told.
-  return sql`(select t.*, ${keyHash(sql`t`, key)} as "#h" from ${tableId(relation.placement)} t ${where} offset 0) ${t}`;
+  return sql`(select * from ${tableId(relation.placement)} t ${where}) ${t}`;
 }
 
 /** The columns of a source by which its computation is found: its own key, or that of its master. */
@@ -95,5 +91,5 @@ export function computationColumns(of: Rebuilding): Sql {
   );
   if (at < 0) return sql`null::integer as "#spec", null::integer as "#duration", null::bytea as "#hash"`;
   const c = computationAlias(at);
-  return sql`${c}.spec as "#spec", ${c}.duration_us as "#duration", ${oldAlias(at)}."#h" as "#hash"`;
+  return sql`${c}.spec as "#spec", ${c}.duration_us as "#duration", ${c}.key_hash as "#hash"`;
 }

@@ -22,7 +22,7 @@ import {
 } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import { buildingRelation, HISTORY } from '../building.ts';
-import { stopCapture } from '../capture.ts';
+import { forgetSum } from '../row-sum.ts';
 import { dropCopies, forgetRelation } from '../copy.ts';
 import { dropReadViews } from '../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
@@ -214,7 +214,7 @@ function imageRows(back: Back, into: Into): Sql {
 function belongs({ map }: Back, { old }: Into): Sql {
   if (map === undefined) return sql`true`;
   const [first = ''] = old.spec.primaryKey;
-  return sql`(l."#n" is null or o.${sql.id(first)} is not null)`;
+  return sql`(l."#class" is null or o.${sql.id(first)} is not null)`;
 }
 
 /** The old key of a new row: of the row that it came from, or by the columns that are the same. */
@@ -310,8 +310,9 @@ async function unrepresentable(
   const empty = old.spec.columns
     .filter(({ nullable }) => !nullable)
     .map(({ name }) => sql`i.${sql.id(name)} is null`);
-  const rows = await transaction.query<{ key: unknown; why: string }>(sql`
-    select to_jsonb(row(${list(old.spec.primaryKey, 'i')})) as key,
+  const pairs = old.spec.primaryKey.map((column) => sql`${column}::text, i.${sql.id(column)}`);
+  const rows = await transaction.query<{ key: string; why: string }>(sql`
+    select distinct jsonb_build_object(${sql.join(pairs)})::text as key,
       case when ${sql.join([...empty, sql`false`], sql` or `)} then 'no value' else 'another row on its key' end as why
     from (select i.*, count(*) over (partition by ${key}) as "#same" from ${image} i) i
     where ${sql.join([...empty, sql`i."#same" > 1 and not i."#own"`], sql` or `)} order by 1 limit 1000`);
@@ -325,9 +326,7 @@ async function unrepresentable(
     refusal('rows_unrepresentable', old.name, {
       detail: {
         rows: rows.length,
-        keys: rows
-          .slice(0, 20)
-          .map(({ key: each, why }) => ({ key: JSON.stringify(Object.values(each as object)), why })),
+        keys: rows.slice(0, 20).map(({ key: each, why }) => ({ key: each, why })),
       },
       hint: 'These rows were written since and the old shape cannot hold them. Delete them with `varve delete`, which keeps them in history, and roll back then.',
     }),
@@ -521,13 +520,7 @@ export async function undo(
   await dropReadViews(transaction, next.placement);
   await transaction.execute(sql`drop table if exists ${tableId(listPlacement(next))}`);
   await transaction.execute(sql`drop table ${tableId(next.placement)} cascade`);
-  const sources = await transaction.query<{ source: number }>(
-    sql`delete from varve.relation_source where relation = ${next.id} returning source`,
-  );
+  await forgetSum(transaction, next);
+  await transaction.execute(sql`delete from varve.relation_source where relation = ${next.id}`);
   await forgetRelation(transaction, next.id);
-  const live = [...(await loadRelations(transaction)).values()];
-  await stopCapture(
-    transaction,
-    live.filter(({ id }) => sources.some(({ source }) => source === id)),
-  );
 }

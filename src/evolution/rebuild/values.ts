@@ -39,15 +39,15 @@ function isFound({ operation, world, spec, pair }: Found, column: string): boole
 }
 
 /** The new key of the row that a line `l` is about; undefined parts are left to their default. */
-export function newKeyOf(of: Rebuilding): readonly Sql[] {
+export function newKeyOf(of: Rebuilding, l: Sql = sql`l`): readonly Sql[] {
   const found = foundColumns(of);
   const [old] = of.pair.sources;
   return of.spec.primaryKey.map((column) => {
     const place = found.indexOf(column);
-    if (place >= 0) return sql`l.${foundColumn(place)}`;
+    if (place >= 0) return sql`${l}.${foundColumn(place)}`;
     const former = of.pair.columns[0]?.[column];
     const index = former === undefined ? -1 : (old?.primaryKey.indexOf(former) ?? -1);
-    return index < 0 ? sql`null` : sql`l.${oldKeyColumn(index)}`;
+    return index < 0 ? sql`null` : sql`${l}.${oldKeyColumn(index)}`;
   });
 }
 

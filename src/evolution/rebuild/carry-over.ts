@@ -1,0 +1,136 @@
+/** Changes that people and workers made to the old tables meanwhile are carried over to the new ones. */
+import { refusal, type Finding } from '../../base/index.ts';
+import { tableId } from '../../pipeline/index.ts';
+import { sql, type Queryable, type Transaction } from '../../store/index.ts';
+import { takeNotes, type TakenNotes } from '../capture.ts';
+import { changeSum } from '../row-sum.ts';
+import type { RunScope } from '../operation/operation.ts';
+import {
+  sameNewKey,
+  collectAgain,
+  listAgain,
+  markOf,
+  setMark,
+  takeOut,
+  watchedOf,
+  type Refreshed,
+} from './list.ts';
+import { CARRIED, isWithMaster, prepareSpecs, writeComputations, writeRows } from './write.ts';
+import {
+  builtOf,
+  listPlacement,
+  rebuilding,
+  rebuildsOf,
+  runWorld,
+  type Rebuilding,
+  type RebuildWorld,
+} from './world.ts';
+
+/** What came of carrying over. */
+export interface CarriedOver {
+  readonly findings: readonly Finding[];
+  /** Tables that got rows which have to be computed. */
+  readonly toCompute: readonly string[];
+}
+
+/**
+ * Carries over what was noted, in the one snapshot of this transaction: rows go children first and come parents first, so
+ * that what hangs together is there together. Tables that are not listed yet are left to their list.
+ */
+export async function carryOver(transaction: Transaction, scope: RunScope): Promise<CarriedOver> {
+  const world = await runWorld(transaction, scope);
+  const listed: Rebuilding[] = [];
+  for (const operation of rebuildsOf(scope)) {
+    if (operation.from.length === 0) continue;
+    const of = rebuilding(operation, world);
+    if ((await markOf(transaction, listPlacement(builtOf(of)))) !== undefined) listed.push(of);
+  }
+  const again = await refresh(transaction, listed, await takeAll(transaction, scope, world));
+  const findings: Finding[] = [];
+  const toCompute: string[] = [];
+  for (const { of, after } of again) {
+    if (of.spec.form !== undefined && !isWithMaster(of)) {
+      await prepareSpecs(transaction, of, scope);
+      await writeComputations(transaction, of, { after });
+    }
+    const open = await openLines(transaction, of, after);
+    if (open.ambiguous > 0) findings.push(undecided(of, open.ambiguous));
+    const isToCompute = open.recompute > 0 && !isWithMaster(of);
+    if (isToCompute) toCompute.push(of.operation.table);
+    await noteChange(transaction, of, isToCompute);
+  }
+  return { findings, toCompute };
+}
+
+async function refresh(
+  transaction: Transaction,
+  listed: readonly Rebuilding[],
+  taken: ReadonlyMap<number, TakenNotes>,
+): Promise<readonly Refreshed[]> {
+  const again = new Map<string, Refreshed>();
+  for (const of of listed) {
+    const each = await collectAgain(transaction, of, { before: again, taken });
+    if (each !== undefined) again.set(of.operation.table, each);
+  }
+  const ordered = [...again.values()];
+  for (const each of ordered.toReversed()) await takeOut(transaction, each);
+  for (const each of ordered) {
+    await listAgain(transaction, each);
+    await writeRows(transaction, each.of, { after: each.after });
+    await sumWritten(transaction, each);
+  }
+  return ordered;
+}
+
+async function sumWritten(transaction: Transaction, { of, after }: Refreshed): Promise<void> {
+  const next = builtOf(of);
+  await changeSum(transaction, next, {
+    columns: next.spec.columns.map(({ name }) => name),
+    rows: sql`select n.* from ${tableId(next.placement)} n where exists (
+      select from ${tableId(listPlacement(next))} l
+      where ${CARRIED} and l."#n" > ${after}::bigint and ${sameNewKey(of, 'l')})`,
+    by: 'putting in',
+  });
+}
+
+/** What was noted of each source, taken once: several tables may come from it. */
+async function takeAll(
+  transaction: Transaction,
+  scope: RunScope,
+  world: RebuildWorld,
+): Promise<ReadonlyMap<number, TakenNotes>> {
+  const taken = new Map<number, TakenNotes>();
+  for (const operation of rebuildsOf(scope)) {
+    for (const watched of watchedOf(rebuilding(operation, world))) {
+      if (!taken.has(watched.relation.id))
+        taken.set(watched.relation.id, await takeNotes(transaction, watched));
+    }
+  }
+  return taken;
+}
+
+/** That rows were listed again: from here on counts differ from those of the plan, and are told apart. */
+async function noteChange(transaction: Queryable, of: Rebuilding, isToCompute: boolean): Promise<void> {
+  const place = listPlacement(builtOf(of));
+  const mark = await markOf(transaction, place);
+  if (isToCompute) await setMark(transaction, place, 'open');
+  else if (mark === 'listed') await setMark(transaction, place, 'changed');
+}
+
+async function openLines(
+  transaction: Queryable,
+  of: Rebuilding,
+  after: number,
+): Promise<{ readonly ambiguous: number; readonly recompute: number }> {
+  const [row] = await transaction.query<{ ambiguous: bigint; recompute: bigint }>(sql`
+    select count(*) filter (where "#class" = 'ambiguous') as ambiguous, count(*) filter (where "#class" = 'recompute') as recompute
+    from ${tableId(listPlacement(builtOf(of)))} where "#n" > ${after}::bigint`);
+  return { ambiguous: Number(row?.ambiguous ?? 0n), recompute: Number(row?.recompute ?? 0n) };
+}
+
+function undecided({ operation }: Rebuilding, rows: number): Finding {
+  return refusal('concurrent_change', operation.table, {
+    detail: { rows },
+    hint: 'Rows came meanwhile that nothing attributes. Stop writing to the old structure, or plan again with a rule for them.',
+  });
+}

@@ -1,0 +1,313 @@
+/** Writes carried rows and what is recorded of them into the new structure. */
+import { VarveError } from '../../base/index.ts';
+import {
+  ensureCode,
+  names,
+  outputOf,
+  readPlan,
+  rowDigest,
+  tableId,
+  type ReadSpec,
+  type Relation,
+} from '../../pipeline/index.ts';
+import { sql, type Queryable, type Sql } from '../../store/index.ts';
+
+import type { RunScope } from '../operation/operation.ts';
+import { isFunctionRule } from '../attribution.ts';
+import { computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
+import { newHash } from './list.ts';
+
+import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, ruleOf, writtenColumns } from './values.ts';
+import { builtOf, listPlacement, pairOf, rebuildOf, rebuilding, type Rebuilding } from './world.ts';
+
+/** A table with its parts, which are written together: what a make fills at once, or one table. */
+export function groupOf(of: Rebuilding): readonly Rebuilding[] {
+  if (of.spec.form === undefined) return [of];
+  const parts = Object.values(of.spec.parts).flatMap((name) => {
+    const operation = rebuildOf(of.world, name);
+    return operation === undefined ? [] : [rebuilding(operation, of.world)];
+  });
+  return [of, ...parts];
+}
+
+/** Whether a table is filled with its master. */
+export function isWithMaster({ spec, world }: Rebuilding): boolean {
+  const { master } = spec;
+  if (master === undefined || rebuildOf(world, master) === undefined) return false;
+  return pairOf(world.naming, master).spec.form !== undefined;
+}
+
+/** Lines of the list: those of the first look by their pages, or those that were listed again after a number. */
+export type Range = { readonly fromPage: number; readonly toPage: number } | { readonly after: number };
+
+/** What is sorted and joined here is large, and one at a time. */
+export async function useMemory(transaction: Queryable): Promise<void> {
+  await transaction.execute(sql`set local work_mem = '64MB'`);
+  await transaction.execute(sql`set local maintenance_work_mem = '256MB'`);
+}
+
+/** Classes of rows that are carried over; the others are computed anew or stay in history. */
+export const CARRIED: Sql = sql`l."#class" in ('keep', 'rekey', 'backfill')`;
+
+/** Writes the carried rows of these lines. */
+export async function writeRows(transaction: Queryable, of: Rebuilding, range: Range): Promise<void> {
+  const next = builtOf(of);
+  const columns = writtenColumns(of);
+  const values = columns.map((column) => carriedValue(of, column) ?? sql`null`);
+  await transaction.execute(sql`
+    insert into ${tableId(next.placement)} (${names(columns)})
+    select ${sql.join(values)} from ${tableId(listPlacement(next))} l ${oldRows(of)}
+    where ${CARRIED} and ${inRange(range)}`);
+}
+
+/** The old rows of a line `l`. */
+export function oldRows(of: Rebuilding): Sql {
+  const joins = of.sources.map((relation, index) => {
+    const t = oldAlias(index);
+    const same = (of.pair.sources[0]?.primaryKey ?? []).flatMap((column, place) => {
+      const now = Object.entries(of.pair.columns[0] ?? {}).find(([, was]) => was === column)?.[0];
+      const own = index === 0 ? column : now === undefined ? undefined : of.pair.columns[index]?.[now];
+      return own === undefined ? [] : [sql`${t}.${sql.id(own)} = l.${oldKeyColumn(place)}`];
+    });
+    const kind = of.sources.length > 1 ? sql`left join` : sql`join`;
+    return sql`${kind} ${tableId(relation.placement)} ${t} on ${sql.join(same, sql` and `)}`;
+  });
+  return sql.join(joins, sql` `);
+}
+
+function inRange(range: Range): Sql {
+  if ('after' in range) return sql`l."#n" > ${range.after}::bigint`;
+  const page = (at: number): Sql => sql.raw(`'(${String(at)},0)'::tid`);
+  return sql`l."#n" is null and l.ctid >= ${page(range.fromPage)} and l.ctid < ${page(range.toPage)}`;
+}
+
+/** What attributed rows share: how they were computed then, and by which rule they belong to the new structure. */
+export async function prepareSpecs(transaction: Queryable, of: Rebuilding, scope: RunScope): Promise<void> {
+  const next = builtOf(of);
+  const code = scope.world.codeByTable.get(of.operation.table);
+  if (code === undefined)
+    throw new VarveError('internal', { hint: 'Report this: a computed table has no code identity.' });
+  const codeId = await ensureCode(transaction, code);
+  const list = tableId(listPlacement(next));
+  for (const variant of await variantsOf(transaction, of)) {
+    if (computedRelation(of, variant.source) === undefined) continue;
+    await transaction.execute(sql`
+      insert into varve.computation_spec (run, relation, code, reads, enforcement, origin, attribution)
+      select s.run, ${next.id}, ${codeId}, ${recordedText(of, variant)}::jsonb, s.enforcement, 'attributed',
+        jsonb_build_object('rule', ${ruleWord(of)}::text, 'migration', ${scope.context.bundle.id}::text,
+          'run', ${scope.context.runId}::text, 'spec', s.id) || ${JSON.stringify({ ...referencesOf(of), ...rulesOf(of) })}::jsonb
+      from varve.computation_spec s
+      where s.id = any(${variant.specs}::integer[]) and s.id in (select "#spec" from ${list} l where ${CARRIED})
+        and not exists (select from varve.computation_spec a
+          where a.relation = ${next.id} and a.origin = 'attributed' and (a.attribution ->> 'spec')::integer = s.id)`);
+  }
+}
+
+/** The foreign key that was found, by its name in the definition. */
+function referencesOf({ operation }: Rebuilding): { readonly reference?: string } {
+  const found = Object.values(operation.columns).find(
+    (source) => source.from === 'recorded' || source.from === 'inserted',
+  );
+  return found === undefined || !('reference' in found) ? {} : { reference: found.reference };
+}
+/** The rules of the bundle that gave values where the record did not. */
+function rulesOf({ operation, world }: Rebuilding): { readonly rules?: Readonly<Record<string, string>> } {
+  const columns = Object.keys(operation.columns).flatMap((column): [string, string][] => {
+    const rule = ruleOf(world.attribution, operation.table, column);
+    return rule === undefined ? [] : [[column, rule]];
+  });
+  const ofTable = world.attribution[operation.table];
+  const rules = [...columns, ...(isFunctionRule(ofTable) ? [['*', ofTable ?? ''] as const] : [])];
+  return rules.length === 0 ? {} : { rules: Object.fromEntries(rules) };
+}
+
+/** By which rule rows belong to the new structure. */
+function ruleWord({ operation }: Rebuilding): string {
+  const from = new Set(Object.values(operation.columns).map((source) => source.from));
+  if (from.has('recorded')) return 'recorded_read';
+  if (from.has('inserted')) return 'inserted';
+  return operation.changes.find(({ kind }) => kind !== 'constrain')?.kind ?? 'carried';
+}
+
+/** Writes the computations of the carried rows of these lines: what is recorded of them, as the new definition reads it. */
+export async function writeComputations(transaction: Queryable, of: Rebuilding, range: Range): Promise<void> {
+  const next = builtOf(of);
+  const relations = of.world.next;
+  const variants = await variantsOf(transaction, of);
+  const same = of.spec.primaryKey.map(
+    (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
+  );
+  for (const variant of variants) {
+    const specs = variant.specs;
+    const inputs = inputsOf(of, variant);
+    const plan = inputs.needsPresent
+      ? readPlan({ ...of.spec, reads: variant.recorded }, relations, sql`n`)
+      : undefined;
+    const single = of.spec.primaryKey.length === of.spec.sourceKey.length;
+    const output = isOutputKept(of)
+      ? sql`c.output`
+      : single && Object.keys(of.spec.parts).length === 0
+        ? sql`sha256(${rowDigest(
+            sql`n`,
+            of.spec.columns.map(({ name }) => name),
+          )})`
+        : outputOf(next, relations, sql`n`);
+    const relation = computedRelation(of, variant.source);
+    if (relation === undefined) continue;
+    await transaction.execute(sql`
+      insert into varve.computation (relation, spec, duration_us, key_hash, inputs, output)
+      select ${single ? sql`` : sql`distinct on ("#new")`} * from (
+        select ${next.id}::integer as relation, a.id as spec, c.duration_us, ${isHashKept(of) ? sql`l."#hash"` : newHash(of)} as "#new",
+          ${inputs.value(plan?.digests ?? [])} as inputs, ${output} as output
+        from ${tableId(listPlacement(next))} l
+        join varve.computation_spec a on a.relation = ${next.id} and a.origin = 'attributed'
+          and (a.attribution ->> 'spec')::integer = l."#spec"
+        join varve.computation c on c.relation = ${relation} and c.key_hash = l."#hash" and c.spec = l."#spec"
+        join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
+        ${inputs.joins} ${plan?.joins ?? sql``}
+        where ${CARRIED} and ${inRange(range)} and l."#spec" = any(${specs}::integer[])) w
+      order by "#new"
+      on conflict (relation, key_hash) do nothing`);
+  }
+}
+
+/** Whether a row digests as before: the same values in the same columns, and the same parts. */
+function isOutputKept(of: Rebuilding): boolean {
+  const [old] = of.pair.sources;
+  if (old === undefined || old.form === undefined || of.sources.length > 1) return false;
+  const same = (spec: Rebuilding): boolean =>
+    spec.pair.sources[0]?.columns.length === spec.spec.columns.length &&
+    spec.spec.columns.every(({ name }, index) => {
+      const source = spec.operation.columns[name];
+      return source?.from === 'same' && source.column === spec.pair.sources[0]?.columns[index]?.name;
+    });
+  const parts = Object.values(of.spec.parts).map((name) => rebuildOf(of.world, name));
+  return (
+    same(of) &&
+    Object.keys(old.parts).join() === Object.keys(of.spec.parts).join() &&
+    parts.every((part) => part !== undefined && part.from.length > 0 && same(rebuilding(part, of.world)))
+  );
+}
+
+/** Whether the key hashes as before: the same values in the same order. */
+function isHashKept(of: Rebuilding): boolean {
+  const [old] = of.pair.sources;
+  if (old?.form === undefined || old.sourceKey.length !== of.spec.sourceKey.length) return false;
+  return of.spec.sourceKey.every((column, index) => {
+    const source = of.operation.columns[column];
+    return source?.from === 'same' && source.column === old.sourceKey[index];
+  });
+}
+
+interface Inputs {
+  readonly needsPresent: boolean;
+  readonly joins: Sql;
+  readonly value: (present: readonly Sql[]) => Sql;
+}
+
+const ZERO = sql`decode(repeat('00', 32), 'hex')`;
+
+/** The recorded inputs in the order of the new reads; see `coverage.ts`. */
+function inputsOf(of: Rebuilding, variant: Variant): Inputs {
+  const { coverage } = variant;
+  const isAsWas =
+    coverage.length === variant.reads.length && coverage.every((place, index) => place === index);
+  if (isAsWas) return { needsPresent: false, joins: sql``, value: () => sql`c.inputs` };
+  if (coverage.length === 0) return { needsPresent: false, joins: sql``, value: () => sql`''::bytea` };
+  const through = of.spec.reads.filter((_, index) => coverage[index] === 'recorded');
+  const found = through.length === 0 ? undefined : readRows(of, through);
+  const narrowed = coverage.some((place) => typeof place === 'object') ? oldInputs(of, variant) : undefined;
+  return {
+    needsPresent: coverage.some((place) => typeof place !== 'number'),
+    joins: sql`${found?.joins ?? sql``} ${narrowed ?? sql``}`,
+    value: (present) =>
+      sql.join(
+        of.spec.reads.map((read, index) => {
+          const place = coverage[index];
+          if (typeof place === 'number')
+            return sql`coalesce(substr(c.inputs, ${1 + 32 * place}, 32), ${ZERO})`;
+          if (place === 'present') return present[index] ?? ZERO;
+          if (typeof place === 'object') {
+            const at = 1 + 32 * place.narrowed;
+            return sql`case when substr(was.inputs, ${at}, 32) = substr(c.inputs, ${at}, 32) then ${present[index] ?? ZERO} else ${ZERO} end`;
+          }
+          if (place === 'recorded') return found?.digest(read, present[index] ?? ZERO) ?? ZERO;
+          return ZERO;
+        }),
+        sql` || `,
+      ),
+  };
+}
+
+/** What the recorded reads of an old row find now, as they were recorded. */
+function oldInputs(of: Rebuilding, variant: Variant): Sql | undefined {
+  const [old] = of.pair.sources;
+  const [source] = of.sources;
+  if (old === undefined || source === undefined) return undefined;
+  const spec = { ...old, reads: variant.reads };
+  const plan = readPlan(spec, of.world.old, sql`k`);
+  const same = old.primaryKey.map((column, index) => sql`k.${sql.id(column)} = l.${oldKeyColumn(index)}`);
+  return sql`left join lateral (select ${plan.inputs} as inputs from ${tableId(source.placement)} k ${plan.joins}
+    where ${sql.join(same, sql` and `)}) was on true`;
+}
+
+/**
+ * The present digest of a read counts where it finds exactly the row that was read, unchanged since: by its digest over
+ * the columns that were read then, which differ from statement to statement.
+ */
+function readRows(
+  of: Rebuilding,
+  reads: readonly ReadSpec[],
+): { readonly joins: Sql; readonly digest: (read: ReadSpec, present: Sql) => Sql } | undefined {
+  const computed = computedRelation(of, 0);
+  if (computed === undefined) return undefined;
+  const tables = [...new Set(reads.map(({ table }) => table))];
+  const joins = tables.flatMap((table, index) => {
+    const target = targetRows(of, table);
+    if (target === undefined) return [];
+    const [r, p] = [sql.raw(`rr${String(index)}`), sql.raw(`pp${String(index)}`)];
+    const same = target.spec.primaryKey.map((column) => {
+      const type = target.spec.columns.find(({ name }) => name === column)?.type ?? 'text';
+      return sql`${p}.${sql.id(column)} = (${r}.keys -> 0 ->> ${column}::text)::${sql.raw(type)}`;
+    });
+    return [
+      sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = l."#hash" and ${r}.spec = l."#spec"
+        and ${r}.subject = ${target.name}
+      left join ${tableId(target.placement)} ${p} on jsonb_array_length(${r}.keys) = 1 and ${sql.join(same, sql` and `)}`,
+    ];
+  });
+  return {
+    joins: sql.join(joins, sql` `),
+    digest: (read, present) => {
+      const index = tables.indexOf(read.table);
+      const target = targetRows(of, read.table);
+      if (target === undefined) return ZERO;
+      const [r, p] = [sql.raw(`rr${String(index)}`), sql.raw(`pp${String(index)}`)];
+      const naming = of.world.naming.pairs.get(read.table)?.columns[0] ?? {};
+      const former = read.columns.flatMap((column) => naming[column] ?? []);
+      const row = rowDigest(p, former);
+      const only = read.cardinality === 'many' ? sql`sha256(${row})` : row;
+      const [first = ''] = target.spec.primaryKey;
+      const there = sql`${p}.${sql.id(first)} is not null`;
+      const expected = sql`case when ${there} then ${only} else sha256(''::bytea) end`;
+      const unchanged = sql`(jsonb_array_length(${r}.keys) = 0 or ${unchangedTest(target, r, p)})`;
+      return sql`case when ${unchanged} and ${present} = ${expected} then ${present} else ${ZERO} end`;
+    },
+  };
+}
+
+function unchangedTest(target: Relation, r: Sql, p: Sql): Sql {
+  const all = target.spec.columns.map(({ name }) => name);
+  // Values are told apart by their text, so the columns are taken one by one from the row as it stands.
+  const values = sql.join(
+    all.map((column) => sql`when ${column}::text then ${p}.${sql.id(column)}::text`),
+    sql` `,
+  );
+  return sql`${r}.digest = sha256(varve.digest_1(variadic array(
+    select case e.name ${values} end from unnest(${r}.columns) with ordinality e(name, place) order by e.place)))`;
+}
+
+function targetRows(of: Rebuilding, table: string): Relation | undefined {
+  const [old] = of.world.naming.pairs.get(table)?.sources ?? [];
+  return old === undefined ? undefined : of.world.old.get(old.name);
+}

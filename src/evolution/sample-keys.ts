@@ -1,0 +1,47 @@
+/** Which keys a sample takes: in the order of their digests, so that they are spread over a table, and the same when asked again. */
+import { digestOf } from '../evidence/index.ts';
+import { keyHash, names, readPlan, tableId, type Relation, type Relations } from '../pipeline/index.ts';
+import { sql, type Sql } from '../store/index.ts';
+
+/** A query of the keys of a table: the columns of the source key, and `#hash`. */
+export function hashedKeys({ spec, placement }: Relation): Sql {
+  const key = names(spec.sourceKey);
+  const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;
+  return sql`select t.*, ${keyHash(sql`t`, spec.sourceKey)} as "#hash"
+    from (select ${distinct} ${key} from ${tableId(placement)}) t`;
+}
+
+/** What to order digests of keys by: from the place that the seed says, and on from the start after the end. */
+export function seededOrder(hash: Sql, seed: string): Sql {
+  const start = digestOf(seed).slice('sha256:'.length, 'sha256:'.length + 32);
+  return sql`${hash} < decode(${start}, 'hex'), ${hash}`;
+}
+
+/** What fresh keys are taken of. */
+export interface FreshKeys {
+  readonly relation: Relation;
+  readonly relations: Relations;
+  /** The computations that are asked about, by their specs, and the id of the code that they stand for. */
+  readonly specs: readonly number[];
+  readonly code: number;
+  readonly size: number;
+  readonly seed?: string;
+}
+
+/**
+ * A query of so many keys whose recorded inputs are those of the present, among four times as many: others are stale, not
+ * wrong. Its columns are those of the source key, `#hash` and `#code`.
+ */
+export function freshKeys({ relation, relations, specs, code, size, seed = '' }: FreshKeys): Sql {
+  const plan = readPlan(relation.spec, relations, sql`l`);
+  const columns = sql.join(relation.spec.sourceKey.map((column) => sql`l.${sql.id(column)}`));
+  // Inputs are looked at one by one until there are enough: offset 0 keeps them out of what comes before.
+  return sql`select ${columns}, l."#hash", ${code}::integer as "#code" from (
+      select k.*, c.inputs as "#inputs" from (${hashedKeys(relation)}) k
+      join (
+        select key_hash, inputs from varve.computation
+        where relation = ${relation.id} and spec = any(${specs}::integer[])
+        order by ${seededOrder(sql`key_hash`, seed)} limit ${4 * size}) c on c.key_hash = k."#hash"
+      order by ${seededOrder(sql`k."#hash"`, seed)} offset 0) l
+    ${plan.joins} where l."#inputs" = ${plan.inputs} limit ${size}`;
+}
