@@ -1,5 +1,15 @@
 -- Made by scripts/catalog-dump.ts from sql/; do not edit.
 
+table varve.adoption
+  column relation integer not null
+  column name text not null
+  column physical_schema text not null
+  column physical_name text not null
+  column run text not null
+  column row_count bigint not null
+  column adopted_at timestamp with time zone not null default now()
+  constraint adoption_pkey PRIMARY KEY (relation)
+
 table varve.catalog_file
   column number integer not null
   column name text not null
@@ -13,7 +23,7 @@ table varve.code
   column basis text not null
   column packages jsonb not null
   column source text not null
-  constraint code_basis_check CHECK ((basis = ANY (ARRAY['bundle'::text, 'module'::text, 'text'::text, 'sql'::text])))
+  constraint code_basis_check CHECK ((basis = ANY (ARRAY['bundle'::text, 'module'::text, 'text'::text, 'sql'::text, 'command'::text])))
   constraint code_digest_key UNIQUE (digest)
   constraint code_pkey PRIMARY KEY (id)
 
@@ -36,7 +46,7 @@ table varve.computation_spec
   column origin text not null
   column attribution jsonb
   constraint computation_spec_code_fkey FOREIGN KEY (code) REFERENCES varve.code(id)
-  constraint computation_spec_enforcement_check CHECK ((enforcement = ANY (ARRAY['pure'::text, 'isolated'::text, 'role'::text, 'statement'::text, 'none'::text])))
+  constraint computation_spec_enforcement_check CHECK ((enforcement = ANY (ARRAY['pure'::text, 'isolated'::text, 'outside'::text, 'role'::text, 'statement'::text, 'none'::text])))
   constraint computation_spec_origin_check CHECK ((origin = ANY (ARRAY['computed'::text, 'attributed'::text, 'adopted'::text])))
   constraint computation_spec_pkey PRIMARY KEY (id)
   constraint computation_spec_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
@@ -57,6 +67,12 @@ table varve.deployment
   column deployed_at timestamp with time zone not null default now()
   constraint deployment_definition_set_fkey FOREIGN KEY (definition_set) REFERENCES varve.definition_set(id)
   constraint deployment_pkey PRIMARY KEY (id)
+
+table varve.dropped_key
+  column relation integer not null
+  column name text not null
+  column definition text not null
+  constraint dropped_key_pkey PRIMARY KEY (relation, name)
 
 table varve.ingested
   column relation integer not null
@@ -113,7 +129,7 @@ table varve.ledger
   constraint ledger_check CHECK (((phase = 'closed'::text) = (receipt_digest IS NOT NULL)))
   constraint ledger_digest_check CHECK ((digest ~ '^sha256:[0-9a-f]{64}$'::text))
   constraint ledger_digest_key UNIQUE (digest)
-  constraint ledger_direction_check CHECK ((direction = ANY (ARRAY['forward'::text, 'rollback'::text])))
+  constraint ledger_direction_check CHECK ((direction = ANY (ARRAY['forward'::text, 'rollback'::text, 'retire'::text])))
   constraint ledger_migration_id_bundle_digest_environment_direction_att_key UNIQUE (migration_id, bundle_digest, environment, direction, attempt, phase)
   constraint ledger_phase_check CHECK ((phase = ANY (ARRAY['opened'::text, 'baselined'::text, 'committed'::text, 'undone'::text, 'closed'::text])))
   constraint ledger_pkey PRIMARY KEY (seq)
@@ -122,6 +138,19 @@ table varve.ledger
   constraint ledger_seq_check CHECK ((seq > 0))
   CREATE UNIQUE INDEX ledger_one_way ON varve.ledger USING btree (run_id) WHERE (phase = ANY (ARRAY['committed'::text, 'undone'::text]))
   CREATE TRIGGER ledger_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON varve.ledger FOR EACH STATEMENT EXECUTE FUNCTION varve.refuse_ledger_change()
+
+table varve.let_go
+  column relation integer not null
+  column spec integer
+  column since_at timestamp with time zone
+  column until_at timestamp with time zone
+  column ended text not null
+  column until_run text
+  column key_hash bytea not null
+  column output bytea not null
+  constraint let_go_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
+  constraint let_go_spec_fkey FOREIGN KEY (spec) REFERENCES varve.computation_spec(id)
+  CREATE INDEX let_go_key ON varve.let_go USING btree (relation, key_hash)
 
 unlogged table varve.make_key
   column backend integer not null
@@ -167,9 +196,11 @@ table varve.relation
   column until_run text
   column since_at timestamp with time zone
   column until_at timestamp with time zone
+  column let_go_run text
+  column let_go_at timestamp with time zone
   constraint relation_pkey PRIMARY KEY (id)
   constraint relation_predecessor_fkey FOREIGN KEY (predecessor) REFERENCES varve.relation(id)
-  constraint relation_state_check CHECK ((state = ANY (ARRAY['building'::text, 'live'::text, 'retired'::text, 'copy'::text])))
+  constraint relation_state_check CHECK ((state = ANY (ARRAY['building'::text, 'live'::text, 'retired'::text, 'copy'::text, 'let_go'::text])))
   CREATE INDEX relation_name ON varve.relation USING btree (name)
   CREATE UNIQUE INDEX relation_live ON varve.relation USING btree (name) WHERE (state = 'live'::text)
 

@@ -28,6 +28,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/fingerprint.ts'),
   },
   {
+    name: 'adopt',
+    summary: 'definitions of a database that is there already',
+    load: () => import('./command/adopt.ts'),
+  },
+  {
     name: 'check',
     summary: 'everything that needs no write: the command for CI',
     load: () => import('./command/check.ts'),
@@ -58,9 +63,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/history.ts'),
   },
   {
+    name: 'code',
+    summary: 'the code that each table was computed with, now or as of a run',
+    load: () => import('./command/code.ts'),
+  },
+  {
     name: 'stale',
     summary: 'rows whose recorded inputs or code are no longer those of the present',
     load: () => import('./command/stale.ts'),
+  },
+  {
+    name: 'observe',
+    summary: 'record what adopted rows were made from, where their makes give them again',
+    load: () => import('./command/observe.ts'),
   },
   {
     name: 'delete',
@@ -91,6 +106,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'rollback',
     summary: 'take an applied migration back',
     load: () => import('./command/rollback.ts'),
+  },
+  {
+    name: 'approve',
+    summary: 'sign what a migration is allowed to do',
+    load: () => import('./command/approve.ts'),
+  },
+  {
+    name: 'keys',
+    summary: 'whose signatures count: list, add',
+    load: () => import('./command/keys.ts'),
+  },
+  {
+    name: 'retire',
+    summary: 'let go for good of what a migration superseded; needs an approval',
+    load: () => import('./command/retire.ts'),
   },
   {
     name: 'verify',

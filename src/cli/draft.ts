@@ -1,5 +1,5 @@
 import { refusal } from '../base/index.ts';
-import type { Attestation } from '../evolution/index.ts';
+import type { PlanChoices } from '../evolution/index.ts';
 import type { AttributionRule, DraftOutcome } from './kinds.ts';
 import type { CommandResult } from './output.ts';
 import type { Runner } from './runner.ts';
@@ -14,14 +14,14 @@ export type Drafted =
 export async function draftWithRules(
   { kinds, options }: Runner,
   rules: readonly AttributionRule[],
-  attest: readonly Attestation[] = [],
+  choices: PlanChoices = {},
 ): Promise<Drafted> {
   if (kinds.draft === undefined) {
     const hint =
       'Name a migration, without --attribute: no kind that can be run here writes one from the definitions.';
     return { status: 'ended', result: refusedResult([refusal('kind_unavailable', 'pipeline', { hint })]) };
   }
-  const outcome = await kinds.draft(options, rules, attest);
+  const outcome = await kinds.draft(options, rules, choices);
   if (outcome.status === 'drafted') return outcome;
   if (outcome.status === 'refused') return { status: 'ended', result: refusedResult(outcome.findings) };
   // A definition that says less than its make reads is as deployed as any other: what was seen to be read is told.

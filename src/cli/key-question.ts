@@ -1,5 +1,11 @@
 import type { Finding } from '../base/index.ts';
-import { loadKnownRelations, relationOf, type Relation } from '../pipeline/index.ts';
+import {
+  loadGenerations,
+  loadKnownRelations,
+  loadRelations,
+  relationOf,
+  type Relation,
+} from '../pipeline/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Context } from './context.ts';
 import { storeToRead } from './open-project-world.ts';
@@ -20,13 +26,20 @@ export async function openKeyQuestion(context: Context, name: string, keyText: s
   const store = await storeToRead(context);
   const table = await deployedTable(store, name);
   if ('severity' in table) return { status: 'refused', findings: [table] };
-  const { primaryKey, sourceKey } = table.spec;
-  // A table whose make writes several rows for a key can be asked about by that key as well as by one of its rows.
-  const given = readKey(keyText, table.name, primaryKey);
-  const key =
-    isFinding(given) && sourceKey.length > 0 ? orElse(readKey(keyText, table.name, sourceKey), given) : given;
+  const now = keyOf(keyText, table);
+  // A result of a structure that was replaced is asked about by the key that it had.
+  const before = isFinding(now) ? await loadGenerations(store, table.name) : [];
+  const then = before.map((generation) => keyOf(keyText, generation)).find((each) => !isFinding(each));
+  const key = then ?? now;
   if (isFinding(key)) return { status: 'refused', findings: [key] };
   return { status: 'ok', store, table: table.name, key };
+}
+
+/** A table whose make writes several rows for a key can be asked about by that key as well as by one of its rows. */
+function keyOf(keyText: string, { name, spec }: Relation): KeyArgument | Finding {
+  const { primaryKey, sourceKey } = spec;
+  const given = readKey(keyText, name, primaryKey);
+  return isFinding(given) && sourceKey.length > 0 ? orElse(readKey(keyText, name, sourceKey), given) : given;
 }
 
 function orElse(key: KeyArgument | Finding, finding: Finding): KeyArgument | Finding {
@@ -35,7 +48,9 @@ function orElse(key: KeyArgument | Finding, finding: Finding): KeyArgument | Fin
 
 /** The table of this name, or the last one of it: its past can be asked about when it is gone. */
 export async function deployedTable(store: Store, name: string): Promise<Relation | Finding> {
+  const live = findIn([...(await loadRelations(store)).keys()], name);
   const relations = await loadKnownRelations(store);
-  const found = findIn([...relations.keys()], name);
+  // A bare name means the table of now, also where one of another schema had it.
+  const found = typeof live === 'string' ? live : findIn([...relations.keys()], name);
   return typeof found === 'string' ? relationOf(relations, found) : found;
 }

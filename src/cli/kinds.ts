@@ -1,5 +1,5 @@
 import { refusal, type Finding } from '../base/index.ts';
-import type { Attestation, Attribution, EvolutionWorld, FunctionRule } from '../evolution/index.ts';
+import type { Attribution, EvolutionWorld, FunctionRule, PlanChoices } from '../evolution/index.ts';
 import type { MigrationKind, PlanOutcome, RunnerOptions } from '../migration/index.ts';
 import type { Store } from '../store/index.ts';
 import { filesFolderOf } from './config.ts';
@@ -17,7 +17,7 @@ export interface Kinds {
   readonly draft?: (
     options: RunnerOptions,
     rules: readonly AttributionRule[],
-    attest: readonly Attestation[],
+    choices: PlanChoices,
   ) => Promise<DraftOutcome>;
   /** Reads that makes were seen to make without declaring them, each with the declaration that would fix it. */
   readonly undeclared?: (store: Store) => Promise<readonly Finding[]>;
@@ -48,7 +48,7 @@ export const kindsOf: KindsOf = async (world) => {
   const { pipelineKind } = await import('../evolution/index.ts');
   return {
     list: [pipelineKind(() => evolutionWorld(world))],
-    draft: (options, rules, attest) => draftPipeline(world, options, { rules, attest }),
+    draft: (options, rules, choices) => draftPipeline(world, options, { rules, choices }),
     undeclared: async (store) => {
       const { checkRecordedReads } = await import('../pipeline/index.ts');
       return checkRecordedReads(store, world.definitions);
@@ -78,34 +78,37 @@ export async function evolutionWorld(world: ProjectWorld): Promise<EvolutionWorl
 
 interface Given {
   readonly rules: readonly AttributionRule[];
-  readonly attest: readonly Attestation[];
+  readonly choices: PlanChoices;
 }
 
 async function draftPipeline(
   world: ProjectWorld,
   options: RunnerOptions,
-  { rules, attest: given }: Given,
+  { rules, choices }: Given,
 ): Promise<DraftOutcome> {
+  const { attest = [] } = choices;
   const attested = findSpecs(
     world.definitions,
-    given.map(({ table }) => table),
+    attest.map(({ table }) => table),
   );
   if (attested.findings.length > 0) return { status: 'refused', findings: attested.findings };
-  const attest = given.map((one, at) => ({ ...one, table: attested.specs[at]?.name ?? one.table }));
+  const asked = {
+    ...choices,
+    attest: attest.map((one, at) => ({ ...one, table: attested.specs[at]?.name ?? one.table })),
+  };
   const named = await attributionOf(world, options, rules);
   if ('findings' in named) return { status: 'refused', findings: named.findings };
   const { attribution, functions } = named;
-  if (rules.every(({ subject }) => subject !== undefined))
-    return draftWith(world, options, { attribution, attest, functions });
-  const ambiguous = await ambiguousTables(world, options, { ...named, attest });
+  const draft = { attribution, choices: { ...asked, functions } };
+  if (rules.every(({ subject }) => subject !== undefined)) return draftWith(world, options, draft);
+  const ambiguous = await ambiguousTables(world, options, draft);
   if ('status' in ambiguous) return ambiguous;
   return draftWith(world, options, {
+    ...draft,
     attribution: {
       ...Object.fromEntries(ambiguous.tables.map((table) => [table, 'recompute'])),
       ...attribution,
     },
-    attest,
-    functions,
   });
 }
 
@@ -190,20 +193,22 @@ async function ambiguousTables(
   return { tables: tables.flatMap(({ table, ambiguous }) => (ambiguous > 0 ? [table] : [])) };
 }
 
-interface Draft extends Named {
-  readonly attest: readonly Attestation[];
+interface Draft {
+  readonly attribution: Attribution;
+  readonly choices: PlanChoices;
 }
 
 async function draftWith(world: ProjectWorld, options: RunnerOptions, draft: Draft): Promise<DraftOutcome> {
-  const { attribution, attest, functions } = draft;
+  const { attribution, choices } = draft;
   // What functions say hangs on the rows of now.
-  const known = functions.size > 0 ? undefined : await sameDraft(world, options, draft);
+  const isAsked = (choices.functions?.size ?? 0) > 0;
+  const known = isAsked ? undefined : await sameDraft(world, options, draft);
   if (known !== undefined) {
     const { planMigration } = await import('../migration/index.ts');
     return { status: 'drafted', migrationId: known, outcome: await planMigration(options, known) };
   }
   const { planEvolution } = await import('../evolution/index.ts');
-  const planned = await planEvolution(options, await evolutionWorld(world), attribution, attest, functions);
+  const planned = await planEvolution(options, await evolutionWorld(world), attribution, choices);
   if (planned.status === 'refused') return planned;
   if (planned.status === 'nothing') return { status: 'unchanged' };
   return { status: 'drafted', migrationId: planned.migrationId, outcome: planned.outcome };
@@ -213,7 +218,7 @@ async function draftWith(world: ProjectWorld, options: RunnerOptions, draft: Dra
 async function sameDraft(
   world: ProjectWorld,
   options: RunnerOptions,
-  { attribution, attest }: Draft,
+  { attribution, choices: { attest = [], adopt = false } }: Draft,
 ): Promise<string | undefined> {
   const { readBundle, readStatus } = await import('../migration/index.ts');
   const { deployedSet, sameJson } = await import('../pipeline/index.ts');
@@ -232,7 +237,9 @@ async function sameDraft(
     const sameCode = Object.entries(planned ?? {}).every(([table, digest]) => code[table] === digest);
     const same = { from, to: world.definitions.digest, attribute: attribution };
     const { from: found, to, attribute } = forward;
-    if (!sameCode || !sameJson({ from: found, to, attribute }, same)) continue;
+    const operations = (forward['operations'] ?? []) as readonly { readonly kind?: unknown }[];
+    const adopts = operations.some(({ kind }) => kind === 'adopt_table');
+    if (!sameCode || adopts !== adopt || !sameJson({ from: found, to, attribute }, same)) continue;
     if (
       sameJson(
         attestationsIn(forward),

@@ -91,6 +91,15 @@ export function countOf(count: number, noun: string): string {
   return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
+
+/** `1.2 MB`, in powers of a thousand. */
+export function sizeText(sizeBytes: number): string {
+  const step = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(1, sizeBytes)) / 3));
+  const size = sizeBytes / 1000 ** step;
+  return `${step === 0 ? String(size) : size.toFixed(1)} ${UNITS[step] ?? 'B'}`;
+}
+
 /** The one JSON object of `--json`. */
 export function resultJson(result: CommandResult): string {
   const object = { status: result.status, findings: result.findings ?? [], ...result.fields };

@@ -126,21 +126,36 @@ function receiptFields(receipt: Begun['receipt']): unknown {
   return receipt === undefined ? null : { path: `migrations/${receipt.path}`, digest: receipt.digest };
 }
 
-function appliedText(
-  style: Style,
-  { migrationId, direction, already, runId, receipt, tables }: Applied,
-): string {
-  const done = direction === 'forward' ? 'applied' : 'rolled back';
-  const head = already
-    ? `${migrationId} was ${done} before; nothing was done now.`
-    : `${migrationId} is ${done}.`;
+function appliedText(style: Style, outcome: Applied): string {
+  const { runId, receipt, tables } = outcome;
   return [
-    style('bold', head),
-    ...(tables.length === 0 ? [] : [countsText(style, tables)]),
+    style('bold', headText(outcome)),
+    ...(tables.length === 0
+      ? []
+      : [outcome.direction === 'retire' ? letGoText(style, tables) : countsText(style, tables)]),
     `run      ${runId}`,
     `receipt  migrations/${receipt.path}`,
     `         ${receipt.digest}`,
   ].join('\n');
+}
+
+function headText({ migrationId, direction, already }: Applied): string {
+  if (direction === 'retire') {
+    return already
+      ? `What ${migrationId} superseded was let go before; nothing was done now.`
+      : `What ${migrationId} superseded is let go.`;
+  }
+  const done = direction === 'forward' ? 'applied' : 'rolled back';
+  return already ? `${migrationId} was ${done} before; nothing was done now.` : `${migrationId} is ${done}.`;
+}
+
+/** Of what is let go there is one class of rows only. */
+function letGoText(style: Style, tables: readonly TableCounts[]): string {
+  return tableText(
+    style,
+    [{ head: 'table' }, { head: 'rows let go', align: 'right' }],
+    tables.map(({ table, retire }) => [table, countText(retire)]),
+  );
 }
 
 function unappliedText(

@@ -31,7 +31,7 @@ export interface ReceiptBody extends JsonObject {
   readonly run_receipt_version: 'v1';
   readonly run_id: string;
   readonly run_type: 'migration';
-  readonly direction: 'forward' | 'rollback';
+  readonly direction: 'forward' | 'rollback' | 'retire';
   readonly migration_id: string;
   readonly outcome: Outcome;
   readonly actor: { readonly principal: string; readonly role: string };
@@ -47,6 +47,7 @@ export interface ReceiptBody extends JsonObject {
   readonly outputs: readonly Artifact[];
   readonly bundle_digest: Digest;
   readonly plan_digest: Digest;
+  /** Digests of the envelopes of the approvals that it needed. */
   readonly approvals: readonly Digest[];
   readonly enforcement: { readonly level: string; readonly layers: readonly string[]; readonly role: string };
   readonly validation: {

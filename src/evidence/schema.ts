@@ -14,7 +14,7 @@ const MIGRATION_ID = {
 } as const;
 const KIND = { enum: ['postgis', 'search', 'graph', 'pipeline', 'document', 'replica', 'other'] } as const;
 const ENVIRONMENT = { enum: ['dev', 'stage', 'prod'] } as const;
-const DIRECTION = { enum: ['forward', 'rollback'] } as const;
+const DIRECTION = { enum: ['forward', 'rollback', 'retire'] } as const;
 const ANY_OBJECT = { type: 'object' } as const;
 
 function list(items: JsonObject, minItems = 0): JsonObject {
@@ -193,6 +193,34 @@ const LEDGER_ENTRY = closed({
   at: TIME,
 });
 
+const KEYS = closed({
+  keys_version: { const: 'v1' },
+  keys: list(
+    closed({
+      key_id: DIGEST,
+      principal: TEXT,
+      role: { enum: ['approver', 'runner'] },
+      environments: list(ENVIRONMENT, 1),
+      public_key: TEXT,
+      valid_from: TIME,
+      valid_until: { anyOf: [TIME, { type: 'null' }] },
+    }),
+  ),
+});
+
+const APPROVAL = closed({
+  approval_version: { const: 'v1' },
+  migration_id: MIGRATION_ID,
+  bundle_digest: DIGEST,
+  plan_digest: DIGEST,
+  environment: ENVIRONMENT,
+  principal: TEXT,
+  grants: list({ enum: ['apply', 'retire'] }, 1),
+  exceptions: list(ANY_OBJECT),
+  issued_at: TIME,
+  expires_at: TIME,
+});
+
 /** Every schema by its name with its version. */
 export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
   'migration_declaration.v1': document('migration_declaration.v1', DECLARATION),
@@ -201,6 +229,8 @@ export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
   'diff_summary.v1': document('diff_summary.v1', DIFF_SUMMARY),
   'run_receipt.v1': document('run_receipt.v1', RUN_RECEIPT),
   'ledger_entry.v1': document('ledger_entry.v1', LEDGER_ENTRY),
+  'keys.v1': document('keys.v1', KEYS),
+  'approval.v1': document('approval.v1', APPROVAL),
 };
 
 /** The name of a schema. */
@@ -210,4 +240,6 @@ export type SchemaName =
   | 'baseline.v1'
   | 'diff_summary.v1'
   | 'run_receipt.v1'
-  | 'ledger_entry.v1';
+  | 'ledger_entry.v1'
+  | 'keys.v1'
+  | 'approval.v1';

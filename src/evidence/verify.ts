@@ -1,8 +1,17 @@
 import { refusal, type Finding, type Json, type JsonObject } from '../base/index.ts';
+import {
+  APPROVAL_TYPE,
+  approvalFaults,
+  invalidApproval,
+  publicKeys,
+  type Approval,
+  type KeyRegister,
+} from './approval.ts';
 import type { Baseline } from './baseline.ts';
 import { readChain, type ChainLine } from './chain.ts';
 import { diffBaselines } from './diff.ts';
 import { canonicalBytes, digestOf, isDigest, sha256, type Digest } from './digest.ts';
+import { openEnvelope, type CheckSignature } from './dsse.ts';
 import { manifestDigest, manifestEntry, type ManifestEntry } from './manifest.ts';
 import { validationStatus, type Receipt } from './receipt.ts';
 import type { SchemaName } from './schema.ts';
@@ -18,6 +27,7 @@ import { validateSchema } from './validate.ts';
  * | `runs/<run>/intent.jsonl` | its chain |
  * | `<kind>/<ID>/receipts/run_receipt.json` | schema, canonical bytes, the ledger line that closed its run, its own validation status |
  * | `<kind>/<ID>/plan.json`, authored files | the plan's digests; the receipt's inputs |
+ * | approvals that a receipt names | bundle, plan, environment and start of the run; `registry/keys.v1.json` and the signature |
  * | `<kind>/<ID>/baselines, diffs` | the receipt's outputs; the derived part of the summary is computed again |
  *
  * What this cannot see: a ledger and every file that mentions its lost tail, all cut back together.
@@ -47,9 +57,9 @@ export interface VerifiedReceipt {
 }
 
 /** Verifies everything under `migrations/`. Findings name the file that does not hold. */
-export async function verifyAll(reader: FileReader): Promise<Verification> {
+export async function verifyAll(reader: FileReader, options: VerifyOptions = {}): Promise<Verification> {
   const files = await reader.list('');
-  const ledger = await readLedgers(reader, files);
+  const ledger = await readLedgers(reader, files, options);
   const findings = [
     ...ledger.findings,
     ...(await verifyStore(reader, files)),
@@ -66,7 +76,11 @@ export async function verifyAll(reader: FileReader): Promise<Verification> {
 }
 
 /** Verifies the bundle that one receipt belongs to, and the ledger that it stands in. */
-export async function verifyReceipt(reader: FileReader, receiptPath: string): Promise<Verification> {
+export async function verifyReceipt(
+  reader: FileReader,
+  receiptPath: string,
+  options: VerifyOptions = {},
+): Promise<Verification> {
   const files = await reader.list('');
   if (!files.includes(receiptPath)) {
     const hint = 'Name a run_receipt.json under migrations/, or verify --all.';
@@ -76,7 +90,7 @@ export async function verifyReceipt(reader: FileReader, receiptPath: string): Pr
       findings: [refusal('receipt_invalid', receiptPath, { detail: { reason: 'missing' }, hint })],
     };
   }
-  const ledger = await readLedgers(reader, files);
+  const ledger = await readLedgers(reader, files, options);
   const stored = STORE_PATH.test(receiptPath);
   if (stored) return verifyOneStored(reader, receiptPath, ledger);
   const folder = receiptPath.split('/').slice(0, 2).join('/');
@@ -96,12 +110,22 @@ export function storePath(digest: Digest): string {
 
 const STORE_PATH = /^evidence\/store\/sha256\/([0-9a-f]{2})\/([0-9a-f]{64})$/u;
 
-interface Ledgers {
+/** What verification can be given beside the files. */
+export interface VerifyOptions {
+  /** Checks signatures; without it, approvals are held against their receipts by content alone. */
+  readonly check?: CheckSignature;
+}
+
+interface Ledgers extends VerifyOptions {
   readonly lines: readonly ChainLine[];
   readonly findings: readonly Finding[];
 }
 
-async function readLedgers(reader: FileReader, files: readonly string[]): Promise<Ledgers> {
+async function readLedgers(
+  reader: FileReader,
+  files: readonly string[],
+  options: VerifyOptions,
+): Promise<Ledgers> {
   const lines: ChainLine[] = [];
   const findings: Finding[] = [];
   for (const path of files.filter((file) => /^evidence\/ledger\/[^/]+\.jsonl$/u.test(file))) {
@@ -111,7 +135,7 @@ async function readLedgers(reader: FileReader, files: readonly string[]): Promis
     for (const line of reading.lines)
       findings.push(...(await schemaFindings('ledger_entry.v1', line, `${path}:${line.seq}`)));
   }
-  return { lines, findings };
+  return { ...options, lines, findings };
 }
 
 function brokenChain(
@@ -163,7 +187,11 @@ async function verifyStoredReceipts(reader: FileReader, ledger: Ledgers): Promis
 async function verifyOneStored(reader: FileReader, path: string, ledger: Ledgers): Promise<Verification> {
   const read = await readReceipt(reader, path);
   if ('findings' in read) return { files: 1, receipts: [], findings: read.findings };
-  const findings = [...ledgerFindings(path, read, ledger), ...(await storedArtifacts(reader, read.receipt))];
+  const findings = [
+    ...ledgerFindings(path, read, ledger),
+    ...(await storedArtifacts(reader, read.receipt)),
+    ...(await approvalFindings(reader, read.receipt, ledger)),
+  ];
   return { files: 1, receipts: [verified(path, read, findings)], findings };
 }
 
@@ -183,15 +211,21 @@ function bundleFolders(files: readonly string[]): readonly string[] {
   return [...new Set(folders)].sort();
 }
 
-/** Products of a run, which the bundle's digest leaves out. */
-export const PRODUCT_PATHS: readonly string[] = [
+/** Products of a run. */
+const PRODUCT_PATHS: readonly string[] = [
   'plan.json',
   'rollback_plan.json',
+  'retire_plan.json',
   'baselines/pre.json',
   'baselines/post.json',
   'diffs/summary.json',
   'receipts/run_receipt.json',
 ];
+
+/** Whether a file of a bundle is a product: written by varve, and no part of what is signed. */
+export function isProduct(path: string): boolean {
+  return PRODUCT_PATHS.includes(path) || /^approvals\/[^/]+\.dsse\.json$/u.test(path);
+}
 
 async function verifyBundle(
   reader: FileReader,
@@ -205,7 +239,7 @@ async function verifyBundle(
   const authored = await manifestOf(
     reader,
     folder,
-    present.filter((path) => !PRODUCT_PATHS.includes(path)),
+    present.filter((path) => !isProduct(path)),
   );
   const bundleDigest = manifestDigest(authored);
   const findings = [
@@ -222,6 +256,7 @@ async function verifyBundle(
     ...ledgerFindings(receiptPath, read, ledger),
     ...(await artifactFindings(reader, folder, read.receipt)),
     ...(await derivedFindings(reader, folder, read.receipt)),
+    ...(await approvalFindings(reader, read.receipt, ledger)),
   );
   if (read.receipt.bundle_digest !== bundleDigest)
     findings.push(bundleChanged(folder, authored, read.receipt));
@@ -294,7 +329,7 @@ async function unknownProducts(
   present: readonly string[],
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const path of present.filter((name) => PRODUCT_PATHS.includes(name))) {
+  for (const path of present.filter((name) => isProduct(name))) {
     const bytes = await reader.read(`${folder}/${path}`);
     const stored = bytes === undefined ? undefined : await reader.read(storePath(sha256(bytes)));
     if (stored === undefined) findings.push(changed(`${folder}/${path}`, 'not_in_store'));
@@ -369,6 +404,62 @@ async function artifactFindings(
       findings.push(changed(`${folder}/${path}`, 'content'));
   }
   return findings;
+}
+
+/** The approvals that a receipt names: there, of this bundle, plan and environment, and signed by a registered key. */
+async function approvalFindings(
+  reader: FileReader,
+  receipt: Receipt,
+  { check }: VerifyOptions,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const digest of receipt.approvals) {
+    const path = storePath(digest);
+    const bytes = await reader.read(path);
+    const value = bytes === undefined ? undefined : parseObject(bytes);
+    if (bytes === undefined) findings.push(missing(path, receipt.run_id));
+    else {
+      const reasons = await approvalReasons(reader, value, receipt, check);
+      if (reasons.length > 0) findings.push(invalidApproval(path, reasons));
+    }
+  }
+  return findings;
+}
+
+async function approvalReasons(
+  reader: FileReader,
+  value: JsonObject | undefined,
+  receipt: Receipt,
+  check: CheckSignature | undefined,
+): Promise<readonly string[]> {
+  if (value === undefined) return ['not_canonical'];
+  const register = parseRegister(await readText(reader, 'registry/keys.v1.json'));
+  const opened = await openEnvelope(value, APPROVAL_TYPE, {
+    publicKeyById: publicKeys(register),
+    // Without a way to check, a registered key's name is believed.
+    check: check ?? (() => Promise.resolve(true)),
+  });
+  if (opened.status === 'refused') return [opened.reason];
+  const key = register.keys.find(({ key_id: id }) => id === opened.keyId);
+  const faults = await validateSchema('approval.v1', opened.body);
+  if (key === undefined || faults.length > 0) return ['schema'];
+  return approvalFaults(opened.body as unknown as Approval, key, {
+    migrationId: receipt.migration_id,
+    bundleDigest: receipt.bundle_digest,
+    planDigest: receipt.plan_digest,
+    environment: receipt.environment.name,
+    grant: receipt.direction === 'retire' ? 'retire' : 'apply',
+    nowMs: Date.parse(receipt.started_at),
+  });
+}
+
+function parseRegister(text: string): KeyRegister {
+  try {
+    const value = JSON.parse(text) as KeyRegister;
+    return Array.isArray(value.keys) ? value : { keys_version: 'v1', keys: [] };
+  } catch {
+    return { keys_version: 'v1', keys: [] };
+  }
 }
 
 /** The derived part of the summary, computed again from the two baselines (M34). */

@@ -17,7 +17,7 @@ import {
 } from '../pipeline/index.ts';
 import { keptSum, sumDigest, sumRows } from './row-sum.ts';
 import { sql, type Queryable } from '../store/index.ts';
-import { regclass } from './retire.ts';
+import { regclass } from './regclass.ts';
 
 /** How to measure. */
 export interface Measuring {
@@ -27,15 +27,20 @@ export interface Measuring {
   readonly decidingRun?: string | undefined;
 }
 
-/** Measures these tables, by name; a table that is not there is left out. */
+/**
+ * Measures these tables, by name; a table that is not there is left out. One that does not stand under its own name, as an
+ * adopted one may not, is looked for where it stands.
+ */
 export async function measure(
   transaction: Queryable,
   specs: readonly TableSpec[],
   measuring: Measuring = {},
 ): Promise<Baseline> {
   const found = [];
+  const live = await loadRelations(transaction);
   for (const spec of specs.toSorted((left, right) => (left.name < right.name ? -1 : 1))) {
-    const state = await measureTable(transaction, spec, measuring);
+    const placement = live.get(spec.name)?.placement ?? splitName(spec.name);
+    const state = await measureTable(transaction, { spec, placement }, measuring);
     if (state !== undefined) found.push(state);
   }
   const [server] = await transaction.query<{ version: string }>(sql`
@@ -73,10 +78,9 @@ interface Shape {
 
 async function measureTable(
   transaction: Queryable,
-  spec: TableSpec,
+  { spec, placement }: { readonly spec: TableSpec; readonly placement: Placement },
   measuring: Measuring,
 ): Promise<TableState | undefined> {
-  const placement: Placement = splitName(spec.name);
   const [there] = await transaction.query<{ oid: string | null }>(
     sql`select to_regclass(${regclass(placement)})::text as oid`,
   );

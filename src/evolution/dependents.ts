@@ -3,7 +3,7 @@ import { refusal, type Finding } from '../base/index.ts';
 import { READ_SCHEMA_PREFIX, tableId, type Placement, type Relation } from '../pipeline/index.ts';
 import { sql, type Queryable } from '../store/index.ts';
 import { NOTE_PREFIX } from './capture.ts';
-import { regclass } from './retire.ts';
+import { regclass } from './regclass.ts';
 
 /**
  * What would stay with the old table without anybody noticing: views, triggers, policies, columns that no definition has.

@@ -22,6 +22,7 @@ import {
 } from '../pipeline/index.ts';
 import type { ChangeWorld } from './change/change.ts';
 import { changesOf, columnSources } from './change/changes.ts';
+import { pairOf } from './rebuild/world.ts';
 import { nameSets, underNewNames, type Naming, type Pair } from './naming.ts';
 import { mayRetire, type Attribution } from './attribution.ts';
 import type { Operation, Rebuild } from './operation/operation.ts';
@@ -260,10 +261,4 @@ function unknownHints(hints: Hints, from: DefinitionSet, to: DefinitionSet): rea
         }),
       );
   });
-}
-
-function pairOf(naming: Naming, name: string): Pair {
-  const pair = naming.pairs.get(name);
-  if (pair !== undefined) return pair;
-  throw new TypeError(`no such table: ${name}`);
 }

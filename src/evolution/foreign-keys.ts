@@ -2,7 +2,7 @@
 import { VarveError } from '../base/index.ts';
 import { tableId, type Placement } from '../pipeline/index.ts';
 import { sql, type Queryable, type Sql } from '../store/index.ts';
-import { regclass } from './retire.ts';
+import { regclass } from './regclass.ts';
 
 /** A foreign key of some table to the one in hand. */
 export interface IncomingKey extends Record<string, unknown> {

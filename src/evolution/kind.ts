@@ -38,6 +38,7 @@ import { nameSets, type Naming } from './naming.ts';
 import type { Attribution, Decisions } from './attribution.ts';
 import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
+import { retireVerbs } from './let-go.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
 import { settleLists, tidy } from './rebuild/cut-over.ts';
@@ -114,6 +115,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
       const { forward, sets } = documentsOf(bundle.documents);
       return measure(transaction, affectedSpecs(forward, sets.from, sets.to), { algorithm, decidingRun });
     },
+    retire: retireVerbs,
   };
 }
 
@@ -144,8 +146,8 @@ export function documentsOf(documents: Readonly<Record<string, JsonObject>>): Do
 }
 
 /**
- * The specs of the tables that operations touch, the old one where there is one. A redefinition touches what the catalog
- * says and no table, and so does an attested code: people write to it all the while, and no proof of equality may hang on that.
+ * The specs of the tables that operations touch, the old one where there is one. A redefinition, an adoption and an attested
+ * code touch what the catalog says and no table: people write to it all the while, and no proof of equality may hang on that.
  */
 function affectedSpecs(
   forward: ForwardDocument,
@@ -154,7 +156,7 @@ function affectedSpecs(
 ): readonly TableSpec[] {
   const names = operationsIn(forward).flatMap((operation): readonly string[] => {
     // Their rows stay where they stand, and people write to them all the while: no proof may hang on that.
-    if (['attest_code', 'redefine', 'rename_table'].includes(operation.kind)) return [];
+    if (['adopt_table', 'attest_code', 'redefine', 'rename_table'].includes(operation.kind)) return [];
     return operation.kind === 'rebuild' ? [operation.table, ...operation.from] : [operation.table];
   });
   return [...new Set(names)].flatMap((name) => {
@@ -325,6 +327,11 @@ function definitionsMoved(forward: ForwardDocument, world: EvolutionWorld): read
     );
 }
 
+/** What a table that is taken over would be, if it did not stand there. */
+function unadopted(operation: Operation): Operation {
+  return operation.kind === 'adopt_table' ? { kind: 'create_table', table: operation.table } : operation;
+}
+
 /**
  * A bundle is text that somebody may have written or altered, and much of it becomes part of statements: so it is held to
  * what its own definitions lead to.
@@ -339,7 +346,8 @@ function documentsEdited(
   const isOwn =
     digestOfSet(sets.to) === forward.to &&
     sameJson(deployed ?? EMPTY, sets.from) &&
-    canonicalJson(operations as unknown as readonly JsonObject[]) === canonicalJson(forward.operations);
+    canonicalJson(operations as unknown as readonly JsonObject[]) ===
+      canonicalJson(operationsIn(forward).map(unadopted) as unknown as readonly JsonObject[]);
   if (isOwn) return [];
   return [
     refusal('bundle_invalid', 'forward.json', {

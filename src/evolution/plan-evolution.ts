@@ -12,6 +12,7 @@ import {
 } from '../migration/index.ts';
 import { deployedSet, loadRelations, splitName, type DefinitionSet } from '../pipeline/index.ts';
 import { withAttested, type Attestation } from './attestation.ts';
+import { offerAdoption } from './adopt/offer.ts';
 import { findOperations } from './find-operations.ts';
 import { planOperations, type ForwardDocument, type RollbackDocument } from './kind.ts';
 import type { Attribution, Decisions } from './attribution.ts';
@@ -19,6 +20,16 @@ import type { EvolutionWorld, Operation } from './operation/operation.ts';
 import { decide, type FunctionRule } from './rule/decide.ts';
 import { checkRules } from './rule/check-rules.ts';
 import { verbsOf } from './operation/verbs.ts';
+
+/** What is asked of a plan beside the definitions. */
+export interface PlanChoices {
+  /** Tables whose changed make is said to give the same. */
+  readonly attest?: readonly Attestation[];
+  /** Whether tables that stand there already are taken over. */
+  readonly adopt?: boolean;
+  /** Functions that are asked about ambiguous rows, by table. */
+  readonly functions?: ReadonlyMap<string, FunctionRule>;
+}
 
 /** A written plan, or that there is nothing to do, or why there is none. */
 export type EvolutionPlan =
@@ -36,21 +47,24 @@ export type EvolutionPlan =
  * Plans the way from the deployed definitions to the project's, and writes it as a bundle with its plan.
  *
  * A bundle that an earlier call wrote for the same way, and that was never run, is named as superseded by the new one.
- * Errors: refuses with `operation_unavailable` for a change that no operation carries out.
+ * With `adopt`, a table that stands there already is taken over as it is.
+ * Errors: refuses with `table_exists` for such a table without it, `operation_unavailable` for a change that no operation carries out.
  */
 export async function planEvolution(
   options: RunnerOptions,
   world: EvolutionWorld,
   attribute: Attribution,
-  attest: readonly Attestation[] = [],
-  functions: ReadonlyMap<string, FunctionRule> = new Map(),
+  { attest = [], adopt = false, functions = new Map() }: PlanChoices = {},
 ): Promise<EvolutionPlan> {
   const deployed = await deployedSet(options.store);
   const { set, digest } = world.definitions;
   if (deployed?.digest === digest && attest.length === 0) return { status: 'nothing' };
   const hints = world.definitions.hints;
-  const changed = findOperations(deployed?.set, set, { hints, attribution: attribute });
-  const found = withAttested(changed, world, attest);
+  const compared = findOperations(deployed?.set, set, { hints, attribution: attribute });
+  if (compared.findings.length > 0) return { status: 'refused', findings: compared.findings };
+  const offered = await offerAdoption(options.store, compared.operations, { set, adopt });
+  if (offered.findings.length > 0) return { status: 'refused', findings: offered.findings };
+  const found = withAttested({ ...compared, operations: offered.operations }, world, attest);
   if (found.findings.length > 0) return { status: 'refused', findings: found.findings };
   const counted = await countAll(options, functions, {
     operations: found.operations,

@@ -5,13 +5,15 @@
  */
 import { tableId, type Placement, type Relation } from '../pipeline/index.ts';
 import { HISTORY } from './building.ts';
-import { quoteIdentifier, sql, type Queryable } from '../store/index.ts';
+import { dropOwnKeys } from './own-keys.ts';
+import { regclass } from './regclass.ts';
+import { sql, type Queryable } from '../store/index.ts';
 
 /** Moves a live table to history. */
 export async function retire(transaction: Queryable, relation: Relation, runId: string): Promise<Placement> {
   const placement = { schema: HISTORY, table: historyName(relation) };
   await transaction.execute(sql`create schema if not exists ${sql.id(HISTORY)}`);
-  await dropForeignKeys(transaction, relation.placement);
+  await dropOwnKeys(transaction, relation);
   await move(transaction, relation.placement, placement);
   await transaction.execute(sql`
     update varve.relation set state = 'retired', until_run = ${runId}, until_at = now(),
@@ -81,20 +83,6 @@ async function isTaken(transaction: Queryable, schemas: readonly string[], name:
 function withSuffix(name: string, suffix: string): string {
   const bytes = new TextEncoder().encode(name).slice(0, 63 - new TextEncoder().encode(suffix).length);
   return `${new TextDecoder().decode(bytes).replaceAll('\u{FFFD}', '')}${suffix}`;
-}
-
-/** Drops the foreign keys that a table itself has. */
-export async function dropForeignKeys(transaction: Queryable, placement: Placement): Promise<void> {
-  const rows = await transaction.query<{ name: string }>(sql`
-    select conname as name from pg_constraint where contype = 'f' and conrelid = ${regclass(placement)}::regclass`);
-  for (const { name } of rows) {
-    await transaction.execute(sql`alter table ${tableId(placement)} drop constraint ${sql.id(name)}`);
-  }
-}
-
-/** The text that the database reads back as this table. */
-export function regclass({ schema, table }: Placement): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
 }
 
 /** `audit.license_verdict@17`, within 63 bytes. */

@@ -1,9 +1,12 @@
 /** What every verification begins with: which tables it is about, and whether they stand as the definitions say. */
 import type { Finding } from '../base/index.ts';
 import {
+  isMakeUnknown,
   loadRelations,
+  makeUnknown,
   mismatches,
   unknownTable,
+  type AnyTable,
   type Relations,
   type TableSpec,
 } from '../pipeline/index.ts';
@@ -33,17 +36,24 @@ export type VerifyScope =
       readonly computed: readonly TableSpec[];
       /** Those that were asked for. */
       readonly wanted: readonly TableSpec[];
+      /** Those that nobody gave a make yet. */
+      readonly unmade: readonly AnyTable[];
     }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] };
 
 /** Finds the tables. Errors: refuses with `unknown_table`, `not_deployed`. */
 export async function verifyScope(
   store: Store,
-  { definitions: { set } }: EvolutionWorld,
+  { definitions: { set, tableByName } }: EvolutionWorld,
   { tables, imported }: VerifyOptions,
 ): Promise<VerifyScope> {
   const tiers = imported === true ? ['computed', 'imported'] : ['computed'];
-  const computed = set.tables.filter(({ tier }) => tiers.includes(tier));
+  const made = set.tables.filter(({ tier }) => tiers.includes(tier));
+  const unmade = made.flatMap(({ name }) => tableByName.get(name) ?? []).filter(isMakeUnknown);
+  const asked = unmade.filter(({ spec }) => tables?.includes(spec.name) === true);
+  if (asked.length > 0)
+    return { status: 'refused', findings: asked.map((table) => makeUnknown(table, 'error')) };
+  const computed = made.filter(({ name }) => !unmade.some(({ spec }) => spec.name === name));
   const unknown = (tables ?? []).filter((name) => !computed.some((spec) => spec.name === name));
   if (unknown.length > 0) {
     const known = computed.map(({ name }) => name);
@@ -53,5 +63,5 @@ export async function verifyScope(
   const undeployed = mismatches(relations, set.tables);
   if (undeployed.length > 0) return { status: 'refused', findings: undeployed };
   const wanted = computed.filter(({ name }) => tables === undefined || tables.includes(name));
-  return { status: 'ok', relations, computed, wanted };
+  return { status: 'ok', relations, computed, wanted, unmade };
 }

@@ -13,6 +13,7 @@ import type { Finding, JsonObject } from '../base/index.ts';
 import { hex, refusal } from '../base/index.ts';
 import {
   keyHash,
+  makeUnknown,
   names,
   outputOf,
   populate,
@@ -61,7 +62,7 @@ export async function verifyFull(
 ): Promise<VerifyResult> {
   const scope = await verifyScope(store, world, options);
   if (scope.status === 'refused') return scope;
-  const { relations, computed, wanted } = scope;
+  const { relations, computed, wanted, unmade } = scope;
   const partsOf = (masters: readonly TableSpec[]): readonly TableSpec[] =>
     world.definitions.set.tables.filter(({ master }) => masters.some(({ name }) => name === master));
   const label = `varve verify ${hex(world.environment.randomBytes(8))}`;
@@ -81,7 +82,8 @@ export async function verifyFull(
     const code = world.codeByTable.get(spec.master ?? spec.name)?.digest;
     compared.push(await compare(store, { spec, relations, copies: copies.relations, code }));
   }
-  const findings = [...result.findings, ...compared.flatMap(findingsOf)];
+  const unknown = unmade.map((table) => makeUnknown(table, 'warning'));
+  const findings = [...result.findings, ...unknown, ...compared.flatMap(findingsOf)];
   return { status: statusOf(compared), tables: compared.map(({ counts }) => counts), findings };
 }
 

@@ -45,7 +45,7 @@ export async function runAfterSteps(run: Run, ended: 'committed' | 'undone'): Pr
 /** The steps of a run in its direction. */
 export function stepsOf({ kind, subject, opened }: Run): readonly Step[] {
   const { work } = opened.plan.bound;
-  return subject.direction === 'forward' ? kind.apply(work) : kind.rollback(work);
+  return subject.direction === 'rollback' ? kind.rollback(work) : kind.apply(work);
 }
 
 function isDue(step: Step, ended: 'committed' | 'undone'): step is AfterStep {

@@ -1,7 +1,7 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nearestName, refusal, type Finding, type Json, type JsonObject } from '../base/index.ts';
-import { manifestDigest, manifestEntry, PRODUCT_PATHS, type ManifestEntry } from '../evidence/index.ts';
+import { isProduct, manifestDigest, manifestEntry, type ManifestEntry } from '../evidence/index.ts';
 import { readDeclaration, type Declaration } from './declaration.ts';
 import { hasCode, isTemporary, makeFolder, writeDurable } from './durable.ts';
 import { KIND_PREFIXES, nextMigrationId, parseMigrationId, type KindName } from './migration-id.ts';
@@ -145,12 +145,12 @@ function pathFindings(path: string): readonly Finding[] {
   const parts = path.split('/');
   const escapes = parts.some((part) => part === '' || part === '.' || part === '..');
   if (escapes || /[\\:\0]/u.test(path)) return [invalid(path, 'path_leaves_bundle')];
-  return PRODUCT_PATHS.includes(path) ? [invalid(path, 'path_of_product')] : [];
+  return isProduct(path) ? [invalid(path, 'path_of_product')] : [];
 }
 
 function strangers(present: readonly string[], authored: readonly string[]): readonly Finding[] {
   return present
-    .filter((path) => !authored.includes(path) && !PRODUCT_PATHS.includes(path))
+    .filter((path) => !authored.includes(path) && !isProduct(path))
     .map((path) => invalid(path, 'unknown_file'));
 }
 

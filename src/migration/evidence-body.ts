@@ -13,7 +13,7 @@ import {
   type ReceiptBody,
   type TableCounts,
 } from '../evidence/index.ts';
-import { finishedAt, type DecidedBody, type Run, type RunEnd } from './run.ts';
+import { finishedAt, PLAN_PATHS, type DecidedBody, type Run, type RunEnd } from './run.ts';
 
 /** What a run leaves behind, as it is known in the transaction that decides it. */
 export interface Ending extends RunEnd {
@@ -42,7 +42,7 @@ export const NOTHING_WITNESSED: Witnessed = { layers: [], objects: [], tables: [
 export function decidedBody(run: Run, ending: Ending): DecidedBody {
   const products = productsOf(run, ending);
   const outputs = Object.entries(products)
-    .filter(([path]) => path !== 'rollback_plan.json')
+    .filter(([path]) => path !== PLAN_PATHS[run.subject.direction])
     .map(([path, product]) => artifact(path, product));
   return {
     receipt: receiptBody(run, ending, outputs),
@@ -55,7 +55,7 @@ export function decidedBody(run: Run, ending: Ending): DecidedBody {
 function productsOf(run: Run, ending: Ending): Readonly<Record<string, JsonObject>> {
   const { pre, post } = ending;
   return {
-    ...(run.subject.direction === 'rollback' ? { 'rollback_plan.json': run.opened.plan } : {}),
+    ...(run.subject.direction === 'forward' ? {} : { [PLAN_PATHS[run.subject.direction]]: run.opened.plan }),
     ...(pre === undefined ? {} : { 'baselines/pre.json': pre }),
     ...(post === undefined ? {} : { 'baselines/post.json': post }),
     ...(pre === undefined || post === undefined
@@ -102,7 +102,7 @@ function receiptBody(run: Run, ending: Ending, outputs: readonly Artifact[]): Re
     outputs,
     bundle_digest: subject.bundleDigest,
     plan_digest: subject.planDigest,
-    approvals: [],
+    approvals: opened.approvals,
     enforcement: kind.enforcement,
     validation: {
       status: validationStatus(ending.outcome, ending.checks),

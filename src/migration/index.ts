@@ -4,6 +4,10 @@ export type { Declaration, Scope } from './declaration.ts';
 export { readGitCommit, readParamsDigest, type EnvironmentName, type RunnerOptions } from './environment.ts';
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
 export { folderReader } from './file-reader.ts';
+export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
+export { createKeyPair, readPublicKey, readSigner, type KeyPair } from './ed25519.ts';
+export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
+export { planRetire, retireMigration } from './retire.ts';
 export type {
   AfterStep,
   BaselineContext,
@@ -17,6 +21,7 @@ export type {
   NewWrites,
   Observation,
   PlanContext,
+  RetireVerbs,
   RunContext,
   Step,
   StepProgress,

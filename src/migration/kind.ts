@@ -5,8 +5,11 @@ import type { Bundle } from './bundle.ts';
 import type { FaultHook } from './fault-point.ts';
 import type { KindName } from './migration-id.ts';
 
-/** `rollback` is the way back of a run that was committed; the undoing of one that was not is no direction of its own. */
-export type Direction = 'forward' | 'rollback';
+/**
+ * `rollback` is the way back of a run that was committed; the undoing of one that was not is no direction of its own.
+ * `retire` lets go for good of what committed runs superseded.
+ */
+export type Direction = 'forward' | 'rollback' | 'retire';
 
 /**
  * What differs between kinds of migration: `plan` only reads, `apply` and `rollback` name the steps there and back,
@@ -48,6 +51,17 @@ export interface MigrationKind {
   readonly undo: (context: RunContext, transaction: Transaction) => Promise<readonly NewWrites[]>;
   /** The measured state of everything the bundle may touch. Equal state gives an equal value (M33): no time, oid or run id. */
   readonly baseline: (context: BaselineContext, transaction: Transaction) => Promise<Baseline>;
+  /** Letting go of what committed runs of a bundle superseded; absent where a kind keeps nothing. */
+  readonly retire?: RetireVerbs;
+}
+
+/** The verbs of a kind in the direction `retire`. They are held to no limit: an approval of the plan's exact counts is. */
+export type RetireVerbs = Pick<MigrationKind, 'plan' | 'apply' | 'observe' | 'undo' | 'baseline'>;
+
+/** A kind as a run of this direction calls it; undefined where the kind has no such direction. */
+export function kindFor(kind: MigrationKind, direction: Direction): MigrationKind | undefined {
+  if (direction !== 'retire') return kind;
+  return kind.retire === undefined ? undefined : { ...kind, ...kind.retire, limits: [] };
 }
 
 /** What the receipt says about how far the kind can see and hold its effects; only what is in force is claimed. */

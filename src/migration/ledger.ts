@@ -120,10 +120,21 @@ export function appliedRuns(runs: readonly LedgerRun[]): readonly LedgerRun[] {
   for (const run of committed.sort(
     (a, b) => (a.entries.committed?.seq ?? 0) - (b.entries.committed?.seq ?? 0),
   )) {
+    if (run.subject.direction === 'retire') continue;
     applied.delete(run.subject.migrationId);
     if (run.subject.direction === 'forward') applied.set(run.subject.migrationId, run);
   }
   return [...applied.values()];
+}
+
+/** The last committed run that let go of what runs of this migration had superseded. */
+export function retireRun(runs: readonly LedgerRun[], migrationId: string): LedgerRun | undefined {
+  return runs.findLast(
+    ({ subject, entries }) =>
+      subject.migrationId === migrationId &&
+      subject.direction === 'retire' &&
+      entries.committed !== undefined,
+  );
 }
 
 /** Runs that have no closing entry, oldest first. */

@@ -4,10 +4,18 @@ import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
 import { executeRun, type Decision } from './execute.ts';
 import { errorFinding, isFileFailure, isUnreachable, type Failure } from './failure.ts';
-import { appliedRuns, readBody, unfinishedRuns, type LedgerRun } from './ledger.ts';
+import { appliedRuns, readBody, retireRun, unfinishedRuns, type LedgerRun } from './ledger.ts';
 import type { Direction, Enforcement, MigrationKind } from './kind.ts';
 import { makePlan, planMoved, readPlan, type PlanFile } from './plan-file.ts';
-import { loadForward, loadRun, openRun, type DecidedBody, type ForwardRun, type Run } from './run.ts';
+import {
+  loadForward,
+  loadRun,
+  openRun,
+  type DecidedBody,
+  type ForwardRun,
+  type NewRun,
+  type Run,
+} from './run.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
 import { bundlePath, settleRun, type ReceiptRef } from './settle.ts';
@@ -100,12 +108,12 @@ async function applyLocked(
 ): Promise<RunOutcome> {
   if (session.unsettled.length > 0) return { status: 'refused', findings: session.unsettled };
   const open = unfinishedRuns(session.runs).at(-1);
-  if (open !== undefined) return resume(options, open, { bundle, kind, direction: 'forward', session });
+  if (open !== undefined) return resumeRun(options, open, { bundle, kind, direction: 'forward', session });
   const ran = lastForward(session.runs, bundle.id);
   if (ran !== undefined && ran.subject.bundleDigest !== bundle.digest)
     return refused(bundleChanged(bundle, ran));
   const applied = appliedRuns(session.runs).find(({ subject }) => subject.migrationId === bundle.id);
-  if (applied !== undefined) return done(options, kind, applied);
+  if (applied !== undefined) return doneBefore(options, kind, applied);
   const planned = await readPlan(bundle);
   if ('status' in planned) return planned;
   const now = await makePlan(options, kind, { bundle, direction: 'forward', forward: undefined });
@@ -118,6 +126,7 @@ async function applyLocked(
     session,
     plan: planned.plan,
     forward: undefined,
+    approvals: [],
   });
 }
 
@@ -128,39 +137,48 @@ async function rollbackLocked(
 ): Promise<RunOutcome> {
   if (session.unsettled.length > 0) return { status: 'refused', findings: session.unsettled };
   const open = unfinishedRuns(session.runs).at(-1);
-  if (open !== undefined) return resume(options, open, { bundle, kind, direction: 'rollback', session });
+  if (open !== undefined) return resumeRun(options, open, { bundle, kind, direction: 'rollback', session });
   const applied = appliedRuns(session.runs);
   const ran = applied.find(({ subject }) => subject.migrationId === bundle.id);
   if (ran === undefined) return nothingToTakeBack(options, kind, bundle.id, session.runs);
   if (ran.subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, ran));
+  const letGo = retireRun(session.runs, bundle.id);
+  if (letGo !== undefined && isLater(letGo, ran)) return refused(letGoBefore(bundle.id, letGo));
   const forward = await loadForward(options, ran.subject.runId);
   const blocked = await blockingRuns(options, applied, ran, forward);
   if (blocked.length > 0) return { status: 'refused', findings: blocked };
   const { plan, findings } = await makePlan(options, kind, { bundle, direction: 'rollback', forward });
   if (isRefused(findings)) return { status: 'refused', findings };
-  return openAndRun(options, { bundle, kind, direction: 'rollback', session, plan, forward });
+  return openAndRun(options, { bundle, kind, direction: 'rollback', session, plan, forward, approvals: [] });
 }
 
-interface Wanted extends Runnable {
+/** A run that is asked for. */
+export interface Wanted extends Runnable {
   readonly direction: Direction;
   readonly session: LockedSession;
 }
 
 /** Goes on with the unfinished run when it is the one that is asked for; undoes it when the way back is asked for. */
-async function resume(options: RunnerOptions, open: LedgerRun, wanted: Wanted): Promise<RunOutcome> {
+export async function resumeRun(
+  options: RunnerOptions,
+  open: LedgerRun,
+  wanted: Wanted,
+): Promise<RunOutcome> {
   const { bundle, kind, direction, session } = wanted;
   const { subject } = open;
   if (subject.migrationId !== bundle.id) return refused(unfinished(open));
   if (subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, open));
-  if (subject.direction === 'rollback' && direction === 'forward') return refused(unfinished(open));
+  const isTakenBack = subject.direction === 'forward' && direction === 'rollback';
+  if (subject.direction !== direction && !isTakenBack) return refused(unfinished(open));
   const run = await loadRun(options, open, { kind, bundle, signal: session.signal });
   if (subject.direction === direction) return goOn(run);
   return undoAndSettle(run, NO_FAILURE, 'executing');
 }
 
-async function openAndRun(
+/** Opens a run and takes it to its end. */
+export async function openAndRun(
   options: RunnerOptions,
-  about: Wanted & { readonly plan: PlanFile; readonly forward: ForwardRun | undefined },
+  about: Wanted & Pick<NewRun, 'plan' | 'forward' | 'approvals'>,
 ): Promise<RunOutcome> {
   const { bundle, direction, session } = about;
   const before = session.runs.filter(
@@ -257,7 +275,11 @@ function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], caus
 }
 
 /** What an earlier run had done. */
-async function done(options: RunnerOptions, kind: MigrationKind, ran: LedgerRun): Promise<RunOutcome> {
+export async function doneBefore(
+  options: RunnerOptions,
+  kind: MigrationKind,
+  ran: LedgerRun,
+): Promise<RunOutcome> {
   const { subject, entries } = ran;
   const receipt = (await readBody(
     options.store,
@@ -284,7 +306,10 @@ async function done(options: RunnerOptions, kind: MigrationKind, ran: LedgerRun)
 }
 
 /** Files that cannot be written before a run has touched anything are a refusal. */
-async function guardFiles(options: RunnerOptions, work: () => Promise<RunOutcome>): Promise<RunOutcome> {
+export async function guardFiles(
+  options: RunnerOptions,
+  work: () => Promise<RunOutcome>,
+): Promise<RunOutcome> {
   try {
     return await work();
   } catch (error) {
@@ -300,10 +325,13 @@ async function nothingToTakeBack(
   runs: readonly LedgerRun[],
 ): Promise<RunOutcome> {
   const committed = runs.filter(
-    ({ subject, entries }) => subject.migrationId === migrationId && entries.committed !== undefined,
+    ({ subject, entries }) =>
+      subject.migrationId === migrationId &&
+      subject.direction !== 'retire' &&
+      entries.committed !== undefined,
   );
   const last = committed.at(-1);
-  return last === undefined ? refused(notApplied(migrationId)) : done(options, kind, last);
+  return last === undefined ? refused(notApplied(migrationId)) : doneBefore(options, kind, last);
 }
 
 function lastForward(runs: readonly LedgerRun[], migrationId: string): LedgerRun | undefined {
@@ -330,22 +358,37 @@ async function blockingRuns(
   return findings;
 }
 
-function refused(finding: Finding): Refused {
+/** One finding as an outcome. */
+export function refused(finding: Finding): Refused {
   return { status: 'refused', findings: [finding] };
 }
 
-function bundleChanged(bundle: Bundle, ran: LedgerRun): Finding {
+/** The refusal of a bundle whose authored files are not those that ran. */
+export function bundleChanged(bundle: Bundle, ran: LedgerRun): Finding {
   return refusal('bundle_changed', bundle.id, {
     detail: { ran: ran.subject.bundleDigest, found: bundle.digest, run: ran.subject.runId },
     hint: 'Take the authored files back as they ran; write a correction as a new bundle.',
   });
 }
 
+function isLater(run: LedgerRun, than: LedgerRun): boolean {
+  return (run.entries.committed?.seq ?? 0) > (than.entries.committed?.seq ?? 0);
+}
+
+function letGoBefore(id: string, { subject, entries }: LedgerRun): Finding {
+  return refusal('structure_missing', id, {
+    detail: { run: subject.runId, at: entries.committed?.at ?? null },
+    hint: 'What it superseded was let go by this run, so there is nothing to go back to. Write the way back as a new migration.',
+  });
+}
+
+const VERBS = { forward: 'apply', rollback: 'rollback', retire: 'retire' } as const;
+
 function unfinished(open: LedgerRun): Finding {
   const { runId, migrationId, direction } = open.subject;
   return refusal('run_unfinished', migrationId, {
     detail: { run: runId, direction },
-    hint: `Go on with it (\`varve ${direction === 'forward' ? 'apply' : 'rollback'} ${migrationId}\`), or take it back with \`varve recover\`.`,
+    hint: `Go on with it (\`varve ${VERBS[direction]} ${migrationId}\`), or take it back with \`varve recover\`.`,
   });
 }
 

@@ -77,7 +77,7 @@ export async function makePlan(
     objects: [...planned.objects].sort(),
     work: planned.bound,
   };
-  return { plan: planFile(bound, planned.shown), findings: planFindings(kind, bundle, planned) };
+  return { plan: planFile(bound, planned.shown), findings: planFindings(kind, bundle, direction, planned) };
 }
 
 /** Stores a plan and writes it to its bundle. */
@@ -135,10 +135,15 @@ function planFile(bound: PlanBound, shown: JsonObject): PlanFile {
   };
 }
 
-function planFindings(kind: MigrationKind, bundle: Bundle, planned: KindPlan): readonly Finding[] {
+function planFindings(
+  kind: MigrationKind,
+  bundle: Bundle,
+  direction: Direction,
+  planned: KindPlan,
+): readonly Finding[] {
   const { scope, limits } = bundle.declaration;
   return [
-    ...unknownLimits(kind.limits, limits),
+    ...(direction === 'retire' ? [] : unknownLimits(kind.limits, limits)),
     ...planned.findings,
     ...ambiguityFindings(planned.tables, planned.ambiguousKeys),
     ...scopeFindings(scope, planned.objects),

@@ -10,6 +10,7 @@ import {
   type Receipt,
   type Verification,
 } from '../evidence/index.ts';
+import { checkSignature } from './ed25519.ts';
 import { readEvidence } from './evidence-store.ts';
 import { folderReader } from './file-reader.ts';
 import type { Refused } from './refused.ts';
@@ -79,9 +80,9 @@ export async function verifyReceipts(path: string): Promise<Verification> {
   }
   const inside = relative(root, absolute).split(sep).join('/');
   const isFolder = statSync(absolute, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  if (inside === '') return verifyAll(folderReader(root));
+  if (inside === '') return verifyAll(folderReader(root), { check: checkSignature });
   const receipt = isFolder ? `${inside}/receipts/run_receipt.json` : inside;
-  return verifyReceipt(folderReader(root), receipt);
+  return verifyReceipt(folderReader(root), receipt, { check: checkSignature });
 }
 
 function evidenceRoot(path: string): string | undefined {

@@ -67,7 +67,7 @@ async function recoverOne(
   session: LockedSession,
 ): Promise<RunOutcome> {
   const { subject, entries } = open;
-  const runnable = await findRunnable(options, subject.migrationId);
+  const runnable = await findRunnable(options, subject.migrationId, subject.direction);
   if ('status' in runnable) return runnable;
   if (runnable.bundle.digest !== subject.bundleDigest) {
     const hint = 'Take the authored files back as they were when the run began, then recover.';

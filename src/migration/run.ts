@@ -47,6 +47,8 @@ export interface OpenedBody extends JsonObject {
   readonly inputs: readonly Artifact[];
   /** The run that this one takes back; null in the direction forward. */
   readonly rolls_back: string | null;
+  /** Digests of the approvals' envelopes that allowed it. */
+  readonly approvals: readonly Digest[];
 }
 
 /** A committed forward run with what its way back is proved against. */
@@ -77,6 +79,8 @@ export interface NewRun {
   readonly plan: PlanFile;
   readonly direction: Direction;
   readonly forward: ForwardRun | undefined;
+  /** The envelopes that allow it; in the evidence store already. */
+  readonly approvals: readonly Digest[];
   /** Runs of the same bundle, environment and direction before this one. */
   readonly attemptsBefore: number;
   readonly signal: AbortSignal;
@@ -246,8 +250,14 @@ async function reserveRoom(root: string, id: string): Promise<void> {
   }
 }
 
+/** Where a bundle shows the plan of its latest run, by direction. */
+export const PLAN_PATHS: Readonly<Record<Direction, string>> = {
+  forward: 'plan.json',
+  rollback: 'rollback_plan.json',
+  retire: 'retire_plan.json',
+};
+
 function openedBody(options: RunnerOptions, about: NewRun, startedAtMs: number): OpenedBody {
-  const planPath = about.direction === 'forward' ? 'plan.json' : 'rollback_plan.json';
   return {
     actor: { principal: options.actor.principal, role: options.actor.role },
     host: options.host,
@@ -258,9 +268,10 @@ function openedBody(options: RunnerOptions, about: NewRun, startedAtMs: number):
     plan: about.plan,
     inputs: [
       ...about.bundle.files.map(({ path, digest }) => ({ path, digest })),
-      { path: planPath, digest: planFileDigest(about.plan) },
+      { path: PLAN_PATHS[about.direction], digest: planFileDigest(about.plan) },
     ],
     rolls_back: about.forward?.runId ?? null,
+    approvals: about.approvals,
   };
 }
 

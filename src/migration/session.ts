@@ -14,7 +14,7 @@ import {
   type LedgerRun,
   type RunSubject,
 } from './ledger.ts';
-import type { MigrationKind } from './kind.ts';
+import { kindFor, type Direction, type MigrationKind } from './kind.ts';
 import type { Refused } from './refused.ts';
 import { enterOpened, hit, loadForward, type OpenedBody, type Run } from './run.ts';
 import { settleRun, type Settled } from './settle.ts';
@@ -78,7 +78,7 @@ export async function settleDecided(
     const isLost =
       restoreLost && digest !== undefined && (await readEvidence(options.root, digest)) === undefined;
     if (!isDecided || (digest !== undefined && !isLost && !openHere.has(subject.runId))) continue;
-    const runnable = await findRunnable(options, subject.migrationId);
+    const runnable = await findRunnable(options, subject.migrationId, subject.direction);
     const { kind, bundle } = 'bundle' in runnable ? runnable : { kind: undefined, bundle: undefined };
     const resolvedFrom = entries.committed === undefined ? 'undone' : 'committed';
     const { runId } = subject;
@@ -92,13 +92,21 @@ export async function settleDecided(
   return { settled, unsettled };
 }
 
-/** A bundle as it lies on disk, with its kind; or why it cannot be run. */
-export async function findRunnable(options: RunnerOptions, migrationId: string): Promise<Runnable | Refused> {
+/** A bundle as it lies on disk, with its kind as a run of this direction calls it; or why it cannot be run. */
+export async function findRunnable(
+  options: RunnerOptions,
+  migrationId: string,
+  direction: Direction = 'forward',
+): Promise<Runnable | Refused> {
   const reading = await readBundle(options.root, migrationId);
   if (reading.status === 'refused') return reading;
-  const kind = options.kinds.find(({ name }) => name === reading.bundle.kind);
+  const named = options.kinds.find(({ name }) => name === reading.bundle.kind);
+  const kind = named === undefined ? undefined : kindFor(named, direction);
   if (kind !== undefined) return { bundle: reading.bundle, kind };
-  const hint = `Run it with a project that brings the kind ${reading.bundle.kind}.`;
+  const hint =
+    named === undefined
+      ? `Run it with a project that brings the kind ${reading.bundle.kind}.`
+      : `Migrations of the kind ${reading.bundle.kind} leave nothing that could be let go.`;
   return { status: 'refused', findings: [refusal('kind_unavailable', migrationId, { hint })] };
 }
 
@@ -129,7 +137,7 @@ async function announcedRun(
   opened: OpenedBody,
   signal: AbortSignal,
 ): Promise<Run | undefined> {
-  const runnable = await findRunnable(options, subject.migrationId);
+  const runnable = await findRunnable(options, subject.migrationId, subject.direction);
   if ('status' in runnable) return undefined;
   const forward = opened.rolls_back === null ? undefined : await loadForward(options, opened.rolls_back);
   const intents = await openIntentLog(options.root, subject.runId, options.clock);

@@ -6,6 +6,7 @@ import {
   appliedRuns,
   ledgerRuns,
   readLedger,
+  retireRun,
   unfinishedRuns,
   type LedgerEntry,
   type LedgerRun,
@@ -27,6 +28,8 @@ export interface MigrationState {
   /** Its last run. */
   readonly runId: string | undefined;
   readonly at: string | undefined;
+  /** When what it superseded was let go; undefined: it was not. */
+  readonly letGoAt: string | undefined;
   /** Whether the authored files differ from those of the last run. */
   readonly drifted: boolean;
   readonly findings: readonly Finding[];
@@ -89,6 +92,7 @@ async function stateOf(
     status: reading.status === 'ok' ? done : isMissing ? 'missing' : 'invalid',
     runId: last?.subject.runId,
     at: lastEntry(last)?.at,
+    letGoAt: retireRun(runs, migrationId)?.entries.committed?.at,
     drifted: last !== undefined && digest !== undefined && digest !== last.subject.bundleDigest,
     findings,
   };

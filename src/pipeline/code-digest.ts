@@ -7,6 +7,7 @@
  * | `module` | the name is computed, the definition stands in a function, or code is loaded by a computed name | the whole module and what it reaches, and the function's own text; every file of the project where even that is not known to be enough |
  * | `text` | the engine does not tell the file, or it cannot be read | the function's text |
  * | `sql` | a `query` | the statement |
+ * | `command` | an outside command | its arguments, and the files of the project that they or `files` name |
  *
  * Files are put into a normal form by esbuild first, so comments, types and formatting do not count. Names are followed
  * as the language scopes them rather than by bundling: a bundler renames on collision and orders by import, so that an
@@ -24,13 +25,15 @@ import { createReach } from './code/reach.ts';
 import { filePathOf, realPath } from './code/resolve-module.ts';
 import { sha256Text } from './code/sha256-text.ts';
 import { loadTypeScript } from './code/typescript.ts';
+import { commandFolder, commandOf } from './command/command.ts';
+import { commandSource } from './command/command-source.ts';
 import type { AnyTable } from './table.ts';
 
 /** What stands for the code of one table. */
 export interface CodeIdentity {
   readonly digest: `sha256:${string}`;
   /** How sure it is; see the head of this file. */
-  readonly basis: 'bundle' | 'module' | 'text' | 'sql';
+  readonly basis: 'bundle' | 'module' | 'text' | 'sql' | 'command';
   /** The packages that the code uses and all that they depend on, by name; `none` for parts of Node. */
   readonly packages: Readonly<Record<string, string>>;
   /** The code reached, in normal form, file by file. */
@@ -63,7 +66,8 @@ export async function digestCode(
   const identityByTable = new Map<string, CodeIdentity>();
   const open: Question[] = [];
   for (const table of tables) {
-    const known = sqlIdentity(table) ?? cache.get(table.spec.name, cacheKey(table, projectFolder));
+    const own = sqlIdentity(table) ?? commandIdentity(table);
+    const known = own ?? cache.get(table.spec.name, cacheKey(table, projectFolder));
     if (known !== undefined) identityByTable.set(table.spec.name, known);
     else if (functionOf(table) !== undefined) open.push(question(table));
   }
@@ -95,6 +99,12 @@ function sqlIdentity(table: AnyTable): CodeIdentity | undefined {
   const { query } = table.spec;
   if (query === undefined) return undefined;
   return identity('sql', { source: query, packages: {} });
+}
+
+function commandIdentity({ definition }: AnyTable): CodeIdentity | undefined {
+  const settings = commandOf(definition.make);
+  if (settings === undefined) return undefined;
+  return identity('command', { source: commandSource(settings, commandFolder(definition)), packages: {} });
 }
 
 /** What beside files decides an identity. */
@@ -189,10 +199,10 @@ async function moduleOf(
   };
 }
 
-function identity(
-  basis: CodeIdentity['basis'],
+function identity<B extends CodeIdentity['basis']>(
+  basis: B,
   { source, packages }: Pick<CodeIdentity, 'source' | 'packages'>,
-): CachedIdentity {
+): CodeIdentity & { readonly basis: B } {
   // Text as a digest of its own: a lone surrogate in a string of the code has no canonical JSON.
   const content = { version: 2, basis, source: sha256Text(source), packages };
   return { digest: sha256Text(canonicalJson(content)), basis, packages, source };

@@ -6,7 +6,7 @@ import { readsText } from './key-source.ts';
 import type { Relation } from './relation.ts';
 
 /** How far reads were held to their declaration. */
-export type EnforcementLevel = 'pure' | 'isolated' | 'role' | 'statement' | 'none';
+export type EnforcementLevel = 'pure' | 'isolated' | 'outside' | 'role' | 'statement' | 'none';
 
 /** The shared part of computations. */
 export interface ComputationSpec {

@@ -2,12 +2,14 @@ import { refusal, type Finding, type JsonObject } from '../base/index.ts';
 import { sql, type Store } from '../store/index.ts';
 import { loadIngestions } from './ingestion.ts';
 import { loadKnownRelations, type Relations } from './relation.ts';
-import { askUnit, masterOf } from './row-unit.ts';
+import { askUnitThen, masterOf } from './row-unit.ts';
 import { unknownTable } from './unknown-table.ts';
 import {
+  countLetGo,
   countVersions,
   loadVersions,
   streamVersions,
+  type LetGoUnits,
   type Moment,
   type RowVersion,
   type StoredVersion,
@@ -42,6 +44,8 @@ export type HistoryResult =
       readonly versions: readonly RowVersion[];
       /** Null: this was the last page. */
       readonly nextOffset: number | null;
+      /** Units there were beside these, whose rows were let go since; by structure. */
+      readonly letGo: readonly LetGoUnits[];
     }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] };
 
@@ -72,7 +76,7 @@ async function keyHistory(
   at: Moment | undefined,
   asked: JsonObject,
 ): Promise<HistoryResult> {
-  const unit = await askUnit(store, relations, table, asked);
+  const unit = await askUnitThen(store, relations, table, { key: asked, at: at?.at });
   if (unit.status === 'refused') return unit;
   const all = await loadVersions(store, relations, unit.relation.name, { keys: [unit.key] });
   const [first] = all;
@@ -112,6 +116,7 @@ async function tableHistory(
     count,
     versions: versions.map(publicVersion),
     nextOffset: end < count && versions.length > 0 ? end : null,
+    letGo: await countLetGo(store, relation.name, moment),
   };
 }
 
@@ -151,9 +156,34 @@ export async function readHistory(
 }
 
 function publicVersion(version: StoredVersion): RowVersion {
-  const { table, key, rows, generation, since, sinceRun, until, untilRun, untilReason, ended, brought } =
-    version;
-  return { table, key, rows, generation, since, sinceRun, until, untilRun, untilReason, ended, brought };
+  const {
+    table,
+    key,
+    rows,
+    generation,
+    since,
+    sinceRun,
+    until,
+    untilRun,
+    untilReason,
+    ended,
+    brought,
+    letGo,
+  } = version;
+  return {
+    table,
+    key,
+    rows,
+    generation,
+    since,
+    sinceRun,
+    until,
+    untilRun,
+    untilReason,
+    ended,
+    brought,
+    letGo,
+  };
 }
 
 /** An instant as written, or the end of a run by its name; of a run that is open or was killed, its latest trace. */
@@ -169,7 +199,10 @@ export async function readMoment(store: Store, asOf: string): Promise<Moment | F
   }
   const [row] = await store.query<{ at: string }>(sql`
     select greatest(coalesce(finished_at, started_at), (select max(superseded_at) from varve.superseded
-      where superseded_by = ${asOf})) as at from varve.run where name = ${asOf}`);
+      where superseded_by = ${asOf})) as at from varve.run where name = ${asOf}
+    union all
+    select greatest(max(at::timestamptz), (select max(deployed_at) from varve.deployment where run = ${asOf}))
+    from varve.ledger where run_id = ${asOf} and phase in ('committed', 'undone') having count(*) > 0`);
   return row === undefined ? unknownMoment(asOf) : { at: row.at, run: asOf };
 }
 

@@ -1,8 +1,16 @@
+export { adopted, isMakeUnknown, makeUnknown, type AdoptedMake } from './adopted-make.ts';
 export { checkRecordedReads } from './check/recorded-reads.ts';
 export { CHECK_RULES, type CheckRule } from './check/rule.ts';
 export { checkSource, type CheckSourceOptions } from './check/check-source.ts';
 export { digestCode, type CodeDigestOptions, type CodeIdentity } from './code-digest.ts';
-export { t, type Column, type ColumnBuilder, type Columns, type RowOf } from './column.ts';
+export { t, type Column, type ColumnBuilder, type Columns, type RowOf, type ValueKind } from './column.ts';
+export {
+  command,
+  commandOf,
+  type CommandMake,
+  type CommandMode,
+  type CommandOptions,
+} from './command/command.ts';
 export { createIndexes, createTable, columnDdl, names, referencesDdl } from './ddl.ts';
 export {
   compareText,
@@ -77,12 +85,14 @@ export {
   defaultPlacement,
   deployedSet,
   insertRelation,
+  loadGenerations,
   loadKnownRelations,
   loadRelations,
   mismatches,
   recordDeployment,
   relationOf,
   tableId,
+  type LetGo,
   type Placement,
   type Relation,
   type Relations,
@@ -126,6 +136,16 @@ export {
   type PlanDeleteOptions,
   type PlanDeleteResult,
 } from './delete-rows.ts';
+export {
+  codeAsOf,
+  graphAsOf,
+  type CodeOptions,
+  type CodeResult,
+  type PastGraph,
+  type PastGraphResult,
+  type TableCode,
+} from './past-graph.ts';
+export { walkAsOf, type PastWalk, type PastWalkOutcome } from './past-rows.ts';
 export { graphOf, type GraphOptions } from './graph.ts';
 export { history, readHistory, type HistoryOptions, type HistoryResult } from './history.ts';
 export { formatOfName, placeOf, readRows, type RowFormat } from './input/read-rows.ts';
@@ -139,7 +159,7 @@ export {
 } from './insert-rows.ts';
 export { restoreRows, type RestoreRowsOptions, type RestoreRowsResult } from './restore-rows.ts';
 export { stale, type MovedPackage, type StaleResult, type StaleTable, type WhyStale } from './stale.ts';
-export type { RowVersion } from './versions.ts';
+export { rememberVersions, type LetGoUnits, type RowVersion } from './versions.ts';
 export type { Brought, IngestionOrigin } from './ingestion.ts';
 export type { ComputationOrigin, InputOrigin, RecordedOrigin, RowOrigin, RunOrigin } from './origin.ts';
 export { why, type WhyOptions, type WhyResult } from './why.ts';

@@ -6,12 +6,13 @@
  */
 import type { JsonObject } from '../base/index.ts';
 import { sql, type Queryable, type Row, type Sql } from '../store/index.ts';
+import { loadAdoptions } from './adoption.ts';
 import { encodeKey } from './encode-row.ts';
 import { loadIngestions, partIngestions, type IngestionOrigin } from './ingestion.ts';
 import type { Key } from './key-source.ts';
 import type { ComputationOrigin, InputOrigin, RecordedOrigin, RowOrigin, RunOrigin } from './origin.ts';
 import { readPlan } from './read-plan.ts';
-import { relationOf, tableId, type Relation, type Relations } from './relation.ts';
+import { loadGenerations, relationOf, tableId, type Relation, type Relations } from './relation.ts';
 import type { ReadSpec, TableSpec } from './spec.ts';
 import { loadVersions, type Moment, type StoredVersion } from './versions.ts';
 import { keysRecordset, ORDINAL } from './write-rows.ts';
@@ -38,6 +39,10 @@ export async function loadOrigins(
   const versions = newestOfEach(await loadVersions(store, relations, table, { keys, at }));
   const computations = await loadComputations(question, versions);
   const ingestions = await loadBrought(question, versions);
+  const unrecorded = versions.filter(
+    (_, index) => computations[index] === null && (ingestions[index] ?? []).length === 0,
+  );
+  const adoptions = await loadAdoptions(store, new Set(unrecorded.map(({ relation }) => relation.id)));
   return versions.map((version, index) => ({
     table,
     tier: version.relation.spec.tier,
@@ -47,6 +52,8 @@ export async function loadOrigins(
     until: version.until,
     computation: computations[index] ?? null,
     ingestions: ingestions[index] ?? [],
+    letGo: version.letGo,
+    adopted: unrecorded.includes(version) ? (adoptions.get(version.relation.id) ?? null) : null,
   }));
 }
 
@@ -108,7 +115,8 @@ interface SpecRow extends RunOrigin, Row {
 interface ComputedVersion {
   readonly version: StoredVersion;
   readonly spec: SpecRow;
-  readonly inputs: Uint8Array;
+  /** Null: let go with its rows. */
+  readonly inputs: Uint8Array | null;
   readonly output: Uint8Array;
 }
 
@@ -120,15 +128,15 @@ async function loadComputations(
   const computed = versions.map((version): ComputedVersion | null => {
     const { spec: id, inputs, output } = version;
     const spec = id === null ? undefined : specs.get(id);
-    return spec === undefined || inputs === null || output === null
-      ? null
-      : { version, spec, inputs, output };
+    const isKnown = inputs !== null || version.letGo !== null;
+    return spec === undefined || !isKnown || output === null ? null : { version, spec, inputs, output };
   });
   const some = computed.filter((each) => each !== null);
   const recorded = await loadRecorded(question.store, some);
   const inputs = new Map<ComputedVersion, readonly InputOrigin[]>();
   // Versions of one structure and one list of reads are asked about together.
-  const groups = Map.groupBy(some, ({ version, spec }) => `${version.relation.id} ${spec.id}`);
+  const known = some.filter(isRead);
+  const groups = Map.groupBy(known, ({ version, spec }) => `${version.relation.id} ${spec.id}`);
   for (const group of groups.values()) {
     const origins = await loadInputs(question, group);
     group.forEach((each, index) => inputs.set(each, origins[index] ?? []));
@@ -137,6 +145,13 @@ async function loadComputations(
     each === null ? null : toComputation(each, inputs.get(each) ?? [], recorded.get(each) ?? []),
   );
 }
+
+/** Whether what it read is known by digest. */
+function isRead(computed: ComputedVersion): computed is ReadVersion {
+  return computed.inputs !== null;
+}
+
+type ReadVersion = ComputedVersion & { readonly inputs: Uint8Array };
 
 function toComputation(
   { version, spec, output }: ComputedVersion,
@@ -162,7 +177,7 @@ function toComputation(
     origin,
     attribution,
     outputDigest: digestText(output),
-    durationUs: version.durationUs ?? 0,
+    durationUs: version.letGo === null ? (version.durationUs ?? 0) : null,
     inputs,
     recorded,
   };
@@ -222,12 +237,13 @@ async function loadRecorded(
 
 /** The declared reads of versions that share relation and reads, one list for each version. */
 async function loadInputs(
-  { store, relations, keyLimit }: OriginQuestion,
-  group: readonly ComputedVersion[],
+  { store, relations: standing, keyLimit }: OriginQuestion,
+  group: readonly ReadVersion[],
 ): Promise<readonly (readonly InputOrigin[])[]> {
   const [first] = group;
   if (first === undefined) return [];
   const { reads } = first.spec;
+  const relations = await relationsFor(store, reads, standing);
   const known = knownReads(reads, relations);
   const spec: TableSpec = { ...first.version.relation.spec, reads: known, foreignKeys: [] };
   const keys = group.map(({ version }) => version.unit);
@@ -256,6 +272,24 @@ async function loadInputs(
   return origins;
 }
 
+/**
+ * The tables of reads as they stand; one that has not the columns of the read any more, as it stood when it had them: a
+ * result of a structure that was replaced read tables that may have been replaced with it.
+ */
+async function relationsFor(
+  store: Queryable,
+  reads: readonly ReadSpec[],
+  present: Relations,
+): Promise<Relations> {
+  const relations = new Map(present);
+  for (const read of reads.filter((each) => !hasColumns(present.get(each.table), each))) {
+    const generations = await loadGenerations(store, read.table);
+    const then = generations.find((generation) => hasColumns(generation, read));
+    if (then !== undefined) relations.set(read.table, then);
+  }
+  return relations;
+}
+
 /** The reads that still can be followed: their table and columns are there, and so are the reads that lead to them. */
 function knownReads(reads: readonly ReadSpec[], relations: Relations): readonly ReadSpec[] {
   let known = reads.filter((read) => hasColumns(relations.get(read.table), read));
@@ -271,6 +305,7 @@ function knownReads(reads: readonly ReadSpec[], relations: Relations): readonly 
 }
 
 function hasColumns(relation: Relation | undefined, read: ReadSpec): boolean {
+  if (relation?.state === 'let_go') return false;
   const names = new Set(relation?.spec.columns.map(({ name }) => name));
   return [...read.columns, ...Object.keys(read.match)].every((column) => names.has(column));
 }

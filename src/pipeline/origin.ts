@@ -1,7 +1,9 @@
 /** Where a row comes from, as `why` tells it. */
 import type { JsonObject } from '../base/index.ts';
+import type { Adoption } from './adoption.ts';
 import type { EnforcementLevel } from './computation-spec.ts';
 import type { IngestionOrigin } from './ingestion.ts';
+import type { LetGo } from './relation.ts';
 import type { ReadSpec, Tier } from './spec.ts';
 
 /** Where one unit of rows comes from. Digests are `sha256:<hex>`, instants ISO 8601 UTC. */
@@ -18,6 +20,10 @@ export interface RowOrigin {
   readonly depth: number;
   /** The calls that brought its rows, and those of its parts; empty for rows of a make and for a plain INSERT. */
   readonly ingestions: readonly IngestionOrigin[];
+  /** Who let its rows go, when: of the computation, inputs and reads are not known any more. Null: they are there. */
+  readonly letGo: LetGo | null;
+  /** Where nothing else is recorded of a row in a table that varve took over: by which run, and when. */
+  readonly adopted: Adoption | null;
 }
 
 /** One computation. */
@@ -37,7 +43,8 @@ export interface ComputationOrigin {
   /** The rule of a migration that attributed it. */
   readonly attribution: JsonObject | null;
   readonly outputDigest: string;
-  readonly durationUs: number;
+  /** Null where its rows were let go. */
+  readonly durationUs: number | null;
   readonly inputs: readonly InputOrigin[];
   /** What it read beside its declared inputs: files, and tables that observation let through. */
   readonly recorded: readonly RecordedOrigin[];

@@ -1,4 +1,5 @@
 import { compileSql, type Sql } from '../store/index.ts';
+import { commandOf } from './command/command.ts';
 import { buildSpec, type AnyOptions, type Built } from './build-spec.ts';
 import type { Columns, RowOf } from './column.ts';
 import { definitionError } from './definition-error.ts';
@@ -183,6 +184,7 @@ function makingSpec(name: string, tier: Tier, options: LooseOptions, built: Buil
     );
   }
   assertIsolable(name, form, options);
+  assertCommand(name, options);
   if (options.query !== undefined && !Array.isArray((options.query as Partial<Sql>).parts)) {
     throw definitionError(name, 'its query is plain text', 'Write it with the tag: sql`select ...`.');
   }
@@ -210,6 +212,19 @@ function assertIsolable(name: string, form: string, { isolate }: LooseOptions): 
     form === 'makeWith'
       ? 'Declare what it reads and give a make, or leave `isolate` out.'
       : 'Leave `isolate` out: a query runs in the database and reads what it declares.',
+  );
+}
+
+/** A command knows no database handle, and what it reaches is not for varve to bound. */
+function assertCommand(name: string, { make, makeWith, isolate }: LooseOptions): void {
+  if (commandOf(makeWith) !== undefined) {
+    throw definitionError(name, 'makeWith is an outside command', 'Give it as `make`, with what it reads.');
+  }
+  if (isolate !== true || commandOf(make) === undefined) return;
+  throw definitionError(
+    name,
+    '`isolate` goes with a make of this project, and it has an outside command',
+    'Leave `isolate` out, and start the command within walls of its own, such as a container.',
   );
 }
 

@@ -18,6 +18,7 @@
 import { refusal, type Finding } from '../base/index.ts';
 import { closeRun, openRun, type Run, type RunStatus } from '../run/index.ts';
 import type { Store } from '../store/index.ts';
+import { isMakeUnknown, makeUnknown } from './adopted-make.ts';
 import { assertIsolated } from './batch/context.ts';
 import type { Definitions } from './definition-set.ts';
 import type { PopulatedTable, PopulateOptions, PopulateResult } from './populate/options.ts';
@@ -34,7 +35,8 @@ import { unknownTable } from './unknown-table.ts';
  * Computes what is due.
  *
  * Invariant: a row is there if and only if its computation is recorded; both are written by one statement.
- * Errors: refuses with `unknown_table`, `not_deployed`; failed keys are findings of status `failed`, and nothing of them is kept.
+ * Errors: refuses with `unknown_table`, `not_deployed`, `make_unknown`; a table without a known make that was not asked for
+ * by name is left out, with a warning; failed keys are findings of status `failed`, and nothing of them is kept.
  */
 export async function populate(store: Store, options: PopulateOptions): Promise<PopulateResult> {
   const relations = options.relations ?? (await loadRelations(store));
@@ -52,7 +54,7 @@ export async function populate(store: Store, options: PopulateOptions): Promise<
     const status: RunStatus =
       options.signal?.aborted === true ? 'interrupted' : findings.length > 0 ? 'failed' : 'done';
     await closeRun(store, run, options.environment.clock, status);
-    return { status, tables, run: run.name, findings };
+    return { status, tables, run: run.name, findings: [...targets.findings, ...findings] };
   } catch (error) {
     // What went wrong is the first thing to say; a run that cannot be closed stays open for all to see.
     await closeRun(store, run, options.environment.clock, 'failed').catch(() => undefined);
@@ -117,7 +119,7 @@ function targetsOf(
   { definitions, tables }: PopulateOptions,
   relations: Relations,
 ):
-  | { readonly status: 'ok'; readonly tables: readonly AnyTable[] }
+  | { readonly status: 'ok'; readonly tables: readonly AnyTable[]; readonly findings: readonly Finding[] }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] } {
   const computed = definitions.set.tables.filter(({ form }) => form !== undefined);
   const unknown = (tables ?? []).filter((name) => !computed.some((spec) => spec.name === name));
@@ -129,7 +131,15 @@ function targetsOf(
   const findings = mismatches(relations, needed);
   if (findings.length > 0) return { status: 'refused', findings };
   const found = wanted.flatMap(({ name }) => definitions.tableByName.get(name) ?? []);
-  return { status: 'ok', tables: found };
+  const unmade = found.filter(isMakeUnknown);
+  if (tables !== undefined && unmade.length > 0) {
+    return { status: 'refused', findings: unmade.map((table) => makeUnknown(table, 'error')) };
+  }
+  return {
+    status: 'ok',
+    tables: found.filter((table) => !unmade.includes(table)),
+    findings: unmade.map((table) => makeUnknown(table, 'warning')),
+  };
 }
 
 function needs(target: TableSpec, spec: TableSpec): boolean {

@@ -139,7 +139,11 @@ function fillsOf(
 ): readonly (readonly [string, Sql])[] {
   const { fills } = key;
   if (fills === undefined) return [];
-  const read = spec.reads.find((candidate) => candidate.table === key.to && sameMatch(candidate, key));
+  // A read of several rows gives their digest and no columns, though it may be matched in the same way.
+  const read = spec.reads.find(
+    (candidate) =>
+      candidate.table === key.to && candidate.cardinality !== 'many' && sameMatch(candidate, key),
+  );
   const alias = read === undefined ? undefined : aliasByRead.get(read.name);
   return Object.entries(key.columns).map(([child, parent]) => {
     const origin = fills[child];

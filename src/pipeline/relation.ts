@@ -21,7 +21,7 @@ export interface Relation {
   readonly name: string;
   readonly spec: TableSpec;
   readonly placement: Placement;
-  readonly state: 'building' | 'live' | 'retired' | 'copy';
+  readonly state: 'building' | 'live' | 'retired' | 'copy' | 'let_go';
 }
 
 /** Relations by table name: the world that a statement is written for. */
@@ -59,28 +59,80 @@ export interface Generation extends Relation {
   readonly sinceAt: string | null;
   readonly untilAt: string | null;
   readonly untilRun: string | null;
+  /** Null: its rows are there. */
+  readonly letGo: LetGo | null;
 }
 
-/** The generations of a table that readers see or saw, newest first. */
-export async function loadGenerations(store: Queryable, name: string): Promise<readonly Generation[]> {
+/** When and by whom rows of history were let go, under an approval that the run's receipt names. */
+export interface LetGo {
+  readonly run: string;
+  /** ISO 8601 UTC. */
+  readonly at: string;
+  /** The principal of the runner. */
+  readonly by: string;
+}
+
+/**
+ * The generations of a table that readers see or saw, newest first: relations that have this name or had it, and those that
+ * their rows came from, whatever these were called.
+ *
+ * At a time (ISO 8601 or `infinity`), without those that were out of place then: a structure that another one had replaced
+ * until that was rolled back, and a relation that had given the name up.
+ */
+export async function loadGenerations(
+  store: Queryable,
+  name: string,
+  at?: string,
+): Promise<readonly Generation[]> {
   const rows = await store.query<
-    RelationRow & { since_at: string | null; until_at: string | null; until_run: string | null }
+    RelationRow & Omit<Generation, keyof Relation | 'letGo'> & Record<keyof LetGo, string | null>
   >(sql`
-    select id, name, spec, physical_schema, physical_name, state, since_at, until_at, until_run
-    from varve.relation where name = ${name} and state in ('live', 'retired') order by id desc`);
-  return rows.map((row) => ({
+    with recursive source (relation, source) as (
+      select relation, source from varve.relation_source
+      union select id, predecessor from varve.relation where predecessor is not null),
+    family (id) as (
+      (select id from varve.relation where name = ${name}
+        union select relation from varve.relation_version where name = ${name})
+      union select s.source from family f join source s on s.relation = f.id)
+    select r.id, r.name, r.spec, r.physical_schema, r.physical_name, r.state, r.since_at as "sinceAt",
+      r.until_at as "untilAt", r.until_run as "untilRun", r.let_go_run as run, r.let_go_at as at,
+      (select body #>> '{actor,principal}' from varve.ledger l where l.run_id = r.let_go_run and l.phase = 'opened') as by
+    from varve.relation r join family f on f.id = r.id
+    where r.state in ('live', 'retired', 'let_go') and (${at ?? null}::timestamptz is null or (${inPlace(name, at)}))
+    order by r.id desc`);
+  return rows.map(({ run, at: letGoAt, by, sinceAt, untilAt, untilRun, ...row }) => ({
     ...toRelation(row),
-    sinceAt: row.since_at,
-    untilAt: row.until_at,
-    untilRun: row.until_run,
+    sinceAt,
+    untilAt,
+    untilRun,
+    letGo: run === null || letGoAt === null ? null : { run, at: letGoAt, by: by ?? 'unknown' },
   }));
 }
 
-/** The relation of every name that was ever live: the one that is, or the last that was. For questions about the past. */
+function inPlace(name: string, at: string | undefined): Sql {
+  const then = sql`${at ?? null}::timestamptz`;
+  return sql`not exists (select from source s join varve.relation n on n.id = s.relation
+      where s.source = r.id and n.state in ('retired', 'let_go') and n.since_at <= ${then} and n.until_at > ${then})
+    and (r.name = ${name}
+      or not exists (select from varve.relation_version v where v.relation = r.id and v.name = ${name})
+      or ${name} = (select v.name from varve.relation_version v where v.relation = r.id and v.until_at > ${then}
+        order by v.until_at, v.id limit 1))`;
+}
+
+/**
+ * The relation of every name that was ever live: the one that is, or the last that was; under a name that was given up, as
+ * it was defined then. For questions about the past.
+ */
 export async function loadKnownRelations(store: Queryable): Promise<Relations> {
   const rows = await store.query<RelationRow>(sql`
-    select distinct on (name) id, name, spec, physical_schema, physical_name, state from varve.relation
-    where state in ('live', 'retired') order by name, state = 'live' desc, id desc`);
+    select distinct on (name) id, name, spec, physical_schema, physical_name, state from (
+      select id, name, spec, physical_schema, physical_name, state, null::timestamptz as until_at from varve.relation
+      where state in ('live', 'retired', 'let_go')
+      union all
+      select r.id, v.name, v.spec, r.physical_schema, r.physical_name, r.state, v.until_at
+      from varve.relation_version v join varve.relation r on r.id = v.relation and r.name <> v.name
+      where r.state in ('live', 'retired', 'let_go')) k
+    order by name, until_at desc nulls first, state = 'live' desc, state = 'retired' desc, id desc`);
   return new Map(rows.map((row) => [row.name, toRelation(row)]));
 }
 

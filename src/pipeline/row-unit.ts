@@ -11,7 +11,7 @@ import { nearestName, refusal, type Finding, type JsonObject } from '../base/ind
 import { isStoreError, sql, type Queryable } from '../store/index.ts';
 import { encodeKey } from './encode-row.ts';
 import type { Key } from './key-source.ts';
-import type { Relation, Relations } from './relation.ts';
+import { loadGenerations, type Generation, type Relation, type Relations } from './relation.ts';
 import type { TableSpec } from './spec.ts';
 import { unknownTable } from './unknown-table.ts';
 import { keysRecordset, ORDINAL } from './write-rows.ts';
@@ -76,10 +76,82 @@ export async function askUnit(
 }
 
 /**
- * The units of many keys of one table, each once, in one statement; a key that names none any more is left out, as one is
- * whose structure has other key columns by now.
+ * The same for a key as it was in any structure of the table: a result is asked about by the key that it had then. The
+ * table's name now stands in the relation, whatever that of the structure is.
+ *
+ * At a moment, the structure of then goes first. Errors: those of `askUnit`, for the structure that goes first.
+ */
+export async function askUnitThen(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  { key, at }: { readonly key: JsonObject; readonly at: string | undefined },
+): Promise<UnitResult> {
+  let first: UnitResult | undefined;
+  for await (const world of worldsOf(store, relations, table, at)) {
+    const unit = await askUnit(store, world, table, key);
+    const name = masterOf(relations, table)?.name;
+    if (unit.status === 'ok') return { ...unit, relation: { ...unit.relation, name: name ?? table } };
+    first ??= unit;
+  }
+  return first ?? askUnit(store, relations, table, key);
+}
+
+/** The relations with each structure of a table in its place, and with that of its master then. */
+async function* worldsOf(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  at: string | undefined,
+): AsyncGenerator<Relations, void, undefined> {
+  if (at === undefined) yield relations;
+  else {
+    const then = (await loadGenerations(store, table, at)).find(({ sinceAt }) => isBefore(sinceAt, at));
+    if (then !== undefined) yield await placed(store, relations, table, then);
+  }
+  for (const generation of await loadGenerations(store, table)) {
+    yield await placed(store, relations, table, generation);
+  }
+}
+
+function isBefore(sinceAt: string | null, at: string): boolean {
+  return sinceAt === null || at === 'infinity' || Date.parse(sinceAt) <= Date.parse(at);
+}
+
+async function placed(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  generation: Generation,
+): Promise<Relations> {
+  const world = new Map(relations).set(table, generation);
+  const { master } = generation.spec;
+  const masters = master === undefined ? [] : await loadGenerations(store, master);
+  const its = masters.find(({ sinceAt }) => isBefore(sinceAt, generation.untilAt ?? 'infinity'));
+  return master === undefined || its === undefined ? world : world.set(master, its);
+}
+
+/**
+ * The units of many keys of one table, in one statement, by the key that they have, or had at a moment; a key that names
+ * none is left out.
  */
 export async function askUnits(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  { keys, at }: { readonly keys: readonly JsonObject[]; readonly at: string | undefined },
+): Promise<readonly Omit<AskedUnit, 'status'>[]> {
+  const owner = masterOf(relations, table);
+  if (owner === undefined || keys.length === 0) return [];
+  for await (const world of worldsOf(store, relations, table, at)) {
+    const units = await unitsIn(store, world, table, keys);
+    if (units.length > 0)
+      return units.map((unit) => ({ ...unit, relation: { ...unit.relation, name: owner.name } }));
+  }
+  return [];
+}
+
+async function unitsIn(
   store: Queryable,
   relations: Relations,
   table: string,

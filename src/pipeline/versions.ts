@@ -7,6 +7,7 @@
  * | row of the live structure | the latest of: start of the run that computed it, end of the version before, start of its structure | now |
  * | row of a retired structure | the same | end of its structure |
  * | `varve.superseded` | the same | `superseded_at` |
+ * | `varve.let_go` | as it was before its rows were let go | the same |
  *
  * A row that `insertRows` brought counts from that call. One that came by a plain INSERT carries no time of its own, so its
  * first version counts from the start of its structure: a lower bound.
@@ -19,7 +20,15 @@ import { digestOf, rowCheck } from './ingest.ts';
 import { broughtJoin, loadIngestions, type Brought } from './ingestion.ts';
 import type { Key } from './key-source.ts';
 import { keyHash } from './read-plan.ts';
-import { loadGenerations, tableId, type Generation, type Relation, type Relations } from './relation.ts';
+import {
+  loadGenerations,
+  loadKnownRelations,
+  tableId,
+  type Generation,
+  type LetGo,
+  type Relation,
+  type Relations,
+} from './relation.ts';
 import { unitRelation } from './row-unit.ts';
 import { keysRecordset, unitRows } from './write-rows.ts';
 
@@ -44,6 +53,8 @@ export interface RowVersion {
   readonly ended: 'recomputed' | 'deleted' | 'replaced' | 'contents' | 'structure' | null;
   /** The call that brought it; null for rows that no call of `insertRows` brought. */
   readonly brought: Brought | null;
+  /** Who let its rows go, when: `rows` is empty then. Null: they are there. */
+  readonly letGo: LetGo | null;
 }
 
 /** A version with what is recorded of its computation. */
@@ -85,7 +96,9 @@ export async function loadVersions(
   table: string,
   filter: VersionFilter,
 ): Promise<readonly StoredVersion[]> {
-  const worlds = await loadWorlds(store, relations, table, filter.keys?.[0]);
+  const found = await loadWorlds(store, relations, table, { key: filter.keys?.[0], at: filter.at });
+  // What was let go is found by its key alone: which keys there were is not remembered.
+  const worlds = filter.keys === undefined ? found.filter(hasRows) : found;
   if (worlds.length === 0) return [];
   const order =
     filter.at === undefined
@@ -107,7 +120,8 @@ export async function* streamVersions(
   table: string,
   at: Moment,
 ): AsyncGenerator<readonly StoredVersion[], void, undefined> {
-  const worlds = await loadWorlds(transaction, relations, table, undefined);
+  const found = await loadWorlds(transaction, relations, table, { at });
+  const worlds = found.filter(hasRows);
   if (worlds.length === 0) return;
   await transaction.execute(sql`declare varve_versions no scroll cursor for
     select v.*, key::text as key_text, rows::text as rows_text from (${versions(worlds, { at })}) v`);
@@ -130,11 +144,71 @@ export async function countVersions(
   table: string,
   at: Moment,
 ): Promise<number> {
-  const worlds = await loadWorlds(store, relations, table, undefined);
+  const worlds = (await loadWorlds(store, relations, table, { at })).filter(hasRows);
   if (worlds.length === 0) return 0;
   const [row] = await store.query<{ count: bigint }>(sql`
     select count(*) as count from (${versions(worlds, { at })}) v`);
   return Number(row?.count ?? 0n);
+}
+
+/**
+ * The units of a table that had rows at that moment, each once, as a SELECT of `key_hash` and `rows`; undefined where no
+ * structure of it is there.
+ */
+export async function unitsAt(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  at: Moment,
+): Promise<Sql | undefined> {
+  const worlds = (await loadWorlds(store, relations, table, { at })).filter(hasRows);
+  if (worlds.length === 0) return undefined;
+  return sql`select distinct on (key_hash) key_hash, rows from (${versions(worlds, { at })}) v
+    order by key_hash, generation desc`;
+}
+
+/** Units of one structure that had a row then, which was let go since. */
+export interface LetGoUnits extends LetGo {
+  readonly table: string;
+  readonly units: number;
+}
+
+/** How many units had a row at that moment of which only so much is known, by structure; newest first. */
+export async function countLetGo(
+  store: Queryable,
+  table: string,
+  at: Moment,
+): Promise<readonly LetGoUnits[]> {
+  const found: LetGoUnits[] = [];
+  for (const { id, name, letGo } of await loadGenerations(store, table, at.at)) {
+    if (letGo === null) continue;
+    const [row] = await store.query<{ units: bigint }>(sql`
+      select count(distinct key_hash) as units from (
+        select l.key_hash, l.since_at, l.until_at, r.name as since_run, p.origin, coalesce(l.until_run, e.until_run) as until_run
+        from varve.let_go l join varve.relation e on e.id = l.relation
+        left join varve.computation_spec p on p.id = l.spec left join varve.run r on r.id = p.run
+        where l.relation = ${id}) a
+      where ${validAt(at)}`);
+    const units = Number(row?.units ?? 0n);
+    if (units > 0) found.push({ table: name, units, ...letGo });
+  }
+  return found;
+}
+
+/**
+ * Writes down every version that a retired structure holds, for the time when its rows are gone: all but key and values.
+ * What nothing computed has no recorded digest; it gets that of its rows' text as `rows` showed it.
+ */
+export async function rememberVersions(transaction: Queryable, structure: Relation): Promise<number> {
+  const relations = await loadKnownRelations(transaction);
+  const worlds = await loadWorlds(transaction, relations, structure.name, {});
+  const own = worlds.filter(({ generation }) => generation.id === structure.id);
+  if (own.length === 0) return 0;
+  return transaction.execute(sql`
+    insert into varve.let_go (relation, spec, since_at, until_at, ended, until_run, key_hash, output)
+    select v.generation, v.spec, v.since_at, v.until_at, v.ended, case when v.ended <> 'structure' then v.until_run end, v.key_hash,
+      coalesce(v.output, sha256(convert_to(v.rows::text, 'UTF8')))
+    from (${versions(own, {})}) v`);
 }
 
 interface VersionRow extends Row {
@@ -169,10 +243,10 @@ async function loadWorlds(
   store: Queryable,
   relations: Relations,
   table: string,
-  key: Key | undefined,
+  { key, at }: { readonly key?: Key | undefined; readonly at?: Moment | undefined },
 ): Promise<readonly World[]> {
   const worlds: World[] = [];
-  for (const generation of await loadGenerations(store, table)) {
+  for (const generation of await loadGenerations(store, table, at?.at)) {
     const relation = unitRelation(generation);
     if (key !== undefined && !sameColumns(Object.keys(key), relation.spec.sourceKey)) continue;
     const parts = new Map(relations);
@@ -198,10 +272,16 @@ function sameColumns(left: readonly string[], right: readonly string[]): boolean
   return left.length === right.length && left.every((column) => right.includes(column));
 }
 
+function hasRows({ generation }: World): boolean {
+  return generation.letGo === null;
+}
+
 function versions(worlds: readonly World[], { keys, at }: VersionFilter): Sql {
   const ids = worlds.map(({ generation }) => generation.id);
   const all = sql.join(
-    worlds.flatMap((world) => [past(world, keys, ids), standing(world, keys, ids)]),
+    worlds.flatMap((world) =>
+      hasRows(world) ? [past(world, keys, ids), standing(world, keys, ids)] : [remembered(world, keys ?? [])],
+    ),
     sql` union all `,
   );
   return at === undefined ? all : sql`select * from (${all}) a where ${validAt(at)}`;
@@ -277,6 +357,22 @@ function standing(
       where s.relation = ${generation.id} and s.key_hash = t."#hash") b on true ${brought}`;
 }
 
+/** What is known of versions whose rows were let go: the key is that which was asked for. */
+function remembered({ generation, relation }: World, keys: readonly Key[]): Sql {
+  const { spec } = relation;
+  const pairs = sql.join(spec.sourceKey.map((column) => sql`${column}::text, k.${sql.id(column)}`));
+  return sql`
+    select null::bigint as id, ${generation.id}::integer as generation, l.key_hash, jsonb_build_object(${pairs}) as key,
+      '{}'::jsonb as rows, l.since_at, r.name as since_run, l.until_at,
+      coalesce(l.until_run, ${generation.untilRun}::text) as until_run,
+      (select u.settings ->> 'reason' from varve.run u where u.name = l.until_run) as until_reason, l.ended, l.spec,
+      null::bytea as inputs, l.output, null::integer as duration_us, p.origin, null::integer as ingestion,
+      null::boolean as is_as_brought
+    from (${keysRecordset(spec, keys)}) k
+    join varve.let_go l on l.relation = ${generation.id} and l.key_hash = ${keyHash(sql`k`, spec.sourceKey)}
+    left join varve.computation_spec p on p.id = l.spec left join varve.run r on r.id = p.run`;
+}
+
 /** A row that people brought is one unit, so its check tells of the whole of it. */
 function isAsBrought({ spec, placement }: Relation): Sql {
   if (spec.form !== undefined) return sql`null::boolean`;
@@ -318,6 +414,7 @@ function toVersion(row: VersionRow, worlds: readonly World[], brought: Brought |
     untilReason: row.until_reason,
     ended: row.ended,
     brought,
+    letGo: world.generation.letGo,
     unit: encodeKey(key),
     relation,
     keyHash: row.key_hash,

@@ -11,7 +11,7 @@ import type { Key } from './key-source.ts';
 import { loadOrigins, type OriginQuestion } from './load-origins.ts';
 import type { RowOrigin } from './origin.ts';
 import { loadKnownRelations } from './relation.ts';
-import { askUnit, askUnits, unitName } from './row-unit.ts';
+import { askUnits, askUnitThen, unitName } from './row-unit.ts';
 import type { Moment } from './versions.ts';
 
 /** How far to look. */
@@ -55,7 +55,8 @@ export async function why(
   if ('severity' in at) return { status: 'refused', findings: [at] };
   const { keyLimit = 100, source: withSource = false } = options;
   const question: OriginQuestion = { store, relations, at, keyLimit, withSource };
-  const asked = await askUnit(store, relations, table, key);
+  const then = options.asOf === undefined ? undefined : at.at;
+  const asked = await askUnitThen(store, relations, table, { key, at: then });
   if (asked.status === 'refused') return asked;
   const [origin] = await loadOrigins(question, asked.relation.name, [asked.key], 0);
   if (origin === undefined) return { status: 'refused', findings: [await absence(store, table, key)] };
@@ -70,9 +71,12 @@ async function absence(store: Store, table: string, key: JsonObject): Promise<Fi
   const past = await history(store, table, { key });
   const last = past.status === 'ok' ? past.versions[0] : undefined;
   if (last === undefined) return missingRow(table);
+  const isRenamed = last.until === null && last.table !== table;
   return refusal('row_missing', table, {
-    detail: { since: last.since, until: last.until },
-    hint: 'No row of this key was valid then; `varve history` lists its versions, and --as-of asks about one.',
+    detail: { since: last.since, until: last.until, ...(isRenamed ? { now: last.table } : {}) },
+    hint: isRenamed
+      ? `This table is called ${last.table} now: ask for that, or about the past with --as-of.`
+      : 'No row of this key was valid then; `varve history` lists its versions, and --as-of asks about one.',
   });
 }
 
@@ -98,15 +102,15 @@ async function walkUp(
 
 /** The units that a level read and that were not met before, by table. */
 async function unitsRead(
-  { store, relations }: OriginQuestion,
+  { store, relations, at }: OriginQuestion,
   level: readonly RowOrigin[],
   seen: Set<string>,
 ): Promise<ReadonlyMap<string, readonly Key[]>> {
   const keysByTable = Map.groupBy(level.flatMap(rowsRead), ({ table }) => table);
   const units = new Map<string, Key[]>();
   for (const [table, rows] of keysByTable) {
-    const keys = rows.map(({ key }) => key);
-    for (const { relation, key } of await askUnits(store, relations, table, keys)) {
+    const asked = { keys: rows.map(({ key }) => key), at: at === PRESENT ? undefined : at.at };
+    for (const { relation, key } of await askUnits(store, relations, table, asked)) {
       const name = unitName(relation.name, key);
       if (seen.has(name)) continue;
       seen.add(name);

@@ -364,7 +364,7 @@ function okRows({ relation }: WriteTarget, plan: ReadPlan): Sql {
       select k.*, ${plan.inputs} as "#present", ${plan.complete} as "#complete" ${sql.join(fills, sql``)}
       from batch k ${plan.joins} offset 0) p
     where "#complete" and (${sql.id(INPUTS)} is null or ${sql.id(INPUTS)} = "#present")
-      and exists (select from varve.relation where id = ${relation.id} and state <> 'retired')`;
+      and exists (select from varve.relation where id = ${relation.id} and state not in ('retired', 'let_go'))`;
 }
 
 /** Looked at before anything is written, in the writing statement itself. */

@@ -156,10 +156,21 @@ describe('the road of a migration on the command line', () => {
             "status": "applied",
             "runId": "varve://run/<time>.migration.PIPE-MIG-2026-03-01-01.<id>",
             "at": "<time>",
-            "drifted": false
+            "drifted": false,
+            "letGoAt": null,
+            "history": {
+              "tables": 0,
+              "rows": 0,
+              "sizeBytes": 0
+            }
           }
         ],
-        "unfinished": []
+        "unfinished": [],
+        "history": {
+          "tables": 0,
+          "rows": 0,
+          "sizeBytes": 0
+        }
       }
       ",
         "",

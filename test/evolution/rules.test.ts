@@ -38,7 +38,7 @@ function planBy(lab: Lab, call: RowRule): Promise<EvolutionPlan> {
   const world = worldOf(definitionsFrom(TWO));
   const rule: FunctionRule = { path: 'rules/attribute.ts', source: 'export const text = 1;', call };
   const attribution = { 'lab.r': 'rules/attribute.ts#rule' };
-  return planEvolution(lab.options(TWO), world, attribution, [], new Map([['lab.r', rule]]));
+  return planEvolution(lab.options(TWO), world, attribution, { functions: new Map([['lab.r', rule]]) });
 }
 
 async function plannedBy(

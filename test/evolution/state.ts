@@ -56,5 +56,5 @@ export async function leftovers(store: Store): Promise<readonly object[]> {
   return store.query(sql`
     select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname in ('varve_build', 'varve_copy') and c.relkind = 'r'
-    union all select name from varve.relation where state not in ('live', 'retired')`);
+    union all select name from varve.relation where state not in ('live', 'retired', 'let_go')`);
 }

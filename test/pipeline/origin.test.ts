@@ -86,7 +86,9 @@ withStores('where rows come from', (given) => {
         depth: 0,
         since: INSTANT,
         until: null,
+        letGo: null,
         ingestions: [],
+        adopted: null,
         computation: {
           run: {
             name: 'run' in run ? run.run : '',

@@ -1,12 +1,12 @@
 import { Option, type Command } from 'commander';
 import { cascade, restrict, type PartPolicy } from '../../provenance/index.ts';
 import { withExamples, type Act } from '../command.ts';
-import { tableGraph } from '../table-graph.ts';
-import { refusedResult, walkResult } from '../walk-output.ts';
+import { walkThen } from '../walk-as-of.ts';
+import { refusedResult } from '../walk-output.ts';
 import { AND_HELP, collect, readRestrictions } from '../and-argument.ts';
 import { usageFinding } from '../failure.ts';
 import { isFinding } from '../table-argument.ts';
-import { readSeconds } from './trace.ts';
+import { AS_OF_HELP, readSeconds } from './trace.ts';
 
 interface CascadeFlags {
   readonly where?: string;
@@ -14,6 +14,7 @@ interface CascadeFlags {
   readonly only?: readonly string[];
   readonly parts?: PartPolicy;
   readonly timeout?: number;
+  readonly asOf?: string;
 }
 
 /** `varve cascade` */
@@ -21,6 +22,7 @@ export function register(command: Command, act: Act): void {
   withExamples(command, [
     'varve cascade lab.mouse --where "mouse_id = 1"',
     'varve cascade lab.mouse --where "mouse_id = 1" --and "lab.rig where rig_id = 2"',
+    'varve cascade lab.mouse --as-of 2026-05-12T09:00:00Z',
     'varve cascade lab.mouse --parts cascade --db postgres://localhost/lab --json',
   ])
     .argument('<table>', 'schema.table, or the bare name where one schema has it')
@@ -34,21 +36,25 @@ export function register(command: Command, act: Act): void {
       ).choices(['enforce', 'ignore', 'cascade']),
     )
     .option('--timeout <seconds>', 'give up after so long', readSeconds)
+    .option('--as-of <when>', AS_OF_HELP)
     .action(
       act(
-        async (context, table: string, { where, and, only, parts, timeout = 0 }: CascadeFlags) => {
+        async (context, table: string, flags: CascadeFlags) => {
+          const { where, and, only, parts, timeout = 0, asOf } = flags;
           const others = readRestrictions(and);
           if (isFinding(others)) return refusedResult([others]);
           if (others.length > 0 && parts !== undefined) return refusedResult([NO_PARTS]);
-          const store = await context.store();
-          const graph = await tableGraph(context, store);
           const start = { table, ...(where === undefined ? {} : { where }) };
           const options = { statementTimeoutMs: timeout * 1_000, ...(only === undefined ? {} : { only }) };
-          const outcome =
-            others.length === 0
-              ? await cascade(store, graph, start, { parts: parts ?? 'enforce', ...options })
-              : await restrict(graph, start, ...others).count(store, options);
-          return walkResult(outcome);
+          return walkThen(context, {
+            tables: [start, ...others].map((each) => each.table),
+            toParents: false,
+            asOf,
+            walk: (database, graph) =>
+              others.length === 0
+                ? cascade(database, graph, start, { parts: parts ?? 'enforce', ...options })
+                : restrict(graph, start, ...others).count(database, options),
+          });
         },
         { db: true },
       ),

@@ -80,7 +80,9 @@ async function writeTable(
   const written = await writeRowsFile(resolve(context.io.workingDir, out), async (file) => {
     const result = await readHistory(store, found.name, asOf, async ({ rows }) => {
       context.signal.throwIfAborted();
-      for (const row of rows[found.name] ?? []) await file.write(row);
+      // The table's own rows come first, then those of its parts; it may have had another name then.
+      const [own = []] = Object.values(rows);
+      for (const row of own) await file.write(row);
       progress.advance();
     });
     return { result, rows: file.rows() };
@@ -120,12 +122,16 @@ function historyText(style: Style, result: Exclude<HistoryResult, { readonly sta
     heads,
     versions.map((version) => [JSON.stringify(version.key), rowsText(version.rows)]),
   );
+  const gone = result.letGo.map(
+    ({ units, table: of, at, by, run: ran }) =>
+      `${countOf(units, 'row')} of ${of} had stood then and were let go ${at} by ${by}, ${ran}`,
+  );
   const more = nextOffset === null ? [] : [`go on with --offset ${countText(nextOffset)}`];
-  return [table, `${countOf(count, 'row')} as of ${asOf}`, ...more].join('\n');
+  return [table, `${countOf(count, 'row')} as of ${asOf}`, ...gone, ...more].join('\n');
 }
 
 function versionCells(style: Style, version: RowVersion): readonly string[] {
-  const { since, sinceRun, until, untilReason, ended, brought, rows } = version;
+  const { since, sinceRun, until, untilReason, ended, brought, rows, letGo } = version;
   const people = brought === null ? 'people' : `${brought.actor}, from ${brought.source}`;
   const reason = untilReason === null ? '' : `: ${untilReason}`;
   return [
@@ -133,7 +139,7 @@ function versionCells(style: Style, version: RowVersion): readonly string[] {
     until ?? style('green', 'now'),
     sinceRun ?? people,
     ended === null ? style('green', 'it stands') : `${ENDED[ended]}${reason}`,
-    rowsText(rows),
+    letGo === null ? rowsText(rows) : style('yellow', `let go ${letGo.at} by ${letGo.by}`),
   ];
 }
 

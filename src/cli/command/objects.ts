@@ -15,7 +15,7 @@ import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { readCount } from '../number-argument.ts';
 import { openProjectWorld, type WorldAccess } from '../open-project-world.ts';
-import { countOf, tableText, type CommandResult, type Style } from '../output.ts';
+import { countOf, sizeText, tableText, type CommandResult, type Style } from '../output.ts';
 import { refusedResult } from '../walk-output.ts';
 
 interface GcFlags {
@@ -222,13 +222,4 @@ function planText(style: Style, plan: GarbagePlan): string {
       sizeText(sizeBytes),
     ]),
   );
-}
-
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
-
-/** `1.2 MB`, in powers of a thousand. */
-function sizeText(sizeBytes: number): string {
-  const step = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(1, sizeBytes)) / 3));
-  const size = sizeBytes / 1000 ** step;
-  return `${step === 0 ? String(size) : size.toFixed(1)} ${UNITS[step] ?? 'B'}`;
 }

@@ -25,6 +25,7 @@ interface PlanFlags {
   readonly attest?: readonly string[];
   readonly sample?: number;
   readonly seed?: string;
+  readonly adopt?: true;
 }
 
 /** `varve plan` */
@@ -34,6 +35,7 @@ export function register(command: Command, act: Act): void {
     'varve plan --attribute audit.license_verdict=recompute',
     `varve plan --attribute "audit.license_verdict.policy=case when year < 2020 then 'old' end"`,
     'varve plan --attest audit.manifest --sample 500',
+    'varve plan --adopt',
     'varve plan PIPE-MIG-2026-05-12-01 --json',
     'varve plan --explain audit.license_verdict',
     `varve plan --explain audit.license_verdict --key '{"repository":7}'`,
@@ -59,6 +61,7 @@ export function register(command: Command, act: Act): void {
     )
     .option('--sample <keys>', 'with --attest: keys of each earlier code; 200 if not said', readCount)
     .option('--seed <text>', 'with --attest: another text, other keys')
+    .option('--adopt', 'take over tables that stand there already, as they are')
     .action(act(run));
 }
 
@@ -67,11 +70,10 @@ async function run(context: Context, id: string | undefined, flags: PlanFlags): 
   const stray = (['key', 'limit', 'offset'] as const).find((name) => flags[name] !== undefined);
   if (stray !== undefined)
     return refusedResult([usageFinding(`--${stray} without --explain`, 'Name the table: --explain TABLE.')]);
-  if (id !== undefined && (flags.attribute ?? flags.attest) !== undefined) {
+  const isOther = flags.attribute !== undefined || flags.attest !== undefined || flags.adopt === true;
+  if (id !== undefined && isOther) {
     const hint = 'Leave the id out: with other rules it is another migration, which varve plan writes.';
-    return refusedResult([
-      usageFinding(`${flags.attribute === undefined ? '--attest' : '--attribute'} and an id at once`, hint),
-    ]);
+    return refusedResult([usageFinding('--attribute, --attest or --adopt, and an id, at once', hint)]);
   }
   const attest = attestationsOf(flags);
   if (attest.length === 0 && (flags.sample ?? flags.seed) !== undefined) {
@@ -84,7 +86,10 @@ async function run(context: Context, id: string | undefined, flags: PlanFlags): 
   const { planMigration, unwritable } = await import('../../migration/index.ts');
   try {
     if (id !== undefined) return await shownPlan(runner, await planMigration(runner.options, id));
-    const drafted = await draftWithRules(runner, flags.attribute ?? [], attest);
+    const drafted = await draftWithRules(runner, flags.attribute ?? [], {
+      attest,
+      adopt: flags.adopt === true,
+    });
     return drafted.status === 'ended' ? drafted.result : await shownPlan(runner, drafted.outcome);
   } catch (error) {
     return refusedResult(unwritable(error, runner.options.root).findings);

@@ -116,7 +116,8 @@ function receiptText(style: Style, receipt: Receipt): string {
     `bundle       ${receipt.bundle_digest}`,
     `plan         ${receipt.plan_digest}`,
     `enforcement  ${enforcement.level} (${enforcement.layers.join(', ')})`,
-    `way back     ${rollback.class}`,
+    ...(receipt.direction === 'retire' ? [] : [`way back     ${rollback.class}`]),
+    ...receipt.approvals.map((digest) => `approved     ${digest}`),
     tableText(style, [{ head: 'check' }, { head: 'status' }], checks),
   ].join('\n');
 }

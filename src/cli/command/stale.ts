@@ -65,6 +65,7 @@ function keysText(style: Style, keys: StaleTable['stale']): string {
 const BASIS: Readonly<Record<Extract<WhyStale, { kind: 'code' }>['basis'], string>> = {
   bundle: '',
   sql: '',
+  command: ' (its arguments and the files that they name count)',
   module: ' (its whole module counts, since what it reaches cannot be told)',
   text: ' (its text alone counts, since its file is not known)',
 };

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import type { SupersededStructure } from '../../evolution/index.ts';
 import type { MigrationState, MigrationStatus, UnfinishedRun } from '../../migration/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
-import { tableText, type CommandResult, type Style } from '../output.ts';
+import { countOf, sizeText, tableText, type CommandResult, type Style } from '../output.ts';
 import { migrationsRoot } from '../runner.ts';
 
 /** `varve status` */
@@ -15,7 +16,9 @@ async function run(context: Context): Promise<CommandResult> {
   // A database that nothing was deployed to has a status too: everything is pending.
   const store = await context.store();
   const { readStatus } = await import('../../migration/index.ts');
+  const { supersededStructures } = await import('../../evolution/index.ts');
   const status = await readStatus({ store, root: migrationsRoot(dir), environment: context.options.env });
+  const structures = await supersededStructures(store);
   return {
     status: 'ok',
     findings: status.migrations.flatMap(({ migrationId, findings }) =>
@@ -27,16 +30,19 @@ async function run(context: Context): Promise<CommandResult> {
     ),
     fields: {
       environment: status.environment,
-      migrations: status.migrations.map(({ migrationId, status: state, runId, at, drifted }) => ({
+      migrations: status.migrations.map(({ migrationId, status: state, runId, at, letGoAt, drifted }) => ({
         migrationId,
         status: state,
         runId: runId ?? null,
         at: at ?? null,
         drifted,
+        letGoAt: letGoAt ?? null,
+        history: costOf(structures.filter((each) => each.migrationId === migrationId)),
       })),
       unfinished: status.unfinished,
+      history: costOf(structures),
     },
-    text: (style) => statusText(style, status),
+    text: (style) => [statusText(style, status), ...historyLines(style, structures)].join('\n'),
   };
 }
 
@@ -54,7 +60,7 @@ function statusText(style: Style, { environment, migrations, unfinished }: Migra
       state.migrationId,
       stateText(style, state),
       state.at ?? '',
-      state.drifted ? style('red', 'files changed since') : '',
+      state.drifted ? style('red', 'files changed since') : letGoText(state),
     ]),
   );
   const open = unfinished.map((run) => {
@@ -64,10 +70,14 @@ function statusText(style: Style, { environment, migrations, unfinished }: Migra
   return [table, ...open].join('\n');
 }
 
+function letGoText({ letGoAt }: MigrationState): string {
+  return letGoAt === undefined ? '' : `history let go ${letGoAt}`;
+}
+
 /** What is decided only lacks its receipt; what is not can go on in its own direction, or be undone. */
 function wayOn({ migrationId, direction, phase }: UnfinishedRun): string {
   if (phase === 'committed' || phase === 'undone') return 'run varve recover to complete it';
-  const verb = direction === 'forward' ? 'apply' : 'rollback';
+  const verb = direction === 'forward' ? 'apply' : direction;
   return `run varve ${verb} ${migrationId} to go on, varve recover to undo`;
 }
 
@@ -81,4 +91,35 @@ const COLOURS = {
 
 function stateText(style: Style, { status }: MigrationState): string {
   return style(COLOURS[status], status.replace('_', ' '));
+}
+
+/** What superseded structures take. */
+interface HistoryCost {
+  readonly tables: number;
+  readonly rows: number;
+  readonly sizeBytes: number;
+}
+
+function costOf(structures: readonly SupersededStructure[]): HistoryCost {
+  return {
+    tables: structures.length,
+    rows: structures.reduce((sum, { rows }) => sum + rows, 0),
+    sizeBytes: structures.reduce((sum, each) => sum + each.sizeBytes, 0),
+  };
+}
+
+/** A line for each migration that left something, and their sum where there are several. */
+function historyLines(style: Style, structures: readonly SupersededStructure[]): readonly string[] {
+  const byMigration = [...Map.groupBy(structures, ({ migrationId }) => migrationId)];
+  const lines = byMigration.map(([migrationId, own]) => {
+    const way = migrationId === null ? '' : `; let go with varve retire ${migrationId}`;
+    return `${style('dim', 'in history')}  ${costText(costOf(own))}${way}`;
+  });
+  return lines.length > 1
+    ? [...lines, `${style('dim', 'in history')}  ${costText(costOf(structures))} in all`]
+    : lines;
+}
+
+function costText({ tables, rows, sizeBytes }: HistoryCost): string {
+  return `${countOf(tables, 'table')}, ${countOf(rows, 'row')}, ${sizeText(sizeBytes)}`;
 }

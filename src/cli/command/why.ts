@@ -62,14 +62,22 @@ async function run(context: Context, table: string, flags: WhyFlags): Promise<Co
 }
 
 function originText(style: Style, origin: RowOrigin): string {
-  const { table, tier, key, until, computation, ingestions } = origin;
+  const { table, tier, key, until, computation, ingestions, letGo, adopted } = origin;
   const ended = until === null ? '' : style('yellow', `  until ${until}`);
   const head = `${style('cyan', table)} ${JSON.stringify(key)}  ${tier}${ended}`;
-  const brought = ingestions.map((each) => broughtLine(style, table, each));
+  const gone =
+    letGo === null ? [] : [style('yellow', `  let go    ${letGo.at} by ${letGo.by}, ${letGo.run}`)];
+  const brought = [...gone, ...ingestions.map((each) => broughtLine(style, table, each))];
   if (computation !== null) return [head, ...computationLines(style, computation), ...brought].join('\n');
   const nobody =
     tier === 'lookup' ? '  listed    in the code' : '  brought   by people; no batch is recorded';
+  if (adopted !== null && tier !== 'lookup') return [head, ...adoptedLines(adopted)].join('\n');
   return [head, ...(brought.length === 0 ? [nobody] : brought)].join('\n');
+}
+
+/** Nothing tells a row that was there from one that another program wrote later. */
+function adoptedLines({ run: ran, at }: NonNullable<RowOrigin['adopted']>): readonly string[] {
+  return [`  adopted   with its table, ${at}, or written since by another program`, `  run       ${ran}`];
 }
 
 function broughtLine(style: Style, table: string, origin: IngestionOrigin): string {
@@ -107,6 +115,7 @@ function packageLines(packages: ComputationOrigin['code']['packages']): readonly
 const HELD: Readonly<Record<ComputationOrigin['enforcement'], string>> = {
   pure: 'the declared ones: a pure make',
   isolated: 'the declared ones: a pure make in a process that reaches nothing else',
+  outside: 'the declared ones were given to an outside command; what else it read, nobody saw',
   role: 'the declared ones, held to by the database',
   statement: 'the declared ones, held to by checked statements',
   none: 'observed: what is not declared was let through and recorded',

@@ -17,7 +17,7 @@ async function wordLab(lab: Lab): Promise<void> {
 }
 
 function attest(lab: Lab, given: Pipeline, some: readonly Attestation[] = [TWICE]): Promise<EvolutionPlan> {
-  return planEvolution(lab.options(given), worldOf(definitionsFrom(given)), {}, some);
+  return planEvolution(lab.options(given), worldOf(definitionsFrom(given)), {}, { attest: some });
 }
 
 async function attested(lab: Lab, given: Pipeline, some?: readonly Attestation[]): Promise<string> {

@@ -26,6 +26,7 @@ import type {
   Definitions,
   DefinitionSet,
   MakeRunner,
+  Placement,
   Relations,
 } from '../../pipeline/index.ts';
 import type { RunEnvironment } from '../../run/index.ts';
@@ -35,6 +36,17 @@ import type { ObjectStore, Queryable, Transaction } from '../../store/index.ts';
 export interface CreateTable {
   readonly kind: 'create_table';
   readonly table: string;
+}
+
+/** A table that is defined now and stands there already, made by somebody else. */
+export interface AdoptTable {
+  readonly kind: 'adopt_table';
+  readonly table: string;
+  /** Where it stands. */
+  readonly schema: string;
+  readonly name: string;
+  /** Where the tables stand that are adopted with it. */
+  readonly placements: Readonly<Record<string, Placement>>;
 }
 
 /** A table that gets a new structure, and every row of it its place there. */
@@ -89,7 +101,7 @@ export interface AttestCode {
 
 /** Every operation there is. */
 export type Operation =
-  AttestCode | CreateTable | Rebuild | Redefine | RemoveTable | RenameTable | SyncContents;
+  AdoptTable | AttestCode | CreateTable | Rebuild | Redefine | RemoveTable | RenameTable | SyncContents;
 
 /** What an evolution knows beside the database: the definitions as edited, and who runs it. */
 export interface EvolutionWorld {

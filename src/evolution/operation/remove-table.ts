@@ -1,6 +1,8 @@
 /** A table that is defined no more goes to history whole; the way back brings it again. */
 import { refusal } from '../../base/index.ts';
-import { defaultPlacement, loadRelations, relationOf, type Relation } from '../../pipeline/index.ts';
+import { loadRelations, relationOf, type Relation } from '../../pipeline/index.ts';
+import { homeOf } from '../home.ts';
+import { restoreOwnKeys } from '../own-keys.ts';
 import { sql } from '../../store/index.ts';
 import { words } from '../change/change.ts';
 import { countRows } from '../count-rows.ts';
@@ -72,7 +74,7 @@ export const removeTable: OperationVerbs<RemoveTable> = {
         }),
       ];
     }
-    const placement = defaultPlacement(row.spec);
+    const placement = await homeOf(transaction, table);
     await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
     await move(transaction, { schema: row.schema, table: row.name }, placement);
     await transaction.execute(sql`
@@ -82,7 +84,8 @@ export const removeTable: OperationVerbs<RemoveTable> = {
   },
   joinBack: async ({ table }, { from }, transaction) => {
     const live = await loadRelations(transaction);
-    const { spec: known, placement } = relationOf(live, table);
+    const { id, spec: known, placement } = relationOf(live, table);
+    if (await restoreOwnKeys(transaction, { id, placement })) return [];
     const spec = from.tables.find(({ name }) => name === table) ?? known;
     await addForeignKeys(
       transaction,

@@ -3,13 +3,13 @@
  * relation, which keeps its computations, and what it was called before is written down.
  */
 import { refusal, type Finding } from '../../base/index.ts';
-import { loadRelations, relationOf, tableId } from '../../pipeline/index.ts';
+import { loadRelations, relationOf, splitName, tableId } from '../../pipeline/index.ts';
 import { sql, type Transaction } from '../../store/index.ts';
 import { countRows } from '../count-rows.ts';
 import { dropReadViews } from '../dependents.ts';
 import { BUILD } from '../building.ts';
+import { homeOf } from '../home.ts';
 import { move } from '../retire.ts';
-import { defaultPlacement } from '../../pipeline/index.ts';
 import { words } from '../change/change.ts';
 import { counts, type OperationVerbs, type RenameTable, type RunScope } from './operation.ts';
 import { rewriteSpec } from './redefine.ts';
@@ -20,7 +20,7 @@ export const renameTable: OperationVerbs<RenameTable> = {
   describe: ({ table, was }) => words('move', `${was} -> ${table}`),
   plan: async ({ table, was }, { transaction, relations, from }) => {
     const old = relationOf(relations, was);
-    const { schema, table: name } = placementOf(table);
+    const { schema, table: name } = await homeOf(transaction, table);
     const [row] = await transaction.query<{ there: boolean }>(sql`
       select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where n.nspname = ${schema} and c.relname = ${name}) as there`);
@@ -62,10 +62,6 @@ export const renameTable: OperationVerbs<RenameTable> = {
   },
 };
 
-function placementOf(name: string): { readonly schema: string; readonly table: string } {
-  return defaultPlacement({ name } as never);
-}
-
 /** A place of its own between two names, so that two tables can change names. */
 function passing(to: string): string {
   return `${BUILD}.moving ${to}`.slice(0, 60);
@@ -80,7 +76,7 @@ async function step(
   await transaction.execute(sql`lock table ${tableId(relation.placement)} in access exclusive mode`);
   await dropReadViews(transaction, relation.placement);
   await transaction.execute(sql`create schema if not exists ${sql.id(BUILD)}`);
-  const place = placementOf(to);
+  const place = splitName(to);
   await move(transaction, relation.placement, place);
   await transaction.execute(
     sql`update varve.relation set physical_schema = ${place.schema}, physical_name = ${place.table} where id = ${relation.id}`,
@@ -93,9 +89,9 @@ async function take(
   scope: RunScope,
   { relation: name, from, to }: { readonly relation: string; readonly from: string; readonly to: string },
 ): Promise<void> {
-  const place = placementOf(to);
+  const place = await homeOf(transaction, to);
   // Another table may go by the old name by now, so the one in hand is known by where it stands.
-  const passing_ = placementOf(from);
+  const passing_ = splitName(from);
   const [row] = await transaction.query<{ id: number }>(sql`
     select id from varve.relation where state = 'live' and physical_schema = ${passing_.schema} and physical_name = ${passing_.table}`);
   await transaction.execute(sql`create schema if not exists ${sql.id(place.schema)}`);

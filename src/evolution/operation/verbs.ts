@@ -1,4 +1,5 @@
 import { attestCode } from './attest-code.ts';
+import { adoptTable } from './adopt-table.ts';
 import { createTable } from './create-table.ts';
 import type { Operation, OperationVerbs } from './operation.ts';
 import { rebuild } from './rebuild.ts';
@@ -9,6 +10,7 @@ import { syncContents } from './sync-contents.ts';
 
 const VERBS = {
   attest_code: attestCode,
+  adopt_table: adoptTable,
   create_table: createTable,
   rebuild,
   redefine,

@@ -16,6 +16,7 @@ import { fencedStore } from '../fenced-store.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { sampleDiffers } from '../sample.ts';
 import { hasNotes } from '../capture.ts';
+import { columnsKey, keyOptions } from '../own-keys.ts';
 import { keepSum } from '../row-sum.ts';
 import { knownKey, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
@@ -128,7 +129,11 @@ export async function constrain(operation: Rebuild, scope: RunScope): Promise<re
     const of = rebuilding(operation, await runWorld(transaction, scope));
     const { spec, placement } = builtOf(of);
     if ((await stageOf(transaction, placement, spec)) !== 'indexed') return;
-    await addForeignKeys(transaction, of.spec, placement, of.world.next, { isChecked: false });
+    const optionsByColumns = await optionsOf(transaction, of);
+    await addForeignKeys(transaction, of.spec, placement, of.world.next, {
+      isChecked: false,
+      optionsByColumns,
+    });
     await setStage(transaction, placement, spec, 'constrained');
   });
   await context.store.transaction({}, async (transaction) => {
@@ -171,20 +176,37 @@ async function setStage(
   );
 }
 
+/** What foreign keys of the old structures do beside leading somewhere: those of the same columns go on doing it. */
+async function optionsOf(transaction: Queryable, of: Rebuilding): Promise<ReadonlyMap<string, string>> {
+  const options: (readonly [string, string])[] = [];
+  for (const { placement } of of.sources) options.push(...(await keyOptions(transaction, placement)));
+  return new Map(options);
+}
+
+/** How foreign keys are added. */
+interface AddedKeys {
+  /** Whether rows that are there are looked at now. */
+  readonly isChecked: boolean;
+  /** What stands behind the referenced columns, by the own ones. */
+  readonly optionsByColumns?: ReadonlyMap<string, string>;
+}
+
 /** The foreign keys of a definition, and the uniqueness that some of them ask for; unchecked ones hold new rows only. */
 export async function addForeignKeys(
   transaction: Queryable,
   spec: TableSpec,
   placement: Placement,
   relations: Relations,
-  { isChecked }: { readonly isChecked: boolean } = { isChecked: true },
+  { isChecked, optionsByColumns }: AddedKeys = { isChecked: true },
 ): Promise<void> {
   for (const key of spec.foreignKeys) {
     const columns = names(Object.keys(key.columns));
     const placementOf = (table: string): Placement =>
       table === spec.name ? placement : relationOf(relations, table).placement;
+    const options = optionsByColumns?.get(columnsKey(Object.keys(key.columns))) ?? '';
     await transaction.execute(sql`alter table ${tableId(placement)}
-      add foreign key (${columns}) ${referencesDdl(key, placementOf)} ${sql.raw(isChecked ? '' : 'not valid')}`);
+      add foreign key (${columns}) ${referencesDdl(key, placementOf)}
+      ${sql.raw(isChecked ? options : `${options} not valid`)}`);
     if (key.unique) await transaction.execute(sql`alter table ${tableId(placement)} add unique (${columns})`);
   }
 }

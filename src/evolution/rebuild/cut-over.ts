@@ -1,13 +1,7 @@
 /** The part of the deciding transaction in which new structures take the place of old ones. */
 import { refusal, type Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
-import {
-  defaultPlacement,
-  loadRelations,
-  tableId,
-  type Placement,
-  type Relation,
-} from '../../pipeline/index.ts';
+import { loadRelations, tableId, type Placement, type Relation } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import type { RunContext } from '../../migration/index.ts';
 import { BUILD, buildingRelation, HISTORY } from '../building.ts';
@@ -18,6 +12,7 @@ import { countRows } from '../count-rows.ts';
 import { copyGrants, dropReadViews } from '../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
 import { counts, type Rebuild, type RunScope } from '../operation/operation.ts';
+import { homeOf } from '../home.ts';
 import { move, retire } from '../retire.ts';
 import { markOf } from './list.ts';
 import { changesKey } from './values.ts';
@@ -37,7 +32,7 @@ export async function leave(
     const lost = incoming.filter(({ referenced }) =>
       referenced.some((column) => !Object.values(of.pair.columns[0] ?? {}).includes(column)),
     );
-    const stranger = lost.find(({ schema, table }) => !isOwn(scope, `${schema}.${table}`));
+    const stranger = lost.find(({ schema, table }) => !isOwn(scope, { schema, table }));
     if (stranger !== undefined) return [outsider(operation, `${stranger.schema}.${stranger.table}`)];
     await copyGrants(transaction, source.placement, next.placement);
     await dropReadViews(transaction, source.placement);
@@ -55,8 +50,11 @@ function newName(of: Rebuilding, column: string): string {
   return Object.entries(of.pair.columns[0] ?? {}).find(([, was]) => was === column)?.[0] ?? column;
 }
 
-function isOwn({ from }: RunScope, table: string): boolean {
-  return from.tables.some(({ name }) => name === table);
+function isOwn({ from, held }: RunScope, { schema, table }: Placement): boolean {
+  const own = [...held.values()].find(
+    ({ placement }) => placement.schema === schema && placement.table === table,
+  );
+  return from.tables.some(({ name }) => name === own?.name);
 }
 
 function outsider({ table }: Rebuild, name: string): Finding {
@@ -83,7 +81,7 @@ export async function enter(
   const next = await buildingRelation(transaction, operation.table, context.runId);
   if (next === undefined)
     return [refusal('run_fenced', operation.table, { hint: 'Look at `varve status`.' })];
-  const placement = defaultPlacement(next.spec);
+  const placement = await homeOf(transaction, next.name);
   await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
   await transaction.execute(
     sql`comment on column ${tableId(next.placement)}.${sql.id(next.spec.primaryKey[0] ?? '')} is null`,

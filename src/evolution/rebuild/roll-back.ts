@@ -11,12 +11,12 @@ import { refusal, type Finding } from '../../base/index.ts';
 import type { NewWrites } from '../../migration/index.ts';
 import {
   archive,
-  defaultPlacement,
   keyHash,
   loadRelations,
   names,
   relationOf,
   tableId,
+  type Placement,
   type Relation,
   type Relations,
 } from '../../pipeline/index.ts';
@@ -27,6 +27,8 @@ import { dropCopies, forgetRelation } from '../copy.ts';
 import { dropReadViews } from '../dependents.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
+import { homeOf } from '../home.ts';
+import { restoreOwnKeys } from '../own-keys.ts';
 import { computedSince } from '../new-writes.ts';
 import { move, retire } from '../retire.ts';
 import { addForeignKeys } from './complete.ts';
@@ -440,8 +442,8 @@ export async function enterBack(
     select r.id, r.name, r.spec, r.physical_schema as schema, r.physical_name as "table"
     from varve.relation n join varve.relation_source s on s.relation = n.id join varve.relation r on r.id = s.source
     where n.name = ${operation.table} and n.until_run = ${scope.context.runId} and r.state = 'retired'`);
-  for (const { id, spec, schema, table } of rows) {
-    const placement = defaultPlacement(spec);
+  for (const { id, name, schema, table } of rows) {
+    const placement = await homeOf(transaction, name);
     await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
     await move(transaction, { schema, table }, placement);
     await transaction.execute(sql`
@@ -464,10 +466,11 @@ export async function joinBack(
     const spec = scope.from.tables.find((each) => each.name === name) ?? relation.spec;
     // The uniqueness that some of them ask for went along to history and is there again.
     const foreignKeys = spec.foreignKeys.map((key) => ({ ...key, unique: false }));
-    await addForeignKeys(transaction, { ...spec, foreignKeys }, relation.placement, live);
+    if (!(await restoreOwnKeys(transaction, relation)))
+      await addForeignKeys(transaction, { ...spec, foreignKeys }, relation.placement, live);
     const own = new Set(scope.from.tables.map((spec) => spec.name));
     const outside = (scope.incoming.get(operation.table) ?? []).filter(({ schema, table }) => {
-      const child = `${schema}.${table}`;
+      const child = nameAt(live, { schema, table });
       // A table that goes back as well brings its own foreign keys.
       return !rebuildsOf(scope).some((each) => each.from.includes(child) && own.has(child));
     });
@@ -489,6 +492,14 @@ export async function joinBack(
     );
   }
   return [];
+}
+
+/** What definitions call the table that stands there. */
+function nameAt(relations: Relations, { schema, table }: Placement): string {
+  const found = [...relations.values()].find(
+    ({ placement }) => placement.schema === schema && placement.table === table,
+  );
+  return found?.name ?? `${schema}.${table}`;
 }
 
 /** Rows that others wrote since the forward run was opened: carried over by it then, or carried back now. */

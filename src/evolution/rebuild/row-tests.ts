@@ -2,7 +2,6 @@
 import { tableId } from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
-import { fillTests } from './fill.ts';
 import type { Facts, Test } from './row-test.ts';
 import {
   carriedValue,
@@ -15,17 +14,13 @@ import {
   oldKeyColumn,
   ruleOf,
 } from './values.ts';
-import { isDecidable, masterOf, recordedKeys, type Ways } from './ways.ts';
+import { isDecidable, masterOf, type Ways } from './ways.ts';
 import { rebuildOf, rebuilding, type Rebuilding } from './world.ts';
 
 /** Everything that may decide over a row. */
 export function testsOf(of: Rebuilding, facts: Facts, ways: Ways): readonly Test[] {
   return [
     ...ways.tests,
-    ...fillTests(of, recordedKeys(of), sql`t`, (child) => {
-      const place = foundColumns(of).indexOf(child);
-      return place < 0 ? undefined : ways.values[place];
-    }),
     ...emptyTests(of, ways),
     ...partnerTests(of),
     ...castTests(of, facts),

@@ -13,6 +13,7 @@ import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
 import { placeOfOldKey } from './old-rows.ts';
 import { ruleValue } from '../rule/expression.ts';
+import { fillsOf } from './fill.ts';
 import type { Test } from './row-test.ts';
 import {
   changesKey,
@@ -51,7 +52,15 @@ export function waysOf(of: Rebuilding, found: readonly string[]): Ways {
     return known.length > 1 ? sql`coalesce(${sql.join(known)})` : (known[0] ?? sql`null::${type}`);
   });
   const ways = [parents, unlessDecided(of, reads), unlessDecided(of, inserted), contents, rules, decided];
-  return { joins: ways.flatMap(({ joins }) => joins), values, tests: ways.flatMap(({ tests }) => tests) };
+  const fills = fillsOf(of, recordedKeys(of), (child) => {
+    const place = found.indexOf(child);
+    return place < 0 ? undefined : values[place];
+  });
+  return {
+    joins: [...ways.flatMap(({ joins }) => joins), ...fills.joins],
+    values,
+    tests: [...ways.flatMap(({ tests }) => tests), ...fills.tests],
+  };
 }
 
 interface Way {

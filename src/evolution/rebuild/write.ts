@@ -14,7 +14,8 @@ import { sql, type Queryable, type Sql } from '../../store/index.ts';
 
 import type { RunScope } from '../operation/operation.ts';
 import { isFunctionRule } from '../attribution.ts';
-import { computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
+import { fillsOf, isThrough } from './fill.ts';
+import { type Coverage, computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
 import { newHash } from './list.ts';
 
 import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, ruleOf, writtenColumns } from './values.ts';
@@ -139,7 +140,7 @@ export async function writeComputations(transaction: Queryable, of: Rebuilding, 
   );
   for (const variant of variants) {
     const specs = variant.specs;
-    const inputs = inputsOf(of, variant);
+    const inputs = await inputsOf(transaction, of, variant);
     const plan = inputs.needsPresent
       ? readPlan({ ...of.spec, reads: variant.recorded }, relations, sql`n`)
       : undefined;
@@ -208,17 +209,22 @@ interface Inputs {
 const ZERO = sql`decode(repeat('00', 32), 'hex')`;
 
 /** The recorded inputs in the order of the new reads; see `coverage.ts`. */
-function inputsOf(of: Rebuilding, variant: Variant): Inputs {
+async function inputsOf(store: Queryable, of: Rebuilding, variant: Variant): Promise<Inputs> {
   const { coverage } = variant;
   const isAsWas =
     coverage.length === variant.reads.length && coverage.every((place, index) => place === index);
   if (isAsWas) return { needsPresent: false, joins: sql``, value: () => sql`c.inputs` };
   if (coverage.length === 0) return { needsPresent: false, joins: sql``, value: () => sql`''::bytea` };
   const through = of.spec.reads.filter((_, index) => coverage[index] === 'recorded');
-  const found = through.length === 0 ? undefined : readRows(of, through);
+  const found = through.length === 0 ? undefined : await readRows(store, of, through);
   const narrowed = coverage.some((place) => typeof place === 'object') ? oldInputs(of, variant) : undefined;
+  const sure = sureReads(of);
+  const isSure = (read: ReadSpec, place: Coverage | undefined): boolean =>
+    place === 'recorded' && sure.has(read.name);
   return {
-    needsPresent: coverage.some((place) => typeof place !== 'number'),
+    needsPresent: of.spec.reads.some(
+      (read, index) => typeof coverage[index] !== 'number' && !isSure(read, coverage[index]),
+    ),
     joins: sql`${found?.joins ?? sql``} ${narrowed ?? sql``}`,
     value: (present) =>
       sql.join(
@@ -231,12 +237,23 @@ function inputsOf(of: Rebuilding, variant: Variant): Inputs {
             const at = 1 + 32 * place.narrowed;
             return sql`case when substr(was.inputs, ${at}, 32) = substr(c.inputs, ${at}, 32) then ${present[index] ?? ZERO} else ${ZERO} end`;
           }
-          if (place === 'recorded') return found?.digest(read, present[index] ?? ZERO) ?? ZERO;
-          return ZERO;
+          if (place !== 'recorded') return ZERO;
+          return found?.digest(read, isSure(read, place) ? undefined : present[index]) ?? ZERO;
         }),
         sql` || `,
       ),
   };
+}
+
+/** Reads through foreign keys of which every carried row's sources were seen to lead to the row that was read. */
+function sureReads(of: Rebuilding): ReadonlySet<string> {
+  const { looked } = fillsOf(of, of.spec.foreignKeys, () => undefined);
+  const keys = of.spec.foreignKeys.filter(({ name }) => looked.has(name));
+  return new Set(
+    of.spec.reads
+      .filter((read) => keys.some((key) => read.table === key.to && isThrough(read, key)))
+      .map(({ name }) => name),
+  );
 }
 
 /** What the recorded reads of an old row find now, as they were recorded. */
@@ -251,60 +268,120 @@ function oldInputs(of: Rebuilding, variant: Variant): Sql | undefined {
     where ${sql.join(same, sql` and `)}) was on true`;
 }
 
+/** The rows that were read through foreign keys that were found, each digested once however many rows read it. */
+interface ReadRows {
+  readonly joins: Sql;
+  /** `present` is absent where the sources of the foreign key are known to lead to the very row that was read. */
+  readonly digest: (read: ReadSpec, present: Sql | undefined) => Sql;
+}
+
+/** Above so many rows it costs less to digest those that are asked for. */
+const DIGEST_ALL_ROWS = 200_000;
+
 /**
  * The present digest of a read counts where it finds exactly the row that was read, unchanged since: by its digest over
- * the columns that were read then, which differ from statement to statement.
+ * the columns that were read then, which differ from statement to statement, so each set of columns that occurs is a case.
  */
-function readRows(
-  of: Rebuilding,
-  reads: readonly ReadSpec[],
-): { readonly joins: Sql; readonly digest: (read: ReadSpec, present: Sql) => Sql } | undefined {
-  const computed = computedRelation(of, 0);
-  if (computed === undefined) return undefined;
+async function readRows(store: Queryable, of: Rebuilding, reads: readonly ReadSpec[]): Promise<ReadRows> {
+  const computed = computedRelation(of, 0) ?? 0;
   const tables = [...new Set(reads.map(({ table }) => table))];
-  const joins = tables.flatMap((table, index) => {
+  const found = new Map<string, { readonly join: Sql; readonly unchanged: Sql }>();
+  for (const [index, table] of tables.entries()) {
     const target = targetRows(of, table);
-    if (target === undefined) return [];
-    const [r, p] = [sql.raw(`rr${String(index)}`), sql.raw(`pp${String(index)}`)];
-    const same = target.spec.primaryKey.map((column) => {
-      const type = target.spec.columns.find(({ name }) => name === column)?.type ?? 'text';
-      return sql`${p}.${sql.id(column)} = (${r}.keys -> 0 ->> ${column}::text)::${sql.raw(type)}`;
-    });
-    return [
-      sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = l."#hash" and ${r}.spec = l."#spec"
-        and ${r}.subject = ${target.name}
-      left join ${tableId(target.placement)} ${p} on jsonb_array_length(${r}.keys) = 1 and ${sql.join(same, sql` and `)}`,
-    ];
-  });
+    if (target === undefined) continue;
+    const sets = await store.query<{ columns: readonly string[] }>(sql`
+      select distinct columns from varve.recorded_read where relation = ${computed} and subject = ${target.name}`);
+    found.set(
+      table,
+      readRow(
+        of,
+        { index, target, computed, now: reads.filter((read) => read.table === table) },
+        sets.map(({ columns }) => columns),
+        await isLarge(store, target),
+      ),
+    );
+  }
   return {
-    joins: sql.join(joins, sql` `),
+    joins: sql.join(
+      [...found.values()].map(({ join }) => join),
+      sql` `,
+    ),
     digest: (read, present) => {
-      const index = tables.indexOf(read.table);
-      const target = targetRows(of, read.table);
-      if (target === undefined) return ZERO;
-      const [r, p] = [sql.raw(`rr${String(index)}`), sql.raw(`pp${String(index)}`)];
-      const naming = of.world.naming.pairs.get(read.table)?.columns[0] ?? {};
-      const former = read.columns.flatMap((column) => naming[column] ?? []);
-      const row = rowDigest(p, former);
-      const only = read.cardinality === 'many' ? sql`sha256(${row})` : row;
-      const [first = ''] = target.spec.primaryKey;
-      const there = sql`${p}.${sql.id(first)} is not null`;
-      const expected = sql`case when ${there} then ${only} else sha256(''::bytea) end`;
-      const unchanged = sql`(jsonb_array_length(${r}.keys) = 0 or ${unchangedTest(target, r, p)})`;
-      return sql`case when ${unchanged} and ${present} = ${expected} then ${present} else ${ZERO} end`;
+      const row = found.get(read.table);
+      if (row === undefined) return ZERO;
+      const [pp, r] = aliasesOf(tables.indexOf(read.table));
+      const now = sql`${pp}.${nowColumn(reads.filter(({ table }) => table === read.table).indexOf(read))}`;
+      const only = read.cardinality === 'many' ? sql`sha256(${now})` : now;
+      const expected = sql`case when jsonb_array_length(${r}.keys) = 1 then ${only} else sha256(''::bytea) end`;
+      return present === undefined
+        ? sql`case when ${row.unchanged} then ${expected} else ${ZERO} end`
+        : sql`case when ${row.unchanged} and ${present} = ${expected} then ${present} else ${ZERO} end`;
     },
   };
 }
 
-function unchangedTest(target: Relation, r: Sql, p: Sql): Sql {
-  const all = target.spec.columns.map(({ name }) => name);
-  // Values are told apart by their text, so the columns are taken one by one from the row as it stands.
-  const values = sql.join(
-    all.map((column) => sql`when ${column}::text then ${p}.${sql.id(column)}::text`),
-    sql` `,
+function aliasesOf(index: number): readonly [Sql, Sql] {
+  return [sql.raw(`pp${String(index)}`), sql.raw(`rr${String(index)}`)];
+}
+
+function nowColumn(index: number): Sql {
+  return sql.id(`#now ${String(index)}`);
+}
+
+async function isLarge(store: Queryable, { placement }: Relation): Promise<boolean> {
+  const [row] = await store.query<{ rows: number }>(sql`
+    select c.reltuples::float8 as rows from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${placement.schema} and c.relname = ${placement.table}`);
+  return (row?.rows ?? 0) > DIGEST_ALL_ROWS;
+}
+
+function readRow(
+  of: Rebuilding,
+  {
+    index,
+    target,
+    computed,
+    now,
+  }: {
+    readonly index: number;
+    readonly target: Relation;
+    readonly computed: number;
+    readonly now: readonly ReadSpec[];
+  },
+  sets: readonly (readonly string[])[],
+  isOnDemand: boolean,
+): { readonly join: Sql; readonly unchanged: Sql } {
+  const [pp, r] = aliasesOf(index);
+  const known = new Set(target.spec.columns.map(({ name }) => name));
+  const there = sets.filter((columns) => columns.every((column) => known.has(column)));
+  const naming = of.world.naming.pairs.get(now[0]?.table ?? '')?.columns[0] ?? {};
+  const digests = [
+    ...now.map((read, place) => {
+      const former = read.columns.flatMap((column) => naming[column] ?? []);
+      return sql`${rowDigest(sql`p`, former)} as ${nowColumn(place)}`;
+    }),
+    ...there.map(
+      (columns, place) => sql`sha256(${rowDigest(sql`p`, columns)}) as ${sql.id(`#was ${String(place)}`)}`,
+    ),
+  ];
+  const same = target.spec.primaryKey.map((column) => {
+    const type = target.spec.columns.find(({ name }) => name === column)?.type ?? 'text';
+    return sql`${pp}.${sql.id(column)} = (${r}.keys -> 0 ->> ${column}::text)::${sql.raw(type)}`;
+  });
+  const cases = there.map(
+    (columns, place) =>
+      sql`when ${r}.columns = ${columns}::text[] then ${r}.digest = ${pp}.${sql.id(`#was ${String(place)}`)}`,
   );
-  return sql`${r}.digest = sha256(varve.digest_1(variadic array(
-    select case e.name ${values} end from unnest(${r}.columns) with ordinality e(name, place) order by e.place)))`;
+  return {
+    join: sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = l."#hash"
+        and ${r}.spec = l."#spec" and ${r}.subject = ${target.name}
+      left join (select p.*, ${sql.join(digests)} from ${tableId(target.placement)} p ${sql.raw(isOnDemand ? '' : 'offset 0')}) ${pp}
+        on jsonb_array_length(${r}.keys) = 1 and ${sql.join(same, sql` and `)}`,
+    unchanged:
+      cases.length === 0
+        ? sql`jsonb_array_length(${r}.keys) = 0`
+        : sql`(jsonb_array_length(${r}.keys) = 0 or case ${sql.join(cases, sql` `)} else false end)`,
+  };
 }
 
 function targetRows(of: Rebuilding, table: string): Relation | undefined {

@@ -3,7 +3,8 @@ import { VarveError } from '../../base/index.ts';
 import type { Run } from '../../run/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { CodeIdentity } from '../code-digest.ts';
-import { insertComputationSpec } from '../computation-spec.ts';
+import { commandOf } from '../command/command.ts';
+import { insertComputationSpec, type EnforcementLevel } from '../computation-spec.ts';
 import type { Relation, Relations } from '../relation.ts';
 import { ResultSize } from '../result-size.ts';
 import { inThreadRunner } from '../run-make/in-thread-runner.ts';
@@ -38,7 +39,7 @@ export async function openBatchContext(options: BatchContextOptions): Promise<Ba
     runId: run.id,
     relation,
     code,
-    enforcement: strict?.enforcement ?? (table.definition.isolate ? 'isolated' : 'pure'),
+    enforcement: strict?.enforcement ?? enforcementOf(table),
     origin: 'computed',
     attribution: null,
   });
@@ -57,6 +58,11 @@ export async function openBatchContext(options: BatchContextOptions): Promise<Ba
     results: new ResultSize(),
     [Symbol.asyncDispose]: async () => strict?.[Symbol.asyncDispose](),
   };
+}
+
+function enforcementOf({ definition }: AnyTable): EnforcementLevel {
+  if (commandOf(definition.make) !== undefined) return 'outside';
+  return definition.isolate ? 'isolated' : 'pure';
 }
 
 /** What was asked to be isolated never runs otherwise. */

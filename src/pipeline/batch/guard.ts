@@ -28,7 +28,7 @@ export async function assertLive({
   const [row] = await store.query<{ state: string }>(
     sql`select state from varve.relation where id = ${relation.id}`,
   );
-  if (row === undefined || row.state === 'retired') throw retired(relation);
+  if (row === undefined || row.state === 'retired' || row.state === 'let_go') throw retired(relation);
 }
 
 export async function standingOid(store: Store, relation: Relation): Promise<number> {
@@ -53,7 +53,7 @@ export async function assertStands(transaction: Transaction, { relation, oid }: 
   const [row] = await transaction.query<{ stands: boolean }>(
     sql.kept(sql`
     select coalesce(to_regclass(${name})::oid = ${oid}::oid, false) and exists (
-      select from varve.relation where id = ${relation.id} and state <> 'retired') as stands`),
+      select from varve.relation where id = ${relation.id} and state not in ('retired', 'let_go')) as stands`),
   );
   if (row?.stands !== true) throw retired(relation);
 }

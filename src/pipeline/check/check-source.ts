@@ -8,6 +8,8 @@ import type { Finding, JsonObject, Severity } from '../../base/index.ts';
 import { projectPath } from '../code/module-graph.ts';
 import { filePathOf, realPath } from '../code/resolve-module.ts';
 import { loadTypeScript } from '../code/typescript.ts';
+import { commandFolder, commandOf, type CommandSettings } from '../command/command.ts';
+import { commandFiles } from '../command/command-source.ts';
 import type { AnyTable } from '../table.ts';
 import { constantNames, findMakeSources } from './find-source.ts';
 import { ALLOWED_CODES, allowancesIn, type Allowance } from './allowance.ts';
@@ -74,6 +76,8 @@ interface Check {
 }
 
 async function checkTable(check: Check, table: AnyTable): Promise<readonly Finding[]> {
+  const outside = commandOf(table.definition.make);
+  if (outside !== undefined) return checkCommand(check, table, outside);
   const { file } = table.definition;
   const sources =
     file === undefined
@@ -109,6 +113,17 @@ async function checkTable(check: Check, table: AnyTable): Promise<readonly Findi
     }
   }
   return distinct(findings);
+}
+
+/** What a command does is not to be read here; what it is made of can at least be named. */
+function checkCommand(check: Check, table: AnyTable, settings: CommandSettings): readonly Finding[] {
+  if (commandFiles(settings, commandFolder(table.definition)).length > 0) return [];
+  return [
+    {
+      ...unresolved(check, table),
+      hint: "Name the files of the command: command([...], { files: ['lab/**/*.py'] }). Until then an edit of them makes no result stale.",
+    },
+  ];
 }
 
 /** Under enforcement only the names of the declared reads exist, each a view of what the key may see. */

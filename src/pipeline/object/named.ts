@@ -1,6 +1,6 @@
 /**
  * Which objects something needs: the rows of every generation of every table that has or had an object column, whether it
- * is live, being built, retired or a copy, and every result in `varve.superseded` that belongs to such a table.
+ * is live, being built, retired or a copy (one that was let go has none), and every result in `varve.superseded` that belongs to such a table.
  *
  * Rows are read by column. History is searched by text, for anything in it that is written like a digest: a superseded row
  * stands in the structure of its time, and one that is kept too long does no harm.
@@ -55,7 +55,7 @@ async function loadHolders(transaction: Transaction): Promise<readonly Holder[]>
     select r.name, r.spec, r.physical_schema as schema, r.physical_name as "table", c.oid is not null as is_there
     from varve.relation r left join pg_namespace n on n.nspname = r.physical_schema
       left join pg_class c on c.relnamespace = n.oid and c.relname = r.physical_name
-    where jsonb_path_exists(r.spec, '$.columns[*] ? (@.object == true)') order by r.id`);
+    where r.state <> 'let_go' and jsonb_path_exists(r.spec, '$.columns[*] ? (@.object == true)') order by r.id`);
   return rows.map(({ name, spec, schema, table, is_there: isThere }) => ({
     name,
     spec,

@@ -1,3 +1,5 @@
+import { commandOf } from '../command/command.ts';
+import { runCommand } from '../command/run-command.ts';
 import type { MakeContext } from '../make-context.ts';
 import type { AnyTable } from '../table.ts';
 import type { RecordedRead } from '../write-rows.ts';
@@ -40,7 +42,10 @@ export async function makeInThread(
     return begin === undefined ? call : { ...call, call: announced(call, () => begin(index)) };
   });
   const outcomes = await callMakes(table, calls, making.signal);
-  return outcomes.map((outcome, index) => ({ outcome, reads: calls[index]?.reads ?? [] }));
+  // A command that the end of the run killed did not fail: its key is as if its turn had not come.
+  const killed = commandOf(table.definition.make) !== undefined && making.signal.aborted;
+  const all = killed && outcomes.at(-1)?.status === 'failed' ? outcomes.slice(0, -1) : outcomes;
+  return all.map((outcome, index) => ({ outcome, reads: calls[index]?.reads ?? [] }));
 }
 
 function announced({ call }: MakeCall, begin: () => void): () => unknown {
@@ -58,5 +63,10 @@ function callOf(table: AnyTable, { key, values }: MakeInput, making: Making): Re
   const reads: RecordedRead[] = [];
   const make = table.definition.make as unknown as (inputs: unknown, context: MakeContext) => unknown;
   const context = new KeyContext(making, key, reads);
-  return { key, reads, expire: () => context.expire(), call: () => make(values, context) };
+  const outside = commandOf(table.definition.make);
+  const call =
+    outside === undefined
+      ? (): unknown => make(values, context)
+      : (): unknown => runCommand(outside, table, { key, values, context });
+  return { key, reads, expire: () => context.expire(), call };
 }
