@@ -96,6 +96,7 @@ describe('the road of a migration on the command line', () => {
             "carried": 0
           }
         ],
+        "reasons": [],
         "operations": [],
         "cost": null,
         "questions": [],

@@ -47,11 +47,16 @@ describe('a project from its first plan on', () => {
     const first = await run('plan');
     expect(first).toMatchInlineSnapshot(`
       [
-        1,
-        "",
-        "error: internal  varve  TypeError: attest.flatMap is not a function
-        Set VARVE_DEBUG=1 to see the stack, and report it.
+        0,
+        "PIPE-MIG-<day>-01
+        create     lab.mouse
+        create     lab.grade
+      table      keep  backfill  recompute  retire  ambiguous
+      lab.grade     0         0          0       0          0
+      lab.mouse     0         0          0       0          0
+      Nothing has changed yet. Go on with: varve apply PIPE-MIG-<day>-01
       ",
+        "",
       ]
     `);
     expect(await run('plan')).toEqual(first);
@@ -105,22 +110,21 @@ describe('a project from its first plan on', () => {
   it('proves what it computed', async () => {
     expect(await run('verify')).toMatchInlineSnapshot(`
       [
-        3,
-        "",
-        "error: not_deployed  lab.grade  this table is not in the database as defined: found no such table yet
-        Run \`varve plan\` to see what would change, then \`varve apply\`.
+        0,
+        "table      stale
+      lab.grade      0
+      Recorded inputs and code are those of the present. Prove the rows themselves with varve verify --full
       ",
+        "",
       ]
     `);
     expect(await run('verify', '--full')).toMatchInlineSnapshot(`
       [
-        3,
-        "",
-        "error: not_deployed  lab.mouse  this table is not in the database as defined: found no such table yet
-        Run \`varve plan\` to see what would change, then \`varve apply\`.
-      error: not_deployed  lab.grade  this table is not in the database as defined: found no such table yet
-        As above.
+        0,
+        "table      rows  equal  stale  differing  missing  extra
+      lab.grade     2      2      0          0        0      0
       ",
+        "",
       ]
     `);
     await store.execute(sql`update lab.grade set heavy = not heavy where mouse = 1`);
@@ -185,11 +189,12 @@ describe('a project from its first plan on', () => {
     await run('populate');
     expect(await run('history', 'lab.grade', '--key', '{"mouse":2}')).toMatchInlineSnapshot(`
       [
-        3,
-        "",
-        "error: unknown_table  lab.grade  no such table
-        No table stands here. Run \`varve plan\`, then \`varve apply\`.
+        0,
+        "from                         until                        by                                                      what became of it  rows
+      <time>  now                          varve://run/<time>.populate.all.<id>  it stands          {"heavy":false,"mouse":2}
+      <time>  <time>  varve://run/<time>.populate.all.<id>  computed anew      {"heavy":true,"mouse":2}
       ",
+        "",
       ]
     `);
     const { json } = await project.run([
@@ -207,12 +212,13 @@ describe('a project from its first plan on', () => {
     const refused = await run('delete', 'lab.mouse', '--where', 'mouse = 2');
     expect(refused).toMatchInlineSnapshot(`
       [
-        3,
+        2,
         "",
-        "error: not_deployed  lab.mouse  this table is not in the database as defined: found no such table yet
-        Run \`varve plan\` to see what would change, then \`varve apply\`.
-      error: not_deployed  lab.grade  this table is not in the database as defined: found no such table yet
-        As above.
+        "table      rows
+      lab.mouse     1
+      lab.grade     1
+      error: usage  --yes  a question has to be answered, and there is no terminal
+        Add --yes to answer it with yes.
       ",
       ]
     `);
