@@ -18,6 +18,7 @@ const TABLE = {
   allowance_invalid: [3, 422, 'a comment that allows something is not usable'],
   approval_invalid: [3, 403, 'an approval does not hold'],
   approval_missing: [3, 403, 'nobody who may has approved this'],
+  attribute_invalid: [3, 422, 'a rule for ambiguous rows is not usable'],
   baseline_differs: [5, 409, 'the state after the way back is not the baseline'],
   bundle_changed: [3, 409, 'the files of a migration are not those that were planned or run'],
   bundle_invalid: [3, 422, 'a migration bundle is not usable'],

@@ -1,8 +1,9 @@
 import { refusal, type Finding } from '../base/index.ts';
-import type { Attribution, EvolutionWorld, PlanChoices } from '../evolution/index.ts';
+import type { Attribution, EvolutionWorld, FunctionRule, PlanChoices } from '../evolution/index.ts';
 import type { MigrationKind, PlanOutcome, RunnerOptions } from '../migration/index.ts';
 import type { Store } from '../store/index.ts';
 import { filesFolderOf } from './config.ts';
+import { loadFunctionRule, namesFunction } from './function-rule.ts';
 import type { ProjectWorld } from './project-world.ts';
 import { findSpecs } from './table-argument.ts';
 
@@ -32,9 +33,10 @@ export type DraftOutcome =
   | { readonly status: 'unchanged' }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] };
 
-/** `--attribute audit.verdict=recompute`; without a table, for every table that has ambiguous rows. */
+/** `--attribute audit.verdict=recompute`; without a subject, for every table that has ambiguous rows. */
 export interface AttributionRule {
-  readonly table: string | undefined;
+  /** The name of a table or of a column of one, in its parts. */
+  readonly subject: readonly string[] | undefined;
   readonly rule: string;
 }
 
@@ -85,38 +87,106 @@ async function draftPipeline(
   { rules, choices }: Given,
 ): Promise<DraftOutcome> {
   const { attest = [] } = choices;
-  const named = findSpecs(
+  const attested = findSpecs(
     world.definitions,
     attest.map(({ table }) => table),
   );
-  if (named.findings.length > 0) return { status: 'refused', findings: named.findings };
+  if (attested.findings.length > 0) return { status: 'refused', findings: attested.findings };
   const asked = {
     ...choices,
-    attest: attest.map((one, at) => ({ ...one, table: named.specs[at]?.name ?? one.table })),
+    attest: attest.map((one, at) => ({ ...one, table: attested.specs[at]?.name ?? one.table })),
   };
-  const unknown = rules.find(({ rule }) => rule !== 'recompute');
-  if (unknown !== undefined) return { status: 'refused', findings: [unknownRule(unknown)] };
-  const ruled = rules.flatMap(({ table }) => (table === undefined ? [] : [table]));
-  const all = ruled.length < rules.length;
-  const ambiguous = all ? await ambiguousTables(world, options, asked) : { tables: [] };
+  const named = await attributionOf(world, options, rules);
+  if ('findings' in named) return { status: 'refused', findings: named.findings };
+  const { attribution, functions } = named;
+  const draft = { attribution, choices: { ...asked, functions } };
+  if (rules.every(({ subject }) => subject !== undefined)) return draftWith(world, options, draft);
+  const ambiguous = await ambiguousTables(world, options, draft);
   if ('status' in ambiguous) return ambiguous;
-  const tables = [...ruled, ...ambiguous.tables];
-  const attribution = Object.fromEntries(tables.map((table) => [table, 'recompute' as const]));
-  return draftWith(world, options, { attribution, choices: asked });
+  return draftWith(world, options, {
+    ...draft,
+    attribution: {
+      ...Object.fromEntries(ambiguous.tables.map((table) => [table, 'recompute'])),
+      ...attribution,
+    },
+  });
+}
+
+/** Rules by the full names of what they are for, with the functions among them. */
+interface Named {
+  readonly attribution: Attribution;
+  readonly functions: ReadonlyMap<string, FunctionRule>;
+}
+
+/** The rules that name a table or a column, by the full name of it. */
+export async function attributionOf(
+  world: ProjectWorld,
+  options: RunnerOptions,
+  rules: readonly AttributionRule[],
+): Promise<Named | { readonly findings: readonly Finding[] }> {
+  const functions = new Map<string, FunctionRule>();
+  const bare = rules.find(({ subject, rule }) => subject === undefined && rule !== 'recompute');
+  if (bare !== undefined) return { findings: [unknownRule(bare)] };
+  const named: [string, string][] = [];
+  for (const { subject, rule } of rules) {
+    if (subject === undefined) continue;
+    const found = await subjectOf(world, options, subject);
+    if (typeof found !== 'string') return { findings: [found] };
+    if (!namesFunction(rule)) {
+      named.push([found, rule]);
+      continue;
+    }
+    const loaded = await loadFunctionRule(world.project.dir, found, rule);
+    if ('severity' in loaded) return { findings: [loaded] };
+    named.push([found, loaded.rule]);
+    functions.set(found, loaded.loaded);
+  }
+  return { attribution: Object.fromEntries(named), functions };
 }
 
 function unknownRule({ rule }: AttributionRule): Finding {
-  const hint = 'Write --attribute TABLE=recompute: this release has no other rule for ambiguous rows.';
+  const hint =
+    'Write --attribute recompute for every table, or say which: --attribute TABLE=recompute, TABLE=retire, TABLE=keep, TABLE.COLUMN=EXPRESSION.';
   return refusal('usage', '--attribute', { detail: { reason: `no rule of the name ${rule}` }, hint });
+}
+
+/** The table or column that a person means: `schema.table`, `table` where one schema has it, each with a column or without. */
+async function subjectOf(
+  world: ProjectWorld,
+  { store }: RunnerOptions,
+  parts: readonly string[],
+): Promise<string | Finding> {
+  const { deployedSet, splitName } = await import('../pipeline/index.ts');
+  const deployed = (await deployedSet(store))?.set.tables ?? [];
+  const names = [...new Set([...world.definitions.set.tables, ...deployed].map(({ name }) => name))];
+  const isTable = (name: string, path: readonly string[]): boolean => {
+    const { schema, table: own } = splitName(name);
+    return path.length === 2 ? schema === path[0] && own === path[1] : path.length === 1 && own === path[0];
+  };
+  const readings = [
+    { path: parts, column: undefined },
+    { path: parts.slice(0, -1), column: parts.at(-1) },
+  ].flatMap(({ path, column }) =>
+    names.filter((name) => isTable(name, path)).map((table) => ({ table, column })),
+  );
+  const full = readings.find(({ column }) => parts.length === (column === undefined ? 2 : 3));
+  const [first, another] = readings;
+  const only = full ?? (another === undefined ? first : undefined);
+  if (only !== undefined) return only.column === undefined ? only.table : `${only.table}.${only.column}`;
+  const { findIn, isFinding } = await import('./table-argument.ts');
+  const found = findIn(names, parts.slice(0, 2).join('.'));
+  if (typeof found !== 'string' && isFinding(found)) return found;
+  const hint = 'Write schema.table, or schema.table.column; a name with a dot or = in it in double quotes.';
+  return refusal('unknown_table', parts.join('.'), { hint });
 }
 
 /** The tables that a plan without rules finds ambiguous rows in, or what else comes of planning. */
 async function ambiguousTables(
   world: ProjectWorld,
   options: RunnerOptions,
-  choices: PlanChoices,
+  draft: Draft,
 ): Promise<{ readonly tables: readonly string[] } | DraftOutcome> {
-  const drafted = await draftWith(world, options, { attribution: {}, choices });
+  const drafted = await draftWith(world, options, draft);
   if (drafted.status !== 'drafted') return drafted;
   if (drafted.outcome.status === 'refused') return drafted.outcome;
   const { tables } = drafted.outcome.plan.bound;
@@ -130,7 +200,9 @@ interface Draft {
 
 async function draftWith(world: ProjectWorld, options: RunnerOptions, draft: Draft): Promise<DraftOutcome> {
   const { attribution, choices } = draft;
-  const known = await sameDraft(world, options, draft);
+  // What functions say hangs on the rows of now.
+  const isAsked = (choices.functions?.size ?? 0) > 0;
+  const known = isAsked ? undefined : await sameDraft(world, options, draft);
   if (known !== undefined) {
     const { planMigration } = await import('../migration/index.ts');
     return { status: 'drafted', migrationId: known, outcome: await planMigration(options, known) };

@@ -20,6 +20,71 @@ export function countsText(style: Style, tables: readonly TableCounts[]): string
   );
 }
 
+const REASONS_SHOWN = 5;
+
+/** Why rows are in their classes, the most frequent reasons of each table first. */
+export function reasonsText(style: Style, reasons: readonly Reason[]): string {
+  const tables = [...new Set(reasons.map(({ table }) => table))];
+  const rows = tables.flatMap((name) => {
+    const own = reasons
+      .filter(({ table }) => table === name)
+      .toSorted((left, right) => right.rows - left.rows);
+    const rest = own.slice(REASONS_SHOWN).reduce((sum, each) => sum + each.rows, 0);
+    return [
+      ...own.slice(0, REASONS_SHOWN).map((each) => [each.table, each.class, countText(each.rows), each.why]),
+      ...(rest === 0 ? [] : [[name, '', countText(rest), 'other reasons']]),
+    ];
+  });
+  return tableText(
+    style,
+    [{ head: 'table' }, { head: 'class' }, { head: 'rows', align: 'right' }, { head: 'why' }],
+    rows,
+  );
+}
+
+/** A fact that decides over rows of a table. */
+export interface Reason {
+  readonly table: string;
+  readonly class: string;
+  readonly why: string;
+  readonly rows: number;
+}
+
+/** What an evolution is likely to take: `about 2 min of makes, 1.2 GB beside`. */
+export function costText({
+  makeSeconds,
+  sizeBytes,
+}: {
+  readonly makeSeconds: number | null;
+  readonly sizeBytes: number;
+}): string {
+  const makes =
+    makeSeconds === null
+      ? 'makes of which no time is recorded'
+      : makeSeconds === 0
+        ? 'no makes'
+        : `about ${spanText(makeSeconds)} of makes`;
+  return `${makes}, ${sizeText(sizeBytes)} beside`;
+}
+
+function spanText(seconds: number): string {
+  if (seconds < 1) return 'a second';
+  if (seconds < 90) return `${String(Math.round(seconds))} s`;
+  if (seconds < 5_400) return `${String(Math.round(seconds / 60))} min`;
+  return seconds < 129_600 ? `${(seconds / 3_600).toFixed(1)} h` : `${(seconds / 86_400).toFixed(1)} days`;
+}
+
+const SIZES = ['kB', 'MB', 'GB', 'TB'] as const;
+
+function sizeText(bytes: number): string {
+  let size = bytes / 1_000;
+  for (const unit of SIZES) {
+    if (size < 1_000 || unit === 'TB') return `${size < 10 ? size.toFixed(1) : size.toFixed(0)} ${unit}`;
+    size /= 1_000;
+  }
+  return '';
+}
+
 /** The counts of one table as the JSON of a plan and of a run says them. */
 export function countsFields(tables: readonly TableCounts[]): readonly Readonly<Record<string, unknown>>[] {
   return tables.map(({ table, keep, rekey, backfill, recompute, retire, ambiguous, carried }) => ({

@@ -25,7 +25,7 @@ import type { ChangeWorld } from './change/change.ts';
 import { changesOf, columnSources } from './change/changes.ts';
 import { pairOf } from './rebuild/world.ts';
 import { nameSets, underNewNames, type Naming, type Pair } from './naming.ts';
-import type { Attribution } from './attribution.ts';
+import { mayRetire, type Attribution } from './attribution.ts';
 import type { Operation, Rebuild } from './operation/operation.ts';
 
 /** The operations in the order in which they are carried out, or why there are none. */
@@ -121,7 +121,7 @@ function goesAlong(spec: TableSpec, world: ChangeWorld, rebuilt: ReadonlySet<str
   if (spec.form !== undefined && Object.values(spec.parts).some((part) => rebuilt.has(part))) return true;
   if (pair.sources.length === 0) return isInserted(spec.name, world) || isNeeded(spec.name, world, rebuilt);
   // Rows above may go away.
-  return spec.foreignKeys.some(({ to }) => rebuilt.has(to) && attribution[to] === 'retire');
+  return spec.foreignKeys.some(({ to }) => rebuilt.has(to) && mayRetire(attribution[to]));
 }
 
 /** Whether rows of other tables are given rows of this new one, which must be there before them. */

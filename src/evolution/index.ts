@@ -1,3 +1,15 @@
+export {
+  explainEvolution,
+  type AppliedRow,
+  type ExplainedInput,
+  type ExplainedRow,
+  type ExplainOutcome,
+  type ExplainQuestion,
+  type ListedRow,
+  type RecordedInput,
+} from './explain.ts';
+export type { Cost, TableCost } from './cost.ts';
+export type { AmbiguousRow, FunctionRule, RowAnswer, RowRule } from './rule/decide.ts';
 export { attestationsIn, type Attestation } from './attestation.ts';
 export { adoptDefinitions, type AdoptedTable, type AdoptOptions, type AdoptResult } from './adopt/adopt.ts';
 export {

@@ -5,7 +5,7 @@
  * rows; `rollback.json` the old set. The makes themselves come from the project, and must have the code that was
  * planned: a migration never runs code that nobody looked at.
  */
-import { refusal, type Finding, type JsonObject } from '../base/index.ts';
+import { canonicalJson, refusal, type Finding, type JsonObject } from '../base/index.ts';
 import type { TableCounts } from '../evidence/index.ts';
 import type {
   KindPlan,
@@ -21,6 +21,7 @@ import {
   digestOfSet,
   loadRelations,
   recordDeployment,
+  sameJson,
   type DefinitionSet,
   type Hints,
   type Relation,
@@ -29,9 +30,12 @@ import {
 } from '../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
+import { attestationsIn, withAttested } from './attestation.ts';
+import { costOf, type Cost } from './cost.ts';
 import { validateKeys } from './foreign-keys.ts';
+import { findOperations } from './find-operations.ts';
 import { nameSets, type Naming } from './naming.ts';
-import type { Attribution } from './attribution.ts';
+import type { Attribution, Decisions } from './attribution.ts';
 import type { EvolutionWorld, Operation, OperationPlan, PlanScope, RunScope } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
 import { retireVerbs } from './let-go.ts';
@@ -39,6 +43,7 @@ import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
 import { settleLists, tidy } from './rebuild/cut-over.ts';
 import { planRebuilds } from './rebuild/plan.ts';
+import { checkRules, evaluatingRules } from './rule/check-rules.ts';
 
 /** `forward.json`. */
 export interface ForwardDocument extends JsonObject {
@@ -114,25 +119,30 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
   };
 }
 
-interface Documents {
+/** A bundle's documents, as they are worked with. */
+export interface Documents {
   readonly forward: ForwardDocument;
   readonly naming: Naming;
+  readonly decisions: Decisions;
   readonly sets: { readonly from: DefinitionSet; readonly to: DefinitionSet };
 }
 
 /** The operations as `findOperations` wrote them; the bundle's digest holds them to that. */
-function operationsIn(forward: ForwardDocument): readonly Operation[] {
+export function operationsIn(forward: ForwardDocument): readonly Operation[] {
   return forward.operations as unknown as readonly Operation[];
 }
 
 const EMPTY: DefinitionSet = { version: 1, tables: [] };
 
-function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents {
+/** Reads the documents of a bundle; whether they are what they claim is for `movedFindings` to say. */
+export function documentsOf(documents: Readonly<Record<string, JsonObject>>): Documents {
   const forward = documents['forward.json'] as ForwardDocument;
   const rollback = documents['rollback.json'] as RollbackDocument;
   const from = rollback.to === null ? EMPTY : (rollback.set as unknown as DefinitionSet);
   const to = forward.set as unknown as DefinitionSet;
-  return { forward, naming: nameSets(from, to, forward.hints as unknown as Hints), sets: { from, to } };
+  const naming = nameSets(from, to, forward.hints as unknown as Hints);
+  const decisions = (documents['decisions.json']?.['tables'] ?? {}) as unknown as Decisions;
+  return { forward, naming, decisions, sets: { from, to } };
 }
 
 /**
@@ -158,11 +168,11 @@ function affectedSpecs(
 }
 
 async function planForward(
-  { forward, naming, sets }: Documents,
-  { transaction, world }: { readonly transaction: Queryable; readonly world: EvolutionWorld },
+  { forward, naming, sets, decisions }: Documents,
+  { transaction, world }: { readonly transaction: Transaction; readonly world: EvolutionWorld },
 ): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
-  const moved = [...deployedMoved(forward.from, deployed?.digest), ...definitionsMoved(forward, world)];
+  const moved = movedFindings({ forward, naming, sets, decisions }, { deployed, world });
   // With another set deployed the operations mean nothing, so they are not asked.
   if (moved.length > 0) return planned(forward, [], moved);
   const operations = operationsIn(forward);
@@ -171,29 +181,46 @@ async function planForward(
     naming,
     operations,
     attribution: forward.attribute,
+    decisions,
     codeByTable: world.codeByTable,
   };
-  const { plans, reasons } = await planOperations(transaction, given);
-  const plan = planned(forward, plans, []);
-  return { ...plan, shown: { ...plan.shown, reasons } };
+  const outcome = await planOperations(transaction, given);
+  if ('findings' in outcome) return planned(forward, [], outcome.findings);
+  const plan = planned(forward, outcome.plans, []);
+  const { reasons, cost, ambiguousKeys } = outcome;
+  return { ...plan, shown: { ...plan.shown, reasons, cost }, ambiguousKeys };
 }
 
-/** What each operation would do, the rebuilds together. */
+/** What each operation would do, the rebuilds together; or why the rules of the bundle cannot be used. */
 export async function planOperations(
-  transaction: Queryable,
+  transaction: Transaction,
   given: Omit<PlanScope, 'transaction' | 'relations' | 'planned'>,
-): Promise<{ readonly plans: readonly OperationPlan[]; readonly reasons: readonly JsonObject[] }> {
+): Promise<
+  | {
+      readonly plans: readonly OperationPlan[];
+      readonly reasons: readonly JsonObject[];
+      readonly cost: Cost | null;
+      readonly ambiguousKeys: Readonly<Record<string, readonly JsonObject[]>>;
+    }
+  | { readonly findings: readonly Finding[] }
+> {
   const relations = await loadRelations(transaction);
   const bare: PlanScope = { ...given, transaction, relations, planned: new Map() };
-  const rebuilds = await planRebuilds(bare);
+  const unusable = await checkRules(transaction, bare);
+  if (unusable.length > 0) return { findings: unusable };
+  const rebuilds = await evaluatingRules(transaction, bare, () => planRebuilds(bare));
+  if ('findings' in rebuilds) return rebuilds;
   const plans: OperationPlan[] = [];
   for (const operation of given.operations) {
-    plans.push(await verbsOf(operation).plan(operation, { ...bare, planned: rebuilds }));
+    plans.push(await verbsOf(operation).plan(operation, { ...bare, planned: rebuilds.value }));
   }
-  const reasons = [...rebuilds].flatMap(([table, each]) =>
+  const reasons = [...rebuilds.value].flatMap(([table, each]) =>
     each.reasons.map((reason) => ({ table, ...reason })),
   );
-  return { plans, reasons };
+  const ambiguousKeys = Object.fromEntries(
+    [...rebuilds.value].map(([table, each]) => [table, each.ambiguousKeys]),
+  );
+  return { plans, reasons, cost: await costOf(bare, rebuilds.value), ambiguousKeys };
 }
 
 function planned(
@@ -255,6 +282,21 @@ function oneEach(tables: readonly TableCounts[]): readonly TableCounts[] {
   return [...first.values()].toSorted((left, right) => (left.table < right.table ? -1 : 1));
 }
 
+/** Why a bundle is no way from what is deployed to what the project defines. */
+export function movedFindings(
+  documents: Documents,
+  given: { readonly deployed: Awaited<ReturnType<typeof deployedSet>>; readonly world: EvolutionWorld },
+): readonly Finding[] {
+  const moved = [
+    ...deployedMoved(documents.forward.from, given.deployed?.digest),
+    ...definitionsMoved(documents.forward, given.world),
+  ];
+  // What others deployed or somebody edited since explains all the rest.
+  return moved.length > 0
+    ? moved
+    : documentsEdited(documents, { deployed: given.deployed?.set, world: given.world });
+}
+
 function deployedMoved(expected: string | null, found: string | undefined): readonly Finding[] {
   if ((found ?? null) === expected) return [];
   return [
@@ -285,6 +327,36 @@ function definitionsMoved(forward: ForwardDocument, world: EvolutionWorld): read
     );
 }
 
+/** What a table that is taken over would be, if it did not stand there. */
+function unadopted(operation: Operation): Operation {
+  return operation.kind === 'adopt_table' ? { kind: 'create_table', table: operation.table } : operation;
+}
+
+/**
+ * A bundle is text that somebody may have written or altered, and much of it becomes part of statements: so it is held to
+ * what its own definitions lead to.
+ */
+function documentsEdited(
+  { forward, sets }: Documents,
+  { deployed, world }: { readonly deployed: DefinitionSet | undefined; readonly world: EvolutionWorld },
+): readonly Finding[] {
+  const hints = forward.hints as unknown as Hints;
+  const found = findOperations(deployed, sets.to, { hints, attribution: forward.attribute });
+  const { operations } = withAttested(found, world, attestationsIn(forward));
+  const isOwn =
+    digestOfSet(sets.to) === forward.to &&
+    sameJson(deployed ?? EMPTY, sets.from) &&
+    canonicalJson(operations as unknown as readonly JsonObject[]) ===
+      canonicalJson(operationsIn(forward).map(unadopted) as unknown as readonly JsonObject[]);
+  if (isOwn) return [];
+  return [
+    refusal('bundle_invalid', 'forward.json', {
+      detail: { reason: 'not_of_its_definitions' },
+      hint: 'Its operations are not those that lie between its definitions. Run `varve plan` again and apply that.',
+    }),
+  ];
+}
+
 async function planBack(forward: ForwardDocument, transaction: Queryable): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
   const relations = await loadRelations(transaction);
@@ -303,7 +375,7 @@ function operationsOf(context: RunContext): readonly Operation[] {
 }
 
 function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
-  const { forward, naming, sets } = documentsOf(context.bundle.documents);
+  const { forward, naming, sets, decisions } = documentsOf(context.bundle.documents);
   return {
     ...sets,
     naming,
@@ -311,6 +383,7 @@ function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
     context,
     world,
     attribution: forward.attribute,
+    decisions,
     held: new Map(),
     incoming: new Map(),
     carried: new Map(),

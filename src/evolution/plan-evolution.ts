@@ -10,13 +10,15 @@ import {
   type PlanOutcome,
   type RunnerOptions,
 } from '../migration/index.ts';
-import { deployedSet, splitName, type DefinitionSet } from '../pipeline/index.ts';
+import { deployedSet, loadRelations, splitName, type DefinitionSet } from '../pipeline/index.ts';
 import { withAttested, type Attestation } from './attestation.ts';
 import { offerAdoption } from './adopt/offer.ts';
 import { findOperations } from './find-operations.ts';
 import { planOperations, type ForwardDocument, type RollbackDocument } from './kind.ts';
-import type { Attribution } from './attribution.ts';
+import type { Attribution, Decisions } from './attribution.ts';
 import type { EvolutionWorld, Operation } from './operation/operation.ts';
+import { decide, type FunctionRule } from './rule/decide.ts';
+import { checkRules } from './rule/check-rules.ts';
 import { verbsOf } from './operation/verbs.ts';
 
 /** What is asked of a plan beside the definitions. */
@@ -25,6 +27,8 @@ export interface PlanChoices {
   readonly attest?: readonly Attestation[];
   /** Whether tables that stand there already are taken over. */
   readonly adopt?: boolean;
+  /** Functions that are asked about ambiguous rows, by table. */
+  readonly functions?: ReadonlyMap<string, FunctionRule>;
 }
 
 /** A written plan, or that there is nothing to do, or why there is none. */
@@ -50,7 +54,7 @@ export async function planEvolution(
   options: RunnerOptions,
   world: EvolutionWorld,
   attribute: Attribution,
-  { attest = [], adopt = false }: PlanChoices = {},
+  { attest = [], adopt = false, functions = new Map() }: PlanChoices = {},
 ): Promise<EvolutionPlan> {
   const deployed = await deployedSet(options.store);
   const { set, digest } = world.definitions;
@@ -62,16 +66,17 @@ export async function planEvolution(
   if (offered.findings.length > 0) return { status: 'refused', findings: offered.findings };
   const found = withAttested({ ...compared, operations: offered.operations }, world, attest);
   if (found.findings.length > 0) return { status: 'refused', findings: found.findings };
-  const unknown = Object.keys(attribute).filter((subject) => !isAffected(subject, found.operations));
-  if (unknown.length > 0) return { status: 'refused', findings: unknown.map(notAffected) };
-  const tables = await countAll(options, {
+  const counted = await countAll(options, functions, {
     operations: found.operations,
     naming: found.naming,
     from: deployed?.set ?? NONE,
     to: set,
     attribution: attribute,
+    decisions: {},
     codeByTable: world.codeByTable,
   });
+  if ('findings' in counted) return { status: 'refused', findings: counted.findings };
+  const tables = counted.plans.flatMap((plan) => plan.tables);
   const id = await freeMigrationId(options.root, 'pipeline', {
     nowMs: options.clock.nowMs(),
     taken: (await readStatus(options)).migrations.map(({ migrationId }) => migrationId),
@@ -83,8 +88,11 @@ export async function planEvolution(
     };
   }
   const written = await writeBundle(options.root, {
-    declaration: declarationOf(id, found.operations, tables),
-    files: filesOf(found.operations, { deployed, world, attribute }),
+    declaration: declarationOf(id, found.operations, { tables, functions }),
+    files: {
+      ...filesOf(found.operations, { deployed, world, attribute }),
+      ...ruleFiles(functions, counted.decisions),
+    },
   });
   if (written.status === 'refused') return written;
   const outcome = await planMigration(options, id);
@@ -98,34 +106,46 @@ export async function planEvolution(
 
 const NONE: DefinitionSet = { version: 1, tables: [] };
 
-function notAffected(table: string): Finding {
-  return refusal('unknown_table', table, { hint: 'Name a table that this plan changes after --attribute.' });
-}
+type Given = Parameters<typeof planOperations>[1];
+type Counted = Exclude<Awaited<ReturnType<typeof planOperations>>, { readonly findings: unknown }>;
 
-/** A rule is for a table that changes or goes, or for a column of one. */
-function isAffected(subject: string, operations: readonly Operation[]): boolean {
-  return operations.some(
-    (each) =>
-      each.table === subject ||
-      (each.kind === 'rebuild' &&
-        Object.keys(each.columns).some((column) => `${each.table}.${column}` === subject)),
-  );
-}
-
-async function countAll(
+/** What the operations do to the rows, where functions were asked about those that the record does not decide. */
+function countAll(
   { store }: RunnerOptions,
-  given: Parameters<typeof planOperations>[1],
-): Promise<readonly TableCounts[]> {
+  functions: ReadonlyMap<string, FunctionRule>,
+  given: Given,
+): Promise<(Counted & { readonly decisions: Decisions }) | { readonly findings: readonly Finding[] }> {
   return store.transaction({ isolation: 'repeatable read', readOnly: true }, async (transaction) => {
-    const { plans } = await planOperations(transaction, given);
-    return plans.flatMap(({ tables }) => tables);
+    const bare = { ...given, transaction, relations: await loadRelations(transaction), planned: new Map() };
+    const unusable = functions.size === 0 ? [] : await checkRules(transaction, bare);
+    if (unusable.length > 0) return { findings: unusable };
+    const asked = functions.size === 0 ? { decisions: {} } : await decide(bare, functions);
+    if ('findings' in asked) return asked;
+    const { decisions } = asked;
+    const counted = await planOperations(transaction, { ...given, decisions });
+    return 'findings' in counted ? counted : { ...counted, decisions };
   });
+}
+
+/** The files that functions stand in, and what they said. */
+function ruleFiles(
+  functions: ReadonlyMap<string, FunctionRule>,
+  decisions: Decisions,
+): Readonly<Record<string, string>> {
+  if (functions.size === 0) return {};
+  return {
+    ...Object.fromEntries([...functions.values()].map(({ path, source }) => [path, source])),
+    'decisions.json': canonicalJson({ format: 'pipeline-decisions/1', tables: decisions }),
+  };
 }
 
 function declarationOf(
   id: string,
   operations: readonly Operation[],
-  tables: readonly TableCounts[],
+  {
+    tables,
+    functions,
+  }: { readonly tables: readonly TableCounts[]; readonly functions: ReadonlyMap<string, FunctionRule> },
 ): Declaration {
   const touched = [...new Set(operations.flatMap(touchedBy))];
   const names = touched.map((name) => splitName(name));
@@ -155,7 +175,13 @@ function declarationOf(
         : sum(({ retire }) => retire),
     },
     requires_rollback: true,
-    artifacts: { forward: ['forward.json'], rollback: ['rollback.json'] },
+    artifacts: {
+      forward: ['forward.json', ...(functions.size === 0 ? [] : ['decisions.json'])],
+      rollback: ['rollback.json'],
+      ...(functions.size === 0
+        ? {}
+        : { attachments: [...new Set([...functions.values()].map(({ path }) => path))] }),
+    },
   };
 }
 

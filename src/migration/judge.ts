@@ -1,5 +1,6 @@
 import { refusal, type Finding } from '../base/index.ts';
 import type { LimitVerdict, TableCounts } from '../evidence/index.ts';
+import type { KindPlan } from './kind.ts';
 import type { Scope } from './declaration.ts';
 
 /** The classes of rows that a plan counts exactly. */
@@ -96,12 +97,15 @@ export function unplannedFindings(
 }
 
 /** Ambiguous rows block apply, whatever the limits say. */
-export function ambiguityFindings(tables: readonly TableCounts[]): readonly Finding[] {
+export function ambiguityFindings(
+  tables: readonly TableCounts[],
+  keys: KindPlan['ambiguousKeys'] = {},
+): readonly Finding[] {
   return tables
     .filter(({ ambiguous }) => ambiguous > 0)
     .map(({ table, ambiguous }) =>
       refusal('rows_ambiguous', table, {
-        detail: { rows: ambiguous },
+        detail: { rows: ambiguous, ...(keys[table] === undefined ? {} : { keys: keys[table] }) },
         hint: 'Say what becomes of these rows: an attribution rule, or let them be computed again.',
       }),
     );

@@ -99,6 +99,8 @@ export interface KindPlan {
   readonly bound: JsonObject;
   /** Every affected table with the number of its rows in each class; part of what is digested (M70). */
   readonly tables: readonly TableCounts[];
+  /** The keys of the first ambiguous rows of a table, for the finding that refuses them; never other values. */
+  readonly ambiguousKeys?: Readonly<Record<string, readonly JsonObject[]>>;
   /** Every table that will be touched, `schema.table`: in shape or in any row. Scope and limits are judged on these. */
   readonly objects: readonly string[];
   /** What is shown but not held to: times, sizes, samples. */

@@ -145,7 +145,7 @@ function planFindings(
   return [
     ...(direction === 'retire' ? [] : unknownLimits(kind.limits, limits)),
     ...planned.findings,
-    ...ambiguityFindings(planned.tables),
+    ...ambiguityFindings(planned.tables, planned.ambiguousKeys),
     ...scopeFindings(scope, planned.objects),
     ...limitFindings(bundle.id, judgeLimits(kind.limits, limits, planned)),
   ];

@@ -96,6 +96,7 @@ describe('the road of a migration on the command line', () => {
             "carried": 0
           }
         ],
+        "reasons": [],
         "operations": [],
         "cost": null,
         "questions": [],
@@ -330,7 +331,7 @@ describe('the road of a migration on the command line', () => {
     [['plan', 'nonsense'], 3, 'bundle_invalid'],
     [['apply', 'PIPE-MIG-2026-03-01-02'], 3, 'bundle_missing'],
     [['apply', ID, '--attribute', 'recompute'], 3, 'without --attribute'],
-    [['apply', ID, '--attribute', 'a=b=c'], 2, 'Not TABLE=RULE'],
+    [['apply', ID, '--attribute', '=b'], 2, 'Not TABLE=RULE'],
     [['apply', ID, '--env', 'production'], 2, 'Allowed choices are dev, stage, prod'],
     [['apply', ID, '--branch', 'trial'], 2, 'cannot follow --branch'],
     [['rollback'], 2, "missing required argument 'id'"],

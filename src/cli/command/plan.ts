@@ -6,16 +6,21 @@ import { attributeOption } from '../attribution-argument.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { draftWithRules } from '../draft.ts';
+import { explained } from '../explain-output.ts';
 import { usageFinding } from '../failure.ts';
 import type { AttributionRule } from '../kinds.ts';
 import { readCount } from '../number-argument.ts';
 import type { CommandResult, Style } from '../output.ts';
-import { countsFields, countsText } from '../run-output.ts';
+import { costText, countsFields, countsText, reasonsText, type Reason } from '../run-output.ts';
 import { openRunner, type Runner } from '../runner.ts';
 import { refusedResult } from '../walk-output.ts';
 
 interface PlanFlags {
   readonly attribute?: readonly AttributionRule[];
+  readonly explain?: string;
+  readonly key?: string;
+  readonly limit?: number;
+  readonly offset?: number;
   /** Tables whose changed make is said to give the same. */
   readonly attest?: readonly string[];
   readonly sample?: number;
@@ -28,15 +33,28 @@ export function register(command: Command, act: Act): void {
   withExamples(command, [
     'varve plan',
     'varve plan --attribute audit.license_verdict=recompute',
+    `varve plan --attribute "audit.license_verdict.policy=case when year < 2020 then 'old' end"`,
     'varve plan --attest audit.manifest --sample 500',
     'varve plan --adopt',
     'varve plan PIPE-MIG-2026-05-12-01 --json',
+    'varve plan --explain audit.license_verdict',
+    `varve plan --explain audit.license_verdict --key '{"repository":7}'`,
   ])
     .argument(
       '[id]',
       'a migration; default: a new one, of what differs between the definitions and the database',
     )
     .addOption(attributeOption())
+    .option(
+      '--explain <table>',
+      'instead: the rows that cannot stay as they are, and why; nothing is written',
+    )
+    .option(
+      '--key <json>',
+      'with --explain: one row, by the key that it has now, and all that decides over it',
+    )
+    .option('--limit <rows>', 'with --explain: so many rows at most; default 20', readCount)
+    .option('--offset <rows>', 'with --explain: begin after so many', readCount)
     .option(
       '--attest <table...>',
       'its changed make gives the same: instead of computing all rows again, see it on a sample, and keep them',
@@ -48,6 +66,10 @@ export function register(command: Command, act: Act): void {
 }
 
 async function run(context: Context, id: string | undefined, flags: PlanFlags): Promise<CommandResult> {
+  if (flags.explain !== undefined) return explained(context, id, { ...flags, explain: flags.explain });
+  const stray = (['key', 'limit', 'offset'] as const).find((name) => flags[name] !== undefined);
+  if (stray !== undefined)
+    return refusedResult([usageFinding(`--${stray} without --explain`, 'Name the table: --explain TABLE.')]);
   const isOther = flags.attribute !== undefined || flags.attest !== undefined || flags.adopt === true;
   if (id !== undefined && isOther) {
     const hint = 'Leave the id out: with other rules it is another migration, which varve plan writes.';
@@ -92,12 +114,15 @@ async function shownPlan({ options }: Runner, outcome: PlanOutcome): Promise<Com
 function planResult(plan: PlanFile, findings: readonly Finding[], words: readonly string[]): CommandResult {
   const { bound, shown, migration_id: migrationId, plan_digest: planDigest } = plan;
   const questions = linesOf(shown['questions']) ?? [];
+  const reasons = (shown['reasons'] ?? []) as unknown as readonly Reason[];
+  const cost = (shown['cost'] ?? null) as unknown as Parameters<typeof costText>[0] | null;
   const fields = {
     migrationId,
     planDigest,
     tables: countsFields(bound.tables),
+    reasons,
     operations: bound.work['operations'] ?? [],
-    cost: shown['cost'] ?? null,
+    cost,
     questions,
     rollbackClass: bound.rollback_class,
   };
@@ -110,6 +135,8 @@ function planResult(plan: PlanFile, findings: readonly Finding[], words: readonl
       style('bold', migrationId),
       ...words.map((line) => `  ${line}`),
       ...(bound.tables.length === 0 ? [] : [countsText(style, bound.tables)]),
+      ...(reasons.length === 0 ? [] : [reasonsText(style, reasons)]),
+      ...(cost === null ? [] : [costText(cost)]),
       ...questions.map((line) => style('yellow', line)),
       next,
     ].join('\n');

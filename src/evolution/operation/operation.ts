@@ -14,7 +14,7 @@
  * A verb that an operation has no use for is absent. Each verb goes over all operations before the next one does: what one
  * table leaves, another may enter.
  */
-import type { Attribution } from '../attribution.ts';
+import type { Attribution, Decisions } from '../attribution.ts';
 import type { Change, ColumnSource } from '../change/change.ts';
 import type { IncomingKey } from '../foreign-keys.ts';
 import type { Naming } from '../naming.ts';
@@ -127,6 +127,8 @@ export interface PlannedRebuild {
   readonly findings: readonly Finding[];
   /** How many rows each reason decides over, for people. */
   readonly reasons: readonly { readonly class: string; readonly why: string; readonly rows: number }[];
+  /** The keys of the first ambiguous rows. */
+  readonly ambiguousKeys: readonly JsonObject[];
 }
 
 /** What a verb that only looks may use. */
@@ -137,6 +139,8 @@ export interface PlanScope extends Sets {
   readonly transaction: Queryable;
   readonly relations: Relations;
   readonly attribution: Attribution;
+  /** What functions of the bundle said of ambiguous rows. */
+  readonly decisions: Decisions;
   /** What is planned for the rebuilds, by table: they are planned together. */
   readonly planned: ReadonlyMap<string, PlannedRebuild>;
 }
@@ -163,6 +167,8 @@ export interface RunScope extends Sets {
   readonly context: RunContext;
   readonly world: EvolutionWorld;
   readonly attribution: Attribution;
+  /** What functions of the bundle said of ambiguous rows. */
+  readonly decisions: Decisions;
   /** The structures as they stood when the deciding transaction began. */
   readonly held: Relations;
   /** Foreign keys that were taken off a table of this name, to be put on the one that takes its place. */

@@ -160,7 +160,7 @@ export async function settleLists(scope: RunScope, transaction: Transaction): Pr
     if (next === undefined || operation.from.length === 0) continue;
     const of = rebuilding(operation, world);
     const place = listPlacement(next);
-    if (!changesKey(of)) {
+    if (!changesKey(of) && !(await holdsRetired(transaction, place))) {
       await transaction.execute(sql`drop table ${tableId(place)}`);
       continue;
     }
@@ -170,6 +170,14 @@ export async function settleLists(scope: RunScope, transaction: Transaction): Pr
     await transaction.execute(sql`comment on table ${sql.id(HISTORY, map)} is null`);
     await transaction.execute(sql`update varve.relation_source set map = ${map} where relation = ${next.id}`);
   }
+}
+
+/** Whether rows went to history: without the map, the way back would take them for rows that people deleted since. */
+async function holdsRetired(transaction: Queryable, place: Placement): Promise<boolean> {
+  const [row] = await transaction.query<{ there: boolean }>(
+    sql`select exists (select from ${tableId(place)} where "#class" = 'retire') as there`,
+  );
+  return row?.there === true;
 }
 
 /** Takes away what told of changes, and of sums, once nobody waits: of a run that was decided either way. */

@@ -1,5 +1,5 @@
 /** How many rows of each rebuilt table are in which class: one statement over all of them, which only reads. */
-import { refusal, type Finding } from '../../base/index.ts';
+import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { dependents } from '../dependents.ts';
@@ -7,33 +7,69 @@ import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../op
 import { variantsOf } from './coverage.ts';
 import { classifiedRows } from './rows.ts';
 import type { Facts } from './row-test.ts';
+import { oldKeyColumn } from './values.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
 /** All rebuilds, by table. */
 export async function planRebuilds(scope: PlanScope): Promise<ReadonlyMap<string, PlannedRebuild>> {
-  const { world, lists, tables } = await plannedLists(scope);
+  const { lists, tables } = await plannedLists(scope);
   if (tables.length === 0) return new Map();
-  const selects = tables.map(
-    ({
-      operation,
-    }) => sql`select ${operation.table}::text as "table", "#class" as class, "#why" as why, count(*) as rows
-      from ${world.listOf(operation.table)} group by 2, 3`,
-  );
-  const rows = await scope.transaction.query<{ table: string; class: string; why: string; rows: bigint }>(
-    sql`with ${sql.join(lists)} ${sql.join(selects, sql` union all `)} order by 1, 2, 3`,
+  const selects = tables.flatMap((of) => [countsSelect(of), keysSelect(of)]);
+  const rows = await scope.transaction.query<PlannedRow>(
+    sql`with ${sql.join(lists)} ${sql.join(selects, sql` union all `)} order by 1, 2, 3, 5`,
   );
   const planned = new Map<string, PlannedRebuild>();
   for (const of of tables) {
     const own = rows.filter(({ table }) => table === of.operation.table);
+    const counted = own.filter(({ key }) => key === null);
     planned.set(of.operation.table, {
-      counts: countsOf(of.operation, own),
+      counts: countsOf(of.operation, counted),
       findings: await inTheWay(scope.transaction, of),
-      reasons: own
+      ambiguousKeys: own
+        .filter(({ key }) => key !== null)
+        .toSorted((left, right) => Number(left.rows - right.rows))
+        .flatMap(({ key }) => (key === null ? [] : [key])),
+      reasons: counted
         .filter(({ why }) => why !== '')
         .map(({ class: name, why, rows: count }) => ({ class: name, why, rows: Number(count) })),
     });
   }
   return planned;
+}
+
+/** A count of rows; or a key of an ambiguous one, with its place in `rows`. */
+type PlannedRow = {
+  readonly table: string;
+  readonly class: string;
+  readonly why: string;
+  readonly key: JsonObject | null;
+  readonly rows: bigint;
+};
+
+function countsSelect({ operation, world }: Rebuilding): Sql {
+  return sql`select ${operation.table}::text as "table", "#class" as class, "#why" as why, null::jsonb as key, count(*) as rows
+    from ${world.listOf(operation.table)} group by 2, 3`;
+}
+
+/** How many keys of ambiguous rows a plan names. */
+export const NAMED_KEYS = 20;
+
+function keysSelect(of: Rebuilding): Sql {
+  const { operation, world } = of;
+  const order = sql.join(listedKeys(of).map(({ column }) => column));
+  return sql`select ${operation.table}::text, "#class", "#why", key, place from (
+    select "#class", "#why", ${listedKey(of)} as key, row_number() over (order by ${order}) as place
+    from ${world.listOf(operation.table)} where "#class" = 'ambiguous' order by ${order} limit ${NAMED_KEYS}::integer) a`;
+}
+
+/** The old primary key as it stands in a list. */
+export function listedKeys({ pair }: Rebuilding): readonly { readonly name: string; readonly column: Sql }[] {
+  return (pair.sources[0]?.primaryKey ?? []).map((name, index) => ({ name, column: oldKeyColumn(index) }));
+}
+
+/** The same as one JSON object. */
+export function listedKey(of: Rebuilding): Sql {
+  return sql`jsonb_build_object(${sql.join(listedKeys(of).map(({ name, column }) => sql`${name}::text, ${column}`))})`;
 }
 
 /** The lists of all rebuilds as parts of one WITH, each after those it looks at. */
@@ -84,14 +120,5 @@ function countsOf(
 async function inTheWay(transaction: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const relation of of.sources) findings.push(...(await dependents(transaction, relation)));
-  const rule = of.world.attribution[of.operation.table];
-  if (rule !== undefined && !['recompute', 'retire', 'keep'].includes(rule)) {
-    findings.push(
-      refusal('usage', of.operation.table, {
-        detail: { rule },
-        hint: 'A rule for a table is recompute, retire or keep; one for a column is an SQL expression: --attribute TABLE.COLUMN=EXPRESSION.',
-      }),
-    );
-  }
   return findings;
 }

@@ -5,7 +5,7 @@ import { computedRelation } from './coverage.ts';
 import { fitsType, leads, repointedKeys } from './fitting.ts';
 import type { Facts, Test } from './row-test.ts';
 import { becomesMade, columnOf, copiedValue, foundColumns, oldAlias, ruleOf } from './values.ts';
-import { masterOf, type Ways } from './ways.ts';
+import { isDecidable, masterOf, type Ways } from './ways.ts';
 import { rebuildOf, rebuilding, type Rebuilding } from './world.ts';
 
 /** Everything that may decide over a row. */
@@ -56,6 +56,10 @@ function emptyTests(of: Rebuilding, { values }: Ways): readonly Test[] {
       const value = values[place];
       const isOwn =
         ruleOf(world.attribution, operation.table, column.name) !== undefined || source?.from === 'contents';
+      if (isDecidable(of, column.name) && value !== undefined) {
+        const when = sql`(d."#is" = 'values' and ${value} is null)`;
+        return [{ when, becomes: 'ambiguous', why: `no value: ${subject}` }];
+      }
       if (!isOwn || value === undefined) return [];
       return [{ when: sql`${value} is null`, becomes: 'ambiguous', why: `no value: ${subject}` }];
     }
@@ -91,7 +95,9 @@ function leadTests(of: Rebuilding, { values }: Ways): readonly Test[] {
   const repointed = new Set(repointedKeys(of));
   return spec.foreignKeys.flatMap((key): readonly Test[] => {
     const children = Object.keys(key.columns);
-    const isRuled = children.some((child) => ruleOf(world.attribution, spec.name, child) !== undefined);
+    const isRuled = children.some(
+      (child) => ruleOf(world.attribution, spec.name, child) !== undefined || isDecidable(of, child),
+    );
     if (!isRuled && !repointed.has(key)) return [];
     const now = children.flatMap((child) => {
       const source = of.operation.columns[child];

@@ -19,7 +19,7 @@ import type { Facts, Test } from './row-test.ts';
 import { testsOf } from './row-tests.ts';
 import { copiedValue, foundColumn, foundColumns, oldKeyColumn, ruleOf } from './values.ts';
 import { newUniqueSets } from './uniqueness.ts';
-import { waysOf, type Ways } from './ways.ts';
+import { isDecided, waysOf, type Ways } from './ways.ts';
 import type { Rebuilding } from './world.ts';
 
 /** The SELECT of the header; `only` keeps to some old rows `t` of the first source. */
@@ -31,20 +31,27 @@ export function classifiedRows(of: Rebuilding, facts: Facts, only?: Sql): Sql {
   const unique = newUniqueSets(of);
   const keys = sql.join(oldKeys(of).map((key, index) => sql`${key} as ${oldKeyColumn(index)}`));
   const values = ways.values.map((value, index) => sql`, ${value} as ${foundColumn(index)}`);
-  const pick = (value: (one: (typeof whens)[number]) => string, otherwise: string): Sql =>
+  const pick = (value: (one: (typeof whens)[number]) => Sql, otherwise: string): Sql =>
     whens.length === 0
       ? sql.raw(text(otherwise))
       : sql`case ${sql.join(
-          whens.map((one) => sql`when ${one.when} then ${sql.raw(text(value(one)))}`),
+          whens.map((one) => sql`when ${one.when} then ${value(one)}`),
           sql` `,
         )} else ${sql.raw(text(otherwise))} end`;
   const rows = sql`
-    select ${keys}${sql.join(values, sql``)}, ${pick((one) => one.class, baseClass(of))} as "#class",
-      ${pick(({ why }) => why, '')} as "#why", ${computationColumns(of)}
+    select ${keys}${sql.join(values, sql``)}, ${pick((one) => classSql(of, one.class), baseClass(of))} as "#class",
+      ${pick(({ why }) => sql.raw(text(why)), '')} as "#why", ${computationColumns(of)}
       ${shared(of) ? sql`, ${sharedKey(of)} as "#new"` : sql``}${uniqueKeys(of, ways, unique)}
     from ${sources(of, only)} ${sql.join(ways.joins, sql` `)}`;
   const alone = shared(of) ? withoutCollisions(of, rows, unique.length) : rows;
   return unique.length === 0 ? alone : withoutTwins(of, alone, unique);
+}
+
+/** A function of the bundle may have said what becomes of an ambiguous row. */
+function classSql(of: Rebuilding, name: string): Sql {
+  const word = sql.raw(text(name));
+  if (name !== 'ambiguous' || !isDecided(of)) return word;
+  return sql`case when d."#is" in ('recompute', 'retire') then d."#is" else ${word} end`;
 }
 
 const RANK = { ambiguous: 0, retire: 1, recompute: 2 } as const;

@@ -2,7 +2,7 @@
 import type { ColumnSpec, TableSpec } from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
 import type { ColumnSource } from '../change/change.ts';
-import type { Attribution } from '../attribution.ts';
+import { mayRetire, type Attribution } from '../attribution.ts';
 import type { Rebuilding } from './world.ts';
 
 /** The alias of the old row that comes from this source. */
@@ -123,7 +123,7 @@ export function becomesMade({ operation, pair, spec }: Rebuilding): boolean {
 export function changesKey({ operation, pair, spec, world }: Rebuilding): boolean {
   const [old] = pair.sources;
   if (old === undefined) return false;
-  if (operation.from.length > 1 || world.attribution[operation.table] === 'retire') return true;
+  if (operation.from.length > 1 || mayRetire(world.attribution[operation.table])) return true;
   if (old.primaryKey.length !== spec.primaryKey.length) return true;
   return spec.primaryKey.some((column) => operation.columns[column]?.from !== 'same');
 }

@@ -2,10 +2,17 @@
  * How values are found that no old row has: from the row above, a recorded read, a table that is new, the contents of a
  * lookup, or a rule of the bundle; and what each way says of the rows for which it finds none.
  */
-import { tableId, type ForeignKeySpec, type Relation, type TableSpec } from '../../pipeline/index.ts';
+import {
+  rowDigest,
+  tableId,
+  type ForeignKeySpec,
+  type Relation,
+  type TableSpec,
+} from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
 import { placeOfOldKey } from './old-rows.ts';
+import { ruleValue } from '../rule/expression.ts';
 import { fillsOf } from './fill.ts';
 import { copiedKey, fitsType, leads, repointedKeys } from './fitting.ts';
 import type { Facts, Test } from './row-test.ts';
@@ -34,16 +41,18 @@ export function waysOf(of: Rebuilding, found: readonly string[], facts: Facts): 
   const inserted = insertedWays(of);
   const contents = contentsWay(of);
   const rules = ruleWays(of, found);
+  const decided = decisionWay(of);
   const all = new Map([...parents.values, ...reads.values, ...inserted.values, ...contents.values]);
   const values = found.map((column) => {
     const type = sql.raw(typeOf(of.spec, column));
     const rule = rules.values.get(column);
     const source = of.operation.columns[column];
     const value = all.get(column) ?? (source === undefined ? undefined : fittingValue(of, column, facts));
-    if (rule !== undefined && value !== undefined) return sql`coalesce(${value}, ${rule})`;
-    return rule ?? value ?? sql`null::${type}`;
+    const said = isDecidable(of, column) ? sql`d.${foundColumn(found.indexOf(column))}` : undefined;
+    const known = [value, rule, said].filter((each) => each !== undefined);
+    return known.length > 1 ? sql`coalesce(${sql.join(known)})` : (known[0] ?? sql`null::${type}`);
   });
-  const ways = [parents, reads, inserted, contents, rules];
+  const ways = [parents, unlessDecided(of, reads), unlessDecided(of, inserted), contents, rules, decided];
   const fills = fillsOf(of, recordedKeys(of), (child) => {
     const place = found.indexOf(child);
     return place < 0 ? undefined : values[place];
@@ -404,10 +413,67 @@ function ruleWays(of: Rebuilding, found: readonly string[]): Way {
     const rule = ruleOf(world.attribution, operation.table, column);
     if (rule === undefined) continue;
     const x = sql.raw(`x${String(index)}`);
-    // The expression was parsed as one expression when the bundle was written; it sees the old row and nothing else.
-    joins.push(sql`left join lateral (select (${sql.raw(rule)})::${sql.raw(typeOf(spec, column))} as value
+    joins.push(sql`left join lateral (select ${ruleValue(rule, typeOf(spec, column))} as value
       from (select ${sql.join((of.pair.sources[0]?.columns ?? []).map(({ name }) => sql`t.${sql.id(name)}`))}) old) ${x} on true`);
     values.set(column, sql`${x}.value`);
   }
   return { joins, values, tests: [] };
+}
+
+/** Whether a function of the bundle was asked about rows of this table. */
+export function isDecided({ operation, world }: Rebuilding): boolean {
+  return (world.decisions[operation.table]?.length ?? 0) > 0;
+}
+
+/** Whether a function may say the value of a column: of one that the record would tell. */
+export function isDecidable(of: Rebuilding, column: string): boolean {
+  const from = of.operation.columns[column]?.from;
+  return isDecided(of) && (from === 'recorded' || from === 'inserted');
+}
+
+/** What the record does not tell decides nothing where a function told it. */
+function unlessDecided(of: Rebuilding, way: Way): Way {
+  if (!isDecided(of)) return way;
+  const tests = way.tests.map((test) =>
+    test.becomes === 'ambiguous'
+      ? { ...test, when: sql`(d."#is" is distinct from 'values' and ${test.when})` }
+      : test,
+  );
+  return { ...way, tests };
+}
+
+/** What functions said: `d` holds it for the rows that are as they were when the functions were asked. */
+function decisionWay(of: Rebuilding): Way {
+  const { pair, spec, operation, world } = of;
+  const [old] = pair.sources;
+  if (old === undefined || !isDecided(of)) return NO_WAY;
+  const found = foundColumns(of);
+  const lines = (world.decisions[operation.table] ?? []).map(({ key, row, is }) => ({
+    ...Object.fromEntries(old.primaryKey.map((column, index) => [`o${String(index)}`, key[column] ?? null])),
+    ...(typeof is === 'string'
+      ? {}
+      : Object.fromEntries(found.map((column, index) => [`v${String(index)}`, is[column] ?? null]))),
+    '#is': typeof is === 'string' ? is : 'values',
+    '#row': row,
+  }));
+  const columns = [
+    ...old.primaryKey.map((column, index) => sql`${oldKeyColumn(index)} ${sql.raw(typeOf(old, column))}`),
+    ...found.map((column, index) => sql`${foundColumn(index)} ${sql.raw(typeOf(spec, column))}`),
+    sql`"#is" text, "#row" text`,
+  ];
+  const same = old.primaryKey.map((column, index) => sql`d.${oldKeyColumn(index)} = t.${sql.id(column)}`);
+  return {
+    joins: [
+      sql`left join json_to_recordset(${JSON.stringify(lines)}::json) as d(${sql.join(columns)})
+        on ${sql.join(same, sql` and `)} and d."#row" = ${oldRowDigest(of, sql`t`)}`,
+    ],
+    values: new Map(),
+    tests: [],
+  };
+}
+
+/** The digest by which an old row is known to be as it was, as text. */
+export function oldRowDigest({ pair }: Rebuilding, row: Sql): Sql {
+  const columns = (pair.sources[0]?.columns ?? []).map(({ name }) => name);
+  return sql`encode(sha256(${rowDigest(row, columns)}), 'hex')`;
 }

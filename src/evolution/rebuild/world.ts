@@ -15,7 +15,7 @@ import type { Queryable, Sql } from '../../store/index.ts';
 import { BUILD, buildingRelation } from '../building.ts';
 import type { Naming, Pair } from '../naming.ts';
 import { heirOf } from '../naming.ts';
-import type { Attribution } from '../attribution.ts';
+import type { Attribution, Decisions } from '../attribution.ts';
 import type { Operation, PlanScope, Rebuild, RunScope } from '../operation/operation.ts';
 
 /** Both sides. */
@@ -25,6 +25,7 @@ export interface RebuildWorld {
   readonly naming: Naming;
   readonly operations: readonly Operation[];
   readonly attribution: Attribution;
+  readonly decisions: Decisions;
   readonly codeByTable: ReadonlyMap<string, CodeIdentity>;
   /** The structures that stand, by the names they have had so far. */
   readonly old: Relations;
@@ -88,14 +89,14 @@ export function pairOf(naming: Naming, table: string): Pair {
 
 /** The world as a plan sees it; `listOf` names what its statement defines. */
 export function plannedWorld(scope: PlanScope, listOf: (table: string) => Sql): RebuildWorld {
-  const { from, to, naming, operations, attribution, codeByTable, relations } = scope;
+  const { from, to, naming, operations, attribution, decisions, codeByTable, relations } = scope;
   const next = standing(relations, scope);
-  return { from, to, naming, operations, attribution, codeByTable, old: relations, next, listOf };
+  return { from, to, naming, operations, attribution, decisions, codeByTable, old: relations, next, listOf };
 }
 
 /** The world of a run: what it builds is found by the run's id. */
 export async function runWorld(store: Queryable, scope: RunScope): Promise<RebuildWorld> {
-  const { from, to, naming, operations, attribution, context, world } = scope;
+  const { from, to, naming, operations, attribution, decisions, context, world } = scope;
   const old = await loadRelations(store);
   const next = new Map(standing(old, scope));
   const lists = new Map<string, Sql>();
@@ -110,7 +111,8 @@ export async function runWorld(store: Queryable, scope: RunScope): Promise<Rebui
     if (list === undefined) throw fenced(table);
     return list;
   };
-  return { from, to, naming, operations, attribution, codeByTable: world.codeByTable, old, next, listOf };
+  const { codeByTable } = world;
+  return { from, to, naming, operations, attribution, decisions, codeByTable, old, next, listOf };
 }
 
 /** The structure that this run builds. Errors: throws `run_fenced` where another process took it away. */

@@ -14,11 +14,12 @@ import { sql, type Queryable, type Sql } from '../../store/index.ts';
 
 import type { RunScope } from '../operation/operation.ts';
 import { carryReads } from './carry-reads.ts';
+import { isFunctionRule } from '../attribution.ts';
 import { fillsOf, isThrough } from './fill.ts';
 import { type Coverage, computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
 import { newHash } from './list.ts';
 
-import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, writtenColumns } from './values.ts';
+import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, ruleOf, writtenColumns } from './values.ts';
 import {
   builtOf,
   listPlacement,
@@ -103,7 +104,7 @@ export async function prepareSpecs(transaction: Queryable, of: Rebuilding, scope
       insert into varve.computation_spec (run, relation, code, reads, enforcement, origin, attribution)
       select s.run, ${next.id}, ${codeId}, ${recordedText(of, variant)}::jsonb, s.enforcement, 'attributed',
         jsonb_build_object('rule', ${ruleWord(of)}::text, 'migration', ${scope.context.bundle.id}::text,
-          'run', ${scope.context.runId}::text, 'spec', s.id) || ${JSON.stringify(referencesOf(of))}::jsonb
+          'run', ${scope.context.runId}::text, 'spec', s.id) || ${JSON.stringify({ ...referencesOf(of), ...rulesOf(of) })}::jsonb
       from varve.computation_spec s
       where s.id = any(${variant.specs}::integer[]) and s.id in (select "#spec" from ${list} l where ${CARRIED})
         and not exists (select from varve.computation_spec a
@@ -117,6 +118,16 @@ function referencesOf({ operation }: Rebuilding): { readonly reference?: string 
     (source) => source.from === 'recorded' || source.from === 'inserted',
   );
   return found === undefined || !('reference' in found) ? {} : { reference: found.reference };
+}
+/** The rules of the bundle that gave values where the record did not. */
+function rulesOf({ operation, world }: Rebuilding): { readonly rules?: Readonly<Record<string, string>> } {
+  const columns = Object.keys(operation.columns).flatMap((column): [string, string][] => {
+    const rule = ruleOf(world.attribution, operation.table, column);
+    return rule === undefined ? [] : [[column, rule]];
+  });
+  const ofTable = world.attribution[operation.table];
+  const rules = [...columns, ...(isFunctionRule(ofTable) ? [['*', ofTable ?? ''] as const] : [])];
+  return rules.length === 0 ? {} : { rules: Object.fromEntries(rules) };
 }
 
 /** By which rule rows belong to the new structure. */
