@@ -5,7 +5,7 @@ import type { AttributionRule } from './kinds.ts';
 export function attributeOption(): Option {
   return new Option(
     '--attribute <rule...>',
-    'what becomes of ambiguous rows: TABLE=recompute, retire or keep; TABLE.COLUMN=EXPRESSION, in SQL over the old row; TABLE=./FILE.ts#FUNCTION; recompute for every table',
+    'what becomes of ambiguous rows: TABLE=recompute, retire or keep (recompute-all: of every row, whatever is recorded); TABLE.COLUMN=EXPRESSION, in SQL over the old row; TABLE=./FILE.ts#FUNCTION; recompute for every table',
   ).argParser(readRule);
 }
 

@@ -35,7 +35,7 @@ export async function sampleDiffers(
   return [
     refusal('make_changed', next.name, {
       detail: { sample: result.tables[0]?.computed ?? 0, differing },
-      hint: 'The new make gives other values than the rows that would be kept. Change only how it reads, or declare the rows to be recomputed with --attribute.',
+      hint: `The new make gives other values than the rows that would be kept. Change only how it reads, or have every row computed anew: --attribute ${next.name}=recompute-all.`,
     }),
   ];
 }

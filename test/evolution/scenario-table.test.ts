@@ -163,7 +163,7 @@ function suite(given: StoreUnderTest): void {
       status: 'applied',
       tables: ['s', 'a', 'b', 'c', 'd', 'e']
         .toSorted()
-        .map((name) => expect.objectContaining({ table: `hut.${name}`, keep: 2, recompute: 0 })),
+        .map((name): unknown => expect.objectContaining({ table: `hut.${name}`, keep: 2, recompute: 0 })),
     });
     expect(calls).toBe(0);
     expect(await lab.rows('select * from hut.e order by s')).toEqual([

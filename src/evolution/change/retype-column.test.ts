@@ -11,7 +11,7 @@ function typed(type: ReturnType<typeof t.integer>): Pipeline {
 const TEXT = typed(t.text() as never);
 const INTEGER = typed(t.integer());
 const BIGINT = typed(t.bigint() as never);
-const DOUBLE = typed(t.double() as never);
+const DOUBLE = typed(t.double());
 
 lifecycleTable('retype_column', [
   {

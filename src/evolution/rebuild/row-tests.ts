@@ -21,6 +21,7 @@ export function testsOf(of: Rebuilding, facts: Facts, ways: Ways): readonly Test
     ...leadTests(of, ways),
     ...conditionTests(of, ways),
     ...tierTests(of),
+    ...everyRow(of),
     ...madeTests(of),
     ...coverageTests(of, facts),
   ];
@@ -157,6 +158,12 @@ function newConditions({ operation, pair, spec }: Rebuilding, column: ColumnSpec
       ? []
       : [sql`${sql.id(column.name)} = any(${column.members}::text[])`]),
   ];
+}
+
+/** A make that gives other values than before: the bundle says so, and nothing is kept. */
+function everyRow({ operation, spec, world }: Rebuilding): readonly Test[] {
+  if (world.attribution[operation.table] !== 'recompute-all' || spec.form === undefined) return [];
+  return [{ when: sql`true`, becomes: 'recompute', why: `the rule says so: ${spec.name}` }];
 }
 
 /** What people wrote is computed, and compared with what they wrote. */

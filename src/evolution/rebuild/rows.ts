@@ -66,7 +66,8 @@ function resolved(
   { becomes, canStand }: Pick<Test, 'becomes' | 'canStand'>,
 ): string {
   if (becomes !== 'ambiguous') return becomes;
-  const rule = world.attribution[operation.table];
+  const said = world.attribution[operation.table];
+  const rule = said === 'recompute-all' ? 'recompute' : said;
   if (rule === 'retire') return 'retire';
   if (rule === 'keep' && canStand === true) return 'keep';
   return rule === 'recompute' && (spec.form !== undefined || spec.master !== undefined) ? rule : becomes;

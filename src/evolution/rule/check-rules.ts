@@ -23,7 +23,7 @@ export interface RuleScope {
 }
 
 /** What a rule for a table may say. */
-export const TABLE_RULES = ['recompute', 'retire', 'keep'] as const;
+export const TABLE_RULES = ['recompute', 'recompute-all', 'retire', 'keep'] as const;
 
 /** Why the rules cannot be used; none where they can. */
 export async function checkRules(transaction: Transaction, scope: RuleScope): Promise<readonly Finding[]> {
