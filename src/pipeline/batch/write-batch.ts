@@ -10,7 +10,7 @@ import {
 } from '../write-rows.ts';
 import { type Batch, type BatchResult, type BatchContext, added } from './batch.ts';
 import { isRowFault, rowFault, failed } from './failed-key.ts';
-import { assertOurs, assertHeld, assertStands } from './guard.ts';
+import { assertHeld, assertLive, assertOurs, assertStands } from './guard.ts';
 
 export interface Written {
   readonly result: BatchResult;
@@ -33,6 +33,8 @@ export async function writeHalving(
     if (moved.length > 0) await assertOurs(context, batch);
     return { result: { computed: replaced.size, skipped: upToDate.size, failures: [], bytes: 0 }, moved };
   } catch (error) {
+    // What stands under the name by now may lack columns, or ask for others: then that is what there is to say.
+    if (isRowFault(error) || isVarveError(error, 'sql_invalid')) await assertLive(context);
     if (!isRowFault(error)) throw error;
     const [only, another] = computed;
     if (only !== undefined && another === undefined) {
