@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pipelineKind } from '../../src/evolution/index.ts';
 import { FAULT_POINTS } from '../../src/migration/index.ts';
-import { sql } from '../../src/store/index.ts';
-import { postgresStore } from '../../src/store/postgres/index.ts';
+import { sql, type Store } from '../../src/store/index.ts';
+import { embeddedStore, postgresStore } from '../../src/store/postgres/index.ts';
 import { postgresDatabase, type PostgresDatabase } from '../harness/index.ts';
 import { SETTLED, type LiveState } from './state.ts';
 
@@ -15,9 +15,25 @@ const ENDINGS = ['apply', 'rollback', 'recover'] as const;
 const kind = pipelineKind(() => Promise.reject(new Error('never asked')));
 /** Points on the way of a run that is undone are reached by a make that changed. */
 const isOfUndo = (point: string): boolean => /^F\d+_undo/u.test(point);
-const CASES = [...FAULT_POINTS, ...kind.faultPoints].map(
-  (point, index) => [point, ENDINGS[index % ENDINGS.length] ?? 'apply'] as const,
-);
+const casesOf = (points: readonly string[]): readonly (readonly [string, (typeof ENDINGS)[number]])[] =>
+  points.map((point, index) => [point, ENDINGS[index % ENDINGS.length] ?? 'apply'] as const);
+/** Every point of the small evolution; of the large one those between which its tables are built, change and settle. */
+const CASES = {
+  declare: casesOf([...FAULT_POINTS, ...kind.faultPoints]),
+  widen: casesOf([
+    'F06_step_started',
+    ...kind.faultPoints,
+    'F09_decided',
+    'F12_ledger_row',
+    'F13_committed',
+    'F15_after_done',
+    'F22_undo_announced',
+    'F24_undone',
+  ]),
+} as const;
+/** While others write, in the large one. */
+const WRITING = casesOf(['E02_attributed', 'E05_checked', 'E06_renamed', 'F13_committed']);
+type Story = keyof typeof CASES;
 
 /** A database with something to evolve and two planned bundles: a good one, and one whose make changed. */
 interface Base {
@@ -39,9 +55,11 @@ interface Ended {
   readonly outcome?: { readonly status: string; readonly live: LiveState; readonly settled: object };
 }
 
-describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('postgres-18'))(
-  'an evolution killed on PostgreSQL',
-  () => {
+const STORIES = ['declare', 'widen'] as const;
+
+describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('postgres-18')).each(STORIES)(
+  'an evolution killed on PostgreSQL (%s)',
+  (story) => {
     let database: PostgresDatabase;
     let base: Base;
     let folder: string;
@@ -49,7 +67,7 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'varve-evolution-crash-'));
       database = await postgresDatabase(18);
-      base = await prepare(database.url, join(folder, 'base'));
+      base = await prepare(story, database.url, join(folder, 'base'));
     }, 60_000);
     afterAll(async () => {
       await database[Symbol.asyncDispose]();
@@ -75,21 +93,22 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
       };
     };
     suite(
+      story,
       () => base,
       () => fresh(),
     );
   },
 );
 
-describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'embedded').includes('embedded'))(
-  'an evolution killed in an embedded store',
-  () => {
+describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'embedded').includes('embedded')).each(STORIES)(
+  'an evolution killed in an embedded store (%s)',
+  (story) => {
     let base: Base;
     let folder: string;
     let count = 0;
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'varve-evolution-crash-'));
-      base = await prepare(join(folder, 'base.db'), join(folder, 'base'));
+      base = await prepare(story, join(folder, 'base.db'), join(folder, 'base'));
     }, 60_000);
     afterAll(() => rm(folder, { recursive: true, force: true }));
     const fresh = async (): Promise<Place> => {
@@ -103,23 +122,31 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'embedded').includes('embe
       };
     };
     suite(
+      story,
       () => base,
       () => fresh(),
     );
   },
 );
 
-function suite(base: () => Base, fresh: () => Promise<Place>): void {
+function suite(story: Story, base: () => Base, fresh: () => Promise<Place>): void {
+  const child = (
+    place: Where,
+    verb: string,
+    id: string,
+    change: number,
+    ...rest: readonly string[]
+  ): Promise<Ended> => run([story, place.address, place.root, verb, id, String(change), ...rest]);
   let after: LiveState;
   beforeAll(async () => {
     await using place = await fresh();
     const { outcome, stderr } = await child(place, 'apply', base().good, 0);
-    expect(outcome, stderr).toMatchObject({ status: 'applied', settled: SETTLED });
+    expect(outcome, stderr + JSON.stringify(outcome)).toMatchObject({ status: 'applied', settled: SETTLED });
     after = (outcome as { readonly live: LiveState }).live;
     expect(after).not.toEqual(base().before);
   }, 60_000);
 
-  it.each(CASES)(
+  it.each(CASES[story])(
     'at %s and ended by %s is as if undisturbed',
     async (point, way) => {
       await using place = await fresh();
@@ -145,32 +172,49 @@ function suite(base: () => Base, fresh: () => Promise<Place>): void {
     const { outcome, stderr } = await child(place, 'apply', good, 0);
     expect(outcome, stderr).toMatchObject({ status: 'applied', live: after, settled: SETTLED });
   }, 60_000);
+
+  if (story !== 'widen') return;
+  it.each(WRITING)(
+    'while others write, at %s and ended by %s, what they committed is there once',
+    async (point, way) => {
+      await using place = await fresh();
+      const { good, before } = base();
+      const killed = await child(place, 'apply', good, 0, point, 'writing');
+      expect(killed.signal, killed.stderr).toBe('SIGKILL');
+      const { outcome, stderr } = await child(place, way, good, 0);
+      expect(outcome?.settled, stderr).toEqual(SETTLED);
+      expect([before.definitions, after.definitions]).toContain(outcome?.live.definitions);
+      if (way === 'rollback') expect(outcome?.live.definitions).toBe(before.definitions);
+      await using store = await openStore(place.address);
+      const [rows] = await store.query(sql`
+        select count(*) filter (where w.n is null) as lost, count(*) filter (where n.note is null) as invented,
+          count(*) > 0 as "someWritten"
+        from public.written w full join (select note from lab.note where note > 1000) n on n.note = w.n`);
+      expect(rows).toEqual({ lost: 0n, invented: 0n, someWritten: true });
+      const kept = await store.query(sql`select note from lab.note where note <= 5 order by 1`);
+      expect(kept).toHaveLength(5);
+    },
+    60_000,
+  );
 }
 
-async function prepare(address: string, root: string): Promise<Base> {
-  const { outcome, stderr } = await child({ address, root }, 'prepare', '', 0);
+function openStore(address: string): Promise<Store> {
+  return address.startsWith('postgres')
+    ? postgresStore({ url: address })
+    : embeddedStore({ folder: address });
+}
+
+async function prepare(story: Story, address: string, root: string): Promise<Base> {
+  const { outcome, stderr } = await run([story, address, root, 'prepare']);
   if (outcome === undefined) throw new Error(stderr);
   return { ...(outcome as unknown as Omit<Base, 'root'>), root };
 }
 
-async function child(
-  place: Pick<Place, 'address' | 'root'>,
-  verb: string,
-  id: string,
-  change: number,
-  point?: string,
-): Promise<Ended> {
+type Where = Pick<Place, 'address' | 'root'>;
+
+async function run(args: readonly string[]): Promise<Ended> {
   const script = fileURLToPath(new URL('run-process.ts', import.meta.url));
-  const args = [
-    script,
-    place.address,
-    place.root,
-    verb,
-    id,
-    String(change),
-    ...(point === undefined ? [] : [point]),
-  ];
-  const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const process_ = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   process_.stdout.on('data', (data) => (stdout += String(data)));

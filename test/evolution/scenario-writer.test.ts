@@ -1,48 +1,34 @@
-import { sql as ksql } from 'kysely';
 import { expect, it } from 'vitest';
 import { t, type Pipeline } from '../../src/pipeline/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
-import { openLab, sideLab } from './lab.ts';
-import { versionTwo } from './side-pipeline.ts';
+import { openLab } from './lab.ts';
 import { liveState, SETTLED, settledState } from './state.ts';
-import { bare, lab as pipelineOf } from './tables.ts';
+import { bare, lab as pipelineOf, TWO_SOURCES } from './tables.ts';
 import { committed, startWriter, startWriterHere, type Writer } from './writer.ts';
 
-const TWO = versionTwo('lab');
-
-/** Version one, whose make waits until it is let go. */
-function slowOne(): {
-  readonly slow: Pipeline;
-  readonly reached: Promise<void>;
-  readonly release: () => void;
-} {
-  const reached = Promise.withResolvers<void>();
-  const released = Promise.withResolvers<void>();
-  const slow = pipelineOf((given, s) => {
-    given.manual('side', { key: { side: t.integer() }, columns: { off: t.integer() } });
-    const r = given.computed('r', {
-      parents: [s],
-      columns: { value: t.integer() },
-      strict: 'observe',
-      reads: { s },
-      makeWith: async (db) => {
-        // Its snapshot is taken, and nothing is read yet: what it had read, a cutover would wait for.
-        reached.resolve();
-        await released.promise;
-        const { v } = await db.selectFrom('s').select('v').executeTakeFirstOrThrow();
-        const latest = await ksql<{ off: number }>`
-          select "off" from lab.side order by side desc limit 1`.execute(db);
-        return { value: v + (latest.rows[0]?.off ?? 0) };
-      },
-    });
-    given.computed('double', {
-      parents: [r],
-      columns: { twice: t.integer() },
-      reads: { r },
-      make: (inputs) => ({ twice: inputs.r.value * 2 }),
-    });
+/** A result whose make waits where it is told to; under another name later. */
+function results(isRenamed: boolean, wait: () => Promise<void> = () => Promise.resolve()): Pipeline {
+  return pipelineOf((given, s) => {
+    const value = isRenamed ? t.integer().renamedFrom('value') : t.integer();
+    const make = async (v: number): Promise<number> => {
+      await wait();
+      return v * 2;
+    };
+    if (isRenamed)
+      given.computed('r', {
+        parents: [s],
+        columns: { result: value },
+        reads: { s },
+        make: async (inputs) => ({ result: await make(inputs.s.v) }),
+      });
+    else
+      given.computed('r', {
+        parents: [s],
+        columns: { value },
+        reads: { s },
+        make: async (inputs) => ({ value: await make(inputs.s.v) }),
+      });
   });
-  return { slow, reached: reached.promise, release: () => released.resolve() };
 }
 
 /** A table that people write to and one below; with one more column it is built anew. */
@@ -74,24 +60,32 @@ function samples(hasReplicate: boolean): Pipeline {
 function lateWorker(given: StoreUnderTest): void {
   it('scenario 11: a worker of the old definitions writes nothing after the cutover, and a new one takes its key over', async () => {
     await using lab = await openLab(given.store);
-    await sideLab(lab);
-    const { slow, reached, release } = slowOne();
-    const id = await lab.planned(TWO);
+    const next = results(true);
+    await lab.deploy(results(false));
+    await lab.store.script(TWO_SOURCES);
+    await lab.populate(results(false));
+    const id = await lab.planned(next);
     await lab.store.script('insert into lab.s values (3, 30)');
+    const reached = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const slow = results(false, async () => {
+      reached.resolve();
+      await released.promise;
+    });
     const late = lab.populate(slow, ['lab.r']).then(
       () => 'done',
       (error: unknown) => (error as { readonly code?: string }).code,
     );
-    await reached;
-    expect(await lab.apply(TWO, id, { deadlineMs: 10_000 })).toMatchObject({ status: 'applied' });
+    await reached.promise;
+    expect(await lab.apply(next, id, { deadlineMs: 10_000 })).toMatchObject({ status: 'applied' });
     const after = await liveState(lab.store);
-    release();
+    released.resolve();
     expect(await late).toBe('relation_retired');
     expect(await liveState(lab.store)).toEqual(after);
-    expect(await lab.populate(TWO)).toMatchObject({ status: 'done' });
-    expect(await lab.rows('select * from lab.r where s = 3')).toEqual([{ s: 3, side: 1, value: 37 }]);
-    expect(await lab.verify(TWO)).toMatchObject({ status: 'equal' });
-    expect(await settledState(lab.options(TWO))).toEqual(SETTLED);
+    expect(await lab.populate(next)).toMatchObject({ status: 'done' });
+    expect(await lab.rows('select * from lab.r where s = 3')).toEqual([{ s: 3, result: 60 }]);
+    expect(await lab.verify(next)).toMatchObject({ status: 'equal' });
+    expect(await settledState(lab.options(next))).toEqual(SETTLED);
   });
 }
 
