@@ -80,13 +80,17 @@ export async function pointAt(
     const theirs = sql.join(key.referenced.map((column) => sql.id(column)));
     await transaction.execute(sql`alter table ${tableId(child)}
       add constraint ${sql.id(key.name)} foreign key (${own}) references ${tableId(target)} (${theirs})
-      ${sql.raw(`${(key.options ?? '').replace(/ NOT VALID$/u, '')} not valid`)}`);
+      ${sql.raw((key.options ?? '').replace(/ NOT VALID$/u, ''))} ${sql.raw(child.isPartitioned ? '' : 'not valid')}`);
   }
 }
 
-async function presentName(transaction: Queryable, { oid }: IncomingKey): Promise<Placement | undefined> {
-  const [row] = await transaction.query<{ schema: string; table: string }>(sql`
-    select n.nspname as schema, c.relname as "table" from pg_class c join pg_namespace n on n.oid = c.relnamespace
+/** Before PostgreSQL 18 a partitioned table has no foreign key that is not looked at at once. */
+async function presentName(
+  transaction: Queryable,
+  { oid }: IncomingKey,
+): Promise<(Placement & { readonly isPartitioned: boolean }) | undefined> {
+  const [row] = await transaction.query<{ schema: string; table: string; isPartitioned: boolean }>(sql`
+    select n.nspname as schema, c.relname as "table", c.relkind = 'p' as "isPartitioned" from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.oid = ${oid}::oid and n.nspname <> ${HISTORY}`);
   return row;
 }
