@@ -67,6 +67,6 @@ lifecycleTable('declare_reference', [
     name: 'a rule for a table that the plan does not change is refused',
     given: { ...SIDE, rows: TWO_ROWS, attribute: { 'lab.side': 'recompute' } },
     look: 'lab.r',
-    wantFindings: ['unknown_table'],
+    wantFindings: ['attribute_invalid'],
   },
 ]);
