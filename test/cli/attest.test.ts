@@ -80,7 +80,7 @@ it.each([
   [['plan', '--attest', 'graed'], 3, 'Did you mean grade?'],
   [['plan', '--sample', '5'], 2, '--sample or --seed without --attest'],
   [['plan', '--attest', 'grade', '--sample', 'all'], 2, 'Not a whole number'],
-  [['plan', 'PIPE-MIG-2026-03-01-01', '--attest', 'grade'], 2, '--attest and an id at once'],
+  [['plan', 'PIPE-MIG-2026-03-01-01', '--attest', 'grade'], 2, '--attest or --adopt, and an id, at once'],
 ])('%j is refused with what to do', async (argv, exit, text) => {
   const [found, stdout, stderr] = await run(...argv);
   expect([found, stdout]).toEqual([exit, '']);
