@@ -5,7 +5,6 @@ import type { Store } from '../store/index.ts';
 import { filesFolderOf } from './config.ts';
 import { loadFunctionRule, namesFunction } from './function-rule.ts';
 import type { ProjectWorld } from './project-world.ts';
-import { findSpecs } from './table-argument.ts';
 
 /** The kinds of migration that this command line runs, and what only some of them can do. */
 export interface Kinds {
