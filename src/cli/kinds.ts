@@ -86,6 +86,7 @@ async function draftPipeline(
   { rules, choices }: Given,
 ): Promise<DraftOutcome> {
   const { attest = [] } = choices;
+  const { findSpecs } = await import('./table-argument.ts');
   const attested = findSpecs(
     world.definitions,
     attest.map(({ table }) => table),
