@@ -35,5 +35,13 @@ export { planMigration, type PlanOutcome } from './plan-migration.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
 export { unwritable } from './session.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
+export {
+  DEFAULT_SETTINGS,
+  ENFORCEMENT_LEVELS,
+  minimumLevel,
+  reachesLevel,
+  type EnforcementLevel,
+  type MigrationSettings,
+} from './settings.ts';
 export type { ReceiptRef } from './settle.ts';
 export { readStatus, type MigrationState, type MigrationStatus, type UnfinishedRun } from './status.ts';
