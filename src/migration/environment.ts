@@ -5,10 +5,7 @@ import type { Store } from '../store/index.ts';
 import { readIfThere } from './evidence-store.ts';
 import type { FaultHook } from './fault-point.ts';
 import type { MigrationKind, StepProgress } from './kind.ts';
-import type { MigrationSettings } from './settings.ts';
-
-/** The names of environments; others would be an environment without rules. */
-export type EnvironmentName = 'dev' | 'stage' | 'prod';
+import type { EnvironmentName, MigrationSettings } from './settings.ts';
 
 /** Everything that the lifecycle needs from outside. */
 export interface RunnerOptions {

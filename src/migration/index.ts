@@ -1,7 +1,7 @@
 export { freeMigrationId, listBundles, readBundle, writeBundle } from './bundle.ts';
 export type { AuthoredFile, Bundle, BundleDraft, BundleReading } from './bundle.ts';
 export type { Declaration, Scope } from './declaration.ts';
-export { readGitCommit, readParamsDigest, type EnvironmentName, type RunnerOptions } from './environment.ts';
+export { readGitCommit, readParamsDigest, type RunnerOptions } from './environment.ts';
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
 export { folderReader } from './file-reader.ts';
 export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
@@ -41,6 +41,7 @@ export {
   minimumLevel,
   reachesLevel,
   type EnforcementLevel,
+  type EnvironmentName,
   type MigrationSettings,
 } from './settings.ts';
 export type { ReceiptRef } from './settle.ts';

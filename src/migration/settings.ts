@@ -1,5 +1,7 @@
 import type { KindName } from './migration-id.ts';
-import type { EnvironmentName } from './environment.ts';
+
+/** The names of environments; others would be an environment without rules. */
+export type EnvironmentName = 'dev' | 'stage' | 'prod';
 
 /**
  * How firmly a run is held to its declaration, weakest first; each includes those before it.
