@@ -440,7 +440,10 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
 
 type DecidingVerb = 'leave' | 'enter' | 'carryBack' | 'leaveBack' | 'enterBack' | 'joinBack';
 
-/** Each verb over all operations before the next: tables go children first, and come parents first. */
+/**
+ * Each verb over all operations before the next: tables go children first, and come parents first. Tables that are removed
+ * stand below all that stay, and are listed children first.
+ */
 async function decideBy(
   verbs: readonly DecidingVerb[],
   scope: RunScope,
@@ -448,13 +451,18 @@ async function decideBy(
 ): Promise<readonly Finding[]> {
   for (const verb of verbs) {
     const isGoing = verb === 'leave' || verb === 'leaveBack' || verb === 'carryBack';
-    const operations = isGoing ? scope.operations.toReversed() : scope.operations;
+    const operations = isGoing ? childrenFirst(scope.operations) : scope.operations;
     for (const operation of operations) {
       const findings = (await verbsOf(operation)[verb]?.(operation, scope, transaction)) ?? [];
       if (findings.length > 0) return findings;
     }
   }
   return [];
+}
+
+function childrenFirst(operations: readonly Operation[]): readonly Operation[] {
+  const isRemoved = ({ kind }: Operation): boolean => kind === 'remove_table';
+  return [...operations.filter(isRemoved), ...operations.filter((each) => !isRemoved(each)).toReversed()];
 }
 
 /** Foreign keys that lead to new structures hold new rows at once; that the others hold is looked at when nobody waits. */
