@@ -440,18 +440,16 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
 
 type DecidingVerb = 'leave' | 'enter' | 'carryBack' | 'leaveBack' | 'enterBack' | 'joinBack';
 
-/**
- * Each verb over all operations before the next: tables go children first, and come parents first. Tables that are removed
- * stand below all that stay, and are listed children first.
- */
+/** Each verb over all operations before the next: tables go children first, and come parents first. */
 async function decideBy(
   verbs: readonly DecidingVerb[],
   scope: RunScope,
   transaction: Transaction,
 ): Promise<readonly Finding[]> {
   for (const verb of verbs) {
-    const isGoing = verb === 'leave' || verb === 'leaveBack' || verb === 'carryBack';
-    const operations = isGoing ? childrenFirst(scope.operations) : scope.operations;
+    const isGoing = verb === 'leaveBack' || verb === 'carryBack';
+    const { operations: all, from } = scope;
+    const operations = verb === 'leave' ? leavingOrder(all, from) : isGoing ? all.toReversed() : all;
     for (const operation of operations) {
       const findings = (await verbsOf(operation)[verb]?.(operation, scope, transaction)) ?? [];
       if (findings.length > 0) return findings;
@@ -460,9 +458,21 @@ async function decideBy(
   return [];
 }
 
-function childrenFirst(operations: readonly Operation[]): readonly Operation[] {
-  const isRemoved = ({ kind }: Operation): boolean => kind === 'remove_table';
-  return [...operations.filter(isRemoved), ...operations.filter((each) => !isRemoved(each)).toReversed()];
+/**
+ * Children before parents as the old structures stand, wherever the new ones do: a structure that leaves takes the foreign
+ * keys of those below it away, and theirs must be written down by then.
+ */
+function leavingOrder(operations: readonly Operation[], from: DefinitionSet): readonly Operation[] {
+  const places = new Map(from.tables.map(({ name }, index) => [name, index]));
+  const place = (operation: Operation): number => {
+    const { table } = operation;
+    const names =
+      operation.kind === 'rebuild'
+        ? operation.from
+        : [operation.kind === 'rename_table' ? operation.was : table];
+    return Math.min(...names.map((name) => places.get(name) ?? places.size), places.size);
+  };
+  return operations.toSorted((left, right) => place(right) - place(left));
 }
 
 /** Foreign keys that lead to new structures hold new rows at once; that the others hold is looked at when nobody waits. */
