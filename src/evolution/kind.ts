@@ -31,6 +31,7 @@ import {
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
 import { attestationsIn, withAttested } from './attestation.ts';
+import { buildOrder } from './build-order.ts';
 import { costOf, type Cost } from './cost.ts';
 import { validateKeys } from './foreign-keys.ts';
 import { findOperations } from './find-operations.ts';
@@ -398,7 +399,7 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
     run: async (context) => {
       const scope = scopeOf(context, await world());
       const findings: Finding[] = [];
-      for (const operation of operationsOf(context)) {
+      for (const operation of buildOrder(scope.operations, scope.to)) {
         findings.push(...((await verbsOf(operation)[verb]?.(operation, scope)) ?? []));
         if (findings.length > 0) break;
       }
