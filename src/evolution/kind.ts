@@ -31,6 +31,7 @@ import {
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
 import { attestationsIn, withAttested } from './attestation.ts';
+import { buildOrder } from './build-order.ts';
 import { costOf, type Cost } from './cost.ts';
 import { validateKeys } from './foreign-keys.ts';
 import { findOperations } from './find-operations.ts';
@@ -398,7 +399,7 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
     run: async (context) => {
       const scope = scopeOf(context, await world());
       const findings: Finding[] = [];
-      for (const operation of operationsOf(context)) {
+      for (const operation of buildOrder(scope.operations, scope.to)) {
         findings.push(...((await verbsOf(operation)[verb]?.(operation, scope)) ?? []));
         if (findings.length > 0) break;
       }
@@ -447,14 +448,32 @@ async function decideBy(
   transaction: Transaction,
 ): Promise<readonly Finding[]> {
   for (const verb of verbs) {
-    const isGoing = verb === 'leave' || verb === 'leaveBack' || verb === 'carryBack';
-    const operations = isGoing ? scope.operations.toReversed() : scope.operations;
+    const isGoing = verb === 'leaveBack' || verb === 'carryBack';
+    const { operations: all, from } = scope;
+    const operations = verb === 'leave' ? leavingOrder(all, from) : isGoing ? all.toReversed() : all;
     for (const operation of operations) {
       const findings = (await verbsOf(operation)[verb]?.(operation, scope, transaction)) ?? [];
       if (findings.length > 0) return findings;
     }
   }
   return [];
+}
+
+/**
+ * Children before parents as the old structures stand, wherever the new ones do: a structure that leaves takes the foreign
+ * keys of those below it away, and theirs must be written down by then.
+ */
+function leavingOrder(operations: readonly Operation[], from: DefinitionSet): readonly Operation[] {
+  const places = new Map(from.tables.map(({ name }, index) => [name, index]));
+  const place = (operation: Operation): number => {
+    const { table } = operation;
+    const names =
+      operation.kind === 'rebuild'
+        ? operation.from
+        : [operation.kind === 'rename_table' ? operation.was : table];
+    return Math.min(...names.map((name) => places.get(name) ?? places.size), places.size);
+  };
+  return operations.toSorted((left, right) => place(right) - place(left));
 }
 
 /** Foreign keys that lead to new structures hold new rows at once; that the others hold is looked at when nobody waits. */

@@ -25,11 +25,11 @@ function direct(): Pipeline {
   });
 }
 
-/** With a curation between the two, by a make that gives so many for each clustering. */
-function curated(curations: readonly number[]): Pipeline {
+/** With a curation between the two, by a make that gives so many for each clustering; `as` renames what leads to it. */
+function curated(curations: readonly number[], as: 's' | 'source' = 's'): Pipeline {
   return lab((given, s) => {
     const clustering = given.computed('clustering', {
-      parents: [s],
+      parents: [s.as({ s: as })],
       columns: { n: t.integer() },
       reads: { s },
       make: (inputs) => ({ n: inputs.s.v }),
@@ -84,6 +84,21 @@ lifecycleTable('insert_table', [
     },
     afterRollback: OLD,
     afterSecondApply: NEW,
+  },
+  {
+    name: 'where what leads to the table above is called otherwise, the key is still that of the rows above',
+    given: { from: direct(), to: curated([0], 'source'), rows: TWO_SOURCES },
+    look: 'lab.units',
+    wantCounts: { 'lab.units': { rekey: 2 }, 'lab.below': { rekey: 2 } },
+    afterApply: [
+      { source: 1, curation: 0, m: 11 },
+      { source: 2, curation: 0, m: 21 },
+    ],
+    afterRollback: OLD,
+    afterSecondApply: [
+      { source: 1, curation: 0, m: 11 },
+      { source: 2, curation: 0, m: 21 },
+    ],
   },
   {
     name: 'where it gives several, nothing says which',

@@ -34,8 +34,8 @@ export const syncContents: OperationVerbs<SyncContents> = {
   ],
   enter: ({ table }, { context, to }, transaction) => write(transaction, specOf(to, table), context.runId),
   observe: async ({ table }, { context }, transaction) => observe(transaction, table, context),
-  enterBack: ({ table }, { context, from }, transaction) =>
-    write(transaction, specOf(from, table), context.runId),
+  enterBack: ({ table }, { context, from, naming }, transaction) =>
+    write(transaction, specOf(from, pairOf(naming, table).sources[0]?.name ?? table), context.runId),
 };
 
 /** What stands now holds the columns that it has, by the names that they have. */
@@ -71,10 +71,11 @@ async function observe(
   table: string,
   context: { readonly runId: string; readonly direction: string; readonly tables: readonly TableCounts[] },
 ): Promise<readonly TableCounts[]> {
+  const planned = context.tables.find((each) => each.table === table);
+  // The way back may have given it its old name.
+  if (context.direction === 'rollback') return [counts(table, { keep: planned?.keep ?? 0 })];
   const relation = relationOf(await loadRelations(transaction), table);
   const rows = await countRows(transaction, relation.placement);
-  const planned = context.tables.find((each) => each.table === table);
-  if (context.direction === 'rollback') return [counts(table, { keep: planned?.keep ?? 0 })];
   const [archived] = await transaction.query<{ count: bigint }>(sql`
     select count(*) as count from varve.superseded
     where relation = ${relation.id} and superseded_by = ${context.runId} and reason = 'contents'`);

@@ -38,7 +38,7 @@ import { drawNewRow, drawWorld, type World } from './draw.ts';
 import { EDITS, isReadUnseen } from './edit.ts';
 import { expectedCalls, keyText, stableRow, type Calls } from './expect.ts';
 import type { Values } from './make.ts';
-import { nameOf, primaryKey, tableOf, type Model } from './model.ts';
+import { nameOf, primaryKey, tableOf, type Model, type Table } from './model.ts';
 import { randomOf, type Random } from './random.ts';
 
 /** What a case did, for counting what the cases together have covered. */
@@ -137,13 +137,17 @@ function stands(before: World, { model, written }: World): boolean {
     const all = new Map([...written, ...settle(before.model, before.written).data]);
     const carried = carry(before.model, model, all);
     const { data } = settle(model, carried);
-    // Rows that people keep below a key that widens are given their place by the rows above: not said here.
-    const isKeyed = model.tables.every((table) =>
-      (carried.get(table.id) ?? []).every((row) =>
-        primaryKey(model, table).every((column) => row[column] !== null),
-      ),
-    );
-    if (!isKeyed) return false;
+    // Rows that people keep below a key that widens are given their place by the rows above: not said here. Two of them
+    // on one key are for them to choose between.
+    const isKeyed = model.tables.every((table) => {
+      const rows = carried.get(table.id) ?? [];
+      const keys = rows.map((row) => primaryKey(model, table).map((column) => row[column] ?? null));
+      return (
+        keys.every((key) => !key.includes(null)) &&
+        new Set(keys.map((key) => key.join())).size === keys.length
+      );
+    });
+    if (!isKeyed || !isFilled(model, carried) || isBelowEmpty(before.model, model)) return false;
     return model.tables.every(
       (table) => table.make === undefined || keySource(model, table, data).length <= 40,
     );
@@ -152,12 +156,31 @@ function stands(before: World, { model, written }: World): boolean {
   }
 }
 
+/** Whether people's rows have what they may not lack: of a column that comes empty, they would have to say it. */
+function isFilled(model: Model, carried: Data): boolean {
+  return model.tables.every((table) =>
+    table.columns
+      .filter(({ nullable }) => nullable !== true)
+      .every(({ name }) => (carried.get(table.id) ?? []).every((row) => row[name] !== null)),
+  );
+}
+
+/** Whether rows that are there would stand below a table that people have yet to fill. */
+function isBelowEmpty(before: Model, model: Model): boolean {
+  const isEmpty = (table: Table): boolean => table.tier === 'manual' && ancestors(before, table).length === 0;
+  return model.tables.some(
+    (table) =>
+      ancestors(before, table).length > 0 &&
+      table.keys.some(({ kind, to }) => kind === 'primary' && isEmpty(tableOf(model, to))),
+  );
+}
+
 interface Bench {
   readonly lab: Lab;
   readonly random: Random;
 }
 
-async function evolve(
+export async function evolve(
   { lab, random }: Bench,
   before: World,
   after: World,
