@@ -1,8 +1,8 @@
 /**
- * The measured state of the tables that an evolution may touch, algorithm `pipeline/2`: each table's columns and
+ * The measured state of the tables that an evolution may touch, algorithm `pipeline/3`: each table's columns and
  * constraints by name (names of constraints left out, for they are the database's own choice), its number of rows and
- * the digest of its rows (see
- * `row-sum.ts`; in `pipeline/1`, of an earlier release, by primary key).
+ * the digest of its rows (see `row-sum.ts`; in earlier releases, `pipeline/2`: of other hashes, `pipeline/1`: by primary
+ * key).
  */
 import { digestOf, type Baseline, type BaselineTable } from '../evidence/index.ts';
 import type { Json } from '../base/index.ts';
@@ -21,7 +21,7 @@ import { regclass } from './regclass.ts';
 
 /** How to measure. */
 export interface Measuring {
-  /** `pipeline/1` where a baseline of that release is compared with this one. */
+  /** That of an earlier release where a baseline of it is compared with this one. */
   readonly algorithm?: string | undefined;
   /** The run whose kept sums stand for measuring what it built. */
   readonly decidingRun?: string | undefined;
@@ -52,12 +52,17 @@ export async function measure(
   }));
   return {
     baseline_version: 'v1',
-    algorithm: measuring.algorithm === 'pipeline/1' ? 'pipeline/1' : 'pipeline/2',
+    algorithm: algorithmOf(measuring),
     server_version: server?.version ?? '',
     object_counts: { table: found.length },
     schema_fingerprint: { strict: digestOf(strict), logical: digestOf(logical) },
     tables: found.map(({ table }) => table),
   };
+}
+
+/** An earlier one where it is asked for, else that of this release. */
+function algorithmOf({ algorithm }: Measuring): 'pipeline/1' | 'pipeline/2' | 'pipeline/3' {
+  return algorithm === 'pipeline/1' || algorithm === 'pipeline/2' ? algorithm : 'pipeline/3';
 }
 
 interface TableState {
@@ -131,13 +136,20 @@ async function digestRows(
     placement,
     names,
   }: { readonly spec: TableSpec; readonly placement: Placement; readonly names: readonly string[] },
-  { algorithm, decidingRun }: Measuring,
+  measuring: Measuring,
 ): Promise<Rows> {
+  const { decidingRun } = measuring;
+  const algorithm = algorithmOf(measuring);
   if (algorithm === 'pipeline/1') return digestInOrder(transaction, { spec, placement, names });
-  const built = decidingRun === undefined ? undefined : await builtBy(transaction, spec.name, decidingRun);
+  const hash = algorithm === 'pipeline/2' ? 'sha256' : 'database';
+  // What is kept are sums of this release.
+  const built =
+    decidingRun === undefined || hash === 'sha256'
+      ? undefined
+      : await builtBy(transaction, spec.name, decidingRun);
   const sum =
     (built === undefined ? undefined : await keptSum(transaction, built)) ??
-    (await sumRows(transaction, tableId(placement), names));
+    (await sumRows(transaction, tableId(placement), names, hash));
   return { rows: sum.rows, digest: sumDigest(sum) };
 }
 
