@@ -386,6 +386,7 @@ function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
     decisions,
     held: new Map(),
     incoming: new Map(),
+    byHand: new Map(),
     carried: new Map(),
   };
 }

@@ -17,6 +17,7 @@
 import type { Attribution, Decisions } from '../attribution.ts';
 import type { Change, ColumnSource } from '../change/change.ts';
 import type { IncomingKey } from '../foreign-keys.ts';
+import type { HandMadeNames } from '../hand-made/carry.ts';
 import type { Naming } from '../naming.ts';
 import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
@@ -160,6 +161,12 @@ export interface OperationPlan {
   readonly bound: JsonObject;
 }
 
+/** Names and comments that objects which people made get back with the table's name. */
+export interface ByHand {
+  readonly names: HandMadeNames;
+  readonly comments: ReadonlyMap<string, string>;
+}
+
 /** What a verb of a run may use. */
 export interface RunScope extends Sets {
   readonly operations: readonly Operation[];
@@ -173,6 +180,8 @@ export interface RunScope extends Sets {
   readonly held: Relations;
   /** Foreign keys that were taken off a table of this name, to be put on the one that takes its place. */
   readonly incoming: Map<string, readonly IncomingKey[]>;
+  /** What people put on a table by hand, by the name of the one that takes its place. */
+  readonly byHand: Map<string, ByHand>;
   /** How many rows the way back carried into a table of this name, or took out of it. */
   readonly carried: Map<string, number>;
 }

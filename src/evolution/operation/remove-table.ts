@@ -8,6 +8,7 @@ import { words } from '../change/change.ts';
 import { countRows } from '../count-rows.ts';
 import { dependents, dropReadViews } from '../dependents.ts';
 import { dropIncoming, incomingKeys } from '../foreign-keys.ts';
+import { isDefined, ownerOf } from '../hand-made/judge.ts';
 import { addForeignKeys } from '../rebuild/complete.ts';
 import { move, retire, retiredRows } from '../retire.ts';
 import { counts, type OperationVerbs, type RemoveTable } from './operation.ts';
@@ -16,12 +17,13 @@ import { counts, type OperationVerbs, type RemoveTable } from './operation.ts';
 export const removeTable: OperationVerbs<RemoveTable> = {
   kind: 'remove_table',
   describe: ({ table }) => words('remove', table),
-  plan: async ({ table }, { transaction, relations, from }) => {
+  plan: async ({ table }, { transaction, relations }) => {
     const relation = relationOf(relations, table);
     const incoming = await incomingKeys(transaction, relation.placement);
-    const outside = incoming.filter(
-      (key) => !from.tables.some(({ name }) => name === `${key.schema}.${key.table}`),
-    );
+    const outside = incoming.filter((key) => {
+      const child = ownerOf(relations, key);
+      return child === undefined || !isDefined(child, key, table);
+    });
     return {
       tables: [counts(table, { retire: await countRows(transaction, relation.placement) })],
       findings: [
