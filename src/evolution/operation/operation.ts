@@ -157,8 +157,10 @@ export interface BackScope {
 export interface OperationPlan {
   readonly tables: readonly TableCounts[];
   readonly findings: readonly Finding[];
-  /** What apply is held to, beside the counts. */
+  /** What apply is held to. */
   readonly bound: JsonObject;
+  /** How often tables were read without being declared that are declared now; null where none are. */
+  readonly reads?: number | null;
 }
 
 /** Names and comments that objects which people made get back with the table's name. */
@@ -237,5 +239,23 @@ export function counts(table: string, some: Partial<TableCounts> = {}): TableCou
     carried: 0,
     ...some,
     table,
+  };
+}
+
+/**
+ * What a run did, as the plan counts it: rows that people wrote or deleted since the plan's snapshot are told apart, as
+ * carried.
+ */
+export function asPlanned(planned: TableCounts, found: TableCounts): TableCounts {
+  const classes = ['keep', 'rekey', 'backfill', 'recompute', 'retire'] as const;
+  const sum = (of: (name: (typeof classes)[number]) => number): number =>
+    classes.reduce((total, name) => total + Math.max(0, of(name)), 0);
+  const more = sum((name) => found[name] - planned[name]);
+  const less = sum((name) => planned[name] - found[name]);
+  return {
+    ...planned,
+    table: found.table,
+    ambiguous: found.ambiguous,
+    carried: found.carried + Math.max(more, less),
   };
 }

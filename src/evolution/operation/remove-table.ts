@@ -11,7 +11,7 @@ import { dropIncoming, incomingKeys } from '../foreign-keys.ts';
 import { isDefined, ownerOf } from '../hand-made/judge.ts';
 import { addForeignKeys } from '../rebuild/complete.ts';
 import { move, retire, retiredRows } from '../retire.ts';
-import { counts, type OperationVerbs, type RemoveTable } from './operation.ts';
+import { asPlanned, counts, type OperationVerbs, type RemoveTable } from './operation.ts';
 
 /** See the header. */
 export const removeTable: OperationVerbs<RemoveTable> = {
@@ -55,7 +55,9 @@ export const removeTable: OperationVerbs<RemoveTable> = {
   },
   observe: async ({ table }, { context }, transaction) => {
     if (context.direction === 'forward') {
-      return [counts(table, { retire: await retiredRows(transaction, table, context.runId) })];
+      const planned = context.tables.find((each) => each.table === table) ?? counts(table);
+      const found = counts(table, { retire: await retiredRows(transaction, table, context.runId) });
+      return [asPlanned(planned, found)];
     }
     const relation = relationOf(await loadRelations(transaction), table);
     return [counts(table, { keep: await countRows(transaction, relation.placement) })];

@@ -13,11 +13,10 @@ import { copyGrants, dependents, dropReadViews } from '../dependents.ts';
 import { nameObjects, namesOf } from '../hand-made/carry.ts';
 import { commentsByHand, writeCommentsByHand } from '../hand-made/settings.ts';
 import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
-import { counts, type Rebuild, type RunScope } from '../operation/operation.ts';
+import { asPlanned, counts, type Rebuild, type RunScope } from '../operation/operation.ts';
 import { homeOf } from '../home.ts';
 import { dropOwnKeys } from '../own-keys.ts';
 import { move, retire } from '../retire.ts';
-import { markOf } from './list.ts';
 import { changesKey } from './values.ts';
 import {
   builtOf,
@@ -177,7 +176,6 @@ export async function observe(
   if (next === undefined || operation.from.length === 0) return [counts(operation.table)];
   const planned = context.tables.find(({ table }) => table === operation.table) ?? counts(operation.table);
   const place = listPlacement(next);
-  const isChanged = (await markOf(transaction, place)) === 'changed';
   const rows = await transaction.query<{ class: string; rows: bigint }>(
     sql`select "#class" as class, count(*) as rows from ${tableId(place)} group by 1`,
   );
@@ -189,12 +187,7 @@ export async function observe(
     recompute: count('recompute'),
     retire: count('retire'),
   };
-  if (!isChanged) return [counts(operation.table, { ...found, ambiguous: count('ambiguous') })];
-  // Others wrote meanwhile: what was planned is told as planned, what is more as carried over.
-  const more = (Object.keys(found) as (keyof typeof found)[]).map((name) =>
-    Math.max(0, found[name] - planned[name]),
-  );
-  return [counts(operation.table, { ...planned, carried: more.reduce((sum, each) => sum + each, 0) })];
+  return [asPlanned(planned, counts(operation.table, { ...found, ambiguous: count('ambiguous') }))];
 }
 
 /** Lists and notes go, or to history where the way back needs them. */
