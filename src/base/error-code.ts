@@ -120,6 +120,7 @@ const TABLE = {
   sql_invalid: [3, 422, 'the database does not accept this SQL'],
   statement_cancelled: [4, 504, 'the database stopped a statement', 'retryable'],
   statement_refused: [3, 422, 'a make ran a statement that does more than read'],
+  stays_behind: [3, 409, 'what hangs on a table does not come along to the new one'],
   step_failed: [4, 500, 'a step of a migration failed'],
   store_corrupt: [3, 500, 'the embedded database folder cannot be opened'],
   store_locked: [3, 423, 'the embedded database folder is in use', 'retryable'],

@@ -82,6 +82,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     name: 'pipeline',
     prefix: 'PIPE',
     limits: LIMITS,
+    carriesLaterWrites: true,
     faultPoints: [
       'E01_classified',
       'E02_attributed',
@@ -248,7 +249,7 @@ function planned(
 /** The operations in words, with what makes them needed where that is counted. */
 function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): readonly string[] {
   return operationsIn(forward).flatMap((operation, index) => {
-    const reads = plans[index]?.bound['reads'];
+    const reads = plans[index]?.reads;
     const words = verbsOf(operation).describe(operation).split('\n');
     if (typeof reads !== 'number') return words;
     const told = `   (read ${reads.toLocaleString('en')} times without being declared)`;
@@ -387,6 +388,7 @@ function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
     decisions,
     held: new Map(),
     incoming: new Map(),
+    byHand: new Map(),
     carried: new Map(),
   };
 }

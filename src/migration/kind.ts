@@ -36,6 +36,12 @@ export interface MigrationKind {
   readonly faultPoints: readonly string[];
   readonly enforcement: Enforcement;
 
+  /**
+   * Rows that people write between plan and run are taken along and counted apart: the numbers of a plan hold at its
+   * snapshot, and do not refuse the run (M70). Absent: a run is held to them.
+   */
+  readonly carriesLaterWrites?: true;
+
   /** What a run would do. Throws only for infrastructure: what cannot be planned is a finding. */
   readonly plan: (context: PlanContext) => Promise<KindPlan>;
   /** The steps forward, in order. A pure function of the plan's `bound`. */

@@ -56,6 +56,8 @@ export async function makePlan(
     readonly bundle: Bundle;
     readonly direction: Direction;
     readonly forward: CommittedRun | undefined;
+    /** The plan that is to be run: of a kind that carries later writes, limits are judged on what it counted. */
+    readonly planned?: PlanFile;
   },
 ): Promise<PlanResult> {
   const { bundle, direction, forward } = about;
@@ -77,7 +79,12 @@ export async function makePlan(
     objects: [...planned.objects].sort(),
     work: planned.bound,
   };
-  return { plan: planFile(bound, planned.shown), findings: planFindings(kind, bundle, direction, planned) };
+  const held = kind.carriesLaterWrites === true ? about.planned : undefined;
+  const limited = { objects: planned.objects, tables: held?.bound.tables ?? planned.tables };
+  return {
+    plan: planFile(bound, planned.shown),
+    findings: planFindings(kind, bundle, direction, { ...planned, limited }),
+  };
 }
 
 /** Stores a plan and writes it to its bundle. */
@@ -107,10 +114,12 @@ export async function readPlan(bundle: Bundle): Promise<{ readonly plan: PlanFil
   return refused(refusal('bundle_changed', bundle.id, { detail, hint }));
 }
 
-/** What moved between a plan and the same plan made now; none when both bind the same. */
-export function planMoved(planned: PlanFile, now: PlanFile): readonly Finding[] {
+/** What moved between a plan and the same plan made now; none when both bind the same, rows written since left out where the kind takes them along. */
+export function planMoved(kind: MigrationKind, planned: PlanFile, now: PlanFile): readonly Finding[] {
   if (planned.plan_digest === now.plan_digest) return [];
-  const parts = differingParts('', planned.bound, now.bound);
+  const heldTo = kind.carriesLaterWrites === true ? withoutCounts : (bound: PlanBound): JsonObject => bound;
+  const parts = differingParts('', heldTo(planned.bound), heldTo(now.bound));
+  if (parts.length === 0) return [];
   return [
     planChanged(planned.migration_id, {
       reason: 'moved',
@@ -118,6 +127,10 @@ export function planMoved(planned: PlanFile, now: PlanFile): readonly Finding[] 
       partCount: parts.length,
     }),
   ];
+}
+
+function withoutCounts(bound: PlanBound): JsonObject {
+  return { ...bound, tables: bound.tables.map(({ table }) => table) };
 }
 
 function refused(finding: Finding): Refused {
@@ -139,7 +152,7 @@ function planFindings(
   kind: MigrationKind,
   bundle: Bundle,
   direction: Direction,
-  planned: KindPlan,
+  planned: KindPlan & { readonly limited: Parameters<typeof judgeLimits>[2] },
 ): readonly Finding[] {
   const { scope, limits } = bundle.declaration;
   return [
@@ -147,7 +160,7 @@ function planFindings(
     ...planned.findings,
     ...ambiguityFindings(planned.tables, planned.ambiguousKeys),
     ...scopeFindings(scope, planned.objects),
-    ...limitFindings(bundle.id, judgeLimits(kind.limits, limits, planned)),
+    ...limitFindings(bundle.id, judgeLimits(kind.limits, limits, planned.limited)),
   ];
 }
 

@@ -12,7 +12,7 @@ import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { countRows } from '../count-rows.ts';
 import type { Pair } from '../naming.ts';
 import { pairOf } from '../rebuild/world.ts';
-import { counts, type OperationVerbs, type SyncContents } from './operation.ts';
+import { asPlanned, counts, type OperationVerbs, type SyncContents } from './operation.ts';
 
 /** The rows of a lookup follow the code: new and changed ones are written, what they were goes to history. */
 export const syncContents: OperationVerbs<SyncContents> = {
@@ -83,7 +83,7 @@ async function observe(
   const written = rows - keep;
   const changedOrRemoved = Number(archived?.count ?? 0n);
   const retire = Math.min(planned?.retire ?? 0, changedOrRemoved);
-  return [counts(table, { keep, backfill: written, retire })];
+  return [asPlanned(planned ?? counts(table), counts(table, { keep, backfill: written, retire }))];
 }
 
 function specOf(set: DefinitionSet, table: string): TableSpec {

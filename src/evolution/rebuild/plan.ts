@@ -3,6 +3,7 @@ import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { dependents } from '../dependents.ts';
+import { judgeHandMade, strandedKeys } from '../hand-made/judge.ts';
 import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../operation/operation.ts';
 import { variantsOf } from './coverage.ts';
 import { classifiedRows } from './rows.ts';
@@ -120,5 +121,6 @@ function countsOf(
 async function inTheWay(transaction: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const relation of of.sources) findings.push(...(await dependents(transaction, relation)));
-  return findings;
+  const judged = await judgeHandMade(transaction, of);
+  return [...findings, ...judged.findings, ...(await strandedKeys(transaction, of, judged))];
 }
