@@ -161,6 +161,7 @@ export const DECLARATION: JsonObject = {
 function rulesOf(kind: string, words: KindWords): JsonObject {
   return {
     if: { type: 'object', properties: { type: { const: kind } }, required: ['type'] },
+    // oxlint-disable-next-line unicorn/no-thenable -- the word of JSON Schema; nobody awaits a schema
     then: { type: 'object', properties: { scope: scopeOf(words), limits: limitsOf(words) } },
   };
 }
