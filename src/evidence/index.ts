@@ -38,6 +38,8 @@ export {
 export { manifestDigest, manifestEntry, type ManifestEntry } from './manifest.ts';
 export { buildReceipt, validationStatus } from './receipt.ts';
 export type { Artifact, Check, EqualityProof, Outcome, Receipt, ReceiptBody, ReceiptEnd } from './receipt.ts';
+export { redactJson, scanFindings, scanText } from './scan/index.ts';
+export type { RestrictedArea, ScanAbout, ScanHit } from './scan/index.ts';
 export { SCHEMAS, type SchemaName } from './schema.ts';
 export { validateSchema, type SchemaFault } from './validate.ts';
 export { checkReceipt, isProduct, storePath, verifyAll, verifyReceipt } from './verify.ts';

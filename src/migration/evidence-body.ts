@@ -13,7 +13,7 @@ import {
   type ReceiptBody,
   type TableCounts,
 } from '../evidence/index.ts';
-import { finishedAt, PLAN_PATHS, type DecidedBody, type Run, type RunEnd } from './run.ts';
+import { finishedAt, PLAN_PATHS, type DecidedBody, type Product, type Run, type RunEnd } from './run.ts';
 
 /** What a run leaves behind, as it is known in the transaction that decides it. */
 export interface Ending extends RunEnd {
@@ -52,7 +52,7 @@ export function decidedBody(run: Run, ending: Ending): DecidedBody {
   };
 }
 
-function productsOf(run: Run, ending: Ending): Readonly<Record<string, JsonObject>> {
+function productsOf(run: Run, ending: Ending): DecidedBody['products'] {
   const { pre, post } = ending;
   return {
     ...(run.subject.direction === 'forward' ? {} : { [PLAN_PATHS[run.subject.direction]]: run.opened.plan }),
@@ -76,8 +76,13 @@ function summaryOf(run: Run, ending: Ending, pre: Baseline, post: Baseline): Dif
   };
 }
 
-function artifact(path: string, product: JsonObject): Artifact {
-  return { path, digest: sha256(canonicalBytes(product)) };
+function artifact(path: string, product: Product): Artifact {
+  return { path, digest: sha256(productBytes(product)) };
+}
+
+/** The bytes of a product as it lies on disk. */
+export function productBytes(product: Product): Uint8Array {
+  return typeof product === 'string' ? new TextEncoder().encode(product) : canonicalBytes(product);
 }
 
 function receiptBody(run: Run, ending: Ending, outputs: readonly Artifact[]): ReceiptBody {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefused, isVarveError, refusal, VarveError, type Finding } from '../base/index.ts';
-import { canonicalBytes, proveEqual, type Baseline, type Check } from '../evidence/index.ts';
+import { proveEqual, type Baseline, type Check } from '../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
-import { decidedBody, NOTHING_WITNESSED, type Ending } from './evidence-body.ts';
+import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
 import {
   backoffMs,
@@ -19,6 +19,7 @@ import type { DecideStep, Observation, Step } from './kind.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { lockUnavailable, watchLocks, type LockWait } from './lock-wait.ts';
 import { baselineContextOf, contextOf, fence, hit, type DecidedBody, type Run } from './run.ts';
+import { cleanBody, storeScanned } from './scan-files.ts';
 
 /** Which way a run went. `unknown`: the store does not answer, so nobody can tell or undo now. */
 export type Decision =
@@ -52,7 +53,7 @@ async function takeBaseline(run: Run): Promise<Baseline> {
     { isolation: 'repeatable read', readOnly: true },
     (transaction) => kind.baseline(baselineContextOf(run, run.forward?.pre), transaction),
   );
-  const digest = await storeEvidence(options.root, canonicalBytes(pre));
+  const digest = await storeScanned(options.root, 'baselines/pre.json', pre);
   await hit(run, 'F04_pre_stored');
   await run.intents.announce('baselined', { pre: digest });
   await options.store.transaction({}, (transaction) =>
@@ -227,9 +228,9 @@ async function decideInside(
   );
   const ending = judgeRun(run, pre, post, observation);
   if (isRefused(ending.findings)) return { ...ending, cause: undefined };
-  const body = decidedBody(run, ending);
+  const body = await cleanBody(decidedBody(run, ending));
   for (const product of Object.values(body.products))
-    await storeEvidence(options.root, canonicalBytes(product));
+    await storeEvidence(options.root, productBytes(product));
   await run.intents.announce('judged', { outputs: body.receipt['outputs'] ?? [], verdict: 'pass' });
   await hit(run, 'F11_judged');
   await appendLedger(transaction, { subject, phase: 'committed', body }, options.clock);

@@ -34,6 +34,7 @@ export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
+export { scanBundle } from './scan-files.ts';
 export { unwritable } from './session.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
 export {

@@ -18,6 +18,7 @@ import {
 } from './run.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
+import { scanBundle } from './scan-files.ts';
 import { bundlePath, settleRun, type ReceiptRef } from './settle.ts';
 import { NO_FAILURE, undoRun } from './undo.ts';
 
@@ -117,7 +118,8 @@ async function applyLocked(
   const planned = await readPlan(bundle);
   if ('status' in planned) return planned;
   const now = await makePlan(options, kind, { bundle, direction: 'forward', forward: undefined });
-  const findings = [...planMoved(planned.plan, now.plan), ...now.findings];
+  const authored = await scanBundle(bundle, options.settings);
+  const findings = [...planMoved(planned.plan, now.plan), ...now.findings, ...authored];
   if (isRefused(findings)) return { status: 'refused', findings };
   return openAndRun(options, {
     bundle,

@@ -57,11 +57,14 @@ export interface ForwardRun extends CommittedRun {
   readonly objects: readonly string[];
 }
 
+/** A product of a run: an artifact of JSON, or the text of a file. */
+export type Product = JsonObject | string;
+
 /** Everything that a decided run leaves behind; body of the entries `committed` and `undone`. */
 export interface DecidedBody extends JsonObject {
   readonly receipt: JsonObject;
   /** Products by their path in the bundle. */
-  readonly products: Readonly<Record<string, JsonObject>>;
+  readonly products: Readonly<Record<string, Product>>;
   readonly bound: JsonObject;
   readonly objects: readonly string[];
 }

@@ -4,6 +4,7 @@ import {
   buildReceipt,
   canonicalBytes,
   isDigest,
+  redactJson,
   sha256,
   type Baseline,
   type Check,
@@ -16,7 +17,7 @@ import { runAfterSteps, type AfterEnd } from './after.ts';
 import type { Bundle } from './bundle.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
-import { findingJson } from './evidence-body.ts';
+import { findingJson, productBytes } from './evidence-body.ts';
 import { readEvidence, storeEvidence } from './evidence-store.ts';
 import { openIntentLog, type IntentLog } from './intent-log.ts';
 import { syncLedgerFile } from './ledger-file.ts';
@@ -153,7 +154,7 @@ async function newReceipt(
   const { resolvedFrom } = settling;
   const receipt = buildReceipt(body.receipt as unknown as ReceiptBody, {
     checks: [...after.checks, ...readBack.checks],
-    findings: [...after.findings, ...readBack.findings],
+    findings: await redactJson([...after.findings, ...readBack.findings]),
     chain: { seq, prev, digest },
     resolvedFrom,
   });
@@ -228,7 +229,7 @@ async function storeAll(
     if (named.has(file.digest)) await storeEvidence(options.root, file.bytes);
   await storeEvidence(options.root, canonicalBytes(opened.plan));
   for (const product of Object.values(body.products))
-    await storeEvidence(options.root, canonicalBytes(product));
+    await storeEvidence(options.root, productBytes(product));
   return storeEvidence(options.root, canonicalBytes(receipt));
 }
 
@@ -242,7 +243,7 @@ async function writeProducts(options: RunnerOptions, known: LedgerRun, receipt: 
   const folder = join(options.root, bundlePath(known.subject.migrationId));
   const body = await decidedOf(options, known);
   for (const [path, product] of Object.entries(body.products)) {
-    await writeDurable(join(folder, path), canonicalBytes(product));
+    await writeDurable(join(folder, path), productBytes(product));
   }
   await writeDurable(join(folder, 'receipts/run_receipt.json'), canonicalBytes(receipt));
 }

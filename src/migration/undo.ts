@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { refusal, type Finding } from '../base/index.ts';
 import {
-  canonicalBytes,
   diffBaselines,
   proveEqual,
   type Baseline,
@@ -9,12 +8,13 @@ import {
   type EqualityProof,
 } from '../evidence/index.ts';
 import type { Transaction } from '../store/index.ts';
-import { decidedBody, NOTHING_WITNESSED, type Ending } from './evidence-body.ts';
+import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
 import { checksBefore } from './execute.ts';
 import { backoffMs, isTransient, LOCK_TIMEOUT_MS, type Failure } from './failure.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { baselineContextOf, contextOf, fenceAlone, hit, releaseRoom, type Run } from './run.ts';
+import { withoutDirty } from './scan-files.ts';
 
 /** What a run that is only being cleared up has to say. */
 export const NO_FAILURE: Failure = {
@@ -63,9 +63,9 @@ async function undoInside(run: Run, transaction: Transaction, failure: Failure):
     kept === undefined
       ? neverRan(failure)
       : await takeBack(run, transaction, kept['baseline'] as unknown as Baseline, failure);
-  const body = decidedBody(run, ending);
+  const body = await withoutDirty(decidedBody(run, ending));
   for (const product of Object.values(body.products))
-    await storeEvidence(options.root, canonicalBytes(product));
+    await storeEvidence(options.root, productBytes(product));
   await appendLedger(transaction, { subject, phase: 'undone', body }, options.clock);
   await hit(run, 'F23_undo_row');
 }
