@@ -1,6 +1,7 @@
 export { freeMigrationId, listBundles, readBundle, writeBundle } from './bundle.ts';
 export type { AuthoredFile, Bundle, BundleDraft, BundleReading } from './bundle.ts';
-export type { Declaration, Scope } from './declaration.ts';
+export { ANY_APPROVER } from './declaration.ts';
+export type { ChangeClass, Declaration, Invariant, Phase, Scope } from './declaration.ts';
 export { readGitCommit, readParamsDigest, type RunnerOptions } from './environment.ts';
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
 export { folderReader } from './file-reader.ts';

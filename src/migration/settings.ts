@@ -28,6 +28,8 @@ export interface MigrationSettings {
   readonly canonicalZones: readonly string[];
   /** Where a position in an authored file is refused; without any, each one wants a review (M125). */
   readonly restrictedAreas?: readonly RestrictedArea[];
+  /** Principals by the name of a group, without `group:`. */
+  readonly groups?: Readonly<Record<string, readonly string[]>>;
   /** The level below which nothing runs, by kind and environment (M74). */
   readonly minimumLevel: Readonly<
     Partial<Record<KindName, Readonly<Partial<Record<EnvironmentName, EnforcementLevel>>>>>
