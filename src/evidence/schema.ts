@@ -60,7 +60,23 @@ const DECLARATION = closed(
     requires_rollback: { type: 'boolean' },
     artifacts: closed({ forward: PATHS, rollback: PATHS }, { attachments: PATHS }),
   },
-  { store: TEXT, after: list(MIGRATION_ID), supersedes: list(MIGRATION_ID) },
+  {
+    store: TEXT,
+    approvals: ANY_OBJECT,
+    phases: list(
+      closed(
+        { file: TEXT, mode: { enum: ['transactional', 'nontransactional'] } },
+        { check: TEXT, compensate: TEXT },
+      ),
+      1,
+    ),
+    statements: NAMES,
+    invariants: list(
+      closed({ name: TEXT, query: TEXT, expect: { type: ['string', 'integer', 'boolean', 'null'] } }),
+    ),
+    after: list(MIGRATION_ID),
+    supersedes: list(MIGRATION_ID),
+  },
 );
 
 const TABLE_COUNTS = closed({
@@ -79,18 +95,23 @@ const PLAN = closed({
   migration_id: MIGRATION_ID,
   bundle_digest: DIGEST,
   plan_digest: DIGEST,
-  bound: closed({
-    kind: KIND,
-    direction: DIRECTION,
-    migration_id: MIGRATION_ID,
-    bundle_digest: DIGEST,
-    scope: ANY_OBJECT,
-    limits: ANY_OBJECT,
-    rollback_class: { enum: ['lossless', 'lossy_on_new_writes', 'restore_from_capture'] },
-    tables: list(TABLE_COUNTS),
-    objects: list(TEXT),
-    work: ANY_OBJECT,
-  }),
+  bound: closed(
+    {
+      kind: KIND,
+      direction: DIRECTION,
+      migration_id: MIGRATION_ID,
+      bundle_digest: DIGEST,
+      scope: ANY_OBJECT,
+      limits: ANY_OBJECT,
+      rollback_class: { enum: ['lossless', 'lossy_on_new_writes', 'restore_from_capture'] },
+      tables: list(TABLE_COUNTS),
+      objects: list(TEXT),
+      work: ANY_OBJECT,
+    },
+    {
+      enforcement: open({ level: TEXT, layers: list(TEXT), role: TEXT }),
+    },
+  ),
   shown: ANY_OBJECT,
 });
 
@@ -122,7 +143,10 @@ const DIFF_SUMMARY = closed({
   }),
   witnessed: closed({ layers: list(TEXT), objects: list(TEXT), tables: list(TABLE_COUNTS) }),
   verdicts: list(
-    closed({ limit: TEXT, declared: COUNT, observed: COUNT, status: { enum: ['pass', 'fail'] } }),
+    closed(
+      { limit: TEXT, declared: COUNT, observed: COUNT, status: { enum: ['pass', 'fail'] } },
+      { upper_bound: { const: true } },
+    ),
   ),
 });
 

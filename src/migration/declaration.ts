@@ -11,6 +11,24 @@ export interface Scope extends Readonly<Record<string, readonly string[]>> {
   readonly forbidden_tables: readonly string[];
 }
 
+/** One step of a bundle, in the order of the list. */
+export interface Phase {
+  /** One of `artifacts.forward`. */
+  readonly file: string;
+  readonly mode: 'transactional' | 'nontransactional';
+  /** A query that gives `done`, `absent` or `partial`; where it is left out, the kind asks by the parsed statement. */
+  readonly check?: string;
+  /** The statement that takes a partial effect away; where it is left out, the kind knows it by the parsed statement. */
+  readonly compensate?: string;
+}
+
+/** A query whose one value has to be this one, beside the checks of the store itself. */
+export interface Invariant {
+  readonly name: string;
+  readonly query: string;
+  readonly expect: string | number | boolean | null;
+}
+
 /** The content of `migration.yml`, with the names it has there. */
 export interface Declaration {
   readonly migration_id: string;
@@ -26,6 +44,11 @@ export interface Declaration {
     readonly rollback: readonly string[];
     readonly attachments?: readonly string[];
   };
+  /** Default: all forward files in one transaction. */
+  readonly phases?: readonly Phase[];
+  /** Constructs that are refused unless they are named here, such as `dynamic_sql`. */
+  readonly statements?: readonly string[];
+  readonly invariants?: readonly Invariant[];
   readonly after?: readonly string[];
   readonly supersedes?: readonly string[];
 }

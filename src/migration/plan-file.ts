@@ -11,9 +11,18 @@ import type { Bundle } from './bundle.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readIfThere, storeEvidence } from './evidence-store.ts';
-import { ambiguityFindings, judgeLimits, limitFindings, scopeFindings, unknownLimits } from './judge.ts';
-import type { CommittedRun, Direction, KindPlan, MigrationKind } from './kind.ts';
+import {
+  ambiguityFindings,
+  levelFindings,
+  limitFindings,
+  missingScope,
+  plannedVerdicts,
+  scopeFindings,
+  unknownLimits,
+} from './judge.ts';
+import type { CommittedRun, Direction, Enforcement, KindPlan, MigrationKind } from './kind.ts';
 import type { Refused } from './refused.ts';
+import { DEFAULT_SETTINGS, minimumLevel } from './settings.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** `plan.json`: `bound` is digested and held to, `shown` is told (M70). */
@@ -38,6 +47,8 @@ export interface PlanBound extends JsonObject {
   readonly rollback_class: KindPlan['rollbackClass'];
   readonly tables: readonly TableCounts[];
   readonly objects: readonly string[];
+  /** What a run would reach; absent in a plan of an earlier release. */
+  readonly enforcement?: Enforcement;
   /** The kind's own part. */
   readonly work: JsonObject;
 }
@@ -59,10 +70,10 @@ export async function makePlan(
   },
 ): Promise<PlanResult> {
   const { bundle, direction, forward } = about;
-  const { environment } = options;
-  const planned = await options.store.transaction(
-    { isolation: 'repeatable read', readOnly: true },
-    (transaction) => kind.plan({ bundle, direction, environment, transaction, forward }),
+  const { environment, store, settings = DEFAULT_SETTINGS } = options;
+  const { capabilities } = store;
+  const planned = await store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
+    kind.plan({ bundle, direction, environment, transaction, capabilities, settings, forward }),
   );
   const { scope, limits } = bundle.declaration;
   const bound: PlanBound = {
@@ -75,9 +86,15 @@ export async function makePlan(
     rollback_class: planned.rollbackClass,
     tables: [...planned.tables].sort((a, b) => (a.table < b.table ? -1 : 1)),
     objects: [...planned.objects].sort(),
+    enforcement: planned.enforcement,
     work: planned.bound,
   };
-  return { plan: planFile(bound, planned.shown), findings: planFindings(kind, bundle, direction, planned) };
+  const least = minimumLevel(settings, kind.name, environment);
+  const findings = [
+    ...planFindings(kind, bundle, direction, planned),
+    ...levelFindings(bundle.id, planned.enforcement, least),
+  ];
+  return { plan: planFile(bound, planned.shown), findings };
 }
 
 /** Stores a plan and writes it to its bundle. */
@@ -144,10 +161,11 @@ function planFindings(
   const { scope, limits } = bundle.declaration;
   return [
     ...(direction === 'retire' ? [] : unknownLimits(kind.limits, limits)),
+    ...missingScope(kind.scopeKeys, scope),
     ...planned.findings,
     ...ambiguityFindings(planned.tables, planned.ambiguousKeys),
-    ...scopeFindings(scope, planned.objects),
-    ...limitFindings(bundle.id, judgeLimits(kind.limits, limits, planned)),
+    ...scopeFindings(scope, planned.objects, planned.partOf),
+    ...limitFindings(bundle.id, plannedVerdicts(kind.limits, limits, planned.measures)),
   ];
 }
 
