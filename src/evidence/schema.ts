@@ -36,18 +36,23 @@ const PLAN = closed({
   migration_id: MIGRATION_ID,
   bundle_digest: DIGEST,
   plan_digest: DIGEST,
-  bound: closed({
-    kind: KIND,
-    direction: DIRECTION,
-    migration_id: MIGRATION_ID,
-    bundle_digest: DIGEST,
-    scope: ANY_OBJECT,
-    limits: ANY_OBJECT,
-    rollback_class: { enum: ['lossless', 'lossy_on_new_writes', 'restore_from_capture'] },
-    tables: list(TABLE_COUNTS),
-    objects: list(TEXT),
-    work: ANY_OBJECT,
-  }),
+  bound: closed(
+    {
+      kind: KIND,
+      direction: DIRECTION,
+      migration_id: MIGRATION_ID,
+      bundle_digest: DIGEST,
+      scope: ANY_OBJECT,
+      limits: ANY_OBJECT,
+      rollback_class: { enum: ['lossless', 'lossy_on_new_writes', 'restore_from_capture'] },
+      tables: list(TABLE_COUNTS),
+      objects: list(TEXT),
+      work: ANY_OBJECT,
+    },
+    {
+      enforcement: open({ level: TEXT, layers: list(TEXT), role: TEXT }),
+    },
+  ),
   shown: ANY_OBJECT,
 });
 
@@ -79,7 +84,10 @@ const DIFF_SUMMARY = closed({
   }),
   witnessed: closed({ layers: list(TEXT), objects: list(TEXT), tables: list(TABLE_COUNTS) }),
   verdicts: list(
-    closed({ limit: TEXT, declared: COUNT, observed: COUNT, status: { enum: ['pass', 'fail'] } }),
+    closed(
+      { limit: TEXT, declared: COUNT, observed: COUNT, status: { enum: ['pass', 'fail'] } },
+      { upper_bound: { const: true } },
+    ),
   ),
 });
 

@@ -7,14 +7,18 @@
  */
 import { canonicalJson, refusal, type Finding, type JsonObject } from '../base/index.ts';
 import type { TableCounts } from '../evidence/index.ts';
-import type {
-  KindPlan,
-  MigrationKind,
-  NewWrites,
-  Observation,
-  RunContext,
-  Step,
-  StepResult,
+import {
+  exactMeasures,
+  measuresOfCounts,
+  type Enforcement,
+  type KindPlan,
+  type MigrationKind,
+  type NewWrites,
+  type Observation,
+  type RunContext,
+  type Step,
+  type StepResult,
+  type Touched,
 } from '../migration/index.ts';
 import {
   deployedSet,
@@ -22,6 +26,7 @@ import {
   loadRelations,
   recordDeployment,
   sameJson,
+  splitName,
   type DefinitionSet,
   type Hints,
   type Relation,
@@ -91,7 +96,10 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
       'E05_checked',
       'E06_renamed',
     ],
-    enforcement: { level: 'observed', layers: ['provenance_rows', 'row_digests'], role: 'none' },
+    scopeKeys: ['allowed_schemas', 'allowed_tables', 'forbidden_schemas', 'forbidden_tables'],
+    isolation: 'read committed',
+    baselineIn: 'before',
+    foreseesRows: true,
     plan: async (context) => {
       const documents = documentsOf(context.bundle.documents);
       if (context.direction === 'rollback') return planBack(documents.forward, context.transaction);
@@ -120,6 +128,13 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     retire: retireVerbs,
   };
 }
+
+/** What every run of this kind is held by. */
+const ENFORCEMENT: Enforcement = {
+  level: 'observed',
+  layers: ['provenance_rows', 'row_digests'],
+  role: 'none',
+};
 
 /** A bundle's documents, as they are worked with. */
 export interface Documents {
@@ -230,6 +245,8 @@ function planned(
   plans: readonly OperationPlan[],
   findings: readonly Finding[],
 ): KindPlan {
+  const tables = oneEach(plans.flatMap((plan) => plan.tables));
+  const objects = objectsOf(forward);
   return {
     bound: {
       from: forward.from,
@@ -238,8 +255,10 @@ function planned(
       code: forward.code,
       states: plans.map(({ bound }) => bound),
     },
-    tables: oneEach(plans.flatMap(({ tables }) => tables)),
-    objects: objectsOf(forward),
+    tables,
+    objects,
+    enforcement: ENFORCEMENT,
+    measures: measuresOfCounts(tables, objects),
     shown: { operations: wordsOf(forward, plans), questions: questionsOf(plans) },
     rollbackClass: 'lossless',
     findings: [...findings, ...plans.flatMap((plan) => plan.findings)],
@@ -369,7 +388,9 @@ async function planBack(forward: ForwardDocument, transaction: Queryable): Promi
   for (const operation of operations) {
     tables.push(...(await verbsOf(operation).planBack(operation, { transaction, relations, operations })));
   }
-  return { ...planned(forward, [], findings), tables: oneEach(tables) };
+  const counted = oneEach(tables);
+  const plan = planned(forward, [], findings);
+  return { ...plan, tables: counted, measures: measuresOfCounts(counted, plan.objects) };
 }
 
 function operationsOf(context: RunContext): readonly Operation[] {
@@ -556,14 +577,29 @@ async function observe(
   }
   if (context.direction === 'forward')
     await settleLists({ ...scope, held: await heldBefore(scope, transaction) }, transaction);
+  const counted = oneEach(tables);
+  const objects = objectsOf(documentsOf(context.bundle.documents).forward);
   return {
-    tables: oneEach(tables),
-    objects: objectsOf(documentsOf(context.bundle.documents).forward),
+    tables: counted,
+    objects,
     witnesses: ['provenance_rows'],
+    enforcement: ENFORCEMENT,
+    measures: exactMeasures(measuresOfCounts(counted, objects)),
+    touched: touchedByRows(counted, objects),
     newWrites,
     checks: [{ name: 'foreign_keys_valid', status: 'pass' }],
     findings: [],
   };
+}
+
+/** Every touched table, with the rows of it that do not stay as they were. */
+function touchedByRows(tables: readonly TableCounts[], objects: readonly string[]): readonly Touched[] {
+  return objects.map((object) => {
+    const { schema, table: name } = splitName(object);
+    const counts = tables.find(({ table }) => table === object);
+    const { rekey = 0, backfill = 0, recompute = 0, retire = 0 } = counts ?? {};
+    return { kind: 'table', schema, name, change: 'changed', rows: rekey + backfill + recompute + retire };
+  });
 }
 
 /** The structures that this run retired, by the names that they had. */

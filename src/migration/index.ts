@@ -17,6 +17,8 @@ export type {
   DecideStep,
   Direction,
   Enforcement,
+  Measure,
+  Touched,
   KindPlan,
   MigrationKind,
   NewWrites,
@@ -28,6 +30,8 @@ export type {
   StepProgress,
   StepResult,
 } from './kind.ts';
+export { NOTHING_ENFORCED } from './kind.ts';
+export { exactMeasures, measuresOfCounts } from './judge.ts';
 export type { KindName } from './migration-id.ts';
 export { parseMigrationId, type MigrationId } from './migration-id.ts';
 export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.ts';

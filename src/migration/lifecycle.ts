@@ -5,7 +5,7 @@ import type { RunnerOptions } from './environment.ts';
 import { executeRun, type Decision } from './execute.ts';
 import { errorFinding, isFileFailure, isUnreachable, type Failure } from './failure.ts';
 import { appliedRuns, readBody, retireRun, unfinishedRuns, type LedgerRun } from './ledger.ts';
-import type { Direction, Enforcement, MigrationKind } from './kind.ts';
+import type { Direction, Enforcement } from './kind.ts';
 import { makePlan, planMoved, readPlan, type PlanFile } from './plan-file.ts';
 import {
   loadForward,
@@ -114,7 +114,7 @@ async function applyLocked(
   if (ran !== undefined && ran.subject.bundleDigest !== bundle.digest)
     return refused(bundleChanged(bundle, ran));
   const applied = appliedRuns(session.runs).find(({ subject }) => subject.migrationId === bundle.id);
-  if (applied !== undefined) return doneBefore(options, kind, applied);
+  if (applied !== undefined) return doneBefore(options, applied);
   const planned = await readPlan(bundle);
   if ('status' in planned) return planned;
   const now = await makePlan(options, kind, {
@@ -147,7 +147,7 @@ async function rollbackLocked(
   if (open !== undefined) return resumeRun(options, open, { bundle, kind, direction: 'rollback', session });
   const applied = appliedRuns(session.runs);
   const ran = applied.find(({ subject }) => subject.migrationId === bundle.id);
-  if (ran === undefined) return nothingToTakeBack(options, kind, bundle.id, session.runs);
+  if (ran === undefined) return nothingToTakeBack(options, bundle.id, session.runs);
   if (ran.subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, ran));
   const letGo = retireRun(session.runs, bundle.id);
   if (letGo !== undefined && isLater(letGo, ran)) return refused(letGoBefore(bundle.id, letGo));
@@ -284,7 +284,7 @@ function outcomeOf(
       already: false,
       receipt: ref,
       tables: tables ?? run.opened.plan.bound.tables,
-      enforcement: run.kind.enforcement,
+      enforcement: enforcementIn(ref.receipt),
       findings,
     };
   }
@@ -296,12 +296,14 @@ function outcomeOf(
   return { status, runId, receipt: ref, findings: all, ...(cause === undefined ? {} : { cause }) };
 }
 
+/** In the order in which it is told: a receipt that comes from the ledger has another one. */
+function enforcementIn({ enforcement }: ReceiptRef['receipt']): Enforcement {
+  const { level, layers, role, ...rest } = enforcement as Enforcement;
+  return { level, layers, role, ...rest };
+}
+
 /** What an earlier run had done. */
-export async function doneBefore(
-  options: RunnerOptions,
-  kind: MigrationKind,
-  ran: LedgerRun,
-): Promise<RunOutcome> {
+export async function doneBefore(options: RunnerOptions, ran: LedgerRun): Promise<RunOutcome> {
   const { subject, entries } = ran;
   const receipt = (await readBody(
     options.store,
@@ -322,7 +324,7 @@ export async function doneBefore(
       receipt,
     },
     tables: (await touchedTables(options, subject.runId)) ?? body?.plan.bound.tables ?? [],
-    enforcement: kind.enforcement,
+    enforcement: enforcementIn(receipt),
     findings: [],
   };
 }
@@ -342,7 +344,6 @@ export async function guardFiles(
 /** A rollback that is asked for again, as after a kill behind its commit, changes nothing and says so. */
 async function nothingToTakeBack(
   options: RunnerOptions,
-  kind: MigrationKind,
   migrationId: string,
   runs: readonly LedgerRun[],
 ): Promise<RunOutcome> {
@@ -353,7 +354,7 @@ async function nothingToTakeBack(
       entries.committed !== undefined,
   );
   const last = committed.at(-1);
-  return last === undefined ? refused(notApplied(migrationId)) : doneBefore(options, kind, last);
+  return last === undefined ? refused(notApplied(migrationId)) : doneBefore(options, last);
 }
 
 function lastForward(runs: readonly LedgerRun[], migrationId: string): LedgerRun | undefined {

@@ -11,9 +11,19 @@ import type { Bundle } from './bundle.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readIfThere, storeEvidence } from './evidence-store.ts';
-import { ambiguityFindings, judgeLimits, limitFindings, scopeFindings, unknownLimits } from './judge.ts';
-import type { CommittedRun, Direction, KindPlan, MigrationKind } from './kind.ts';
+import {
+  ambiguityFindings,
+  levelFindings,
+  limitFindings,
+  measuresOfCounts,
+  missingScope,
+  plannedVerdicts,
+  scopeFindings,
+  unknownLimits,
+} from './judge.ts';
+import type { CommittedRun, Direction, Enforcement, KindPlan, MigrationKind } from './kind.ts';
 import type { Refused } from './refused.ts';
+import { DEFAULT_SETTINGS, minimumLevel } from './settings.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** `plan.json`: `bound` is digested and held to, `shown` is told (M70). */
@@ -38,6 +48,8 @@ export interface PlanBound extends JsonObject {
   readonly rollback_class: KindPlan['rollbackClass'];
   readonly tables: readonly TableCounts[];
   readonly objects: readonly string[];
+  /** What a run would reach; absent in a plan of an earlier release. */
+  readonly enforcement?: Enforcement;
   /** The kind's own part. */
   readonly work: JsonObject;
 }
@@ -61,10 +73,10 @@ export async function makePlan(
   },
 ): Promise<PlanResult> {
   const { bundle, direction, forward } = about;
-  const { environment } = options;
-  const planned = await options.store.transaction(
-    { isolation: 'repeatable read', readOnly: true },
-    (transaction) => kind.plan({ bundle, direction, environment, transaction, forward }),
+  const { environment, store, settings = DEFAULT_SETTINGS } = options;
+  const { capabilities } = store;
+  const planned = await store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
+    kind.plan({ bundle, direction, environment, transaction, capabilities, settings, forward }),
   );
   const { scope, limits } = bundle.declaration;
   const bound: PlanBound = {
@@ -77,14 +89,18 @@ export async function makePlan(
     rollback_class: planned.rollbackClass,
     tables: [...planned.tables].sort((a, b) => (a.table < b.table ? -1 : 1)),
     objects: [...planned.objects].sort(),
+    enforcement: planned.enforcement,
     work: planned.bound,
   };
   const held = kind.carriesLaterWrites === true ? about.planned : undefined;
-  const limited = { objects: planned.objects, tables: held?.bound.tables ?? planned.tables };
-  return {
-    plan: planFile(bound, planned.shown),
-    findings: planFindings(kind, bundle, direction, { ...planned, limited }),
-  };
+  const measures =
+    held === undefined ? planned.measures : measuresOfCounts(held.bound.tables, planned.objects);
+  const least = minimumLevel(settings, kind.name, environment);
+  const findings = [
+    ...planFindings(kind, bundle, direction, { ...planned, measures }),
+    ...levelFindings(bundle.id, planned.enforcement, least),
+  ];
+  return { plan: planFile(bound, planned.shown), findings };
 }
 
 /** Stores a plan and writes it to its bundle. */
@@ -152,15 +168,16 @@ function planFindings(
   kind: MigrationKind,
   bundle: Bundle,
   direction: Direction,
-  planned: KindPlan & { readonly limited: Parameters<typeof judgeLimits>[2] },
+  planned: KindPlan,
 ): readonly Finding[] {
   const { scope, limits } = bundle.declaration;
   return [
     ...(direction === 'retire' ? [] : unknownLimits(kind.limits, limits)),
+    ...missingScope(kind.scopeKeys, scope),
     ...planned.findings,
     ...ambiguityFindings(planned.tables, planned.ambiguousKeys),
-    ...scopeFindings(scope, planned.objects),
-    ...limitFindings(bundle.id, judgeLimits(kind.limits, limits, planned.limited)),
+    ...scopeFindings(scope, planned.objects, planned.partOf),
+    ...limitFindings(bundle.id, plannedVerdicts(kind.limits, limits, planned.measures)),
   ];
 }
 

@@ -21,6 +21,7 @@ import { ledgerFileHead } from './ledger-file.ts';
 import { appendLedger, readBody, type LedgerRun, type RunSubject } from './ledger.ts';
 import type { BaselineContext, CommittedRun, Direction, MigrationKind, RunContext } from './kind.ts';
 import type { PlanFile } from './plan-file.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
 
 /** One run under way in this process: what every state of it needs. */
 export interface Run {
@@ -186,6 +187,7 @@ export function contextOf(run: Run): RunContext {
     runId: subject.runId,
     bound: opened.plan.bound.work,
     tables: opened.plan.bound.tables,
+    settings: options.settings ?? DEFAULT_SETTINGS,
     forward,
     signal,
     fence: (transaction) => fence(transaction, subject.runId),
@@ -200,7 +202,13 @@ export function contextOf(run: Run): RunContext {
  */
 export function baselineContextOf(run: Run, like: Baseline | undefined): BaselineContext {
   const bound = run.forward?.bound ?? run.opened.plan.bound.work;
-  return { bundle: run.bundle, bound, ...(like === undefined ? {} : { algorithm: like.algorithm }) };
+  const settings = run.options.settings ?? DEFAULT_SETTINGS;
+  return {
+    bundle: run.bundle,
+    settings,
+    bound,
+    ...(like === undefined ? {} : { algorithm: like.algorithm }),
+  };
 }
 
 /** Hits one of the lifecycle's fault points. */

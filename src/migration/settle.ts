@@ -31,6 +31,7 @@ import {
 } from './ledger.ts';
 import type { MigrationKind } from './kind.ts';
 import { parseMigrationId } from './migration-id.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
 import { hit, loadRun, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
 
 /** Where a receipt is, and what it says. */
@@ -190,6 +191,7 @@ async function readCommitted(
   settling: Settling,
 ): Promise<ReadBack> {
   const { kind, bundle } = settling;
+  const { settings = DEFAULT_SETTINGS } = options;
   const judged = body.products['baselines/post.json'] as unknown as Baseline | undefined;
   if (kind === undefined || bundle === undefined || judged === undefined) return readBackOf('not_run', []);
   const rollsBack = body.receipt['rolls_back'];
@@ -198,7 +200,7 @@ async function readCommitted(
   const bound = ((forward ?? body) as DecidedBody).bound;
   const found = await options.store.transaction(
     { isolation: 'repeatable read', readOnly: true },
-    (transaction) => kind.baseline({ bundle, bound, algorithm: judged.algorithm }, transaction),
+    (transaction) => kind.baseline({ bundle, settings, bound, algorithm: judged.algorithm }, transaction),
   );
   const sameShape = found.schema_fingerprint.logical === judged.schema_fingerprint.logical;
   const digests = new Map(judged.tables.map(({ table, digest }) => [table, digest]));

@@ -20,6 +20,25 @@ export {
   type Sql,
   type SqlValue,
 } from './sql.ts';
+export {
+  readScript,
+  type Script,
+  type ScriptFault,
+  type ScriptStatement,
+  type ScriptToken,
+} from './sql-script.ts';
+export {
+  asNode,
+  fieldsOf,
+  isTree,
+  listOf,
+  namesOf,
+  nodesBelow,
+  stringConstant,
+  textOf,
+  type Node,
+  type Tree,
+} from './sql-tree.ts';
 export { isStoreError, StoreError, type StoreErrorFields } from './store-error.ts';
 export type {
   Capabilities,
@@ -30,3 +49,4 @@ export type {
   Transaction,
   TransactionOptions,
 } from './store.ts';
+export type { TextPlace } from './text-place.ts';
