@@ -6,7 +6,10 @@ import { indexText } from './text-place.ts';
 /** Each statement with its line, column and text; each fault with its kind, line and column. */
 async function read(text: string): Promise<readonly (readonly (string | number)[])[]> {
   const { statements, faults, placeOf } = await readScript(text);
-  const at = (offset: number): readonly number[] => Object.values(placeOf(offset));
+  const at = (offset: number): readonly number[] => {
+    const { line, column } = placeOf(offset);
+    return [line, column];
+  };
   return [
     ...statements.map(({ start, end }) => [...at(start), text.slice(start, end)]),
     ...faults.map(({ kind, offset }) => [...at(offset), `! ${kind}`]),
