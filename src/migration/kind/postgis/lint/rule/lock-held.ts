@@ -1,6 +1,6 @@
 import type { Node } from 'libpg-query';
 import { effectText } from '../effect.ts';
-import { DDL_EFFECTS } from '../ddl-effect.ts';
+import { DDL_EFFECTS, type DdlAction } from '../ddl-effect.ts';
 import type { Hit, LintRule, LintView } from '../lint-rule.ts';
 
 export const lockHeld: LintRule = {
@@ -28,6 +28,7 @@ function find({ statement: { node, effects }, history }: LintView): readonly Hit
   const long = effects.find(
     ({ action, isNew, relation, what }) =>
       !isNew &&
+      !FAILING.includes(action) &&
       (DDL_EFFECTS[action].work !== 'none' || (action === 'write rows' && writesMany(node))) &&
       // That has a rule of its own.
       !(action === 'validate constraint' && isSameTransaction(history, relation, what ?? '')),
@@ -54,3 +55,11 @@ function writesMany(node: Node): boolean {
     selectStmt !== undefined && 'SelectStmt' in selectStmt && selectStmt.SelectStmt.fromClause !== undefined
   );
 }
+
+/** These fail in a transaction, which is another rule's affair. */
+const FAILING: readonly DdlAction[] = [
+  'create index concurrently',
+  'reindex concurrently',
+  'vacuum',
+  'vacuum full',
+];
