@@ -8,6 +8,14 @@ export { folderReader } from './file-reader.ts';
 export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
 export { createKeyPair, readPublicKey, readSigner, type KeyPair } from './ed25519.ts';
 export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
+export { hasSql, lintBundle } from './lint-bundle.ts';
+export {
+  LINT_RULES,
+  lintMigration,
+  type LintOptions,
+  type LintRule,
+  type LintScript,
+} from './kind/postgis/lint/index.ts';
 export { planRetire, retireMigration } from './retire.ts';
 export type {
   AfterStep,
