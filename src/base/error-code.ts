@@ -50,6 +50,8 @@ const TABLE = {
   file_outside: [3, 403, 'a make asked for a file outside the project folder'],
   file_unreadable: [3, 404, 'a file cannot be read'],
   files_exist: [3, 409, 'files are there already'],
+  fingerprint_differs: [3, 409, 'the catalog is not as it was saved'],
+  fingerprint_incomparable: [3, 409, 'two fingerprints were not made the same way'],
   input_invalid: [3, 422, 'an input cannot be read as rows'],
   input_missing: [3, 409, 'a row that a declared read needs is not there'],
   input_unsettled: [3, 409, 'inputs keep changing while a key is computed', 'retryable'],
