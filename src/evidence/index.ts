@@ -36,6 +36,13 @@ export {
   type Signer,
 } from './dsse.ts';
 export { manifestDigest, manifestEntry, type ManifestEntry } from './manifest.ts';
+export {
+  diffFingerprints,
+  diffObjects,
+  type Difference,
+  type FingerprintState,
+  type ObjectState,
+} from './object-diff.ts';
 export { buildReceipt, validationStatus } from './receipt.ts';
 export type { Artifact, Check, EqualityProof, Outcome, Receipt, ReceiptBody, ReceiptEnd } from './receipt.ts';
 export { redactJson, scanFindings, scanText } from './scan/index.ts';
