@@ -176,6 +176,7 @@ const TABLE = {
   row_repeated: [3, 422, 'the same key comes more than once'],
   rows_ambiguous: [3, 409, 'what becomes of some rows is not decided'],
   rows_differ: [3, 409, 'a make gives other values than were written'],
+  rows_recomputed: [0, 200, 'rows were computed anew that the plan would have kept'],
   rows_unrepresentable: [3, 409, 'rows cannot be held by the old structure'],
   run_fenced: [4, 409, 'the run was settled by another process'],
   run_in_progress: [3, 423, 'another migration is running on this store', 'retryable'],

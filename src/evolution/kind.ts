@@ -47,7 +47,7 @@ import { verbsOf } from './operation/verbs.ts';
 import { retireVerbs } from './let-go.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
-import { settleLists, tidy } from './rebuild/cut-over.ts';
+import { settleLists, tidy, turnedOut } from './rebuild/cut-over.ts';
 import { planRebuilds } from './rebuild/plan.ts';
 import { checkRules, evaluatingRules } from './rule/check-rules.ts';
 
@@ -278,13 +278,14 @@ function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): rea
 
 /** What the plan cannot answer itself. */
 function questionsOf(plans: readonly OperationPlan[]): readonly string[] {
-  return plans
+  const ambiguous = plans
     .flatMap(({ tables }) => tables)
     .filter(({ ambiguous }) => ambiguous > 0)
     .map(
       ({ table, ambiguous }) =>
         `${ambiguous} rows of ${table} cannot be attributed by what is recorded: say which rule holds: --attribute ${table}=recompute, ${table}=retire, or --attribute ${table}.COLUMN=EXPRESSION`,
     );
+  return [...ambiguous, ...plans.flatMap(({ questions = [] }) => questions)];
 }
 
 /** Every table that is touched, by its new name and, where it is another one, by its old. */
@@ -568,8 +569,11 @@ async function observe(
   const scope = { ...scopeOf(context, world), carried: carriedOf(context) };
   const tables: TableCounts[] = [];
   const newWrites: NewWrites[] = [];
+  const findings: Finding[] = [];
   for (const operation of operationsOf(context)) {
     const verbs = verbsOf(operation);
+    if (context.direction === 'forward' && operation.kind === 'rebuild')
+      findings.push(...(await turnedOut(operation, scope, transaction)));
     tables.push(...(await verbs.observe(operation, scope, transaction)));
     if (context.direction === 'rollback') {
       newWrites.push(...((await verbs.newWrites?.(operation, scope, transaction)) ?? []));
@@ -588,7 +592,7 @@ async function observe(
     touched: touchedByRows(counted, objects),
     newWrites,
     checks: [{ name: 'foreign_keys_valid', status: 'pass' }],
-    findings: [],
+    findings,
   };
 }
 

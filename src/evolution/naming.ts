@@ -123,7 +123,12 @@ function matchKeys(
         (was) => leads(now, was) && !Object.values(matched).includes(was) && rule(now, was),
       );
       const [only] = free;
-      if (only !== undefined && (free.length === 1 || rule !== rules[3])) matched[now.name] = only;
+      if (only === undefined) continue;
+      // What is left on either side is one and the same only where it is one.
+      const isAlone =
+        free.length === 1 &&
+        spec.foreignKeys.filter((each) => matched[each.name] === undefined && leads(each, only)).length === 1;
+      if (isAlone || rule !== rules[3]) matched[now.name] = only;
     }
   }
   return matched;

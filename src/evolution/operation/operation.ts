@@ -128,6 +128,8 @@ export interface PlannedRebuild {
   readonly findings: readonly Finding[];
   /** How many rows each reason decides over, for people. */
   readonly reasons: readonly { readonly class: string; readonly why: string; readonly rows: number }[];
+  /** What shows only while it runs, for people. */
+  readonly questions: readonly string[];
   /** The keys of the first ambiguous rows. */
   readonly ambiguousKeys: readonly JsonObject[];
 }
@@ -161,6 +163,8 @@ export interface OperationPlan {
   readonly bound: JsonObject;
   /** How often tables were read without being declared that are declared now; null where none are. */
   readonly reads?: number | null;
+  /** What shows only while it runs, for people. */
+  readonly questions?: readonly string[];
 }
 
 /** Names and comments that objects which people made get back with the table's name. */

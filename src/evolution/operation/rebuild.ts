@@ -27,6 +27,7 @@ export const rebuild: OperationVerbs<Rebuild> = {
       findings: planned?.findings ?? [],
       bound: { relations: await relationIds(operation, scope), catalog: await catalogOf(operation, scope) },
       reads: await readCount(operation, scope),
+      questions: planned?.questions ?? [],
     };
   },
   planBack: async ({ table, from }, { transaction, relations }) => {

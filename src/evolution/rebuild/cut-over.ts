@@ -18,6 +18,7 @@ import { homeOf } from '../home.ts';
 import { dropOwnKeys } from '../own-keys.ts';
 import { move, retire } from '../retire.ts';
 import { changesKey } from './values.ts';
+import { SEVERAL } from './ways.ts';
 import {
   builtOf,
   listPlacement,
@@ -188,6 +189,27 @@ export async function observe(
     retire: count('retire'),
   };
   return [asPlanned(planned, counts(operation.table, { ...found, ambiguous: count('ambiguous') }))];
+}
+
+/** Rows that were computed anew since a table that is new turned out to have several rows for them: no plan could know. */
+export async function turnedOut(
+  { table, from }: Rebuild,
+  { context }: RunScope,
+  transaction: Transaction,
+): Promise<readonly Finding[]> {
+  const next = (await loadRelations(transaction)).get(table);
+  if (next === undefined || from.length === 0) return [];
+  const planned = context.tables.find((each) => each.table === table)?.recompute ?? 0;
+  const [row] = await transaction.query<{ rows: bigint; several: bigint }>(sql`
+    select count(*) as rows, count(*) filter (where starts_with("#why", ${SEVERAL})) as several
+    from ${tableId(listPlacement(next))} where "#class" = 'recompute'`);
+  const rows = Math.min(Number(row?.rows ?? 0n) - planned, Number(row?.several ?? 0n));
+  if (rows <= 0) return [];
+  const finding = refusal('rows_recomputed', table, {
+    detail: { rows },
+    hint: 'Nothing is to be done: a new table has several rows for each of these, and they were computed anew for each of them. What they were is in history.',
+  });
+  return [{ ...finding, severity: 'warning' }];
 }
 
 /** Lists and notes go, or to history where the way back needs them. */

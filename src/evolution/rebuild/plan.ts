@@ -9,6 +9,7 @@ import { variantsOf } from './coverage.ts';
 import { classifiedRows } from './rows.ts';
 import type { Facts } from './row-test.ts';
 import { oldKeyColumn } from './values.ts';
+import { unforeseen } from './ways.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
 /** All rebuilds, by table. */
@@ -26,6 +27,10 @@ export async function planRebuilds(scope: PlanScope): Promise<ReadonlyMap<string
     planned.set(of.operation.table, {
       counts: countsOf(of.operation, counted),
       findings: await inTheWay(scope.transaction, of),
+      questions: unforeseen(of).map(
+        (table) =>
+          `rows of ${of.operation.table} get the key of the one row that ${table} will have for each; where it will have several, they are computed anew for each of these`,
+      ),
       ambiguousKeys: own
         .filter(({ key }) => key !== null)
         .toSorted((left, right) => Number(left.rows - right.rows))
