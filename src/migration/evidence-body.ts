@@ -13,6 +13,7 @@ import {
   type ReceiptBody,
   type TableCounts,
 } from '../evidence/index.ts';
+import type { NewWrites } from './kind.ts';
 import { finishedAt, PLAN_PATHS, type DecidedBody, type Run, type RunEnd } from './run.ts';
 
 /** What a run leaves behind, as it is known in the transaction that decides it. */
@@ -30,10 +31,12 @@ export interface Witnessed {
   readonly layers: readonly string[];
   readonly objects: readonly string[];
   readonly tables: readonly TableCounts[];
+  /** What others wrote meanwhile. */
+  readonly newWrites: readonly NewWrites[];
 }
 
 /** What nobody had to witness: a run that changed nothing. */
-export const NOTHING_WITNESSED: Witnessed = { layers: [], objects: [], tables: [] };
+export const NOTHING_WITNESSED: Witnessed = { layers: [], objects: [], tables: [], newWrites: [] };
 
 /**
  * The body of the deciding ledger entry: the receipt but for its end, and every product, so that both can be written
@@ -44,11 +47,13 @@ export function decidedBody(run: Run, ending: Ending): DecidedBody {
   const outputs = Object.entries(products)
     .filter(([path]) => path !== PLAN_PATHS[run.subject.direction])
     .map(([path, product]) => artifact(path, product));
+  const { newWrites, objects } = ending.witnessed;
   return {
     receipt: receiptBody(run, ending, outputs),
     products,
     bound: run.opened.plan.bound.work,
-    objects: ending.witnessed.objects,
+    objects,
+    ...(run.subject.direction !== 'forward' || newWrites.length === 0 ? {} : { new_writes: newWrites }),
   };
 }
 

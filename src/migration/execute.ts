@@ -15,7 +15,7 @@ import {
   type Failure,
 } from './failure.ts';
 import { countFindings, judgeLimits, limitFindings, scopeFindings, unplannedFindings } from './judge.ts';
-import type { DecideStep, Observation, Step } from './kind.ts';
+import type { DecideStep, NewWrites, Observation, Step } from './kind.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { lockUnavailable, watchLocks, type LockWait } from './lock-wait.ts';
 import { baselineContextOf, contextOf, fence, hit, type DecidedBody, type Run } from './run.ts';
@@ -247,7 +247,9 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
   const planned = run.opened.plan.bound;
   const verdicts = judgeLimits(run.kind.limits, limits, observation);
   const proof =
-    run.forward === undefined ? undefined : proveEqual(run.forward.pre, post, observation.newWrites);
+    run.forward === undefined
+      ? undefined
+      : proveEqual(run.forward.pre, post, allWrites(run.forward.newWrites, observation.newWrites));
   const groups: readonly (readonly [string, readonly Finding[]])[] = [
     ['scope', scopeFindings(scope, observation.objects)],
     ['limits', limitFindings(run.subject.migrationId, verdicts)],
@@ -273,7 +275,12 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
     findings: [...groups.flatMap(([, findings]) => findings), ...kindFindings],
     pre,
     post,
-    witnessed: { layers: observation.witnesses, objects: observation.objects, tables: observation.tables },
+    witnessed: {
+      layers: observation.witnesses,
+      objects: observation.objects,
+      tables: observation.tables,
+      newWrites: observation.newWrites,
+    },
     verdicts,
     proof,
   };
@@ -287,6 +294,13 @@ export function checksBefore(run: Run): readonly Check[] {
     ...(run.subject.direction === 'forward' ? ['plan_unchanged'] : []),
   ];
   return names.map((name) => ({ name, status: 'pass' }));
+}
+
+/** What came while the forward run was under way, and since: each table once. */
+function allWrites(during: readonly NewWrites[], since: readonly NewWrites[]): readonly NewWrites[] {
+  const rows = new Map(since.map((each) => [each.table, each.rows]));
+  for (const each of during) rows.set(each.table, (rows.get(each.table) ?? 0) + each.rows);
+  return [...rows].map(([table, count]) => ({ table, rows: count }));
 }
 
 function failedChecks(checks: readonly Check[]): readonly Finding[] {
