@@ -450,6 +450,7 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
         const scope = { ...scopeOf(context, await world()), held };
         const caughtUp = await catchUpInside(scope, transaction);
         if (caughtUp.length > 0) return { findings: caughtUp };
+        CARRIED_BY_RUN.set(context.runId, new Map(await notedTables(scope, transaction)));
         const findings = await decideBy(['leave', 'enter'], scope, transaction);
         if (findings.length > 0) return { findings };
         await context.fault('E06_renamed');
@@ -579,8 +580,10 @@ async function observe(
       newWrites.push(...((await verbs.newWrites?.(operation, scope, transaction)) ?? []));
     }
   }
-  if (context.direction === 'forward')
+  if (context.direction === 'forward') {
+    for (const [table, rows] of scope.carried) if (rows > 0) newWrites.push({ table, rows });
     await settleLists({ ...scope, held: await heldBefore(scope, transaction) }, transaction);
+  }
   const counted = oneEach(tables);
   const objects = objectsOf(documentsOf(context.bundle.documents).forward);
   return {
@@ -625,7 +628,10 @@ async function heldBefore({ context }: RunScope, transaction: Transaction): Prom
   return new Map([...live, ...retired]);
 }
 
-/** What the way back carried, between the step that does and the look at what it did: both are in one transaction. */
+/**
+ * What was carried, by table: by the way back, or of others' writes by the way forward. Between the step that does and the
+ * look at what it did, which are in one transaction.
+ */
 const CARRIED_BY_RUN = new Map<string, Map<string, number>>();
 
 function carriedOf({ runId }: RunContext): Map<string, number> {

@@ -13,7 +13,7 @@ import {
   type ReceiptBody,
   type TableCounts,
 } from '../evidence/index.ts';
-import { NOTHING_ENFORCED, type Enforcement, type Touched } from './kind.ts';
+import { NOTHING_ENFORCED, type Enforcement, type NewWrites, type Touched } from './kind.ts';
 import { finishedAt, PLAN_PATHS, type DecidedBody, type Product, type Run, type RunEnd } from './run.ts';
 
 /** What a run leaves behind, as it is known in the transaction that decides it. */
@@ -34,6 +34,8 @@ export interface Witnessed {
   /** What was in force; nothing where a run ended before anybody looked. */
   readonly enforcement: Enforcement;
   readonly touched: readonly Touched[];
+  /** What others wrote meanwhile. */
+  readonly newWrites: readonly NewWrites[];
 }
 
 /** What nobody had to witness: a run that changed nothing. */
@@ -43,6 +45,7 @@ export const NOTHING_WITNESSED: Witnessed = {
   tables: [],
   enforcement: NOTHING_ENFORCED,
   touched: [],
+  newWrites: [],
 };
 
 /**
@@ -54,11 +57,13 @@ export function decidedBody(run: Run, ending: Ending): DecidedBody {
   const outputs = Object.entries(products)
     .filter(([path]) => path !== PLAN_PATHS[run.subject.direction])
     .map(([path, product]) => artifact(path, product));
+  const { newWrites, objects } = ending.witnessed;
   return {
     receipt: receiptBody(run, ending, outputs),
     products,
     bound: run.opened.plan.bound.work,
-    objects: ending.witnessed.objects,
+    objects,
+    ...(run.subject.direction !== 'forward' || newWrites.length === 0 ? {} : { new_writes: newWrites }),
   };
 }
 

@@ -29,7 +29,7 @@ import {
   scopeFindings,
   unplannedFindings,
 } from './judge.ts';
-import type { DecideStep, Observation, Step } from './kind.ts';
+import type { DecideStep, NewWrites, Observation, Step } from './kind.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { lockUnavailable, watchLocks, type LockWait } from './lock-wait.ts';
 import { baselineContextOf, contextOf, fence, hit, type DecidedBody, type Run } from './run.ts';
@@ -309,7 +309,9 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
   const { settings = DEFAULT_SETTINGS } = run.options;
   const least = minimumLevel(settings, run.kind.name, run.subject.environment);
   const proof =
-    run.forward === undefined ? undefined : proveEqual(run.forward.pre, post, observation.newWrites);
+    run.forward === undefined
+      ? undefined
+      : proveEqual(run.forward.pre, post, allWrites(run.forward.newWrites, observation.newWrites));
   const groups: readonly (readonly [string, readonly Finding[]])[] = [
     ['scope', scopeFindings(scope, observation.objects, observation.partOf)],
     ['limits', limitFindings(run.subject.migrationId, verdicts)],
@@ -346,6 +348,7 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
       tables: observation.tables,
       enforcement: observation.enforcement,
       touched: observation.touched,
+      newWrites: observation.newWrites,
     },
     verdicts,
     proof,
@@ -360,6 +363,13 @@ export function checksBefore(run: Run): readonly Check[] {
     ...(run.subject.direction === 'forward' ? ['plan_unchanged'] : []),
   ];
   return names.map((name) => ({ name, status: 'pass' }));
+}
+
+/** What came while the forward run was under way, and since: each table once. */
+function allWrites(during: readonly NewWrites[], since: readonly NewWrites[]): readonly NewWrites[] {
+  const rows = new Map(since.map((each) => [each.table, each.rows]));
+  for (const each of during) rows.set(each.table, (rows.get(each.table) ?? 0) + each.rows);
+  return [...rows].map(([table, count]) => ({ table, rows: count }));
 }
 
 function failedChecks(checks: readonly Check[]): readonly Finding[] {

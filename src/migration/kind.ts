@@ -254,7 +254,10 @@ export interface Observation {
   readonly measures: Readonly<Record<string, Measure>>;
   /** Everything that was touched, for `diffs/touched.csv` (M35); names only. */
   readonly touched: readonly Touched[];
-  /** Rows that others wrote since the forward run and that a rollback kept, exact, per table; empty in the direction forward. */
+  /**
+   * Rows that others wrote, per table. Of a rollback: since the forward run, those that it kept, exact. Forward: while the
+   * run was under way, at least so many; the way back keeps them too, so the baseline of before is not what it comes to.
+   */
   readonly newWrites: readonly NewWrites[];
   /** The kind's own named checks, such as `foreign_keys_valid`; each that ran is in the receipt. */
   readonly checks: readonly Check[];

@@ -19,7 +19,14 @@ import type { FaultPoint } from './fault-point.ts';
 import { openIntentLog, runFolder, type IntentLog } from './intent-log.ts';
 import { ledgerFileHead } from './ledger-file.ts';
 import { appendLedger, readBody, type LedgerRun, type RunSubject } from './ledger.ts';
-import type { BaselineContext, CommittedRun, Direction, MigrationKind, RunContext } from './kind.ts';
+import type {
+  BaselineContext,
+  CommittedRun,
+  Direction,
+  MigrationKind,
+  NewWrites,
+  RunContext,
+} from './kind.ts';
 import type { PlanFile } from './plan-file.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
@@ -55,6 +62,8 @@ export interface OpenedBody extends JsonObject {
 /** A committed forward run with what its way back is proved against. */
 export interface ForwardRun extends CommittedRun {
   readonly pre: Baseline;
+  /** What others wrote while it was under way, after `pre` was measured. */
+  readonly newWrites: readonly NewWrites[];
   readonly objects: readonly string[];
 }
 
@@ -68,6 +77,8 @@ export interface DecidedBody extends JsonObject {
   readonly products: Readonly<Record<string, Product>>;
   readonly bound: JsonObject;
   readonly objects: readonly string[];
+  /** Of a forward run: rows that others wrote while it was under way, where there are any. */
+  readonly new_writes?: readonly NewWrites[];
 }
 
 /** What is known when a run ends one way or the other. */
@@ -173,6 +184,7 @@ export async function loadForward(options: RunnerOptions, id: string): Promise<F
     bound: body.bound,
     pre: pre as unknown as Baseline,
     objects: body.objects,
+    newWrites: body.new_writes ?? [],
   };
 }
 
