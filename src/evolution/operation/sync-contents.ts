@@ -10,7 +10,7 @@ import {
 } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { countRows } from '../count-rows.ts';
-import type { Pair } from '../naming.ts';
+import type { Naming, Pair } from '../naming.ts';
 import { pairOf } from '../rebuild/world.ts';
 import { asPlanned, counts, type OperationVerbs, type SyncContents } from './operation.ts';
 
@@ -33,9 +33,10 @@ export const syncContents: OperationVerbs<SyncContents> = {
     counts(table, { keep: await countRows(transaction, relationOf(relations, table).placement) }),
   ],
   enter: ({ table }, { context, to }, transaction) => write(transaction, specOf(to, table), context.runId),
-  observe: async ({ table }, { context }, transaction) => observe(transaction, table, context),
-  enterBack: ({ table }, { context, from }, transaction) =>
-    write(transaction, specOf(from, table), context.runId),
+  observe: async ({ table }, { context, naming }, transaction) =>
+    observe(transaction, { table, before: nameBefore(naming, table) }, context),
+  enterBack: ({ table }, { context, from, naming }, transaction) =>
+    write(transaction, specOf(from, nameBefore(naming, table)), context.runId),
 };
 
 /** What stands now holds the columns that it has, by the names that they have. */
@@ -68,10 +69,11 @@ async function write(transaction: Transaction, spec: TableSpec, run: string): Pr
 /** What the run archived says what it changed and removed; the rest of what is new was added. */
 async function observe(
   transaction: Queryable,
-  table: string,
+  { table, before }: { readonly table: string; readonly before: string },
   context: { readonly runId: string; readonly direction: string; readonly tables: readonly TableCounts[] },
 ): Promise<readonly TableCounts[]> {
-  const relation = relationOf(await loadRelations(transaction), table);
+  const name = context.direction === 'rollback' ? before : table;
+  const relation = relationOf(await loadRelations(transaction), name);
   const rows = await countRows(transaction, relation.placement);
   const planned = context.tables.find((each) => each.table === table);
   if (context.direction === 'rollback') return [counts(table, { keep: planned?.keep ?? 0 })];
@@ -83,6 +85,11 @@ async function observe(
   const changedOrRemoved = Number(archived?.count ?? 0n);
   const retire = Math.min(planned?.retire ?? 0, changedOrRemoved);
   return [asPlanned(planned ?? counts(table), counts(table, { keep, backfill: written, retire }))];
+}
+
+/** What the lookup is called once an evolution is taken back. */
+function nameBefore(naming: Naming, table: string): string {
+  return pairOf(naming, table).sources[0]?.name ?? table;
 }
 
 function specOf(set: DefinitionSet, table: string): TableSpec {
