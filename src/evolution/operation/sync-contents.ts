@@ -10,7 +10,7 @@ import {
 } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { countRows } from '../count-rows.ts';
-import type { Pair } from '../naming.ts';
+import type { Naming, Pair } from '../naming.ts';
 import { pairOf } from '../rebuild/world.ts';
 import { asPlanned, counts, type OperationVerbs, type SyncContents } from './operation.ts';
 
@@ -35,7 +35,7 @@ export const syncContents: OperationVerbs<SyncContents> = {
   enter: ({ table }, { context, to }, transaction) => write(transaction, specOf(to, table), context.runId),
   observe: async ({ table }, { context }, transaction) => observe(transaction, table, context),
   enterBack: ({ table }, { context, from, naming }, transaction) =>
-    write(transaction, specOf(from, pairOf(naming, table).sources[0]?.name ?? table), context.runId),
+    write(transaction, specOf(from, nameBefore(naming, table)), context.runId),
 };
 
 /** What stands now holds the columns that it has, by the names that they have. */
@@ -84,6 +84,11 @@ async function observe(
   const changedOrRemoved = Number(archived?.count ?? 0n);
   const retire = Math.min(planned?.retire ?? 0, changedOrRemoved);
   return [asPlanned(planned ?? counts(table), counts(table, { keep, backfill: written, retire }))];
+}
+
+/** What the lookup is called once an evolution is taken back. */
+function nameBefore(naming: Naming, table: string): string {
+  return pairOf(naming, table).sources[0]?.name ?? table;
 }
 
 function specOf(set: DefinitionSet, table: string): TableSpec {

@@ -12,12 +12,13 @@ import { countRows } from '../count-rows.ts';
 import { copyGrants, dependents, dropReadViews } from '../dependents.ts';
 import { nameObjects, namesOf } from '../hand-made/carry.ts';
 import { commentsByHand, writeCommentsByHand } from '../hand-made/settings.ts';
-import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
+import { dropIncoming, incomingKeys, pointAt, type IncomingKey } from '../foreign-keys.ts';
 import { asPlanned, counts, type Rebuild, type RunScope } from '../operation/operation.ts';
 import { homeOf } from '../home.ts';
 import { dropOwnKeys } from '../own-keys.ts';
 import { move, retire } from '../retire.ts';
-import { changesKey } from './values.ts';
+import { placeOfOldKey } from './old-rows.ts';
+import { changesKey, oldKeyColumn } from './values.ts';
 import { SEVERAL } from './ways.ts';
 import {
   builtOf,
@@ -51,6 +52,8 @@ export async function leave(
     );
     const stranger = lost.find(({ schema, table }) => !isOwn(scope, { schema, table }));
     if (stranger !== undefined) return [outsider(operation, `${stranger.schema}.${stranger.table}`)];
+    const inUse = await usedRows(transaction, of, { source, next, incoming, scope });
+    if (inUse.length > 0) return inUse;
     await copyGrants(transaction, source.placement, next.placement);
     await dropReadViews(transaction, source.placement);
     await dropIncoming(transaction, incoming);
@@ -88,6 +91,40 @@ async function letGoTogether(
   }
   for (const source of new Set(all.flatMap(({ sources }) => sources))) {
     await dropOwnKeys(transaction, source);
+  }
+  return [];
+}
+
+/** Rows that go while tables that stay where they are lead to them. */
+async function usedRows(
+  transaction: Transaction,
+  of: Rebuilding,
+  given: {
+    readonly source: Relation;
+    readonly next: Relation;
+    readonly incoming: readonly IncomingKey[];
+    readonly scope: RunScope;
+  },
+): Promise<readonly Finding[]> {
+  const { source, next, incoming, scope } = given;
+  const list = tableId(listPlacement(next));
+  for (const { schema, table, columns, referenced } of incoming) {
+    if (rebuildsOf(scope).some(({ from }) => from.includes(`${schema}.${table}`))) continue;
+    const same = referenced.flatMap((column, index) => {
+      const place = placeOfOldKey(of, source.name, column);
+      return place === undefined ? [] : [sql`l.${oldKeyColumn(place)} = x.${sql.id(columns[index] ?? '')}`];
+    });
+    if (same.length < columns.length) continue;
+    const [row] = await transaction.query<{ there: boolean }>(sql`
+      select exists (select from ${list} l join ${sql.id(schema, table)} x on ${sql.join(same, sql` and `)}
+        where l."#class" = 'retire') as there`);
+    if (row?.there !== true) continue;
+    return [
+      refusal('row_in_use', of.operation.table, {
+        detail: { usedBy: `${schema}.${table}` },
+        hint: 'Rows that would go are led to. Keep them, or first delete what leads to them with `varve delete`.',
+      }),
+    ];
   }
   return [];
 }

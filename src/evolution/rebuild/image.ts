@@ -3,7 +3,15 @@ import { refusal, type Finding } from '../../base/index.ts';
 
 import { uniqueSetsOf } from '../hand-made/hand-made.ts';
 import { regclass } from '../regclass.ts';
-import { keyHash, names, relationOf, tableId, type Relation, type Relations } from '../../pipeline/index.ts';
+import {
+  keyHash,
+  names,
+  relationOf,
+  tableId,
+  type Relation,
+  type Relations,
+  type TableSpec,
+} from '../../pipeline/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 
 import type { Rebuild, RunScope } from '../operation/operation.ts';
@@ -167,7 +175,19 @@ function otherRows(back: Back, { old }: Into, other: Rebuild, index: number): Sq
 /** Whether the evolution put the row there and nobody wrote it since: then the old row, if any, stands for it. */
 function ownTest(back: Back): Sql {
   const unit = unitOf(back);
-  return unit === undefined ? sql`false` : isOwn(unit, keyHash(sql`n`, unit.columns));
+  if (unit !== undefined) return isOwn(unit, keyHash(sql`n`, unit.columns));
+  const { contents, columns } = back.of.spec;
+  return contents === undefined ? sql`false` : asInCode(contents, columns);
+}
+
+/** Rows of a lookup as the code says them: on the way back it says them itself, as they were. */
+function asInCode(contents: NonNullable<TableSpec['contents']>, columns: TableSpec['columns']): Sql {
+  const types = columns.map(({ name, type }) => sql`${sql.id(name)} ${sql.raw(type)}`);
+  const same = columns.map(
+    ({ name }) => sql`k.${sql.id(name)}::text is not distinct from n.${sql.id(name)}::text`,
+  );
+  return sql`exists (select from json_to_recordset(${JSON.stringify(contents)}::json) as k(${sql.join(types)})
+    where ${sql.join(same, sql` and `)})`;
 }
 
 /** The computation that a row of the new structure belongs to: its own, or that of its master's row. */
@@ -232,7 +252,9 @@ export async function unrepresentable(
   const whole = old.spec.primaryKey.map((column) => sql`i.${sql.id(column)} is not null`);
   const whens = [
     sql`when not i."#own" and i."#unfit" is not null then 'against the old type: ' || i."#unfit"`,
-    ...(empty.length === 0 ? [] : [sql`when ${sql.join(empty, sql` or `)} then 'no value'`]),
+    ...(empty.length === 0
+      ? []
+      : [sql`when not i."#own" and (${sql.join(empty, sql` or `)}) then 'no value'`]),
     sql`when not i."#own" and i."#same" > 1 then 'another row on its key'`,
     ...(await conditions(transaction, old)),
   ];
