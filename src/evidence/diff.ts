@@ -30,6 +30,8 @@ export interface LimitVerdict extends JsonObject {
   readonly declared: number;
   readonly observed: number;
   readonly status: 'pass' | 'fail';
+  /** What was observed is at most this; absent where it is the exact number. */
+  readonly upper_bound?: true;
 }
 
 /** `diffs/summary.json`. */

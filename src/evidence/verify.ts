@@ -219,6 +219,7 @@ const PRODUCT_PATHS: readonly string[] = [
   'baselines/pre.json',
   'baselines/post.json',
   'diffs/summary.json',
+  'diffs/touched.csv',
   'receipts/run_receipt.json',
 ];
 

@@ -70,7 +70,8 @@ interface TableState {
   readonly shape: Shape;
 }
 
-interface Shape {
+/** See `shapeOf`. */
+export interface Shape {
   readonly columns: readonly {
     readonly name: string;
     readonly type: string;
@@ -90,6 +91,18 @@ async function measureTable(
     sql`select to_regclass(${regclass(placement)})::text as oid`,
   );
   if (there?.oid === null || there === undefined) return undefined;
+  const shape = await shapeOf(transaction, placement, measuring);
+  const names = shape.columns.map(({ name }) => name);
+  const rows = await digestRows(transaction, { spec, placement, names }, measuring);
+  return { table: { table: spec.name, ...rows }, shape };
+}
+
+/** What a table is made of: columns, constraints and indexes, in one order. */
+export async function shapeOf(
+  transaction: Queryable,
+  placement: Placement,
+  measuring: Measuring = {},
+): Promise<Shape> {
   const columns = await transaction.query<Shape['columns'][number] & Record<string, unknown>>(sql`
     select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type, pg_get_expr(d.adbin, d.adrelid) as "default",
       a.attnotnull as "notNull"
@@ -104,15 +117,10 @@ async function measureTable(
     select (case when i.indisunique then 'unique ' else '' end) ||
       array_to_string(array(select pg_get_indexdef(i.indexrelid, k, true) from generate_series(1, i.indnkeyatts) k), ',') as text
     from pg_index i where i.indrelid = ${regclass(placement)}::regclass order by 1`);
-  const names = columns.map(({ name }) => name);
-  const rows = await digestRows(transaction, { spec, placement, names }, measuring);
   return {
-    table: { table: spec.name, ...rows },
-    shape: {
-      columns,
-      constraints: constraints.map(({ text }) => text),
-      indexes: indexes.map(({ text }) => text),
-    },
+    columns,
+    constraints: constraints.map(({ text }) => text),
+    indexes: indexes.map(({ text }) => text),
   };
 }
 

@@ -5,9 +5,7 @@ import type { Store } from '../store/index.ts';
 import { readIfThere } from './evidence-store.ts';
 import type { FaultHook } from './fault-point.ts';
 import type { MigrationKind, StepProgress } from './kind.ts';
-
-/** The names of environments; others would be an environment without rules. */
-export type EnvironmentName = 'dev' | 'stage' | 'prod';
+import type { EnvironmentName, MigrationSettings } from './settings.ts';
 
 /** Everything that the lifecycle needs from outside. */
 export interface RunnerOptions {
@@ -16,6 +14,8 @@ export interface RunnerOptions {
   /** Absolute path of the project's folder `migrations`. */
   readonly root: string;
   readonly environment: EnvironmentName;
+  /** Default `DEFAULT_SETTINGS`. */
+  readonly settings?: MigrationSettings;
   readonly actor: { readonly principal: string; readonly role: string };
   readonly host: string;
   readonly processId: number;

@@ -13,7 +13,8 @@ import {
   type ReceiptBody,
   type TableCounts,
 } from '../evidence/index.ts';
-import { finishedAt, PLAN_PATHS, type DecidedBody, type Run, type RunEnd } from './run.ts';
+import { NOTHING_ENFORCED, type Enforcement, type Touched } from './kind.ts';
+import { finishedAt, PLAN_PATHS, type DecidedBody, type Product, type Run, type RunEnd } from './run.ts';
 
 /** What a run leaves behind, as it is known in the transaction that decides it. */
 export interface Ending extends RunEnd {
@@ -30,10 +31,19 @@ export interface Witnessed {
   readonly layers: readonly string[];
   readonly objects: readonly string[];
   readonly tables: readonly TableCounts[];
+  /** What was in force; nothing where a run ended before anybody looked. */
+  readonly enforcement: Enforcement;
+  readonly touched: readonly Touched[];
 }
 
 /** What nobody had to witness: a run that changed nothing. */
-export const NOTHING_WITNESSED: Witnessed = { layers: [], objects: [], tables: [] };
+export const NOTHING_WITNESSED: Witnessed = {
+  layers: [],
+  objects: [],
+  tables: [],
+  enforcement: NOTHING_ENFORCED,
+  touched: [],
+};
 
 /**
  * The body of the deciding ledger entry: the receipt but for its end, and every product, so that both can be written
@@ -52,7 +62,7 @@ export function decidedBody(run: Run, ending: Ending): DecidedBody {
   };
 }
 
-function productsOf(run: Run, ending: Ending): Readonly<Record<string, JsonObject>> {
+function productsOf(run: Run, ending: Ending): DecidedBody['products'] {
   const { pre, post } = ending;
   return {
     ...(run.subject.direction === 'forward' ? {} : { [PLAN_PATHS[run.subject.direction]]: run.opened.plan }),
@@ -60,7 +70,10 @@ function productsOf(run: Run, ending: Ending): Readonly<Record<string, JsonObjec
     ...(post === undefined ? {} : { 'baselines/post.json': post }),
     ...(pre === undefined || post === undefined
       ? {}
-      : { 'diffs/summary.json': summaryOf(run, ending, pre, post) }),
+      : {
+          'diffs/summary.json': summaryOf(run, ending, pre, post),
+          'diffs/touched.csv': touchedText(ending.witnessed.touched),
+        }),
   };
 }
 
@@ -76,12 +89,29 @@ function summaryOf(run: Run, ending: Ending, pre: Baseline, post: Baseline): Dif
   };
 }
 
-function artifact(path: string, product: JsonObject): Artifact {
-  return { path, digest: sha256(canonicalBytes(product)) };
+function artifact(path: string, product: Product): Artifact {
+  return { path, digest: sha256(productBytes(product)) };
+}
+
+/** The bytes of a product as it lies on disk. */
+export function productBytes(product: Product): Uint8Array {
+  return typeof product === 'string' ? new TextEncoder().encode(product) : canonicalBytes(product);
+}
+
+/** `diffs/touched.csv`: `kind,schema,name,change,rows`, sorted, names of objects only (M35). */
+function touchedText(touched: readonly Touched[]): string {
+  const lines = touched.map(({ kind, schema, name, change, rows }) =>
+    [kind, schema, name, change, rows === null ? '' : String(rows)].map(csvField).join(','),
+  );
+  return ['kind,schema,name,change,rows', ...lines.toSorted()].map((line) => `${line}\n`).join('');
+}
+
+function csvField(text: string): string {
+  return /[",\r\n]/u.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function receiptBody(run: Run, ending: Ending, outputs: readonly Artifact[]): ReceiptBody {
-  const { subject, opened, kind } = run;
+  const { subject, opened } = run;
   return {
     run_receipt_version: 'v1',
     run_id: subject.runId,
@@ -103,7 +133,7 @@ function receiptBody(run: Run, ending: Ending, outputs: readonly Artifact[]): Re
     bundle_digest: subject.bundleDigest,
     plan_digest: subject.planDigest,
     approvals: opened.approvals,
-    enforcement: kind.enforcement,
+    enforcement: ending.witnessed.enforcement,
     validation: {
       status: validationStatus(ending.outcome, ending.checks),
       checks: ending.checks,

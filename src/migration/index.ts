@@ -1,12 +1,21 @@
 export { freeMigrationId, listBundles, readBundle, writeBundle } from './bundle.ts';
 export type { AuthoredFile, Bundle, BundleDraft, BundleReading } from './bundle.ts';
-export type { Declaration, Scope } from './declaration.ts';
-export { readGitCommit, readParamsDigest, type EnvironmentName, type RunnerOptions } from './environment.ts';
+export { ANY_APPROVER } from './declaration.ts';
+export type { ChangeClass, Declaration, Invariant, Phase, Scope } from './declaration.ts';
+export { readGitCommit, readParamsDigest, type RunnerOptions } from './environment.ts';
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
 export { folderReader } from './file-reader.ts';
 export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
 export { createKeyPair, readPublicKey, readSigner, type KeyPair } from './ed25519.ts';
 export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
+export { hasSql, lintBundle } from './lint-bundle.ts';
+export {
+  LINT_RULES,
+  lintMigration,
+  type LintOptions,
+  type LintRule,
+  type LintScript,
+} from './kind/postgis/lint/index.ts';
 export { planRetire, retireMigration } from './retire.ts';
 export type {
   AfterStep,
@@ -16,6 +25,8 @@ export type {
   DecideStep,
   Direction,
   Enforcement,
+  Measure,
+  Touched,
   KindPlan,
   MigrationKind,
   NewWrites,
@@ -27,13 +38,25 @@ export type {
   StepProgress,
   StepResult,
 } from './kind.ts';
+export { NOTHING_ENFORCED } from './kind.ts';
+export { exactMeasures, measuresOfCounts } from './judge.ts';
 export type { KindName } from './migration-id.ts';
 export { parseMigrationId, type MigrationId } from './migration-id.ts';
 export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
+export { scanBundle } from './scan-files.ts';
 export { unwritable } from './session.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
+export {
+  DEFAULT_SETTINGS,
+  ENFORCEMENT_LEVELS,
+  minimumLevel,
+  reachesLevel,
+  type EnforcementLevel,
+  type EnvironmentName,
+  type MigrationSettings,
+} from './settings.ts';
 export type { ReceiptRef } from './settle.ts';
 export { readStatus, type MigrationState, type MigrationStatus, type UnfinishedRun } from './status.ts';

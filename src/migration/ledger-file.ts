@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { canonicalJson, refusal, VarveError, type Finding } from '../base/index.ts';
 import { readChain, type ChainHead, type ChainLine } from '../evidence/index.ts';
 import { writeDurable } from './durable.ts';
-import type { EnvironmentName } from './environment.ts';
+import type { EnvironmentName } from './settings.ts';
 import { readIfThere } from './evidence-store.ts';
 import type { LedgerEntry } from './ledger.ts';
 

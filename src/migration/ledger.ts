@@ -8,7 +8,7 @@ import {
   type Digest,
 } from '../evidence/index.ts';
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
-import type { EnvironmentName } from './environment.ts';
+import type { EnvironmentName } from './settings.ts';
 import type { Direction } from './kind.ts';
 
 /** How far the database says that a run came; see `sql/0003_ledger.sql`. */

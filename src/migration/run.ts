@@ -21,6 +21,7 @@ import { ledgerFileHead } from './ledger-file.ts';
 import { appendLedger, readBody, type LedgerRun, type RunSubject } from './ledger.ts';
 import type { BaselineContext, CommittedRun, Direction, MigrationKind, RunContext } from './kind.ts';
 import type { PlanFile } from './plan-file.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
 
 /** One run under way in this process: what every state of it needs. */
 export interface Run {
@@ -57,11 +58,14 @@ export interface ForwardRun extends CommittedRun {
   readonly objects: readonly string[];
 }
 
+/** A product of a run: an artifact of JSON, or the text of a file. */
+export type Product = JsonObject | string;
+
 /** Everything that a decided run leaves behind; body of the entries `committed` and `undone`. */
 export interface DecidedBody extends JsonObject {
   readonly receipt: JsonObject;
   /** Products by their path in the bundle. */
-  readonly products: Readonly<Record<string, JsonObject>>;
+  readonly products: Readonly<Record<string, Product>>;
   readonly bound: JsonObject;
   readonly objects: readonly string[];
 }
@@ -183,6 +187,7 @@ export function contextOf(run: Run): RunContext {
     runId: subject.runId,
     bound: opened.plan.bound.work,
     tables: opened.plan.bound.tables,
+    settings: options.settings ?? DEFAULT_SETTINGS,
     forward,
     signal,
     fence: (transaction) => fence(transaction, subject.runId),
@@ -197,7 +202,13 @@ export function contextOf(run: Run): RunContext {
  */
 export function baselineContextOf(run: Run, like: Baseline | undefined): BaselineContext {
   const bound = run.forward?.bound ?? run.opened.plan.bound.work;
-  return { bundle: run.bundle, bound, ...(like === undefined ? {} : { algorithm: like.algorithm }) };
+  const settings = run.options.settings ?? DEFAULT_SETTINGS;
+  return {
+    bundle: run.bundle,
+    settings,
+    bound,
+    ...(like === undefined ? {} : { algorithm: like.algorithm }),
+  };
 }
 
 /** Hits one of the lifecycle's fault points. */

@@ -4,6 +4,7 @@ import {
   buildReceipt,
   canonicalBytes,
   isDigest,
+  redactJson,
   sha256,
   type Baseline,
   type Check,
@@ -16,7 +17,7 @@ import { runAfterSteps, type AfterEnd } from './after.ts';
 import type { Bundle } from './bundle.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
-import { findingJson } from './evidence-body.ts';
+import { findingJson, productBytes } from './evidence-body.ts';
 import { readEvidence, storeEvidence } from './evidence-store.ts';
 import { openIntentLog, type IntentLog } from './intent-log.ts';
 import { syncLedgerFile } from './ledger-file.ts';
@@ -30,6 +31,7 @@ import {
 } from './ledger.ts';
 import type { MigrationKind } from './kind.ts';
 import { parseMigrationId } from './migration-id.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
 import { hit, loadRun, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
 
 /** Where a receipt is, and what it says. */
@@ -153,7 +155,7 @@ async function newReceipt(
   const { resolvedFrom } = settling;
   const receipt = buildReceipt(body.receipt as unknown as ReceiptBody, {
     checks: [...after.checks, ...readBack.checks],
-    findings: [...after.findings, ...readBack.findings],
+    findings: await redactJson([...after.findings, ...readBack.findings]),
     chain: { seq, prev, digest },
     resolvedFrom,
   });
@@ -189,6 +191,7 @@ async function readCommitted(
   settling: Settling,
 ): Promise<ReadBack> {
   const { kind, bundle } = settling;
+  const { settings = DEFAULT_SETTINGS } = options;
   const judged = body.products['baselines/post.json'] as unknown as Baseline | undefined;
   if (kind === undefined || bundle === undefined || judged === undefined) return readBackOf('not_run', []);
   const rollsBack = body.receipt['rolls_back'];
@@ -197,7 +200,7 @@ async function readCommitted(
   const bound = ((forward ?? body) as DecidedBody).bound;
   const found = await options.store.transaction(
     { isolation: 'repeatable read', readOnly: true },
-    (transaction) => kind.baseline({ bundle, bound, algorithm: judged.algorithm }, transaction),
+    (transaction) => kind.baseline({ bundle, settings, bound, algorithm: judged.algorithm }, transaction),
   );
   const sameShape = found.schema_fingerprint.logical === judged.schema_fingerprint.logical;
   const digests = new Map(judged.tables.map(({ table, digest }) => [table, digest]));
@@ -228,7 +231,7 @@ async function storeAll(
     if (named.has(file.digest)) await storeEvidence(options.root, file.bytes);
   await storeEvidence(options.root, canonicalBytes(opened.plan));
   for (const product of Object.values(body.products))
-    await storeEvidence(options.root, canonicalBytes(product));
+    await storeEvidence(options.root, productBytes(product));
   return storeEvidence(options.root, canonicalBytes(receipt));
 }
 
@@ -242,7 +245,7 @@ async function writeProducts(options: RunnerOptions, known: LedgerRun, receipt: 
   const folder = join(options.root, bundlePath(known.subject.migrationId));
   const body = await decidedOf(options, known);
   for (const [path, product] of Object.entries(body.products)) {
-    await writeDurable(join(folder, path), canonicalBytes(product));
+    await writeDurable(join(folder, path), productBytes(product));
   }
   await writeDurable(join(folder, 'receipts/run_receipt.json'), canonicalBytes(receipt));
 }

@@ -262,6 +262,7 @@ describe('the road of a migration on the command line', () => {
       bundle_unchanged   pass
       scope              pass
       limits             pass
+      enforcement        pass
       counts_as_planned  pass
       baseline_equality  pass
       rows_complete      pass
