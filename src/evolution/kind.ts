@@ -81,8 +81,14 @@ const LIMITS = [
   'max_row_retire',
 ] as const;
 
-/** The kind, for one project; `world` is asked for once a run needs the makes. */
-export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKind {
+/**
+ * The kind, for one project; `world` is asked for once a run needs the makes. With `counted`, its forward plan says what was
+ * counted a moment ago.
+ */
+export function pipelineKind(
+  world: () => Promise<EvolutionWorld>,
+  { counted }: { readonly counted?: Counted } = {},
+): MigrationKind {
   return {
     name: 'pipeline',
     prefix: 'PIPE',
@@ -103,7 +109,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     plan: async (context) => {
       const documents = documentsOf(context.bundle.documents);
       if (context.direction === 'rollback') return planBack(documents.forward, context.transaction);
-      return planForward(documents, { transaction: context.transaction, world: await world() });
+      return planForward(documents, { transaction: context.transaction, world: await world(), counted });
     },
     apply: () => forwardSteps(world),
     rollback: () => rollbackSteps(world),
@@ -186,7 +192,15 @@ function affectedSpecs(
 
 async function planForward(
   { forward, naming, sets, decisions }: Documents,
-  { transaction, world }: { readonly transaction: Transaction; readonly world: EvolutionWorld },
+  {
+    transaction,
+    world,
+    counted,
+  }: {
+    readonly transaction: Transaction;
+    readonly world: EvolutionWorld;
+    readonly counted: Counted | undefined;
+  },
 ): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
   const moved = movedFindings({ forward, naming, sets, decisions }, { deployed, world });
@@ -201,26 +215,26 @@ async function planForward(
     decisions,
     codeByTable: world.codeByTable,
   };
-  const outcome = await planOperations(transaction, given);
+  const outcome = counted ?? (await planOperations(transaction, given));
   if ('findings' in outcome) return planned(forward, [], outcome.findings);
   const plan = planned(forward, outcome.plans, []);
   const { reasons, cost, ambiguousKeys } = outcome;
   return { ...plan, shown: { ...plan.shown, reasons, cost }, ambiguousKeys };
 }
 
+/** What the operations would do, counted in one snapshot. */
+export interface Counted {
+  readonly plans: readonly OperationPlan[];
+  readonly reasons: readonly JsonObject[];
+  readonly cost: Cost | null;
+  readonly ambiguousKeys: Readonly<Record<string, readonly JsonObject[]>>;
+}
+
 /** What each operation would do, the rebuilds together; or why the rules of the bundle cannot be used. */
 export async function planOperations(
   transaction: Transaction,
   given: Omit<PlanScope, 'transaction' | 'relations' | 'planned'>,
-): Promise<
-  | {
-      readonly plans: readonly OperationPlan[];
-      readonly reasons: readonly JsonObject[];
-      readonly cost: Cost | null;
-      readonly ambiguousKeys: Readonly<Record<string, readonly JsonObject[]>>;
-    }
-  | { readonly findings: readonly Finding[] }
-> {
+): Promise<Counted | { readonly findings: readonly Finding[] }> {
   const relations = await loadRelations(transaction);
   const bare: PlanScope = { ...given, transaction, relations, planned: new Map() };
   const unusable = await checkRules(transaction, bare);

@@ -15,7 +15,13 @@ import { deployedSet, loadRelations, splitName, type DefinitionSet } from '../pi
 import { withAttested, type Attestation } from './attestation.ts';
 import { offerAdoption } from './adopt/offer.ts';
 import { findOperations } from './find-operations.ts';
-import { planOperations, type ForwardDocument, type RollbackDocument } from './kind.ts';
+import {
+  pipelineKind,
+  planOperations,
+  type Counted,
+  type ForwardDocument,
+  type RollbackDocument,
+} from './kind.ts';
 import type { Attribution, Decisions } from './attribution.ts';
 import type { EvolutionWorld, Operation } from './operation/operation.ts';
 import { decide, type FunctionRule } from './rule/decide.ts';
@@ -96,7 +102,7 @@ export async function planEvolution(
     },
   });
   if (written.status === 'refused') return written;
-  const outcome = await planMigration(options, id);
+  const outcome = await planMigration(withCounted(options, world, counted), id);
   return {
     status: 'planned',
     migrationId: id,
@@ -105,10 +111,15 @@ export async function planEvolution(
   };
 }
 
+/** What was counted for the bundle's limits is what its plan says: a second count would take as long again. */
+function withCounted(options: RunnerOptions, world: EvolutionWorld, counted: Counted): RunnerOptions {
+  const own = pipelineKind(() => Promise.resolve(world), { counted });
+  return { ...options, kinds: options.kinds.map((kind) => (kind.name === own.name ? own : kind)) };
+}
+
 const NONE: DefinitionSet = { version: 1, tables: [] };
 
 type Given = Parameters<typeof planOperations>[1];
-type Counted = Exclude<Awaited<ReturnType<typeof planOperations>>, { readonly findings: unknown }>;
 
 /** What the operations do to the rows, where functions were asked about those that the record does not decide. */
 function countAll(

@@ -2,6 +2,7 @@ import { cp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sql as ksql } from 'kysely';
 import { expect, it } from 'vitest';
+import { VarveError } from '../../src/base/index.ts';
 import { pipeline, t, type Pipeline } from '../../src/pipeline/index.ts';
 import { sql } from '../../src/store/index.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
@@ -54,6 +55,35 @@ withPostgres('others at work during an evolution', 18, (given) => {
     ]);
     expect(await lab.verify(TWO)).toMatchObject({ status: 'equal' });
     expect(await lab.rollback(TWO, id)).toMatchObject({ status: 'applied' });
+    expect(await settledState(lab.options(TWO))).toEqual(SETTLED);
+  });
+
+  it('what old workers compute between a stop and going on takes the place of what was found for it', async () => {
+    await using lab = await openLab(given.store);
+    await sideLab(lab);
+    await lab.store.script('insert into lab.s values (3, 30)');
+    await lab.populate(ONE);
+    const id = await lab.planned(TWO);
+    // The rows are written, and their computations are found and not written yet.
+    const stopped = lab.apply(TWO, id, {
+      fault: (point) =>
+        point === 'E02_attributed'
+          ? Promise.reject(new VarveError('interrupted', { hint: 'stopped' }))
+          : Promise.resolve(),
+    });
+    await expect(stopped).rejects.toMatchObject({ code: 'interrupted' });
+    expect(await lab.rows("select from pg_class where relname like 'computations of %'")).toHaveLength(1);
+    await lab.store.script('insert into lab.s values (4, 40); update lab.s set v = 11 where s = 1');
+    expect(await lab.populate(ONE)).toMatchObject({ status: 'done' });
+    expect(await lab.apply(TWO, id)).toMatchObject({ status: 'applied' });
+    expect(await lab.rows('select * from lab.r order by s')).toEqual([
+      { s: 1, side: 1, value: 18 },
+      { s: 2, side: 1, value: 27 },
+      { s: 3, side: 1, value: 37 },
+      { s: 4, side: 1, value: 47 },
+    ]);
+    expect(await lab.stale(TWO)).toMatchObject({ tables: [{ stale: [] }, { stale: [] }] });
+    expect(await lab.verify(TWO)).toMatchObject({ status: 'equal' });
     expect(await settledState(lab.options(TWO))).toEqual(SETTLED);
   });
 

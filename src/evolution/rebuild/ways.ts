@@ -225,6 +225,16 @@ function recordedWays(of: Rebuilding): Way {
   return { joins, values, tests };
 }
 
+/** Tables whose recorded reads are joined, with the aliases that these joins have. */
+export function joinedReads(of: Rebuilding): ReadonlyMap<string, Sql> {
+  if (computedRelation(of, 0) === undefined) return new Map();
+  const joined = new Map<string, Sql>();
+  for (const [index, { to }] of recordedKeys(of).entries()) {
+    if (!joined.has(to) && targetOf(of, to) !== undefined) joined.set(to, sql.raw(`r${String(index)}`));
+  }
+  return joined;
+}
+
 export function recordedKeys({ spec, operation }: Rebuilding): readonly ForeignKeySpec[] {
   return spec.foreignKeys.filter(({ name, columns }) =>
     Object.keys(columns).some((column) => {
