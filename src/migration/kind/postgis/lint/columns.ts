@@ -1,6 +1,6 @@
 import type { ColumnDef } from 'libpg-query';
 import type { LintView } from './lint-rule.ts';
-import { relationName } from './relation-name.ts';
+import { createdTable, relationName } from './relation-name.ts';
 
 /** A column that a statement defines: in CREATE TABLE, in ADD COLUMN, or the new type of one. */
 export interface DefinedColumn {
@@ -19,9 +19,10 @@ export function definedColumns({ statement: { node, start, offsetOf } }: LintVie
     const location = column.typeName?.location;
     return { table, name, column, isTypeChange, at: location === undefined ? start : offsetOf(location) };
   };
-  if ('CreateStmt' in node) {
-    const table = relationName(node.CreateStmt.relation);
-    return (node.CreateStmt.tableElts ?? []).flatMap((element) =>
+  const created = createdTable(node);
+  if (created !== undefined) {
+    const table = relationName(created.relation);
+    return (created.tableElts ?? []).flatMap((element) =>
       'ColumnDef' in element
         ? [define(table, element.ColumnDef.colname ?? '', element.ColumnDef, false)]
         : [],

@@ -3,7 +3,7 @@ import type { AlterTableStmt, Constraint, Node } from 'libpg-query';
 import { namesOf } from '../../../../store/index.ts';
 import { lockOf, type Effect } from './effect.ts';
 import { blocksWriters, type LockMode } from './ddl-effect.ts';
-import { listName, relationName, schemaOf, typeName } from './relation-name.ts';
+import { createdTable, listName, relationName, schemaOf, typeName } from './relation-name.ts';
 import { settingsIn, type SettingName } from './setting.ts';
 
 /** A constraint that the bundle added. */
@@ -199,8 +199,8 @@ function isMade(made: ReadonlyMap<string, number>, name: string): boolean {
 /** Relations, types and views by name; a schema with a dot behind it, since all that stands in it is new. */
 function namesMade(node: Node, made: ReadonlyMap<string, number>): readonly string[] {
   // One that may have been there before is no new one.
-  if ('CreateStmt' in node && node.CreateStmt.if_not_exists !== true)
-    return [relationName(node.CreateStmt.relation)];
+  const table = createdTable(node);
+  if (table !== undefined && table.if_not_exists !== true) return [relationName(table.relation)];
   if ('CreateTableAsStmt' in node && node.CreateTableAsStmt.if_not_exists !== true)
     return [relationName(node.CreateTableAsStmt.into?.rel)];
   if ('SelectStmt' in node && node.SelectStmt.intoClause !== undefined)

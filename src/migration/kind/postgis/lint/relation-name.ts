@@ -1,4 +1,4 @@
-import type { Node, RangeVar } from 'libpg-query';
+import type { CreateStmt, Node, RangeVar } from 'libpg-query';
 import { namesOf } from '../../../../store/index.ts';
 
 /** `schema.table` as the statement names it, or the name alone. */
@@ -29,4 +29,10 @@ export function typeName(names: readonly Node[] | undefined): string {
 export function schemaOf(name: string): string | undefined {
   const dot = name.indexOf('.');
   return dot < 0 ? undefined : name.slice(0, dot);
+}
+
+/** The definition of a table that a statement creates, a foreign one too; undefined for any other statement. */
+export function createdTable(node: Node): CreateStmt | undefined {
+  if ('CreateStmt' in node) return node.CreateStmt;
+  return 'CreateForeignTableStmt' in node ? node.CreateForeignTableStmt.base : undefined;
 }

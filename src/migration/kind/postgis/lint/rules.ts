@@ -107,10 +107,3 @@ export const LINT_RULES: readonly LintRule[] = [
   schemaMissing,
   psqlCommand,
 ];
-
-const RULE_BY_CODE: ReadonlyMap<string, LintRule> = new Map(LINT_RULES.map((rule) => [rule.code, rule]));
-
-/** The rule of a code, or undefined for one that is none of the lint. */
-export function ruleOf(code: string): LintRule | undefined {
-  return RULE_BY_CODE.get(code);
-}

@@ -1,6 +1,7 @@
 import type { Node } from 'libpg-query';
 import { namesOf } from '../../../../../store/index.ts';
 import type { Hit, LintRule, LintView } from '../lint-rule.ts';
+import { createdTable } from '../relation-name.ts';
 
 export const duplicateColumn: LintRule = {
   code: 'lint_duplicate_column',
@@ -16,14 +17,16 @@ export const duplicateColumn: LintRule = {
 };
 
 function find({ statement: { node, offsetOf } }: LintView): readonly Hit[] {
-  const seen = new Set<string>();
-  return columnsNamed(node).flatMap(({ name, location }) => {
-    if (name === '' || !seen.has(name)) {
-      seen.add(name);
-      return [];
-    }
-    const hit = { subject: name, reason: `the column ${name} is named before` };
-    return [location === undefined ? hit : { ...hit, at: offsetOf(location) }];
+  return namedTogether(node).flatMap((columns) => {
+    const seen = new Set<string>();
+    return columns.flatMap(({ name, location }) => {
+      if (name === '' || !seen.has(name)) {
+        seen.add(name);
+        return [];
+      }
+      const hit = { subject: name, reason: `the column ${name} is named before` };
+      return [location === undefined ? hit : { ...hit, at: offsetOf(location) }];
+    });
   });
 }
 
@@ -32,17 +35,28 @@ interface Named {
   readonly location?: number | undefined;
 }
 
-function columnsNamed(node: Node): readonly Named[] {
-  if ('CreateStmt' in node) {
-    return (node.CreateStmt.tableElts ?? []).flatMap((element) =>
-      'ColumnDef' in element
-        ? [{ name: element.ColumnDef.colname ?? '', location: element.ColumnDef.location }]
-        : [],
+/** Lists of columns, each of which may name a column once. */
+function namedTogether(node: Node): readonly (readonly Named[])[] {
+  const table = createdTable(node);
+  if (table !== undefined) {
+    return [
+      (table.tableElts ?? []).flatMap((element) =>
+        'ColumnDef' in element
+          ? [{ name: element.ColumnDef.colname ?? '', location: element.ColumnDef.location }]
+          : [],
+      ),
+    ];
+  }
+  if ('ViewStmt' in node) return [namesOf(node.ViewStmt.aliases).map((name) => ({ name }))];
+  if ('InsertStmt' in node) {
+    return [targets(node.InsertStmt.cols), targets(node.InsertStmt.onConflictClause?.targetList)];
+  }
+  if ('MergeStmt' in node) {
+    return (node.MergeStmt.mergeWhenClauses ?? []).map((clause) =>
+      'MergeWhenClause' in clause ? targets(clause.MergeWhenClause.targetList) : [],
     );
   }
-  if ('ViewStmt' in node) return namesOf(node.ViewStmt.aliases).map((name) => ({ name }));
-  if ('InsertStmt' in node) return targets(node.InsertStmt.cols);
-  return 'UpdateStmt' in node ? targets(node.UpdateStmt.targetList) : [];
+  return 'UpdateStmt' in node ? [targets(node.UpdateStmt.targetList)] : [];
 }
 
 /** Parts of one column, such as `kinds[1]`, may be set side by side. */
