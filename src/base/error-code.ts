@@ -100,6 +100,7 @@ const TABLE = {
   permission_denied: [3, 403, 'the database user lacks a right'],
   plan_changed: [3, 409, 'the plan no longer fits'],
   plan_missing: [3, 404, 'this migration has no plan'],
+  protected_key_unusable: [3, 422, 'protected rows cannot be digested with this key'],
   queue_damaged: [1, 500, 'the job queue in this database is not as varve left it'],
   readable_by_public: [3, 403, 'anyone may read this relation'],
   receipt_invalid: [3, 422, 'a receipt does not hold'],

@@ -1,8 +1,8 @@
 /**
- * The measured state of the tables that an evolution may touch, algorithm `pipeline/2`: each table's columns and
+ * The measured state of the tables that an evolution may touch, algorithm `pipeline/3`: each table's columns and
  * constraints by name (names of constraints left out, for they are the database's own choice), its number of rows and
- * the digest of its rows (see
- * `row-sum.ts`; in `pipeline/1`, of an earlier release, by primary key).
+ * the digest of its rows (the store's row sum; in `pipeline/2` and `pipeline/1`, of earlier releases, a sum of sha256 and
+ * the rows in the order of their keys).
  */
 import { digestOf, type Baseline, type BaselineTable } from '../evidence/index.ts';
 import type { Json } from '../base/index.ts';
@@ -15,13 +15,13 @@ import {
   type Relation,
   type TableSpec,
 } from '../pipeline/index.ts';
-import { keptSum, sumDigest, sumRows } from './row-sum.ts';
-import { sql, type Queryable } from '../store/index.ts';
+import { keptSum, sumRowsEarlier } from './row-sum.ts';
+import { sql, sumDigest, sumRows, type Queryable } from '../store/index.ts';
 import { regclass } from './regclass.ts';
 
 /** How to measure. */
 export interface Measuring {
-  /** `pipeline/1` where a baseline of that release is compared with this one. */
+  /** `pipeline/1` or `pipeline/2` where a baseline of those releases is compared with this one. */
   readonly algorithm?: string | undefined;
   /** The run whose kept sums stand for measuring what it built. */
   readonly decidingRun?: string | undefined;
@@ -52,12 +52,16 @@ export async function measure(
   }));
   return {
     baseline_version: 'v1',
-    algorithm: measuring.algorithm === 'pipeline/1' ? 'pipeline/1' : 'pipeline/2',
+    algorithm: algorithmOf(measuring),
     server_version: server?.version ?? '',
     object_counts: { table: found.length },
     schema_fingerprint: { strict: digestOf(strict), logical: digestOf(logical) },
     tables: found.map(({ table }) => table),
   };
+}
+
+function algorithmOf({ algorithm }: Measuring): string {
+  return algorithm === 'pipeline/1' || algorithm === 'pipeline/2' ? algorithm : 'pipeline/3';
 }
 
 interface TableState {
@@ -134,10 +138,14 @@ async function digestRows(
   { algorithm, decidingRun }: Measuring,
 ): Promise<Rows> {
   if (algorithm === 'pipeline/1') return digestInOrder(transaction, { spec, placement, names });
+  if (algorithm === 'pipeline/2') {
+    const earlier = await sumRowsEarlier(transaction, tableId(placement), names);
+    return { rows: earlier.rows, digest: sumDigest(earlier) };
+  }
   const built = decidingRun === undefined ? undefined : await builtBy(transaction, spec.name, decidingRun);
   const sum =
     (built === undefined ? undefined : await keptSum(transaction, built)) ??
-    (await sumRows(transaction, tableId(placement), names));
+    (await sumRows(transaction, { from: tableId(placement), columns: names }));
   return { rows: sum.rows, digest: sumDigest(sum) };
 }
 
