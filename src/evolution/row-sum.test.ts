@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../../test/harness/index.ts';
 import { tableId, type Relation } from '../pipeline/index.ts';
 import { sql, sumRows, type Store } from '../store/index.ts';
 import { installCatalog, readCatalogFiles } from '../store/postgres/index.ts';
-import { changeSum, forgetSum, keepSum, keptSum } from './row-sum.ts';
+import { changeSum, forgetSum, keepSum, keptSum, sumRowsEarlier } from './row-sum.ts';
 
 const COLUMNS = ['k', 'v'];
 
@@ -13,6 +14,23 @@ withPostgres('the sum of rows', 15, suite);
 withPostgres('the sum of rows', 18, suite);
 
 function suite(given: StoreUnderTest): void {
+  it('of an earlier release is the sum of the words of each sha256', async () => {
+    await opened(given);
+    const rows = [
+      ['1', 'a'],
+      ['2', 'b'],
+    ];
+    const digests = rows.map((row) => createHash('sha256').update(JSON.stringify(row)).digest());
+    const word = (at: number): string =>
+      digests.reduce((sum, digest) => sum + digest.readBigInt64BE(at), 0n).toString();
+    const from = sql`(select * from (values (2, 'b'), (1, 'a')) t (k, v))`;
+    expect(await sumRowsEarlier(given.store, from, ['v', 'k'])).toEqual({
+      rows: 2,
+      first: word(0),
+      second: word(8),
+    });
+  });
+
   it('kept over any changes is what measuring gives', async () => {
     const schema = await opened(given);
     const table = relation(schema);
