@@ -162,6 +162,7 @@ const TABLE = {
   plan_missing: [3, 404, 'this migration has no plan'],
   position_found: [3, 422, 'a file holds a position on the ground'],
   protected_domain_changed: [4, 409, 'a protected object is touched'],
+  protected_key_unusable: [3, 422, 'protected rows cannot be digested with this key'],
   queue_damaged: [1, 500, 'the job queue in this database is not as varve left it'],
   readable_by_public: [3, 403, 'anyone may read this relation'],
   receipt_invalid: [3, 422, 'a receipt does not hold'],

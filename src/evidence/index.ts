@@ -11,7 +11,13 @@ export {
   type RegisteredKey,
   type WantedApproval,
 } from './approval.ts';
-export type { Baseline, BaselineTable, TableCounts } from './baseline.ts';
+export type {
+  Baseline,
+  BaselineClass,
+  BaselineTable,
+  ProtectedFingerprint,
+  TableCounts,
+} from './baseline.ts';
 export {
   chainLine,
   EMPTY_CHAIN,
@@ -20,7 +26,8 @@ export {
   type ChainLine,
   type ChainReading,
 } from './chain.ts';
-export { diffBaselines, proveEqual } from './diff.ts';
+export { diffBaselines, isComparable, proveEqual } from './diff.ts';
+export { touchedCsv } from './touched.ts';
 export type { DerivedDiff, DiffSummary, LimitVerdict, TableDiff } from './diff.ts';
 export { canonicalBytes, digestOf, isDigest, sha256, type Digest } from './digest.ts';
 export {

@@ -56,32 +56,75 @@ const PLAN = closed({
   shown: ANY_OBJECT,
 });
 
-const BASELINE = closed({
-  baseline_version: { const: 'v1' },
-  algorithm: TEXT,
-  server_version: TEXT,
-  object_counts: { type: 'object', additionalProperties: COUNT },
-  schema_fingerprint: closed({ strict: DIGEST, logical: DIGEST }),
-  tables: list(closed({ table: TEXT, rows: COUNT, digest: DIGEST })),
-});
+const OBJECT_NAME = {
+  kind: TEXT,
+  schema: { type: 'string' },
+  table: { type: ['string', 'null'] },
+  name: { type: ['string', 'null'] },
+} as const;
+const BASELINE_TABLES = list(closed({ table: TEXT, rows: COUNT, digest: DIGEST }));
+const KEYED = { type: 'string', pattern: '^hmac-sha256:[0-9a-f]{64}$' } as const;
+
+const BASELINE = closed(
+  {
+    baseline_version: { const: 'v1' },
+    algorithm: TEXT,
+    server_version: TEXT,
+    object_counts: { type: 'object', additionalProperties: COUNT },
+    schema_fingerprint: closed({ strict: DIGEST, logical: DIGEST }),
+    tables: BASELINE_TABLES,
+  },
+  {
+    classes: list(
+      closed({ schema: { type: 'string' }, kind: TEXT, objects: COUNT, strict: DIGEST, logical: DIGEST }),
+    ),
+    objects: list(
+      closed({
+        ...OBJECT_NAME,
+        position: { anyOf: [COUNT, { type: 'null' }] },
+        digest: DIGEST,
+        properties: { type: 'object', additionalProperties: { type: 'string', pattern: '^[0-9a-f]{12}$' } },
+      }),
+    ),
+    sequence_positions: DIGEST,
+    protected_fingerprint: closed({
+      value: DIGEST,
+      key_id: KEYED,
+      tables: list(closed({ table: TEXT, rows: COUNT, digest: KEYED })),
+    }),
+  },
+);
 
 const DIFF_SUMMARY = closed({
   diff_version: { const: 'v1' },
   declared: closed({ scope: ANY_OBJECT, limits: ANY_OBJECT }),
-  derived: closed({
-    pre: DIGEST,
-    post: DIGEST,
-    schema_changed: { type: 'boolean' },
-    object_counts: list(closed({ kind: TEXT, before: COUNT, after: COUNT })),
-    tables: list(
-      closed({
-        table: TEXT,
-        change: { enum: ['added', 'removed', 'changed', 'same'] },
-        rows_before: { anyOf: [COUNT, { type: 'null' }] },
-        rows_after: { anyOf: [COUNT, { type: 'null' }] },
-      }),
-    ),
-  }),
+  derived: closed(
+    {
+      pre: DIGEST,
+      post: DIGEST,
+      schema_changed: { type: 'boolean' },
+      object_counts: list(closed({ kind: TEXT, before: COUNT, after: COUNT })),
+      tables: list(
+        closed({
+          table: TEXT,
+          change: { enum: ['added', 'removed', 'changed', 'same'] },
+          rows_before: { anyOf: [COUNT, { type: 'null' }] },
+          rows_after: { anyOf: [COUNT, { type: 'null' }] },
+        }),
+      ),
+    },
+    {
+      order_changed: { type: 'boolean' },
+      objects: list(
+        closed({ change: { enum: ['added', 'removed', 'changed'] }, ...OBJECT_NAME, properties: list(TEXT) }),
+      ),
+      classes: list(
+        closed({ change: { enum: ['added', 'removed', 'changed'] }, kind: TEXT, schema: { type: 'string' } }),
+      ),
+      sequence_positions_changed: { type: 'boolean' },
+      protected_changed: list(TEXT),
+    },
+  ),
   witnessed: closed({ layers: list(TEXT), objects: list(TEXT), tables: list(TABLE_COUNTS) }),
   verdicts: list(
     closed(

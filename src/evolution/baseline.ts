@@ -1,8 +1,8 @@
 /**
  * The measured state of the tables that an evolution may touch, algorithm `pipeline/3`: each table's columns and
  * constraints by name (names of constraints left out, for they are the database's own choice), its number of rows and
- * the digest of its rows (see `row-sum.ts`; in earlier releases, `pipeline/2`: of other hashes, `pipeline/1`: by primary
- * key).
+ * the digest of its rows (the store's row sum; in `pipeline/2` and `pipeline/1`, of earlier releases, a sum of sha256 and
+ * the rows in the order of their keys).
  */
 import { digestOf, type Baseline, type BaselineTable } from '../evidence/index.ts';
 import type { Json } from '../base/index.ts';
@@ -15,8 +15,8 @@ import {
   type Relation,
   type TableSpec,
 } from '../pipeline/index.ts';
-import { keptSum, sumDigest, sumRows } from './row-sum.ts';
-import { sql, type Queryable } from '../store/index.ts';
+import { keptSum, sumRowsEarlier } from './row-sum.ts';
+import { sql, sumDigest, sumRows, type Queryable } from '../store/index.ts';
 import { regclass } from './regclass.ts';
 
 /** How to measure. */
@@ -149,15 +149,14 @@ async function digestRows(
   const { decidingRun } = measuring;
   const algorithm = algorithmOf(measuring);
   if (algorithm === 'pipeline/1') return digestInOrder(transaction, { spec, placement, names });
-  const hash = algorithm === 'pipeline/2' ? 'sha256' : 'database';
-  // What is kept are sums of this release.
-  const built =
-    decidingRun === undefined || hash === 'sha256'
-      ? undefined
-      : await builtBy(transaction, spec.name, decidingRun);
+  if (algorithm === 'pipeline/2') {
+    const earlier = await sumRowsEarlier(transaction, tableId(placement), names);
+    return { rows: earlier.rows, digest: sumDigest(earlier) };
+  }
+  const built = decidingRun === undefined ? undefined : await builtBy(transaction, spec.name, decidingRun);
   const sum =
     (built === undefined ? undefined : await keptSum(transaction, built)) ??
-    (await sumRows(transaction, tableId(placement), names, hash));
+    (await sumRows(transaction, { from: tableId(placement), columns: names }));
   return { rows: sum.rows, digest: sumDigest(sum) };
 }
 

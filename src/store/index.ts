@@ -13,6 +13,15 @@ export {
 } from './object-store.ts';
 export { readPinned } from './pinned.ts';
 export {
+  keyedDigest,
+  keyIdOfSecret,
+  rowSumOf,
+  sumDigest,
+  sumRows,
+  type Rows,
+  type RowSum,
+} from './row-digest.ts';
+export {
   compileSql,
   quoteIdentifier,
   quoteLiteral,

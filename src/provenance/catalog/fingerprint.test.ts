@@ -54,7 +54,7 @@ withStores('fingerprint', (given) => {
     await given.store.script(
       `drop schema "${schema}" cascade; drop owned by ${role} cascade; drop role ${role}`,
     );
-  }, 240_000);
+  }, 600_000);
 
   it('M101 the order of creation does not alter it', async () => {
     const statements = [
