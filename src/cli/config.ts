@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ProjectConfig } from '../pipeline/index.ts';
 import { invalid, isObject, unknownMember } from './config-finding.ts';
+import { checkMigrations } from './migrations-config.ts';
 import { checkObjects } from './objects-config.ts';
 import { isVarveError, VarveError, type Finding } from '../base/index.ts';
 
@@ -74,7 +75,7 @@ export function checkConfig(config: unknown, filePath: string): readonly Finding
     const hint = 'Write: export default defineConfig({ stores: { main: { embedded: ".varve/db" } } }).';
     return [invalid(filePath, 'it has no default export that is an object', hint)];
   }
-  const { stores, defaultStore, pipelines, filesFolder, objects } = config;
+  const { stores, defaultStore, pipelines, filesFolder, objects, migrations } = config;
   const unknown = Object.keys(config).filter((name) => !KNOWN_MEMBERS.includes(name));
   return [
     ...unknown.map((name) => unknownMember(filePath, name, 'a configuration', KNOWN_MEMBERS)),
@@ -87,10 +88,18 @@ export function checkConfig(config: unknown, filePath: string): readonly Finding
       ? []
       : [invalid(filePath, 'filesFolder is no path', "Write filesFolder: '../data'.")]),
     ...(objects === undefined ? [] : checkObjects(objects, filePath)),
+    ...(migrations === undefined ? [] : checkMigrations(migrations, filePath)),
   ];
 }
 
-const KNOWN_MEMBERS: readonly string[] = ['stores', 'defaultStore', 'pipelines', 'filesFolder', 'objects'];
+const KNOWN_MEMBERS: readonly string[] = [
+  'stores',
+  'defaultStore',
+  'pipelines',
+  'filesFolder',
+  'objects',
+  'migrations',
+];
 
 function checkStores(stores: unknown, filePath: string): readonly Finding[] {
   if (!isObject(stores) || Object.keys(stores).length === 0) {

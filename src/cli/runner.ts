@@ -4,6 +4,7 @@ import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.
 import { CONFIG_FILE, type Project } from './config.ts';
 import type { Context } from './context.ts';
 import type { Kinds } from './kinds.ts';
+import { migrationSettings } from './migrations-config.ts';
 import type { Progress } from './progress.ts';
 import { openProjectWorld, type WorldAccess, type WorldResult } from './open-project-world.ts';
 import type { ProjectWorld } from './project-world.ts';
@@ -29,6 +30,7 @@ export async function openRunner(
   if (opened.status === 'refused') return opened;
   const { world } = opened;
   const { environment } = world;
+  const { DEFAULT_SETTINGS } = await import('../migration/index.ts');
   const kinds = await context.kindsOf(world);
   const bars = stepBars(context);
   const fault = faultHook(context);
@@ -37,6 +39,7 @@ export async function openRunner(
     kinds: kinds.list,
     root: migrationsRoot(world.project.dir),
     environment: context.options.env,
+    settings: migrationSettings(world.project.config.migrations, DEFAULT_SETTINGS),
     actor: { principal: `user:${environment.actor}`, role: 'runner' },
     host: environment.host,
     processId: environment.processId,

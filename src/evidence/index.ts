@@ -1,3 +1,4 @@
+export { CHANGE_CLASSES, KIND_WORDS, PRODUCT_PLACES, SAFETY_STRATEGIES } from './declaration-schema.ts';
 export {
   APPROVAL_TYPE,
   approvalFaults,
@@ -35,8 +36,17 @@ export {
   type Signer,
 } from './dsse.ts';
 export { manifestDigest, manifestEntry, type ManifestEntry } from './manifest.ts';
+export {
+  diffFingerprints,
+  diffObjects,
+  type Difference,
+  type FingerprintState,
+  type ObjectState,
+} from './object-diff.ts';
 export { buildReceipt, validationStatus } from './receipt.ts';
 export type { Artifact, Check, EqualityProof, Outcome, Receipt, ReceiptBody, ReceiptEnd } from './receipt.ts';
+export { redactJson, scanFindings, scanText } from './scan/index.ts';
+export type { RestrictedArea, ScanAbout, ScanHit } from './scan/index.ts';
 export { SCHEMAS, type SchemaName } from './schema.ts';
 export { validateSchema, type SchemaFault } from './validate.ts';
 export { checkReceipt, isProduct, storePath, verifyAll, verifyReceipt } from './verify.ts';

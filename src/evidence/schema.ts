@@ -1,83 +1,24 @@
-import type { JsonObject } from '../base/index.ts';
-
 /**
  * The JSON Schemas (2020-12) of the artifacts, by name and version. A published one never changes; `v2` stands beside
  * it (M29). Objects are closed where varve alone writes them; a receipt keeps unknown members (M39).
  */
-const TEXT = { type: 'string', minLength: 1 } as const;
-const DIGEST = { type: 'string', pattern: '^sha256:[0-9a-f]{64}$' } as const;
-const TIME = { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$' } as const;
-const COUNT = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
-const MIGRATION_ID = {
-  type: 'string',
-  pattern: '^(PG|SEARCH|GRAPH|PIPE|DOC|REPLICA|OTHER)-MIG-\\d{4}-\\d{2}-\\d{2}-\\d{2}$',
-} as const;
-const KIND = { enum: ['postgis', 'search', 'graph', 'pipeline', 'document', 'replica', 'other'] } as const;
-const ENVIRONMENT = { enum: ['dev', 'stage', 'prod'] } as const;
-const DIRECTION = { enum: ['forward', 'rollback', 'retire'] } as const;
-const ANY_OBJECT = { type: 'object' } as const;
-
-function list(items: JsonObject, minItems = 0): JsonObject {
-  return { type: 'array', items, minItems };
-}
-
-function closed(
-  required: Readonly<Record<string, JsonObject>>,
-  optional: Readonly<Record<string, JsonObject>> = {},
-): JsonObject {
-  return { ...open(required, optional), additionalProperties: false };
-}
-
-function open(
-  required: Readonly<Record<string, JsonObject>>,
-  optional: Readonly<Record<string, JsonObject>> = {},
-): JsonObject {
-  return { type: 'object', required: Object.keys(required), properties: { ...required, ...optional } };
-}
-
-function document(name: string, schema: JsonObject): JsonObject {
-  return {
-    $schema: 'https://json-schema.org/draft/2020-12/schema',
-    $id: `varve:schema/${name}.schema.json`,
-    ...schema,
-  };
-}
-
-const NAMES = { type: 'array', items: TEXT, uniqueItems: true } as const;
-const PATHS = { type: 'array', items: TEXT, uniqueItems: true, minItems: 1 } as const;
-
-const DECLARATION = closed(
-  {
-    migration_id: MIGRATION_ID,
-    type: KIND,
-    intent: { type: 'string', minLength: 1, maxLength: 500 },
-    scope: {
-      type: 'object',
-      patternProperties: { '^(allowed|forbidden)_[a-z_]+$': NAMES },
-      additionalProperties: false,
-    },
-    limits: { type: 'object', patternProperties: { '^max_[a-z_]+$': COUNT }, additionalProperties: false },
-    requires_rollback: { type: 'boolean' },
-    artifacts: closed({ forward: PATHS, rollback: PATHS }, { attachments: PATHS }),
-  },
-  {
-    store: TEXT,
-    approvals: ANY_OBJECT,
-    phases: list(
-      closed(
-        { file: TEXT, mode: { enum: ['transactional', 'nontransactional'] } },
-        { check: TEXT, compensate: TEXT },
-      ),
-      1,
-    ),
-    statements: NAMES,
-    invariants: list(
-      closed({ name: TEXT, query: TEXT, expect: { type: ['string', 'integer', 'boolean', 'null'] } }),
-    ),
-    after: list(MIGRATION_ID),
-    supersedes: list(MIGRATION_ID),
-  },
-);
+import type { JsonObject } from '../base/index.ts';
+import { DECLARATION } from './declaration-schema.ts';
+import {
+  ANY_OBJECT,
+  closed,
+  COUNT,
+  DIGEST,
+  DIRECTION,
+  document,
+  ENVIRONMENT,
+  KIND,
+  list,
+  MIGRATION_ID,
+  open,
+  TEXT,
+  TIME,
+} from './schema-part.ts';
 
 const TABLE_COUNTS = closed({
   table: TEXT,

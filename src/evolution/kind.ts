@@ -36,6 +36,7 @@ import {
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
 import { attestationsIn, withAttested } from './attestation.ts';
+import { buildOrder } from './build-order.ts';
 import { costOf, type Cost } from './cost.ts';
 import { validateKeys } from './foreign-keys.ts';
 import { findOperations } from './find-operations.ts';
@@ -46,7 +47,7 @@ import { verbsOf } from './operation/verbs.ts';
 import { retireVerbs } from './let-go.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
-import { settleLists, tidy } from './rebuild/cut-over.ts';
+import { settleLists, tidy, turnedOut } from './rebuild/cut-over.ts';
 import { planRebuilds } from './rebuild/plan.ts';
 import { checkRules, evaluatingRules } from './rule/check-rules.ts';
 
@@ -86,6 +87,7 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     name: 'pipeline',
     prefix: 'PIPE',
     limits: LIMITS,
+    carriesLaterWrites: true,
     faultPoints: [
       'E01_classified',
       'E02_attributed',
@@ -266,7 +268,7 @@ function planned(
 /** The operations in words, with what makes them needed where that is counted. */
 function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): readonly string[] {
   return operationsIn(forward).flatMap((operation, index) => {
-    const reads = plans[index]?.bound['reads'];
+    const reads = plans[index]?.reads;
     const words = verbsOf(operation).describe(operation).split('\n');
     if (typeof reads !== 'number') return words;
     const told = `   (read ${reads.toLocaleString('en')} times without being declared)`;
@@ -276,13 +278,14 @@ function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): rea
 
 /** What the plan cannot answer itself. */
 function questionsOf(plans: readonly OperationPlan[]): readonly string[] {
-  return plans
+  const ambiguous = plans
     .flatMap(({ tables }) => tables)
     .filter(({ ambiguous }) => ambiguous > 0)
     .map(
       ({ table, ambiguous }) =>
         `${ambiguous} rows of ${table} cannot be attributed by what is recorded: say which rule holds: --attribute ${table}=recompute, ${table}=retire, or --attribute ${table}.COLUMN=EXPRESSION`,
     );
+  return [...ambiguous, ...plans.flatMap(({ questions = [] }) => questions)];
 }
 
 /** Every table that is touched, by its new name and, where it is another one, by its old. */
@@ -407,6 +410,7 @@ function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
     decisions,
     held: new Map(),
     incoming: new Map(),
+    byHand: new Map(),
     carried: new Map(),
   };
 }
@@ -419,7 +423,7 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
     run: async (context) => {
       const scope = scopeOf(context, await world());
       const findings: Finding[] = [];
-      for (const operation of operationsOf(context)) {
+      for (const operation of buildOrder(scope.operations, scope.to)) {
         findings.push(...((await verbsOf(operation)[verb]?.(operation, scope)) ?? []));
         if (findings.length > 0) break;
       }
@@ -468,14 +472,32 @@ async function decideBy(
   transaction: Transaction,
 ): Promise<readonly Finding[]> {
   for (const verb of verbs) {
-    const isGoing = verb === 'leave' || verb === 'leaveBack' || verb === 'carryBack';
-    const operations = isGoing ? scope.operations.toReversed() : scope.operations;
+    const isGoing = verb === 'leaveBack' || verb === 'carryBack';
+    const { operations: all, from } = scope;
+    const operations = verb === 'leave' ? leavingOrder(all, from) : isGoing ? all.toReversed() : all;
     for (const operation of operations) {
       const findings = (await verbsOf(operation)[verb]?.(operation, scope, transaction)) ?? [];
       if (findings.length > 0) return findings;
     }
   }
   return [];
+}
+
+/**
+ * Children before parents as the old structures stand, wherever the new ones do: a structure that leaves takes the foreign
+ * keys of those below it away, and theirs must be written down by then.
+ */
+function leavingOrder(operations: readonly Operation[], from: DefinitionSet): readonly Operation[] {
+  const places = new Map(from.tables.map(({ name }, index) => [name, index]));
+  const place = (operation: Operation): number => {
+    const { table } = operation;
+    const names =
+      operation.kind === 'rebuild'
+        ? operation.from
+        : [operation.kind === 'rename_table' ? operation.was : table];
+    return Math.min(...names.map((name) => places.get(name) ?? places.size), places.size);
+  };
+  return operations.toSorted((left, right) => place(right) - place(left));
 }
 
 /** Foreign keys that lead to new structures hold new rows at once; that the others hold is looked at when nobody waits. */
@@ -547,8 +569,11 @@ async function observe(
   const scope = { ...scopeOf(context, world), carried: carriedOf(context) };
   const tables: TableCounts[] = [];
   const newWrites: NewWrites[] = [];
+  const findings: Finding[] = [];
   for (const operation of operationsOf(context)) {
     const verbs = verbsOf(operation);
+    if (context.direction === 'forward' && operation.kind === 'rebuild')
+      findings.push(...(await turnedOut(operation, scope, transaction)));
     tables.push(...(await verbs.observe(operation, scope, transaction)));
     if (context.direction === 'rollback') {
       newWrites.push(...((await verbs.newWrites?.(operation, scope, transaction)) ?? []));
@@ -567,7 +592,7 @@ async function observe(
     touched: touchedByRows(counted, objects),
     newWrites,
     checks: [{ name: 'foreign_keys_valid', status: 'pass' }],
-    findings: [],
+    findings,
   };
 }
 

@@ -2,6 +2,7 @@
 import { canonicalJson, refusal, type Finding, type JsonObject } from '../base/index.ts';
 import type { TableCounts } from '../evidence/index.ts';
 import {
+  ANY_APPROVER,
   freeMigrationId,
   planMigration,
   readStatus,
@@ -175,12 +176,15 @@ function declarationOf(
         : sum(({ retire }) => retire),
     },
     requires_rollback: true,
+    approvals: { required_reviewers: [ANY_APPROVER], change_class: 'routine' },
     artifacts: {
-      forward: ['forward.json', ...(functions.size === 0 ? [] : ['decisions.json'])],
+      forward: ['forward.json'],
       rollback: ['rollback.json'],
       ...(functions.size === 0
         ? {}
-        : { attachments: [...new Set([...functions.values()].map(({ path }) => path))] }),
+        : {
+            attachments: [...new Set(['decisions.json', ...[...functions.values()].map(({ path }) => path)])],
+          }),
     },
   };
 }

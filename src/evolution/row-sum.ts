@@ -4,14 +4,15 @@
  * there, exact, at the end of a cutover in which writers wait for a few rows only.
  *
  * ```text
- * row     sha256 of the text of its columns, in the order of their names; of it, the first two words of 64 bits, signed
- * table   count, sum of the first words, sum of the second words: exact whole numbers
+ * row     the text of a record of its columns, in the order of their names; of it, two hashes of 64 bits by the database, with
+ *         seeds 0 and 1 (in `pipeline/2`: sha256 of the texts of the columns; of it, the first two words)
+ * table   count, sum of the first hashes, sum of the second ones: exact whole numbers
  * digest  sha256 of "count first second"
  * ```
  *
  * Order does not matter and equal sets of rows give equal digests, whichever way they came to be. The digest finds
- * change; it is no proof against somebody who may choose the rows, for whom sums can be made to agree. Two words: 128
- * bits do not agree by accident, and each further word costs a sixth of digesting the row.
+ * change; it is no proof against somebody who may choose the rows, for whom sums can be made to agree, whatever the hash
+ * of a row is: so it is the cheapest one that every server gives alike. Two of 64 bits do not agree by accident.
  */
 import { createHash } from 'node:crypto';
 import { rowDigest, tableId, type Relation } from '../pipeline/index.ts';
@@ -32,9 +33,17 @@ export function sumDigest({ rows, first, second }: RowSum): string {
     .digest('hex')}`;
 }
 
+/** Which hashes of a row are summed: those of this release, or of the one before it. */
+export type RowHash = 'database' | 'sha256';
+
 /** Sums rows: `from` stands after `from`, its columns without an alias of their own. */
-export async function sumRows(store: Queryable, from: Sql, columns: readonly string[]): Promise<RowSum> {
-  const [row] = await store.query<SumRow>(sumOf(from, columns));
+export async function sumRows(
+  store: Queryable,
+  from: Sql,
+  columns: readonly string[],
+  hash: RowHash = 'database',
+): Promise<RowSum> {
+  const [row] = await store.query<SumRow>(sumOf(from, columns, hash));
   return { rows: Number(row?.rows ?? 0n), first: row?.first ?? '0', second: row?.second ?? '0' };
 }
 
@@ -81,6 +90,8 @@ export async function keptSum(store: Queryable, building: Relation): Promise<Row
 /** Takes the kept sum away. */
 export async function forgetSum(transaction: Queryable, building: Relation): Promise<void> {
   await transaction.execute(sql`drop table if exists ${keptIn(building)}`);
+  // What a run of an earlier release kept: sums of other hashes, which nothing asks for any more.
+  await transaction.execute(sql`drop table if exists ${sql.id(BUILD, `sum of ${String(building.id)}`)}`);
 }
 
 interface SumRow extends Record<string, unknown> {
@@ -89,16 +100,32 @@ interface SumRow extends Record<string, unknown> {
   readonly second: string;
 }
 
-function sumOf(from: Sql, columns: readonly string[]): Sql {
-  const digest = rowDigest(
-    sql`t`,
-    columns.toSorted((left, right) => (left < right ? -1 : 1)),
-  );
+function sumOf(from: Sql, columns: readonly string[], hash: RowHash = 'database'): Sql {
+  const ordered = columns.toSorted((left, right) => (left < right ? -1 : 1));
+  const { row, words } = hash === 'database' ? databaseHash(ordered) : sha256Hash(ordered);
+  // `offset 0` keeps the row from being turned into text once for each word.
+  return sql`select count(*) as rows, coalesce(sum(${words[0]}), 0) as first, coalesce(sum(${words[1]}), 0) as second
+    from (select ${row} as h from ${from} t offset 0) d`;
+}
+
+interface Hashed {
+  /** Of a row `t`. */
+  readonly row: Sql;
+  /** Of that, `h`: two numbers of 64 bits. */
+  readonly words: readonly [Sql, Sql];
+}
+
+function databaseHash(columns: readonly string[]): Hashed {
+  const values = sql.join(columns.map((column) => sql`t.${sql.id(column)}`));
+  // Byte by byte, whatever collation the database has.
+  const word = (seed: number): Sql => sql`hashtextextended(h, ${sql.raw(String(seed))})`;
+  return { row: sql`row(${values})::text collate "C"`, words: [word(0), word(1)] };
+}
+
+function sha256Hash(columns: readonly string[]): Hashed {
   const word = (place: number): Sql =>
-    sql`coalesce(sum(('x' || substr(h, ${sql.raw(String(1 + 16 * place))}, 16))::bit(64)::bigint), 0)`;
-  // `offset 0` keeps the digest from being computed once for each word.
-  return sql`select count(*) as rows, ${word(0)} as first, ${word(1)} as second
-    from (select encode(${digest}, 'hex') as h from ${from} t offset 0) d`;
+    sql`('x' || substr(h, ${sql.raw(String(1 + 16 * place))}, 16))::bit(64)::bigint`;
+  return { row: sql`encode(${rowDigest(sql`t`, columns)}, 'hex')`, words: [word(0), word(1)] };
 }
 
 async function isKept(store: Queryable, building: Relation): Promise<boolean> {
@@ -109,7 +136,7 @@ async function isKept(store: Queryable, building: Relation): Promise<boolean> {
 }
 
 function keptName({ id }: Relation): string {
-  return `sum of ${String(id)}`;
+  return `row sum of ${String(id)}`;
 }
 
 function keptIn(building: Relation): Sql {

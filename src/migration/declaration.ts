@@ -1,5 +1,12 @@
-import { refusal, type Finding, type Json } from '../base/index.ts';
-import { validateSchema } from '../evidence/index.ts';
+import { nearestName, refusal, type Finding, type JsonObject } from '../base/index.ts';
+import {
+  KIND_WORDS,
+  validateSchema,
+  type CHANGE_CLASSES,
+  type SAFETY_STRATEGIES,
+  type SchemaFault,
+} from '../evidence/index.ts';
+import { RULES } from './declaration-rule.ts';
 import type { KindName } from './migration-id.ts';
 import { parseStrictYaml, type StrictYaml } from './strict-yaml.ts';
 
@@ -10,6 +17,12 @@ export interface Scope extends Readonly<Record<string, readonly string[]>> {
   readonly forbidden_schemas: readonly string[];
   readonly forbidden_tables: readonly string[];
 }
+
+/** The group of everyone whom the register of keys names as an approver of the environment. */
+export const ANY_APPROVER = 'group:approvers';
+
+/** How much a change asks of those who sign it, least first. */
+export type ChangeClass = (typeof CHANGE_CLASSES)[number];
 
 /** One step of a bundle, in the order of the list. */
 export interface Phase {
@@ -36,13 +49,34 @@ export interface Declaration {
   readonly intent: string;
   readonly store?: string;
   readonly scope: Scope;
-  /** An absent limit is 0 (M22). */
+  /** An absent limit is 0 (M22). A cap of a map is here by `per_label.<name>`. */
   readonly limits: Readonly<Record<string, number>>;
   readonly requires_rollback: boolean;
+  readonly approvals: {
+    /** Principals, or groups as `group:<name>`. */
+    readonly required_reviewers: readonly string[];
+    readonly change_class: ChangeClass;
+    /** Where the decision is recorded. */
+    readonly reference?: string;
+    /** What protects readers where there is no way back. */
+    readonly safety_strategy?: (typeof SAFETY_STRATEGIES)[number];
+  };
+  readonly runner?: {
+    readonly tool?: string;
+    /** The habitual command: recorded, never run. */
+    readonly command?: string;
+    readonly digest?: string;
+    /** References to secrets that the run may resolve, never values. */
+    readonly environment?: readonly string[];
+  };
   readonly artifacts: {
+    /** Executed in this order. */
     readonly forward: readonly string[];
     readonly rollback: readonly string[];
+    /** What the others read. */
     readonly attachments?: readonly string[];
+    readonly baselines?: Readonly<Record<string, string>>;
+    readonly diffs?: Readonly<Record<string, string>>;
   };
   /** Default: all forward files in one transaction. */
   readonly phases?: readonly Phase[];
@@ -63,82 +97,92 @@ export async function readDeclaration(
   text: string,
   expected: { readonly id: string; readonly kind: KindName },
 ): Promise<DeclarationReading> {
+  if (text.length > MAX_TEXT_LENGTH) {
+    const hint = 'Put what is long into artifacts.attachments.';
+    return refused([fault({ line: 1, column: 1 }, { reason: 'too_long' }, hint)]);
+  }
   const yaml = parseStrictYaml(text);
   if ('faults' in yaml) {
-    const findings = yaml.faults.map(({ line, column, reason }) =>
-      fault({ line, column }, { reason }, YAML_HINT),
+    return refused(
+      yaml.faults
+        .slice(0, MAX_FINDINGS)
+        .map(({ line, column, reason }) => fault({ line, column }, { reason }, YAML_HINT)),
     );
-    return { status: 'refused', findings };
   }
+  const another = anotherKind(yaml, expected.kind);
+  if (another !== undefined) return refused([another]);
   const faults = await validateSchema('migration_declaration.v1', yaml.value);
-  const findings = faults.map(({ pointer, rule }) =>
-    fault(yaml.placeOf(pointer), { pointer, rule }, SCHEMA_HINT),
+  if (faults.length > 0)
+    return refused(faults.slice(0, MAX_FINDINGS).map((each) => schemaFinding(each, yaml)));
+  const declaration = completed(yaml.value as unknown as WrittenDeclaration);
+  const findings = RULES.flatMap((rule) => rule(declaration, expected)).map(({ pointer, detail, hint }) =>
+    fault(yaml.placeOf(pointer), detail, hint),
   );
-  if (findings.length > 0) return { status: 'refused', findings };
-  const declaration = yaml.value as unknown as Declaration;
-  findings.push(...nameFindings(declaration, expected, yaml), ...scopeFindings(declaration, yaml));
-  return findings.length > 0 ? { status: 'refused', findings } : { status: 'ok', declaration };
+  return findings.length > 0 ? refused(findings) : { status: 'ok', declaration };
 }
+
+/** More is a mistake or an attack; a reader of YAML needs many times the memory of its text. */
+const MAX_TEXT_LENGTH = 256 * 1024;
+
+/** Nobody reads more of one file at a time. */
+const MAX_FINDINGS = 50;
 
 const YAML_HINT =
   'Write plain YAML: texts, whole numbers, lists and maps, each key once, no aliases, tags or merges.';
-const SCHEMA_HINT = 'See docs/reference for the fields of migration.yml.';
 
 type Place = ReturnType<StrictYaml['placeOf']>;
+type WrittenDeclaration = Omit<Declaration, 'artifacts' | 'limits'> & {
+  readonly artifacts: Omit<Declaration['artifacts'], 'rollback'> & { readonly rollback?: readonly string[] };
+  readonly limits: Readonly<Record<string, number | Readonly<Record<string, number>>>>;
+};
 
-function fault(place: Place, detail: Readonly<Record<string, Json>>, hint: string): Finding {
+function refused(findings: readonly Finding[]): DeclarationReading {
+  return { status: 'refused', findings };
+}
+
+function fault(place: Place, detail: JsonObject, hint: string): Finding {
   return refusal('declaration_invalid', `migration.yml:${place.line}:${place.column}`, { detail, hint });
 }
 
-function nameFindings(
-  declaration: Declaration,
-  expected: { readonly id: string; readonly kind: KindName },
-  yaml: StrictYaml,
-): readonly Finding[] {
-  const findings: Finding[] = [];
-  if (declaration.migration_id !== expected.id) {
-    const hint = `Write migration_id: ${expected.id}, the name of the folder.`;
-    findings.push(fault(yaml.placeOf('/migration_id'), { reason: 'id_differs_from_folder' }, hint));
-  }
-  if (declaration.type !== expected.kind) {
-    const hint = `Write type: ${expected.kind}, which the id's prefix stands for.`;
-    findings.push(fault(yaml.placeOf('/type'), { reason: 'type_differs_from_prefix' }, hint));
-  }
-  return findings;
+/** Under the rules of another kind everything else would be wrong as well. */
+function anotherKind({ value, placeOf }: StrictYaml, kind: KindName): Finding | undefined {
+  const written = typeof value === 'object' && value !== null && 'type' in value ? value['type'] : undefined;
+  if (typeof written !== 'string' || written === kind || !Object.hasOwn(KIND_WORDS, written))
+    return undefined;
+  const hint = `Write type: ${kind}, which the id's prefix stands for.`;
+  return fault(placeOf('/type'), { reason: 'type_differs_from_prefix' }, hint);
 }
 
-function scopeFindings({ scope, type }: Declaration, yaml: StrictYaml): readonly Finding[] {
-  const findings: Finding[] = [];
-  const add = (pointer: string, detail: Readonly<Record<string, Json>>, hint: string): void => {
-    findings.push(fault(yaml.placeOf(pointer), detail, hint));
+function schemaFinding({ pointer, keyword, rule, known }: SchemaFault, yaml: StrictYaml): Finding {
+  const place = yaml.placeOf(pointer);
+  if (keyword === 'required' && pointer === '/scope')
+    return fault(place, { pointer, rule }, 'Write this list, even when it is empty.');
+  if (known.length === 0)
+    return fault(
+      place,
+      { pointer, rule },
+      'See docs/reference/declaration.md for the fields of migration.yml.',
+    );
+  const written = pointer.slice(pointer.lastIndexOf('/') + 1);
+  const nearest = keyword === 'additionalProperties' ? nearestName(written, known) : undefined;
+  const hint =
+    nearest === undefined
+      ? `Write one of: ${known.join(', ')}.`
+      : `Write ${nearest}, or take ${written} out.`;
+  return fault(place, { pointer, rule }, hint);
+}
+
+/** A declaration with what may be left out. */
+function completed(written: WrittenDeclaration): Declaration {
+  const { artifacts, limits } = written;
+  const flat = Object.entries(limits).flatMap(([name, value]): readonly (readonly [string, number])[] =>
+    typeof value === 'number'
+      ? [[name, value]]
+      : Object.entries(value).map(([part, cap]) => [`${name}.${part}`, cap]),
+  );
+  return {
+    ...written,
+    limits: Object.fromEntries(flat),
+    artifacts: { ...artifacts, rollback: artifacts.rollback ?? [] },
   };
-  for (const key of REQUIRED_SCOPE[type] ?? []) {
-    if (scope[key] === undefined)
-      add('/scope', { reason: 'scope_incomplete', key }, `Write scope.${key}, even when it is empty.`);
-  }
-  for (const [key, names] of Object.entries(scope)) {
-    names.forEach((name, index) => {
-      const pointer = `/scope/${key}/${index}`;
-      if (/[*%?]/u.test(name))
-        add(
-          pointer,
-          { reason: 'wildcard', key },
-          'Name each object: a wildcard allows what nobody has seen.',
-        );
-      if (!key.startsWith('allowed_')) return;
-      if (name === 'varve' || name.startsWith('varve.'))
-        add(pointer, { reason: 'own_catalog' }, 'No scope can allow schema varve.');
-      if (scope[key.replace('allowed_', 'forbidden_')]?.includes(name) === true) {
-        add(pointer, { reason: 'allowed_and_forbidden', name }, 'Take the name out of one of the two lists.');
-      }
-    });
-  }
-  return findings;
 }
-
-const TABLES = ['allowed_schemas', 'allowed_tables', 'forbidden_schemas', 'forbidden_tables'];
-/** The lists that have to be written, empty or not (M14). */
-const REQUIRED_SCOPE: Readonly<Partial<Record<KindName, readonly string[]>>> = {
-  postgis: TABLES,
-  pipeline: TABLES,
-};

@@ -33,6 +33,7 @@ import type { DecideStep, Observation, Step } from './kind.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { lockUnavailable, watchLocks, type LockWait } from './lock-wait.ts';
 import { baselineContextOf, contextOf, fence, hit, type DecidedBody, type Run } from './run.ts';
+import { cleanBody, storeScanned } from './scan-files.ts';
 import { DEFAULT_SETTINGS, minimumLevel } from './settings.ts';
 
 /** Which way a run went. `unknown`: the store does not answer, so nobody can tell or undo now. */
@@ -70,7 +71,7 @@ async function takeBaseline(run: Run): Promise<Baseline> {
     { isolation: 'repeatable read', readOnly: true },
     (transaction) => kind.baseline(baselineContextOf(run, run.forward?.pre), transaction),
   );
-  const digest = await storeEvidence(options.root, canonicalBytes(pre));
+  const digest = await storeScanned(options.root, 'baselines/pre.json', pre);
   await hit(run, 'F04_pre_stored');
   await run.intents.announce('baselined', { pre: digest });
   await options.store.transaction({}, (transaction) =>
@@ -253,7 +254,7 @@ async function decideInside(
   );
   const ending = judgeRun(run, pre, post, observation);
   if (isRefused(ending.findings)) return { ...ending, cause: undefined };
-  const body = decidedBody(run, ending);
+  const body = await cleanBody(decidedBody(run, ending));
   for (const product of Object.values(body.products))
     await storeEvidence(options.root, productBytes(product));
   await run.intents.announce('judged', { outputs: body.receipt['outputs'] ?? [], verdict: 'pass' });

@@ -1,12 +1,21 @@
 export { freeMigrationId, listBundles, readBundle, writeBundle } from './bundle.ts';
 export type { AuthoredFile, Bundle, BundleDraft, BundleReading } from './bundle.ts';
-export type { Declaration, Scope } from './declaration.ts';
+export { ANY_APPROVER } from './declaration.ts';
+export type { ChangeClass, Declaration, Invariant, Phase, Scope } from './declaration.ts';
 export { readGitCommit, readParamsDigest, type RunnerOptions } from './environment.ts';
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
 export { folderReader } from './file-reader.ts';
 export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
 export { createKeyPair, readPublicKey, readSigner, type KeyPair } from './ed25519.ts';
 export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
+export { hasSql, lintBundle } from './lint-bundle.ts';
+export {
+  LINT_RULES,
+  lintMigration,
+  type LintOptions,
+  type LintRule,
+  type LintScript,
+} from './kind/postgis/lint/index.ts';
 export { planRetire, retireMigration } from './retire.ts';
 export type {
   AfterStep,
@@ -37,6 +46,7 @@ export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
+export { scanBundle } from './scan-files.ts';
 export { unwritable } from './session.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
 export {

@@ -53,6 +53,12 @@ export interface MigrationKind {
   /** Fault points of the kind's own, hit by its steps through `RunContext.fault`; crash tests go through them too. */
   readonly faultPoints: readonly string[];
 
+  /**
+   * Rows that people write between plan and run are taken along and counted apart: the numbers of a plan hold at its
+   * snapshot, and do not refuse the run (M70). Absent: a run is held to them.
+   */
+  readonly carriesLaterWrites?: true;
+
   /** What a run would do. Throws only for infrastructure: what cannot be planned is a finding. */
   readonly plan: (context: PlanContext) => Promise<KindPlan>;
   /** The steps forward, in order. A pure function of the plan's `bound`. */

@@ -1,5 +1,5 @@
 import { isRefused, isVarveError, refusal, type Finding, type VarveError } from '../base/index.ts';
-import type { TableCounts } from '../evidence/index.ts';
+import type { DiffSummary, TableCounts } from '../evidence/index.ts';
 import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
 import { executeRun, type Decision } from './execute.ts';
@@ -18,6 +18,7 @@ import {
 } from './run.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
+import { scanBundle } from './scan-files.ts';
 import { bundlePath, settleRun, type ReceiptRef } from './settle.ts';
 import { NO_FAILURE, undoRun } from './undo.ts';
 
@@ -116,8 +117,14 @@ async function applyLocked(
   if (applied !== undefined) return doneBefore(options, applied);
   const planned = await readPlan(bundle);
   if ('status' in planned) return planned;
-  const now = await makePlan(options, kind, { bundle, direction: 'forward', forward: undefined });
-  const findings = [...planMoved(planned.plan, now.plan), ...now.findings];
+  const now = await makePlan(options, kind, {
+    bundle,
+    direction: 'forward',
+    forward: undefined,
+    planned: planned.plan,
+  });
+  const authored = await scanBundle(bundle, options.settings);
+  const findings = [...planMoved(kind, planned.plan, now.plan), ...now.findings, ...authored];
   if (isRefused(findings)) return { status: 'refused', findings };
   return openAndRun(options, {
     bundle,
@@ -221,7 +228,8 @@ async function settle(run: Run, failure: Failure, resolvedFrom?: string): Promis
       resolvedFrom,
       signal: run.signal,
     });
-    return outcomeOf(run, ref, [...failure.findings, ...findings], failure.cause);
+    const tables = await touchedTables(options, subject.runId);
+    return outcomeOf(run, { ref, tables }, [...failure.findings, ...findings], failure.cause);
   } catch (error) {
     if (isVarveError(error, 'after_incomplete')) return unsettled(run, failure, error);
     if (!isFileFailure(error) && !isUnreachable(error)) throw error;
@@ -249,11 +257,25 @@ function unsettled({ subject }: Run, failure: Failure, error: VarveError): RunOu
   };
 }
 
-function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], cause: unknown): RunOutcome {
+/** What a committed run did to each table, as its receipt has it. */
+async function touchedTables(
+  { store }: RunnerOptions,
+  runId: string,
+): Promise<readonly TableCounts[] | undefined> {
+  const body = (await readBody(store, runId, 'committed')) as DecidedBody | undefined;
+  const summary = body?.products['diffs/summary.json'] as DiffSummary | undefined;
+  return summary?.witnessed.tables;
+}
+
+function outcomeOf(
+  run: Run,
+  { ref, tables }: { readonly ref: ReceiptRef; readonly tables: readonly TableCounts[] | undefined },
+  findings: readonly Finding[],
+  cause: unknown,
+): RunOutcome {
   const { runId, migrationId, direction } = run.subject;
   const { outcome, validation } = ref.receipt;
   if (outcome === 'committed') {
-    const { tables } = run.opened.plan.bound;
     return {
       status: 'applied',
       runId,
@@ -261,7 +283,7 @@ function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], caus
       direction,
       already: false,
       receipt: ref,
-      tables,
+      tables: tables ?? run.opened.plan.bound.tables,
       enforcement: enforcementIn(ref.receipt),
       findings,
     };
@@ -301,7 +323,7 @@ export async function doneBefore(options: RunnerOptions, ran: LedgerRun): Promis
       digest: entries.closed?.receipt_digest ?? '',
       receipt,
     },
-    tables: body?.plan.bound.tables ?? [],
+    tables: (await touchedTables(options, subject.runId)) ?? body?.plan.bound.tables ?? [],
     enforcement: enforcementIn(receipt),
     findings: [],
   };

@@ -15,6 +15,7 @@ import {
   ambiguityFindings,
   levelFindings,
   limitFindings,
+  measuresOfCounts,
   missingScope,
   plannedVerdicts,
   scopeFindings,
@@ -67,6 +68,8 @@ export async function makePlan(
     readonly bundle: Bundle;
     readonly direction: Direction;
     readonly forward: CommittedRun | undefined;
+    /** The plan that is to be run: of a kind that carries later writes, limits are judged on what it counted. */
+    readonly planned?: PlanFile;
   },
 ): Promise<PlanResult> {
   const { bundle, direction, forward } = about;
@@ -89,9 +92,12 @@ export async function makePlan(
     enforcement: planned.enforcement,
     work: planned.bound,
   };
+  const held = kind.carriesLaterWrites === true ? about.planned : undefined;
+  const measures =
+    held === undefined ? planned.measures : measuresOfCounts(held.bound.tables, planned.objects);
   const least = minimumLevel(settings, kind.name, environment);
   const findings = [
-    ...planFindings(kind, bundle, direction, planned),
+    ...planFindings(kind, bundle, direction, { ...planned, measures }),
     ...levelFindings(bundle.id, planned.enforcement, least),
   ];
   return { plan: planFile(bound, planned.shown), findings };
@@ -124,10 +130,12 @@ export async function readPlan(bundle: Bundle): Promise<{ readonly plan: PlanFil
   return refused(refusal('bundle_changed', bundle.id, { detail, hint }));
 }
 
-/** What moved between a plan and the same plan made now; none when both bind the same. */
-export function planMoved(planned: PlanFile, now: PlanFile): readonly Finding[] {
+/** What moved between a plan and the same plan made now; none when both bind the same, rows written since left out where the kind takes them along. */
+export function planMoved(kind: MigrationKind, planned: PlanFile, now: PlanFile): readonly Finding[] {
   if (planned.plan_digest === now.plan_digest) return [];
-  const parts = differingParts('', planned.bound, now.bound);
+  const heldTo = kind.carriesLaterWrites === true ? withoutCounts : (bound: PlanBound): JsonObject => bound;
+  const parts = differingParts('', heldTo(planned.bound), heldTo(now.bound));
+  if (parts.length === 0) return [];
   return [
     planChanged(planned.migration_id, {
       reason: 'moved',
@@ -135,6 +143,10 @@ export function planMoved(planned: PlanFile, now: PlanFile): readonly Finding[] 
       partCount: parts.length,
     }),
   ];
+}
+
+function withoutCounts(bound: PlanBound): JsonObject {
+  return { ...bound, tables: bound.tables.map(({ table }) => table) };
 }
 
 function refused(finding: Finding): Refused {

@@ -2,6 +2,7 @@ import type { Finding } from '../base/index.ts';
 import type { RunnerOptions } from './environment.ts';
 import { makePlan, writePlan, type PlanFile } from './plan-file.ts';
 import type { Refused } from './refused.ts';
+import { dirtyPlan, scanBundle, scanProduct } from './scan-files.ts';
 import { findRunnable } from './session.ts';
 
 /** A plan that was written to its bundle; findings of severity `error` or `review` will refuse apply. */
@@ -13,11 +14,14 @@ export async function planMigration(options: RunnerOptions, migrationId: string)
   const runnable = await findRunnable(options, migrationId);
   if ('status' in runnable) return runnable;
   const { bundle, kind } = runnable;
+  const authored = await scanBundle(bundle, options.settings);
   const { plan, findings } = await makePlan(options, kind, {
     bundle,
     direction: 'forward',
     forward: undefined,
   });
+  const dirty = await scanProduct('plan.json', plan);
+  if (dirty.length > 0) return { status: 'refused', findings: [dirtyPlan(bundle.id, dirty), ...authored] };
   await writePlan(options.root, bundle, plan);
-  return { status: 'planned', plan, findings };
+  return { status: 'planned', plan, findings: [...authored, ...findings] };
 }

@@ -1,3 +1,4 @@
+import type { RestrictedArea } from '../evidence/index.ts';
 import type { KindName } from './migration-id.ts';
 
 /** The names of environments; others would be an environment without rules. */
@@ -25,6 +26,10 @@ export interface MigrationSettings {
   readonly protected: { readonly schemas: readonly string[]; readonly tables: readonly string[] };
   /** Schemas that no scope may allow, but that of kind `pipeline` (M54). */
   readonly canonicalZones: readonly string[];
+  /** Where a position in an authored file is refused; without any, each one wants a review (M125). */
+  readonly restrictedAreas?: readonly RestrictedArea[];
+  /** Principals by the name of a group, without `group:`. */
+  readonly groups?: Readonly<Record<string, readonly string[]>>;
   /** The level below which nothing runs, by kind and environment (M74). */
   readonly minimumLevel: Readonly<
     Partial<Record<KindName, Readonly<Partial<Record<EnvironmentName, EnforcementLevel>>>>>

@@ -4,6 +4,7 @@ import {
   buildReceipt,
   canonicalBytes,
   isDigest,
+  redactJson,
   sha256,
   type Baseline,
   type Check,
@@ -154,7 +155,7 @@ async function newReceipt(
   const { resolvedFrom } = settling;
   const receipt = buildReceipt(body.receipt as unknown as ReceiptBody, {
     checks: [...after.checks, ...readBack.checks],
-    findings: [...after.findings, ...readBack.findings],
+    findings: await redactJson([...after.findings, ...readBack.findings]),
     chain: { seq, prev, digest },
     resolvedFrom,
   });

@@ -27,7 +27,8 @@ export function parseStrictYaml(text: string): StrictYaml | { readonly faults: r
     schema: 'core',
     merge: false,
     strict: true,
-    uniqueKeys: true,
+    // Keys are compared below: the parser compares each with each, which takes minutes for some thousand keys.
+    uniqueKeys: false,
     prettyErrors: false,
     lineCounter: counter,
   });
@@ -56,8 +57,20 @@ function hiddenMeanings(parsed: Document.Parsed, place: Place): YamlFault[] {
   const fault = (node: Node | null, reason: string): void => {
     faults.push({ ...place(node?.range?.[0] ?? 0), reason });
   };
+  // A directive can change what everything after it means, such as by another version of YAML.
+  const { yaml, tags } = parsed.directives;
+  if (yaml.explicit === true || Object.keys(tags).length > 1)
+    faults.push({ ...place(0), reason: 'directive' });
   visit(parsed, {
     Alias: (_key, node) => fault(node, 'alias'),
+    Map: (_key, { items }) => {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value)) fault(key, 'duplicate_key');
+        seen.add(key.value);
+      }
+    },
     Pair: (_key, { key }) => {
       const node = key as Node | null;
       if (!isScalar(node) || typeof node.value !== 'string') fault(node, 'key_not_text');

@@ -15,6 +15,7 @@ import { checksBefore, type Beginning } from './execute.ts';
 import { backoffMs, isTransient, LOCK_TIMEOUT_MS, type Failure } from './failure.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { baselineContextOf, contextOf, fenceAlone, hit, releaseRoom, type Run } from './run.ts';
+import { withoutDirty } from './scan-files.ts';
 
 /** What a run that is only being cleared up has to say. */
 export const NO_FAILURE: Failure = {
@@ -60,7 +61,7 @@ async function undoInside(run: Run, transaction: Transaction, failure: Failure):
   }
   const before = await keptBaseline(run, transaction);
   const ending = before === undefined ? neverRan(failure) : await takeBack(run, transaction, before, failure);
-  const body = decidedBody(run, ending);
+  const body = await withoutDirty(decidedBody(run, ending));
   for (const product of Object.values(body.products))
     await storeEvidence(options.root, productBytes(product));
   await appendLedger(transaction, { subject, phase: 'undone', body }, options.clock);

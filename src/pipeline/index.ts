@@ -79,6 +79,7 @@ export type {
   PopulateProgress,
   PopulateResult,
 } from './populate/options.ts';
+export type { MigrationsConfig } from './migrations-config.ts';
 export { defineConfig, type ObjectsConfig, type ProjectConfig, type StoreConfig } from './project.ts';
 export { keyHash, readPlan, rowDigest, rowsDigest, type ReadPlan } from './read-plan.ts';
 export {

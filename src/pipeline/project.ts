@@ -1,3 +1,4 @@
+import type { MigrationsConfig } from './migrations-config.ts';
 import type { Pipeline } from './pipeline.ts';
 
 /** Where a store is: a folder of this project, or a server whose address an environment variable holds. */
@@ -40,6 +41,8 @@ export interface ProjectConfig {
   readonly filesFolder?: string;
   /** Where large values are: `ctx.files.put` and columns of type `t.object()` need it. */
   readonly objects?: ObjectsConfig;
+  /** What holds for every migration of the project. */
+  readonly migrations?: MigrationsConfig;
 }
 
 /** Gives the configuration its type; the value is returned unchanged. */

@@ -11,6 +11,7 @@ export {
   type S3Location,
   type StoredObject,
 } from './object-store.ts';
+export { readPinned } from './pinned.ts';
 export {
   compileSql,
   quoteIdentifier,

@@ -6,7 +6,10 @@ import { indexText } from './text-place.ts';
 /** Each statement with its line, column and text; each fault with its kind, line and column. */
 async function read(text: string): Promise<readonly (readonly (string | number)[])[]> {
   const { statements, faults, placeOf } = await readScript(text);
-  const at = (offset: number): readonly number[] => Object.values(placeOf(offset));
+  const at = (offset: number): readonly number[] => {
+    const { line, column } = placeOf(offset);
+    return [line, column];
+  };
   return [
     ...statements.map(({ start, end }) => [...at(start), text.slice(start, end)]),
     ...faults.map(({ kind, offset }) => [...at(offset), `! ${kind}`]),
@@ -46,6 +49,7 @@ describe('a script', () => {
     ]);
     expect(await read("select 1;\nselect 'never ends; select 2;")).toEqual([
       [1, 1, 'select 1'],
+      [2, 21, 'select 2'],
       [2, 8, '! syntax'],
     ]);
     expect(await read('create table t (a int')).toEqual([[1, 22, '! syntax']]);
@@ -78,6 +82,21 @@ describe('a script', () => {
     expect(await read('select 1; \0drop table t')).toEqual([
       [1, 1, 'select 1'],
       [1, 11, '! nul'],
+    ]);
+  });
+
+  test('has faults that tell words of the language on, and no values', async () => {
+    const reasons = async (text: string): Promise<readonly string[]> =>
+      (await readScript(text)).faults.map(({ reason }) => reason);
+    expect(await reasons("create tabl t; alter role a passwort 'secret'; select 'never ends")).toEqual([
+      'syntax error at or near "tabl"',
+      'unrecognized role option "passwort"',
+      'unterminated quoted string',
+    ]);
+    expect(await reasons("select 1 'secret'; select 1 12345 7; select );")).toEqual([
+      'syntax error',
+      'syntax error',
+      'syntax error at or near ")"',
     ]);
   });
 

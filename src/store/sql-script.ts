@@ -27,7 +27,7 @@ export interface ScriptStatement {
 export interface ScriptFault {
   readonly kind: 'syntax' | 'psql' | 'copy_rows' | 'nul' | 'too_many';
   readonly offset: number;
-  /** What the parser says; it quotes the script and nothing else. */
+  /** What the parser says, without texts and numbers of the script. */
   readonly reason: string;
 }
 
@@ -111,8 +111,17 @@ function parse(parser: Parser, text: string): ParseResult | Stop {
   } catch (error) {
     if (!parser.hasSqlDetails(error) || error.sqlDetails === undefined) throw error;
     const { message, cursorPosition } = error.sqlDetails;
-    return { offset: indexText(text).offsetOfCharacter(Math.max(0, cursorPosition)), reason: message };
+    return {
+      offset: indexText(text).offsetOfCharacter(Math.max(0, cursorPosition)),
+      reason: withoutValues(message),
+    };
   }
+}
+
+/** The parser quotes the word it stopped at. A keyword or a sign may be told on; a text or a number is a value. */
+function withoutValues(message: string): string {
+  const [, told = message, word = ''] = /^(.*?) at or near "(.*)"$/s.exec(message) ?? [];
+  return /^(?:[A-Za-z_]\w*|[^\w'"$\s]+)$/.test(word) ? message : told;
 }
 
 /** By PostgreSQL's own list of white space, which is shorter than JavaScript's. */
@@ -188,9 +197,18 @@ function aroundFault(parser: Parser, text: string, { offset, reason }: Stop): Re
     const fault: ScriptFault = { kind: 'copy_rows', offset: start, reason: 'rows of COPY in a script' };
     return { fault, blankedText: blank(text, start, copyEnd, '') };
   }
-  const semicolon = wordsIn(parser, text.slice(offset)).find((token) => token.text === ';');
-  const end = semicolon === undefined ? text.length : offset + semicolon.start;
+  const end = endOfStatement(parser, text, offset);
   return { fault: { kind: 'syntax', offset, reason }, blankedText: blank(text, start, end, '') };
+}
+
+/** Where the words cannot be told apart, as before a text that never ends, the next semicolon has to do. */
+function endOfStatement(parser: Parser, text: string, offset: number): number {
+  const words = wordsIn(parser, text.slice(offset));
+  const found =
+    words.length === 0
+      ? text.slice(offset).indexOf(';')
+      : (words.find((token) => token.text === ';')?.start ?? -1);
+  return found < 0 ? text.length : offset + found;
 }
 
 function wordsIn(parser: Parser, text: string): readonly ScriptToken[] {

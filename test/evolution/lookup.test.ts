@@ -9,9 +9,14 @@ interface Unit {
 }
 
 /** A lookup with these rows, and a table below it. */
-function units(contents: readonly Unit[]): Pipeline {
+function units(contents: readonly Unit[], name = 'unit'): Pipeline {
   const lab = pipeline('lab');
-  const unit = lab.lookup('unit', { key: { unit: t.text() }, columns: { factor: t.double() }, contents });
+  const unit = lab.lookup(name, {
+    ...(name === 'unit' ? {} : { renamedFrom: 'lab.unit' }),
+    key: { unit: t.text() },
+    columns: { factor: t.double() },
+    contents,
+  });
   lab.manual('reading', {
     key: { reading: t.integer() },
     references: { unit },
@@ -58,6 +63,18 @@ withStores('the rows of a lookup', (given) => {
       { unit: 'ell', factor: '0.7' },
     ]);
     expect(await lab.rollback(units(METRIC), id)).toMatchObject({ status: 'applied', direction: 'rollback' });
+    expect(await lab.rows('select unit, factor from lab.unit order by unit')).toEqual(
+      METRIC.toSorted((left, right) => (left.unit < right.unit ? -1 : 1)),
+    );
+  });
+
+  it('are taken back where the lookup was given another name in the same step', async () => {
+    const measures = units(CORRECTED, 'measure');
+    const id = await lab.deploy(measures);
+    expect(await lab.rows('select count(*)::int as rows from lab.measure where factor < 1')).toEqual([
+      { rows: 2 },
+    ]);
+    expect(await lab.rollback(measures, id)).toMatchObject({ status: 'applied', direction: 'rollback' });
     expect(await lab.rows('select unit, factor from lab.unit order by unit')).toEqual(
       METRIC.toSorted((left, right) => (left.unit < right.unit ? -1 : 1)),
     );

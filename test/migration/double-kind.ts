@@ -116,6 +116,7 @@ export function doubleDraft(
       },
       limits: { max_table_count_touched: 1, max_row_backfill: options.rows ?? 100 },
       requires_rollback: true,
+      approvals: { required_reviewers: ['group:approvers'], change_class: 'routine' },
       artifacts: { forward: ['forward.json'], rollback: ['rollback.json'] },
     },
     files: {

@@ -58,3 +58,10 @@ export async function columnsOf(store: Store, table: string): Promise<readonly s
     where attrelid = to_regclass(${table}) and attnum > 0 and not attisdropped order by attname`);
   return rows.map(({ name }) => name);
 }
+
+/** The database as one in which nothing ever ran, or an older copy of itself: what came after entry `seq` is gone. */
+export async function forgetLedger(store: Store, seq = 0): Promise<void> {
+  await store.execute(sql`alter table varve.ledger disable trigger ledger_only_grows`);
+  await store.execute(sql`delete from varve.ledger where seq > ${seq}`);
+  await store.execute(sql`alter table varve.ledger enable always trigger ledger_only_grows`);
+}

@@ -65,6 +65,7 @@ export async function planSql(options: RunnerOptions, bundle: SqlBundle): Promis
         ...bundle.limits,
       },
       requires_rollback: true,
+      approvals: { required_reviewers: ['group:approvers'], change_class: 'routine' },
       artifacts: {
         forward: [...(bundle.phases?.map(({ file }) => file) ?? ['forward.sql', ...Object.keys(files)])],
         rollback: ['rollback.sql'],

@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { join } from 'node:path';
 import { isVarveError, type Finding } from '../../base/index.ts';
 import { checkRecordedReads, checkSource, definitionsOf, type Definitions } from '../../pipeline/index.ts';
@@ -7,42 +7,20 @@ import type { Project } from '../config.ts';
 import type { Context } from '../context.ts';
 import { errorFinding } from '../failure.ts';
 import type { CheckPart } from '../format/check-part.ts';
-import { countText, resultJson, tableText, type CommandResult, type Style } from '../output.ts';
+import { formatOption, partsResult, type Format } from '../format/format-parts.ts';
+import { countText, tableText, type CommandResult, type Style } from '../output.ts';
 import { storeToRead } from '../open-project-world.ts';
-import { release } from '../release.ts';
-
-type Format = 'text' | 'json' | 'sarif' | 'junit';
 
 /** `varve check` */
 export function register(command: Command, act: Act): void {
   withExamples(command, ['varve check', 'varve check --format sarif > varve.sarif', 'varve check --json'])
-    .addOption(
-      new Option('--format <format>', 'how it is written')
-        .choices(['text', 'json', 'sarif', 'junit'])
-        .default('text'),
-    )
+    .addOption(formatOption())
     .action(act((context, { format }: { readonly format: Format }) => run(context, format)));
 }
 
 async function run(context: Context, format: Format): Promise<CommandResult> {
   const parts = await checkProject(context);
-  const findings = parts.flatMap((part) => part.findings);
-  const status = findings.some(({ severity }) => severity === 'error') ? 'refused' : 'ok';
-  const fields = { checked: Object.fromEntries(parts.map(({ name, checked }) => [name, checked])) };
-  const result: CommandResult = { status, findings, fields };
-  const formatted = await formatParts(format, parts, result);
-  return { ...result, text: (style) => formatted ?? partsText(style, parts) };
-}
-
-async function formatParts(
-  format: Format,
-  parts: readonly CheckPart[],
-  result: CommandResult,
-): Promise<string | undefined> {
-  if (format === 'json') return resultJson(result);
-  if (format === 'sarif') return (await import('../format/sarif.ts')).sarifText(parts, release());
-  if (format === 'junit') return (await import('../format/junit.ts')).junitText(parts);
-  return undefined;
+  return partsResult(parts, { format, command: 'varve check', text: (style) => partsText(style, parts) });
 }
 
 /** Each part that needs another stops where that one refuses: without definitions there are no sources to look at. */
@@ -99,21 +77,18 @@ async function checkReads(context: Context, definitions: Definitions): Promise<C
 }
 
 async function checkMigrations({ dir }: Project): Promise<CheckPart> {
-  const { listBundles, parseMigrationId, readBundle } = await import('../../migration/index.ts');
+  const { lintBundle, listBundles, readBundle } = await import('../../migration/index.ts');
+  const { inBundle } = await import('../bundle-finding.ts');
   const root = join(dir, 'migrations');
   const ids = await listBundles(root);
   const readings = await Promise.all(ids.map(async (id) => ({ id, reading: await readBundle(root, id) })));
-  const findings = readings.flatMap(({ id, reading }) => {
-    if (reading.status !== 'refused') return [];
-    const folder = `migrations/${parseMigrationId(id)?.kind ?? ''}/${id}`;
-    return reading.findings.map((finding) => inBundle(folder, id, finding));
-  });
-  return { name: 'migrations', checked: ids.length, findings };
-}
-
-/** A bundle speaks of its own files by their names in it; here they are files of the project. */
-function inBundle(folder: string, id: string, finding: Finding): Finding {
-  return { ...finding, subject: finding.subject === id ? folder : `${folder}/${finding.subject}` };
+  const findings = await Promise.all(
+    readings.map(async ({ id, reading }) => {
+      const found = reading.status === 'refused' ? reading.findings : await lintBundle(reading.bundle);
+      return found.map((finding) => inBundle(id, finding));
+    }),
+  );
+  return { name: 'migrations', checked: ids.length, findings: findings.flat() };
 }
 
 const TITLES: Readonly<Record<string, string>> = {

@@ -14,6 +14,8 @@ import {
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { fencedStore } from '../fenced-store.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
+import { carryKeys, carryObjects } from '../hand-made/carry.ts';
+import { carrySettings } from '../hand-made/settings.ts';
 import { sampleDiffers } from '../sample.ts';
 import { hasNotes } from '../capture.ts';
 import { columnsKey, keyOptions } from '../own-keys.ts';
@@ -31,7 +33,10 @@ export async function build(operation: Rebuild, scope: RunScope): Promise<readon
   if (isWithMaster(of)) return [];
   const findings = await attribute(operation, scope);
   if (findings.length > 0) return findings;
-  for (const member of groupOf(of)) await index(member.operation, scope);
+  for (const member of groupOf(of)) {
+    const inTheWay = await index(member.operation, scope);
+    if (inTheWay.length > 0) return inTheWay;
+  }
   return recompute(operation, scope);
 }
 
@@ -103,12 +108,14 @@ async function fillContents(of: Rebuilding, { context }: RunScope): Promise<void
 }
 
 /** Keys, unique sets and indexes, once the rows are there. */
-async function index(operation: Rebuild, scope: RunScope): Promise<void> {
+async function index(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const { context, to } = scope;
-  await context.store.transaction({}, async (transaction) => {
+  return context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
-    const { spec, placement } = builtOf(rebuilding(operation, await runWorld(transaction, scope)));
-    if ((await stageOf(transaction, placement, spec)) !== undefined) return;
+    const of = rebuilding(operation, await runWorld(transaction, scope));
+    const next = builtOf(of);
+    const { spec, placement } = next;
+    if ((await stageOf(transaction, placement, spec)) !== undefined) return [];
     await useMemory(transaction);
     const id = tableId(placement);
     if (operation.from.length > 0)
@@ -116,8 +123,12 @@ async function index(operation: Rebuild, scope: RunScope): Promise<void> {
     for (const columns of uniqueSets(spec))
       await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
     for (const statement of createIndexes(spec, placement, to)) await transaction.execute(statement);
+    const findings = await carryObjects(transaction, of, next);
+    if (findings.length > 0) return findings;
+    await carrySettings(transaction, of, placement);
     await transaction.execute(sql`analyze ${id}`);
     await setStage(transaction, placement, spec, 'indexed');
+    return [];
   });
 }
 
@@ -134,6 +145,7 @@ export async function constrain(operation: Rebuild, scope: RunScope): Promise<re
       isChecked: false,
       optionsByColumns,
     });
+    await carryKeys(transaction, of, builtOf(of));
     await setStage(transaction, placement, spec, 'constrained');
   });
   await context.store.transaction({}, async (transaction) => {

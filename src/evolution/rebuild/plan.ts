@@ -3,11 +3,13 @@ import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { dependents } from '../dependents.ts';
+import { judgeHandMade, strandedKeys } from '../hand-made/judge.ts';
 import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../operation/operation.ts';
 import { variantsOf } from './coverage.ts';
 import { classifiedRows } from './rows.ts';
 import type { Facts } from './row-test.ts';
 import { oldKeyColumn } from './values.ts';
+import { unforeseen } from './ways.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
 /** All rebuilds, by table. */
@@ -25,6 +27,10 @@ export async function planRebuilds(scope: PlanScope): Promise<ReadonlyMap<string
     planned.set(of.operation.table, {
       counts: countsOf(of.operation, counted),
       findings: await inTheWay(scope.transaction, of),
+      questions: unforeseen(of).map(
+        (table) =>
+          `rows of ${of.operation.table} get the key of the one row that ${table} will have for each; where it will have several, they are computed anew for each of these`,
+      ),
       ambiguousKeys: own
         .filter(({ key }) => key !== null)
         .toSorted((left, right) => Number(left.rows - right.rows))
@@ -120,5 +126,6 @@ function countsOf(
 async function inTheWay(transaction: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const relation of of.sources) findings.push(...(await dependents(transaction, relation)));
-  return findings;
+  const judged = await judgeHandMade(transaction, of);
+  return [...findings, ...judged.findings, ...(await strandedKeys(transaction, of, judged))];
 }

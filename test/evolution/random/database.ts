@@ -37,8 +37,8 @@ export interface Version {
   readonly plan: (attribute: Attribution) => Promise<EvolutionPlan>;
   readonly apply: (id: string) => Promise<RunOutcome>;
   readonly rollback: (id: string) => Promise<RunOutcome>;
-  /** Populates all there is; the table and key of each call of a make. Fails where a key does. */
-  readonly populate: () => Promise<void>;
+  /** Populates all there is, as one of several workers or alone, which is quicker. Fails where a key does. */
+  readonly populate: (as: 'one of several' | 'alone') => Promise<void>;
 }
 
 /** Definitions of a model over the lab's database. */
@@ -53,8 +53,8 @@ export function versionOf(lab: Lab, model: Model, before: Model | undefined, cal
     plan: (attribute) => planEvolution(options, world, attribute),
     apply: (id) => applyMigration(options, id),
     rollback: (id) => rollbackMigration(options, id),
-    populate: async () => {
-      const result = await populate(lab.store, { ...world });
+    populate: async (as) => {
+      const result = await populate(lab.store, { ...world, ...(as === 'alone' ? { isShared: false } : {}) });
       if (result.status !== 'done' || result.findings.length > 0) throw new Error(JSON.stringify(result));
     },
   };
