@@ -1,5 +1,7 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { isVarveError } from '../base/index.ts';
 import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.ts';
+import { CONFIG_FILE, type Project } from './config.ts';
 import type { Context } from './context.ts';
 import type { Kinds } from './kinds.ts';
 import { migrationSettings } from './migrations-config.ts';
@@ -24,7 +26,7 @@ export async function openRunner(
   context: Context,
   access: WorldAccess,
 ): Promise<(Runner & { readonly status: 'ok' }) | Extract<WorldResult, { readonly status: 'refused' }>> {
-  const opened = await openProjectWorld(context, access);
+  const opened = await openProjectWorld(context, access, await projectOrFolder(context));
   if (opened.status === 'refused') return opened;
   const { world } = opened;
   const { environment } = world;
@@ -56,6 +58,23 @@ export async function openRunner(
     kinds,
     [Symbol.asyncDispose]: () => Promise.resolve(bars.end()),
   };
+}
+
+/**
+ * The project, or where `--db` names a database and there is none, the folder itself with its folder `migrations`: scripts of SQL
+ * need no definitions.
+ *
+ * Errors: throws `config_missing`, `config_invalid`.
+ */
+export async function projectOrFolder(context: Context): Promise<Project> {
+  const { io, options } = context;
+  try {
+    return await context.project();
+  } catch (error) {
+    if (options.db === undefined || !isVarveError(error, 'config_missing')) throw error;
+    const dir = resolve(io.workingDir, options.project ?? '.');
+    return { dir, filePath: join(dir, CONFIG_FILE), config: { stores: {} } };
+  }
 }
 
 /** Crash tests name a point at which this process is to end as if its machine had. */

@@ -243,6 +243,8 @@ async function decideInside(
   await hit(run, 'F09_decided');
   const observation = await kind.observe(context, transaction);
   await hit(run, 'F10_observed');
+  // Of a transaction that is lost already nothing can be measured.
+  if (transaction.status() === 'failed') return failureOf(failed({ findings: observation.findings }));
   const post = await kind.baseline(
     {
       ...baselineContextOf(run, run.forward?.pre ?? pre),

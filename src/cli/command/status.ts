@@ -4,7 +4,7 @@ import type { MigrationState, MigrationStatus, UnfinishedRun } from '../../migra
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { countOf, sizeText, tableText, type CommandResult, type Style } from '../output.ts';
-import { migrationsRoot } from '../runner.ts';
+import { migrationsRoot, projectOrFolder } from '../runner.ts';
 
 /** `varve status` */
 export function register(command: Command, act: Act): void {
@@ -12,7 +12,7 @@ export function register(command: Command, act: Act): void {
 }
 
 async function run(context: Context): Promise<CommandResult> {
-  const { dir } = await context.project();
+  const { dir } = await projectOrFolder(context);
   // A database that nothing was deployed to has a status too: everything is pending.
   const store = await context.store();
   const { readStatus } = await import('../../migration/index.ts');

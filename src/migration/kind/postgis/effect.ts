@@ -317,13 +317,22 @@ function freeObjects(sights: Sights, scope: Scope): readonly FreeObject[] {
       (objectType === 'type' && isRowType(attempt.relations, names))
     )
       return [];
-    return [{ kind: objectType, schema: schema ?? '', name: names?.at(-1) ?? '' }];
+    const name = ownName(names?.at(-1) ?? '');
+    // The lists of a type go with it.
+    return name.endsWith('[]') ? [] : [{ kind: objectType, schema: schema ?? '', name }];
   });
   const sequences = changedSequences(attempt.relations, relations, rows);
   const unique = new Map(
     [...written, ...dropped, ...sequences].map((each) => [`${each.kind} ${each.schema} ${each.name}`, each]),
   );
   return [...unique.values()];
+}
+
+/** A type is told as `schema.name`, each part in quotes where it needs them. */
+function ownName(name: string): string {
+  const quoted = /(?:^|\.)"((?:[^"]|"")*)"(\[\])?$/u.exec(name);
+  if (quoted !== null) return `${(quoted[1] ?? '').replaceAll('""', '"')}${quoted[2] ?? ''}`;
+  return name.slice(name.lastIndexOf('.') + 1);
 }
 
 /** The type of a table's rows, or of lists of them, goes with the table. */

@@ -9,6 +9,7 @@ import type { Transaction } from '../../../store/index.ts';
 import type { MigrationKind, RunContext, Step } from '../../kind.ts';
 import { attemptOf, beginAttempt, keepBaseline } from './attempt.ts';
 import { measure } from './measure.ts';
+import { besideStep, undoBeside, type BoundPhase } from './nontransactional.ts';
 import { observe } from './observe.ts';
 import { plan } from './plan.ts';
 import { runStatement } from './run-statement.ts';
@@ -24,7 +25,7 @@ export const postgisKind: MigrationKind = {
   patience: { lockTimeoutMs: 2_000, tries: 10 },
   baselineIn: 'deciding',
   foreseesRows: false,
-  faultPoints: ['P01_guarded', 'P02_statement', 'P03_observed'],
+  faultPoints: ['P01_guarded', 'P02_statement', 'P03_observed', 'P04_beside'],
   plan,
   apply: (bound) => stepsOf(bound),
   rollback: (bound) => stepsOf(bound),
@@ -33,7 +34,11 @@ export const postgisKind: MigrationKind = {
     await context.fault('P03_observed');
     return observation;
   },
-  undo: () => Promise.resolve([]),
+  undo: async ({ bound }, transaction) => {
+    // What ran in the deciding transaction went with it.
+    await undoBeside(phasesIn(bound), transaction);
+    return [];
+  },
   baseline: async ({ bundle }, transaction) => {
     const baseline = await measure(transaction, bundle.declaration.scope);
     keepBaseline(transaction, baseline);
@@ -41,10 +46,19 @@ export const postgisKind: MigrationKind = {
   },
 };
 
-/** The guards first, then one step a file. */
+/** What runs beside the transaction first, then the guards, then one step a file. */
 function stepsOf(bound: JsonObject): readonly Step[] {
-  const files = (bound['phases'] as readonly { readonly file: string }[]).map(({ file }) => file);
+  const phases = phasesIn(bound);
+  const files = phases.filter(({ mode }) => mode === 'transactional').map(({ file }) => file);
   return [
+    ...phases
+      .filter(({ mode }) => mode === 'nontransactional')
+      .map((phase) =>
+        besideStep(phase, async (context) => {
+          const scripts = await phasesOf(context);
+          return scripts.find(({ file }) => file === phase.file)?.statements[0];
+        }),
+      ),
     {
       mode: 'decide',
       name: 'guard',
@@ -72,9 +86,12 @@ async function runFile(
   const { transactionId, counter } = attemptOf(transaction);
   for (const statement of phases.find((phase) => phase.file === file)?.statements ?? []) {
     context.signal.throwIfAborted();
-    if (!isPlainWrite(statement)) await counter.read(transaction);
+    const mayReset = !isPlainWrite(statement);
+    if (mayReset) await counter.read(transaction);
     const findings = await runStatement(transaction, statement, { transactionId, statementCount });
     if (isRefused(findings)) return findings;
+    // Once more, for counters that were set back may grow to what they were.
+    if (mayReset) await counter.read(transaction);
     await context.fault('P02_statement');
     context.progress({ step: file, done: statement.ordinal, total: statementCount });
   }
@@ -84,6 +101,10 @@ async function runFile(
 /** These add to the counters of rows; every other one may set them back. */
 function isPlainWrite({ kind }: Statement): boolean {
   return ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'].includes(kind);
+}
+
+function phasesIn(bound: JsonObject): readonly BoundPhase[] {
+  return bound['phases'] as readonly BoundPhase[];
 }
 
 async function phasesOf({ bundle, direction }: RunContext): Promise<readonly ScriptPhase[]> {

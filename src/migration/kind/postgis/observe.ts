@@ -13,6 +13,7 @@ import { enforcementOf } from './enforcement.ts';
 import { guardFindings, removeGuards } from './guard.ts';
 import { checkInvariants } from './invariant.ts';
 import { objectScopeFindings } from './object-scope.ts';
+import { besideEffects, type BoundPhase } from './nontransactional.ts';
 import { countTables, versionFindings } from './own-versions.ts';
 import { pinFindings } from './pins.ts';
 import { isProtected } from './protected.ts';
@@ -42,15 +43,24 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
     ...(await guardFindings(transaction, attempt.guards)),
   ];
   await removeGuards(transaction, attempt.guards);
+  const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
+  const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
   const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
   const enforcement = enforcementOf(context.store.capabilities, attempt.guards);
   return {
     tables: effect.tables.flatMap(({ name, rows }) => (rows > 0 ? [countsOf(name, rows)] : [])),
-    objects: effect.tables.map(({ name }) => name),
+    objects,
     partOf: effect.partOf,
     witnesses: enforcement.layers,
     enforcement,
-    measures: effect.measures,
+    measures: {
+      ...effect.measures,
+      max_table_count_touched: { value: objects.length, isUpperBound: false },
+      max_index_count_delta: {
+        value: (effect.measures['max_index_count_delta']?.value ?? 0) + beside.indexCount,
+        isUpperBound: false,
+      },
+    },
     touched: effect.touched,
     newWrites: [],
     checks: [
@@ -60,7 +70,10 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
     ],
     findings: [
       ...protectedNames.map(({ name }) => protectedFinding(name)),
-      ...objectScopeFindings(scope, effect.objects),
+      ...objectScopeFindings(scope, [
+        ...effect.objects,
+        ...beside.types.map(({ schema, name }) => ({ kind: 'type', schema, name })),
+      ]),
       ...effect.findings,
       ...unseen,
       ...invariant.findings,

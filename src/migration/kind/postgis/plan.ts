@@ -1,11 +1,13 @@
 /** What a run would do, by text and catalog alone: nothing of the bundle is executed (M71). */
 import { nearestName, refusal, type Finding, type JsonObject } from '../../../base/index.ts';
+import type { Queryable } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { KindPlan, PlanContext } from '../../kind.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardPower } from './guard.ts';
 import { invariantFaults } from './invariant.ts';
 import { measureCatalog } from './measure.ts';
+import { boundOf, misplacedFindings, phaseFaults } from './nontransactional.ts';
 import { namedObjects, type NamedObject } from './named.ts';
 import { objectScopeFindings, type FreeObject } from './object-scope.ts';
 import { searchPath } from './pins.ts';
@@ -27,6 +29,9 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
   const protection = protectionOf(scope, settings);
   const power = await guardPower(transaction, protectedTables(relations, protection));
   const tables = [...new Set(named.tables)].toSorted();
+  const bound: JsonObject[] = [];
+  for (const phase of phases)
+    bound.push({ ...boundPhase(phase), ...(await boundBeside(transaction, phase)) });
   const catalog = await measureCatalog(transaction, scope);
   const enforcement = enforcementOf(capabilities, {
     watches: power.canWatch,
@@ -34,7 +39,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
   });
   return {
     bound: {
-      phases: phases.map(boundPhase),
+      phases: bound,
       objects: named.free.map(({ kind, schema, name }) => ({ kind, schema, name })),
       catalog: { strict: catalog.strict, logical: catalog.logical },
       protected: { schemas: protection.schemas, tables: protection.tables },
@@ -56,6 +61,8 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       ...unknownConstructs(allowed),
       ...refusedConstructs(both, allowed),
       ...phaseFindings(scripts.forward),
+      ...phaseFaults(scripts.forward),
+      ...misplacedFindings([...scripts.forward, ...scripts.rollback]),
       ...(requires_rollback ? wayBackFindings(scripts.rollback) : []),
       ...(await invariantFaults(invariants)),
       ...unknownNames(scope, { relations, both, path }),
@@ -63,6 +70,11 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       ...objectScopeFindings(scope, named.free),
     ],
   };
+}
+
+/** Of a phase beside the transaction, what its statement does and the state before it are bound too. */
+async function boundBeside(transaction: Queryable, phase: ScriptPhase): Promise<JsonObject> {
+  return phase.mode === 'nontransactional' ? boundOf(transaction, phase) : {};
 }
 
 /** The statements of these files, in order. */

@@ -332,6 +332,29 @@ function withoutComments(body: string): string {
 const SYSTEM_SCHEMAS = ['pg_catalog', 'pg_toast', 'information_schema', 'varve', 'varve_history'];
 const WRITES = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'];
 
+/** Statements that name a schema by itself. */
+const NAMING_SCHEMAS: readonly string[] = [
+  'AlterObjectSchemaStmt',
+  'AlterOwnerStmt',
+  'CommentStmt',
+  'CreateSchemaStmt',
+  'DropStmt',
+  'GrantStmt',
+  'ReindexStmt',
+  'RenameStmt',
+];
+
+function namesOwnSchema(type: string, fields: Node['fields']): boolean {
+  const names = [
+    fields['newschema'],
+    fields['schemaname'],
+    fields['name'],
+    fields['subname'],
+    type === 'String' ? fields['sval'] : '',
+  ];
+  return names.some((name) => name === 'varve' || name === 'varve_history');
+}
+
 /** The server's catalog is changed by its statements alone, varve's own by varve (M21). */
 function writesSystemCatalog(nodes: readonly Node[]): readonly Refusal[] {
   const [top] = nodes;
@@ -357,9 +380,13 @@ function writesSystemCatalog(nodes: readonly Node[]): readonly Refusal[] {
     !isOnlyRead &&
     (schemas.some((schema) => schema === 'varve' || schema === 'varve_history') ||
       ownNames.some((parts) => parts.length > 1 && (parts[0] === 'varve' || parts[0] === 'varve_history')));
+  const isOwnSchema =
+    top !== undefined &&
+    NAMING_SCHEMAS.includes(top.type) &&
+    nodes.some(({ type, fields }) => namesOwnSchema(type, fields));
   return [
     ...when(isCatalogRow, 'system_catalog', 'Change the catalog by its statements, such as ALTER TABLE.'),
-    ...when(isOwn, 'own_catalog', 'Take it out: no scope can allow the schema of varve.'),
+    ...when(isOwn || isOwnSchema, 'own_catalog', 'Take it out: no scope can allow the schema of varve.'),
   ];
 }
 

@@ -2,7 +2,7 @@
  * Rows per table that the transaction inserted, updated and deleted (layer L5), side effects included: the server counts
  * them for its statistics. What an aborted part of the transaction did counts too, so that a number is never too low.
  *
- * TRUNCATE sets a table's counters back, and a dropped table has none: so they are read before every statement that may do
+ * TRUNCATE sets a table's counters back, and a dropped table has none: so they are read before and after every statement that may do
  * either, and what they had shown is kept.
  */
 import { sql, type Queryable } from '../../../store/index.ts';
@@ -25,25 +25,27 @@ export interface RowCounter {
 /** Begins counting: what the session counted before is taken off. */
 export async function startCounting(queryable: Queryable): Promise<RowCounter> {
   const before = await readCounters(queryable);
-  let last = before;
+  let last: ReadonlyMap<number, RowCounts> = new Map();
   const kept = new Map<number, RowCounts>();
   return {
     read: async (now) => {
-      const current = await readCounters(now);
+      const current = new Map(
+        [...(await readCounters(now))].map(([oid, counts]) => [
+          oid,
+          difference(counts, before.get(oid) ?? NONE),
+        ]),
+      );
       for (const [oid, counts] of last) {
-        if (!isSetBack(current.get(oid) ?? NONE, counts)) continue;
-        kept.set(oid, sum(kept.get(oid) ?? NONE, counts));
+        if (isSetBack(current.get(oid) ?? NONE, counts)) kept.set(oid, sum(kept.get(oid) ?? NONE, counts));
       }
       last = current;
     },
     counts: () => {
-      const found = new Map<number, RowCounts>();
-      for (const oid of new Set([...last.keys(), ...kept.keys()])) {
-        const total = sum(last.get(oid) ?? NONE, kept.get(oid) ?? NONE);
-        const own = difference(total, before.get(oid) ?? NONE);
-        if (rowsOf(own) > 0) found.set(oid, own);
-      }
-      return found;
+      const totals = [...new Set([...last.keys(), ...kept.keys()])].map((oid): [number, RowCounts] => [
+        oid,
+        sum(last.get(oid) ?? NONE, kept.get(oid) ?? NONE),
+      ]);
+      return new Map(totals.filter(([, counts]) => rowsOf(counts) > 0));
     },
   };
 }

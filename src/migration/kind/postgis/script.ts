@@ -33,8 +33,16 @@ export interface BundleScripts {
   readonly findings: readonly Finding[];
 }
 
-/** Reads all files of a bundle that a run executes. */
-export async function readScripts(bundle: Bundle): Promise<BundleScripts> {
+const known = new WeakMap<Bundle, Promise<BundleScripts>>();
+
+/** Reads all files of a bundle that a run executes; a bundle in memory never changes, so each is read once. */
+export function readScripts(bundle: Bundle): Promise<BundleScripts> {
+  const reading = known.get(bundle) ?? readFiles(bundle);
+  known.set(bundle, reading);
+  return reading;
+}
+
+async function readFiles(bundle: Bundle): Promise<BundleScripts> {
   const { artifacts, phases } = bundle.declaration;
   const forward = phases ?? artifacts.forward.map(transactional);
   const there = await readPhases(bundle, forward);
