@@ -12,8 +12,20 @@ import { fromBase64 } from './dsse.ts';
 /** The type of an approval's envelope. */
 export const APPROVAL_TYPE = 'application/vnd.varve.approval.v1+json';
 
-/** What an approval can allow. */
-export type Grant = 'apply' | 'retire';
+/**
+ * What an approval can allow: a run in one of three directions, and beside `apply` that there is no way back from it
+ * (M47).
+ */
+export type Grant = 'apply' | 'rollback' | 'retire' | 'irreversible';
+
+/** A finding that is allowed none the less (M26, M58). */
+export interface ApprovedException extends JsonObject {
+  readonly code: string;
+  /** Of the finding; of a limit its name. */
+  readonly subject: string;
+  /** Up to how many; null where the finding counts nothing. */
+  readonly ceiling: number | null;
+}
 
 /** What was signed. */
 export interface Approval extends JsonObject {
@@ -25,8 +37,7 @@ export interface Approval extends JsonObject {
   readonly environment: string;
   readonly principal: string;
   readonly grants: readonly Grant[];
-  /** Findings that are allowed none the less; none yet. */
-  readonly exceptions: readonly JsonObject[];
+  readonly exceptions: readonly ApprovedException[];
   readonly issued_at: string;
   readonly expires_at: string;
 }

@@ -6,6 +6,7 @@ export {
   isKeyValid,
   publicKeys,
   type Approval,
+  type ApprovedException,
   type Grant,
   type KeyRegister,
   type RegisteredKey,

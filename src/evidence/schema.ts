@@ -223,10 +223,37 @@ const APPROVAL = closed({
   plan_digest: DIGEST,
   environment: ENVIRONMENT,
   principal: TEXT,
-  grants: list({ enum: ['apply', 'retire'] }, 1),
-  exceptions: list(ANY_OBJECT),
+  grants: list({ enum: ['apply', 'rollback', 'retire', 'irreversible'] }, 1),
+  exceptions: list(closed({ code: TEXT, subject: TEXT, ceiling: { anyOf: [COUNT, { type: 'null' }] } })),
   issued_at: TIME,
   expires_at: TIME,
+});
+
+const STATUS = {
+  enum: [
+    'draft',
+    'approved',
+    'merged',
+    'executed_dev',
+    'executed_stage',
+    'executed_prod',
+    'rolled_back',
+    'superseded',
+  ],
+} as const;
+
+const REGISTRY = closed({
+  registry_version: { const: 'v1' },
+  migrations: list(
+    closed({
+      id: MIGRATION_ID,
+      type: KIND,
+      owners: list(TEXT, 1),
+      status: STATUS,
+      bundle: TEXT,
+      history: list(closed({ status: STATUS, at: TIME, by: TEXT, bundle_digest: DIGEST }), 1),
+    }),
+  ),
 });
 
 /** Every schema by its name with its version. */
@@ -239,6 +266,7 @@ export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
   'ledger_entry.v1': document('ledger_entry.v1', LEDGER_ENTRY),
   'keys.v1': document('keys.v1', KEYS),
   'approval.v1': document('approval.v1', APPROVAL),
+  'registry.v1': document('registry.v1', REGISTRY),
 };
 
 /** The name of a schema. */
@@ -250,4 +278,5 @@ export type SchemaName =
   | 'run_receipt.v1'
   | 'ledger_entry.v1'
   | 'keys.v1'
-  | 'approval.v1';
+  | 'approval.v1'
+  | 'registry.v1';

@@ -10,6 +10,7 @@ import {
   isKeyValid,
   sealEnvelope,
   type Approval,
+  type ApprovedException,
   type Digest,
   type Grant,
   type KeyRegister,
@@ -22,6 +23,7 @@ import { storeEvidence } from './evidence-store.ts';
 import { KEY_REGISTER, readKeyRegister } from './key-register.ts';
 import { readPlan, type PlanFile } from './plan-file.ts';
 import type { Refused } from './refused.ts';
+import { planRollback } from './plan-rollback.ts';
 import { planRetire } from './retire.ts';
 import { findRunnable } from './session.ts';
 
@@ -30,6 +32,10 @@ export interface ApproveOptions {
   readonly principal: string;
   readonly grant: Grant;
   readonly signer: Signer;
+  /** Findings that are allowed none the less (M26, M58). */
+  readonly exceptions?: readonly ApprovedException[];
+  /** Whether the signature says that there is no way back (M47). */
+  readonly isIrreversible?: boolean;
   /** Milliseconds until the approval expires. Default seven days. */
   readonly validForMs?: number;
 }
@@ -57,7 +63,7 @@ const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
 export async function approveMigration(
   options: RunnerOptions,
   migrationId: string,
-  { principal, grant, signer, validForMs = WEEK_MS }: ApproveOptions,
+  { principal, grant, signer, exceptions = [], isIrreversible = false, validForMs = WEEK_MS }: ApproveOptions,
 ): Promise<ApproveOutcome> {
   const reading = await readKeyRegister(options.root);
   if (reading.status === 'refused') return reading;
@@ -75,8 +81,8 @@ export async function approveMigration(
     plan_digest: plan.plan_digest,
     environment: options.environment,
     principal,
-    grants: [grant],
-    exceptions: [],
+    grants: isIrreversible ? [grant, 'irreversible'] : [grant],
+    exceptions: [...exceptions],
     issued_at: isoTime(nowMs),
     expires_at: isoTime(nowMs + validForMs),
   };
@@ -99,6 +105,7 @@ async function plannedFor(
     const planned = await readPlan(bundle);
     return 'status' in planned ? planned : { bundle, plan: planned.plan };
   }
+  if (grant === 'rollback') return planRollback(options, migrationId);
   const planned = await planRetire(options, migrationId);
   return planned.status === 'refused' ? planned : { bundle, plan: planned.plan };
 }

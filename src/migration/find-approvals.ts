@@ -11,7 +11,9 @@ import {
   sha256,
   validateSchema,
   type Approval,
+  type ApprovedException,
   type Digest,
+  type Grant,
   type KeyRegister,
   type WantedApproval,
 } from '../evidence/index.ts';
@@ -24,6 +26,26 @@ import { readKeyRegister } from './key-register.ts';
 import type { Refused } from './refused.ts';
 import { parseStrictJson } from './strict-json.ts';
 
+/** An approval that counts. */
+export interface ValidApproval {
+  /** Of its envelope. */
+  readonly digest: Digest;
+  readonly principal: string;
+  readonly grants: readonly Grant[];
+  readonly exceptions: readonly ApprovedException[];
+  readonly issuedAtMs: number;
+}
+
+/** Which approvals lie there, and whose keys they may be signed with. */
+export type ApprovalReading =
+  | {
+      readonly status: 'ok';
+      readonly approvals: readonly ValidApproval[];
+      /** One for each that is there and does not count. */
+      readonly findings: readonly Finding[];
+    }
+  | Refused;
+
 /** The approvals that count, by the digests of their envelopes; or why there are not enough. */
 export type ApprovalCheck =
   | {
@@ -34,8 +56,44 @@ export type ApprovalCheck =
   | Refused;
 
 /**
+ * Reads the approvals of this bundle and plan; each that counts is in the evidence store then, so that a receipt can name it.
+ *
+ * Errors: refuses with `key_invalid`; `approval_invalid` is told of each one that is there and does not count.
+ */
+export async function readApprovals(
+  options: RunnerOptions,
+  bundle: Bundle,
+  about: Pick<WantedApproval, 'planDigest' | 'grant'>,
+): Promise<ApprovalReading> {
+  const reading = await readKeyRegister(options.root);
+  if (reading.status === 'refused') return reading;
+  const { register } = reading;
+  const wanted = wantedFor(options, bundle, about);
+  const findings: Finding[] = [];
+  const approvals: ValidApproval[] = [];
+  for (const path of await approvalPaths(bundle)) {
+    const read = await readApproval(join(bundle.folder, path), register, wanted);
+    if (read.status === 'other') continue;
+    if (read.status === 'invalid') {
+      findings.push(invalidApproval(path, read.reasons));
+      continue;
+    }
+    await storeEvidence(options.root, read.bytes);
+    const { principal, grants, exceptions, issued_at: issuedAt } = read.approval;
+    approvals.push({
+      digest: sha256(read.bytes),
+      principal,
+      grants,
+      exceptions,
+      issuedAtMs: Date.parse(issuedAt),
+    });
+  }
+  return { status: 'ok', approvals, findings };
+}
+
+/**
  * Looks for approvals of this bundle and plan. One is enough; outside of dev it must be another principal's than the
- * runner's.
+ * runner's (M53).
  *
  * Errors: refuses with `approval_missing`, with `approval_invalid` beside it for each one that is there and does not count,
  * and with `key_invalid`.
@@ -45,37 +103,33 @@ export async function findApprovals(
   bundle: Bundle,
   about: Pick<WantedApproval, 'planDigest' | 'grant'>,
 ): Promise<ApprovalCheck> {
-  const reading = await readKeyRegister(options.root);
+  const reading = await readApprovals(options, bundle, about);
   if (reading.status === 'refused') return reading;
-  const { register } = reading;
-  const wanted: WantedApproval = {
+  const { approvals, findings } = reading;
+  const isOwn = ({ principal }: ValidApproval): boolean => principal === options.actor.principal;
+  const isEnough = approvals.some((each) => options.environment === 'dev' || !isOwn(each));
+  if (!isEnough) {
+    const wanted = wantedFor(options, bundle, about);
+    return { status: 'refused', findings: [missing(options, wanted, approvals.length > 0), ...findings] };
+  }
+  return {
+    status: 'approved',
+    digests: approvals.map(({ digest }) => digest).toSorted(),
+    principals: [...new Set(approvals.map(({ principal }) => principal))].toSorted(),
+  };
+}
+
+function wantedFor(
+  options: RunnerOptions,
+  bundle: Bundle,
+  about: Pick<WantedApproval, 'planDigest' | 'grant'>,
+): WantedApproval {
+  return {
     ...about,
     migrationId: bundle.id,
     bundleDigest: bundle.digest,
     environment: options.environment,
     nowMs: options.clock.nowMs(),
-  };
-  const findings: Finding[] = [];
-  const valid: { readonly digest: Digest; readonly principal: string }[] = [];
-  for (const path of await approvalPaths(bundle)) {
-    const read = await readApproval(join(bundle.folder, path), register, wanted);
-    if (read.status === 'other') continue;
-    if (read.status === 'invalid') {
-      findings.push(invalidApproval(path, read.reasons));
-      continue;
-    }
-    await storeEvidence(options.root, read.bytes);
-    valid.push({ digest: sha256(read.bytes), principal: read.principal });
-  }
-  const isOwn = ({ principal }: { readonly principal: string }): boolean =>
-    principal === options.actor.principal;
-  const isEnough = valid.some((each) => options.environment === 'dev' || !isOwn(each));
-  if (!isEnough)
-    return { status: 'refused', findings: [missing(options, wanted, valid.length > 0), ...findings] };
-  return {
-    status: 'approved',
-    digests: valid.map(({ digest }) => digest).toSorted(),
-    principals: [...new Set(valid.map(({ principal }) => principal))].toSorted(),
   };
 }
 
@@ -93,7 +147,7 @@ async function approvalPaths(bundle: Bundle): Promise<readonly string[]> {
 }
 
 type ReadApproval =
-  | { readonly status: 'valid'; readonly principal: string; readonly bytes: Uint8Array }
+  | { readonly status: 'valid'; readonly approval: Approval; readonly bytes: Uint8Array }
   /** Of something else, such as an earlier plan to apply; nothing is wrong with it. */
   | { readonly status: 'other' }
   | { readonly status: 'invalid'; readonly reasons: readonly string[] };
@@ -117,9 +171,7 @@ async function readApproval(
   const approval = opened.body as unknown as Approval;
   const reasons = approvalFaults(approval, key, wanted);
   if (reasons.includes('grant')) return { status: 'other' };
-  return reasons.length > 0
-    ? { status: 'invalid', reasons }
-    : { status: 'valid', principal: approval.principal, bytes };
+  return reasons.length > 0 ? { status: 'invalid', reasons } : { status: 'valid', approval, bytes };
 }
 
 function missing(

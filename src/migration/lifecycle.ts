@@ -1,5 +1,6 @@
 import { isRefused, isVarveError, refusal, type Finding, type VarveError } from '../base/index.ts';
 import type { DiffSummary, TableCounts } from '../evidence/index.ts';
+import { admitRun } from './admit.ts';
 import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
 import { executeRun, type Decision } from './execute.ts';
@@ -16,6 +17,7 @@ import {
   type NewRun,
   type Run,
 } from './run.ts';
+import { orderedBundle, orderFindings } from './order.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
 import { scanBundle } from './scan-files.ts';
@@ -124,8 +126,21 @@ async function applyLocked(
     planned: planned.plan,
   });
   const authored = await scanBundle(bundle, options.settings);
-  const findings = [...planMoved(kind, planned.plan, now.plan), ...now.findings, ...authored];
-  if (isRefused(findings)) return { status: 'refused', findings };
+  const before = appliedRuns(session.runs).map(({ subject }) => subject.migrationId);
+  const admitted = await admitRun(options, {
+    bundle,
+    direction: 'forward',
+    plan: planned.plan,
+    findings: [
+      ...planMoved(kind, planned.plan, now.plan),
+      ...now.findings,
+      ...authored,
+      ...orderFindings(orderedBundle(bundle), before),
+    ],
+    runs: session.runs,
+  });
+  if (admitted.status === 'refused') return admitted;
+  const { approvals, exceptions } = admitted;
   return openAndRun(options, {
     bundle,
     kind,
@@ -133,7 +148,8 @@ async function applyLocked(
     session,
     plan: planned.plan,
     forward: undefined,
-    approvals: [],
+    approvals,
+    exceptions,
   });
 }
 
@@ -155,8 +171,20 @@ async function rollbackLocked(
   const blocked = await blockingRuns(options, applied, ran, forward);
   if (blocked.length > 0) return { status: 'refused', findings: blocked };
   const { plan, findings } = await makePlan(options, kind, { bundle, direction: 'rollback', forward });
-  if (isRefused(findings)) return { status: 'refused', findings };
-  return openAndRun(options, { bundle, kind, direction: 'rollback', session, plan, forward, approvals: [] });
+  const asked = { bundle, direction: 'rollback', plan, findings, runs: session.runs } as const;
+  const admitted = await admitRun(options, asked);
+  if (admitted.status === 'refused') return admitted;
+  const { approvals, exceptions } = admitted;
+  return openAndRun(options, {
+    bundle,
+    kind,
+    direction: 'rollback',
+    session,
+    plan,
+    forward,
+    approvals,
+    exceptions,
+  });
 }
 
 /** A run that is asked for. */
@@ -185,7 +213,7 @@ export async function resumeRun(
 /** Opens a run and takes it to its end. */
 export async function openAndRun(
   options: RunnerOptions,
-  about: Wanted & Pick<NewRun, 'plan' | 'forward' | 'approvals'>,
+  about: Wanted & Pick<NewRun, 'plan' | 'forward' | 'approvals' | 'exceptions'>,
 ): Promise<RunOutcome> {
   const { bundle, direction, session } = about;
   const before = session.runs.filter(
@@ -415,7 +443,8 @@ function unfinished(open: LedgerRun): Finding {
   });
 }
 
-function notApplied(id: string): Finding {
+/** The refusal of a way back from what is not applied. */
+export function notApplied(id: string): Finding {
   return refusal('not_applied', id, {
     hint: 'Look at `varve status` for what is applied in this environment.',
   });

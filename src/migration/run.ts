@@ -4,6 +4,7 @@ import { isoTime, runId, VarveError, type Finding, type JsonObject } from '../ba
 import {
   canonicalBytes,
   sha256,
+  type ApprovedException,
   type Artifact,
   type Baseline,
   type Check,
@@ -57,7 +58,12 @@ export interface OpenedBody extends JsonObject {
   readonly rolls_back: string | null;
   /** Digests of the approvals' envelopes that allowed it. */
   readonly approvals: readonly Digest[];
+  /** What those allow of what the run may find (M26, M58); absent where it was opened by an earlier release. */
+  readonly exceptions?: readonly RunException[];
 }
+
+/** A finding that is allowed none the less, and by whom. */
+export type RunException = ApprovedException & { readonly principal: string };
 
 /** A committed forward run with what its way back is proved against. */
 export interface ForwardRun extends CommittedRun {
@@ -96,6 +102,7 @@ export interface NewRun {
   readonly forward: ForwardRun | undefined;
   /** The envelopes that allow it; in the evidence store already. */
   readonly approvals: readonly Digest[];
+  readonly exceptions?: readonly RunException[];
   /** Runs of the same bundle, environment and direction before this one. */
   readonly attemptsBefore: number;
   readonly signal: AbortSignal;
@@ -295,6 +302,9 @@ function openedBody(options: RunnerOptions, about: NewRun, startedAtMs: number):
     ],
     rolls_back: about.forward?.runId ?? null,
     approvals: about.approvals,
+    ...(about.exceptions === undefined || about.exceptions.length === 0
+      ? {}
+      : { exceptions: about.exceptions }),
   };
 }
 

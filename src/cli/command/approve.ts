@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
-import type { Grant } from '../../evidence/index.ts';
+import type { ApprovedException, Grant } from '../../evidence/index.ts';
 import { withExamples, type Act } from '../command.ts';
+import { addException } from '../exception-argument.ts';
 import type { Context } from '../context.ts';
 import { readDuration } from '../duration-argument.ts';
 import { usageFinding } from '../failure.ts';
@@ -16,6 +17,8 @@ interface ApproveFlags {
   readonly for: Grant;
   readonly key?: string;
   readonly expires: number;
+  readonly except: readonly ApprovedException[];
+  readonly irreversible?: true;
 }
 
 const SECONDS_OF_A_WEEK = 7 * 24 * 3600;
@@ -24,16 +27,29 @@ const SECONDS_OF_A_WEEK = 7 * 24 * 3600;
 export function register(command: Command, act: Act): void {
   withExamples(command, [
     'varve approve PIPE-MIG-2026-05-12-01 --for retire --as user:eve --key ~/.varve/eve.pem',
+    'varve approve PG-MIG-2026-05-12-01 --as user:eve --key eve.pem --except backfill_large:app.site:250000',
     'VARVE_KEY=~/.varve/eve.pem varve approve PIPE-MIG-2026-05-12-01 --as user:eve --env stage',
   ])
     .argument('<id>', 'the migration that is approved')
     .requiredOption('--as <principal>', 'who approves, as the register of keys names them')
     .addOption(
-      new Option('--for <grant>', 'what is allowed: to apply its plan, or to let go of what it superseded')
-        .choices(['apply', 'retire'])
+      new Option(
+        '--for <grant>',
+        'what is allowed: to apply its plan, to take it back, or to let go of what it superseded',
+      )
+        .choices(['apply', 'rollback', 'retire'])
         .default('apply'),
     )
     .option('--key <file>', 'the private key, a PEM file; default: the file that VARVE_KEY names')
+    .addOption(
+      new Option(
+        '--except <code:subject:ceiling>',
+        'a finding that is allowed none the less; may be repeated',
+      )
+        .argParser(addException)
+        .default([]),
+    )
+    .option('--irreversible', 'says that there is no way back from it')
     .addOption(
       new Option('--expires <time>', 'how long it counts, such as 12h or 7d')
         .argParser(readDuration)
@@ -58,6 +74,8 @@ async function run(context: Context, id: string, flags: ApproveFlags): Promise<C
     principal: flags.as,
     grant: flags.for,
     signer,
+    exceptions: flags.except,
+    isIrreversible: flags.irreversible === true,
     validForMs: flags.expires * 1000,
   });
   if (outcome.status === 'refused') return refusedResult(outcome.findings);
@@ -78,6 +96,10 @@ async function run(context: Context, id: string, flags: ApproveFlags): Promise<C
           ? structuresText(style, structuresOf(plan))
           : countsText(style, plan.bound.tables),
         `plan     ${approval.plan_digest}`,
+        ...approval.exceptions.map(
+          ({ code, subject, ceiling }) =>
+            `except   ${code}: ${subject}${ceiling === null ? '' : `, up to ${ceiling}`}`,
+        ),
         `until    ${approval.expires_at}`,
         `written  migrations/${path}`,
       ].join('\n'),
