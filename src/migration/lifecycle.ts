@@ -1,4 +1,4 @@
-import { isRefused, isVarveError, refusal, type Finding, type VarveError } from '../base/index.ts';
+import { isVarveError, refusal, type Finding, type VarveError } from '../base/index.ts';
 import type { DiffSummary, TableCounts } from '../evidence/index.ts';
 import { admitRun } from './admit.ts';
 import type { Bundle } from './bundle.ts';
