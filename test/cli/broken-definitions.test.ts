@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { cp, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sql, type Store } from '../../src/store/index.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
@@ -71,26 +72,17 @@ interface Finding {
 }
 
 /** In a process of its own: a module that was imported once stays as it was. */
-function run(
+async function run(
   given: CliProject,
   command: string,
 ): Promise<{ readonly exit: number; readonly findings: readonly Finding[] }> {
-  return new Promise((done, failed) => {
-    const options = { cwd: given.dir, env: { ...process.env, DATABASE_URL: database.url } };
-    const child = execFile(
-      process.execPath,
-      [resolve('bin/varve.js'), command, '--json'],
-      options,
-      (_, stdout) => {
-        try {
-          const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] };
-          done({ exit: child.exitCode ?? -1, findings });
-        } catch (error) {
-          failed(error as Error);
-        }
-      },
-    );
-  });
+  const options = { cwd: given.dir, env: { ...process.env, DATABASE_URL: database.url } };
+  const child = promisify(execFile)(process.execPath, [resolve('bin/varve.js'), command, '--json'], options);
+  const { stdout, code = 0 } = (await child.catch(
+    (error: unknown) => error as { readonly stdout: string; readonly code?: number },
+  )) as { readonly stdout: string; readonly code?: number };
+  const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] };
+  return { exit: code, findings };
 }
 
 async function state(): Promise<unknown> {
