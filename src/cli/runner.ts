@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import type { Finding } from '../base/index.ts';
+import type { Signer } from '../evidence/index.ts';
 import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.ts';
 import type { Context } from './context.ts';
 import type { Kinds } from './kinds.ts';
@@ -30,6 +32,8 @@ export async function openRunner(
   const kinds = await context.kindsOf(world);
   const bars = stepBars(context);
   const fault = faultHook(context);
+  const signer = await runnerSigner(context);
+  if (signer !== undefined && 'code' in signer) return { status: 'refused', findings: [signer] };
   const options: RunnerOptions = {
     store: world.store,
     kinds: kinds.list,
@@ -44,6 +48,7 @@ export async function openRunner(
     randomBytes: environment.randomBytes,
     signal: context.signal,
     progress: bars.show,
+    ...(signer === undefined ? {} : { signer }),
     ...(fault === undefined ? {} : { fault }),
   };
   return {
@@ -53,6 +58,14 @@ export async function openRunner(
     kinds,
     [Symbol.asyncDispose]: () => Promise.resolve(bars.end()),
   };
+}
+
+/** The key that signs receipts, by the reference in VARVE_RUNNER_KEY: the path of a PEM file, or the PEM. */
+async function runnerSigner({ io }: Context): Promise<Signer | Finding | undefined> {
+  const value = io.env['VARVE_RUNNER_KEY'];
+  if (value === undefined || value === '') return undefined;
+  const { readSignerReference } = await import('../migration/index.ts');
+  return readSignerReference('VARVE_RUNNER_KEY', value);
 }
 
 /** Crash tests name a point at which this process is to end as if its machine had. */

@@ -2,6 +2,7 @@ import { isRefused, isVarveError, refusal, type Finding, type VarveError } from 
 import type { TableCounts } from '../evidence/index.ts';
 import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
+import { readClosing } from './closing.ts';
 import { executeRun, type Decision } from './execute.ts';
 import { errorFinding, isFileFailure, isUnreachable, type Failure } from './failure.ts';
 import { appliedRuns, readBody, retireRun, unfinishedRuns, type LedgerRun } from './ledger.ts';
@@ -19,7 +20,7 @@ import {
 import type { Refused } from './refused.ts';
 import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
 import { scanBundle } from './scan-files.ts';
-import { bundlePath, settleRun, type ReceiptRef } from './settle.ts';
+import { receiptPath, settleRun, type ReceiptRef } from './settle.ts';
 import { NO_FAILURE, undoRun } from './undo.ts';
 
 /**
@@ -283,11 +284,7 @@ export async function doneBefore(
   ran: LedgerRun,
 ): Promise<RunOutcome> {
   const { subject, entries } = ran;
-  const receipt = (await readBody(
-    options.store,
-    subject.runId,
-    'closed',
-  )) as unknown as ReceiptRef['receipt'];
+  const closing = await readClosing(options.store, subject.runId);
   const body = (await readBody(options.store, subject.runId, 'opened')) as
     { readonly plan: PlanFile } | undefined;
   return {
@@ -297,9 +294,9 @@ export async function doneBefore(
     direction: subject.direction,
     already: true,
     receipt: {
-      path: `${bundlePath(subject.migrationId)}/receipts/run_receipt.json`,
+      path: receiptPath(options, subject.migrationId),
       digest: entries.closed?.receipt_digest ?? '',
-      receipt,
+      receipt: closing?.receipt as ReceiptRef['receipt'],
     },
     tables: body?.plan.bound.tables ?? [],
     enforcement: kind.enforcement,

@@ -267,6 +267,7 @@ describe('the road of a migration on the command line', () => {
       rows_complete      pass
       after: tidy        pass
       read_back          pass
+      signature          not_run
       ",
         "",
       ]
