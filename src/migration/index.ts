@@ -6,7 +6,7 @@ export { readGitCommit, readParamsDigest, type RunnerOptions } from './environme
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
 export { folderReader } from './file-reader.ts';
 export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
-export { createKeyPair, readPublicKey, readSigner, type KeyPair } from './ed25519.ts';
+export { createKeyPair, readPublicKey, readSigner, readSignerReference, type KeyPair } from './ed25519.ts';
 export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
 export { hasSql, lintBundle } from './lint-bundle.ts';
 export {
@@ -48,6 +48,7 @@ export { planMigration, type PlanOutcome } from './plan-migration.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
 export { scanBundle } from './scan-files.ts';
 export { unwritable } from './session.ts';
+export { removeEvidence } from './retention.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
 export {
   DEFAULT_SETTINGS,
