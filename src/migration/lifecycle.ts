@@ -335,6 +335,7 @@ function enforcementIn({ enforcement }: ReceiptRef['receipt']): Enforcement {
 export async function doneBefore(options: RunnerOptions, ran: LedgerRun): Promise<RunOutcome> {
   const { subject, entries } = ran;
   const closing = await readClosing(options.store, subject.runId);
+  const receipt = closing?.receipt as ReceiptRef['receipt'];
   const body = (await readBody(options.store, subject.runId, 'opened')) as
     { readonly plan: PlanFile } | undefined;
   return {
@@ -346,7 +347,7 @@ export async function doneBefore(options: RunnerOptions, ran: LedgerRun): Promis
     receipt: {
       path: receiptPath(options, subject.migrationId),
       digest: entries.closed?.receipt_digest ?? '',
-      receipt: closing?.receipt as ReceiptRef['receipt'],
+      receipt,
     },
     tables: (await touchedTables(options, subject.runId)) ?? body?.plan.bound.tables ?? [],
     enforcement: enforcementIn(receipt),

@@ -43,7 +43,6 @@ import {
 } from './ledger.ts';
 import type { MigrationKind } from './kind.ts';
 import { parseMigrationId } from './migration-id.ts';
-import { DEFAULT_SETTINGS } from './settings.ts';
 import { hit, loadRun, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
