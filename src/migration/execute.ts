@@ -7,7 +7,7 @@ import {
   type Finding,
   type JsonObject,
 } from '../base/index.ts';
-import { canonicalBytes, proveEqual, type Baseline, type Check } from '../evidence/index.ts';
+import { proveEqual, type Baseline, type Check } from '../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
