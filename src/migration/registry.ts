@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { isoTime, refusal, type Clock, type Finding, type JsonObject } from '../base/index.ts';
 import { validateSchema, type Digest } from '../evidence/index.ts';
-import type { Bundle } from './bundle.ts';
 import { writeDurable } from './durable.ts';
 import { readIfThere } from './evidence-store.ts';
 import { compareMigrationIds, parseMigrationId, type KindName } from './migration-id.ts';
@@ -54,6 +53,9 @@ export interface Registry extends JsonObject {
   readonly registry_version: 'v1';
   readonly migrations: readonly RegistryEntry[];
 }
+
+/** What of a bundle is entered. */
+type EnteredBundle = { readonly id: string; readonly digest: Digest };
 
 /** A registry, or why it cannot be used. */
 export type RegistryReading = { readonly status: 'ok'; readonly registry: Registry } | Refused;
@@ -112,7 +114,7 @@ function isInside(path: string): boolean {
  */
 export async function registerBundle(
   root: string,
-  bundle: Pick<Bundle, 'id' | 'kind' | 'digest'>,
+  bundle: EnteredBundle & { readonly kind: KindName },
   about: { readonly owners: readonly string[]; readonly by: string; readonly clock: Clock },
 ): Promise<RegistryReading> {
   const reading = await readRegistry(root);
@@ -135,7 +137,7 @@ export async function registerBundle(
 /** Appends a step to a migration's history. Errors: refuses with `registry_invalid` where it has no entry. */
 export async function appendStep(
   root: string,
-  bundle: Pick<Bundle, 'id' | 'digest'>,
+  bundle: EnteredBundle,
   about: { readonly status: RegistryStatus; readonly by: string; readonly clock: Clock },
 ): Promise<RegistryReading> {
   const reading = await readRegistry(root);
@@ -154,7 +156,7 @@ export async function appendStep(
 
 function stepOf(
   status: RegistryStatus,
-  { digest }: Pick<Bundle, 'digest'>,
+  { digest }: EnteredBundle,
   { by, clock }: { readonly by: string; readonly clock: Clock },
 ): RegistryStep {
   return { status, at: isoTime(clock.nowMs()), by, bundle_digest: digest };

@@ -7,11 +7,10 @@ import type { Project } from '../config.ts';
 import type { Context } from '../context.ts';
 import { errorFinding } from '../failure.ts';
 import type { CheckPart } from '../format/check-part.ts';
-import { countText, resultJson, tableText, type CommandResult, type Style } from '../output.ts';
+import { formatParts, type Format } from '../format/format-parts.ts';
+import { migrationSettings } from '../migrations-config.ts';
+import { countText, tableText, type CommandResult, type Style } from '../output.ts';
 import { storeToRead } from '../open-project-world.ts';
-import { release } from '../release.ts';
-
-type Format = 'text' | 'json' | 'sarif' | 'junit';
 
 /** `varve check` */
 export function register(command: Command, act: Act): void {
@@ -32,17 +31,6 @@ async function run(context: Context, format: Format): Promise<CommandResult> {
   const result: CommandResult = { status, findings, fields };
   const formatted = await formatParts(format, parts, result);
   return { ...result, text: (style) => formatted ?? partsText(style, parts) };
-}
-
-async function formatParts(
-  format: Format,
-  parts: readonly CheckPart[],
-  result: CommandResult,
-): Promise<string | undefined> {
-  if (format === 'json') return resultJson(result);
-  if (format === 'sarif') return (await import('../format/sarif.ts')).sarifText(parts, release());
-  if (format === 'junit') return (await import('../format/junit.ts')).junitText(parts);
-  return undefined;
 }
 
 /** Each part that needs another stops where that one refuses: without definitions there are no sources to look at. */
@@ -98,22 +86,14 @@ async function checkReads(context: Context, definitions: Definitions): Promise<C
   }
 }
 
-async function checkMigrations({ dir }: Project): Promise<CheckPart> {
-  const { listBundles, parseMigrationId, readBundle } = await import('../../migration/index.ts');
-  const root = join(dir, 'migrations');
-  const ids = await listBundles(root);
-  const readings = await Promise.all(ids.map(async (id) => ({ id, reading: await readBundle(root, id) })));
-  const findings = readings.flatMap(({ id, reading }) => {
-    if (reading.status !== 'refused') return [];
-    const folder = `migrations/${parseMigrationId(id)?.kind ?? ''}/${id}`;
-    return reading.findings.map((finding) => inBundle(folder, id, finding));
-  });
-  return { name: 'migrations', checked: ids.length, findings };
-}
-
-/** A bundle speaks of its own files by their names in it; here they are files of the project. */
-function inBundle(folder: string, id: string, finding: Finding): Finding {
-  return { ...finding, subject: finding.subject === id ? folder : `${folder}/${finding.subject}` };
+async function checkMigrations({ dir, config }: Project): Promise<CheckPart> {
+  const { checkBundles, DEFAULT_SETTINGS, findingInProject } = await import('../../migration/index.ts');
+  const settings = migrationSettings(config.migrations, DEFAULT_SETTINGS);
+  const { bundles, findings } = await checkBundles(join(dir, 'migrations'), settings);
+  const own = bundles.flatMap(({ id, findings: found }) =>
+    found.map((finding) => findingInProject(id, finding)),
+  );
+  return { name: 'migrations', checked: bundles.length, findings: [...own, ...findings] };
 }
 
 const TITLES: Readonly<Record<string, string>> = {
