@@ -10,6 +10,7 @@ import { parseMigrationId } from './migration-id.ts';
 import { notesFindings } from './notes.ts';
 import { orderBundles, orderedBundle } from './order.ts';
 import { readPlanFile } from './plan-file.ts';
+import { registryFileFindings } from './registry-files.ts';
 import { claimFindings, readEnvironmentStatuses } from './registry-status.ts';
 import { lostHistory, missingEntries, readRegistry, type Registry } from './registry.ts';
 import type { MigrationSettings } from './settings.ts';
@@ -147,6 +148,7 @@ async function registryFindings(
   for (const bundle of bundles) if ((await approvalNames(bundle)).length > 0) approved.add(bundle.id);
   return [
     ...missingEntries(registry, ids),
+    ...(await registryFileFindings(root)),
     ...(before === undefined ? [] : lostHistory(before, registry)),
     ...claimFindings(registry, bundles, {
       statuses,

@@ -179,7 +179,8 @@ async function readApproval(
   if (key === undefined || faults.length > 0) return { status: 'invalid', reasons: ['schema'] };
   const approval = opened.body as unknown as Approval;
   const reasons = approvalFaults(approval, key, wanted);
-  if (reasons.includes('grant')) return { status: 'other' };
+  // Each environment has approvals of its own beside those of others.
+  if (reasons.includes('grant') || reasons.includes('environment')) return { status: 'other' };
   return reasons.length > 0 ? { status: 'invalid', reasons } : { status: 'valid', approval, bytes };
 }
 

@@ -73,21 +73,18 @@ function anotherKind({ value, placeOf }: StrictYaml, kind: KindName): Finding | 
 
 function schemaFinding({ pointer, keyword, rule, known }: SchemaFault, yaml: StrictYaml): Finding {
   const place = yaml.placeOf(pointer);
+  const detail = { pointer, keyword, rule };
   if (keyword === 'required' && pointer === '/scope')
-    return fault(place, { pointer, rule }, 'Write this list, even when it is empty.');
+    return fault(place, detail, 'Write this list, even when it is empty.');
   if (known.length === 0)
-    return fault(
-      place,
-      { pointer, rule },
-      'See docs/reference/declaration.md for the fields of migration.yml.',
-    );
+    return fault(place, detail, 'See docs/reference/declaration.md for the fields of migration.yml.');
   const written = pointer.slice(pointer.lastIndexOf('/') + 1);
   const nearest = keyword === 'additionalProperties' ? nearestName(written, known) : undefined;
   const hint =
     nearest === undefined
       ? `Write one of: ${known.join(', ')}.`
       : `Write ${nearest}, or take ${written} out.`;
-  return fault(place, { pointer, rule }, hint);
+  return fault(place, detail, hint);
 }
 
 /** A declaration with what may be left out. */

@@ -6,6 +6,7 @@ import { writeDurable } from './durable.ts';
 import { readIfThere } from './evidence-store.ts';
 import { compareMigrationIds, parseMigrationId, type KindName } from './migration-id.ts';
 import type { Refused } from './refused.ts';
+import { writeRegistryFiles } from './registry-files.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** Where it lies under the folder `migrations`. */
@@ -130,6 +131,7 @@ export async function registerBundle(
     bundle: `${bundle.kind}/${bundle.id}`,
     history: [stepOf('draft', bundle, about)],
   };
+  await writeRegistryFiles(root);
   const migrations = [...registry.migrations, entry].toSorted((a, b) => compareMigrationIds(a.id, b.id));
   return writeRegistry(root, { ...registry, migrations });
 }
