@@ -7,7 +7,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { refusal, type Finding, type Json } from '../base/index.ts';
+import { refusal, type Finding } from '../base/index.ts';
 import { SCHEMAS, validateSchema, type SchemaName } from '../evidence/index.ts';
 import { hasCode, makeFolder, writeDurable } from './durable.ts';
 import { readIfThere } from './evidence-store.ts';
@@ -93,7 +93,7 @@ async function faultsOf(name: string, text: string): Promise<readonly string[]> 
   if (name.endsWith('.yml')) return declarationFaults(text);
   const parsed = parseStrictJson(text);
   if ('reason' in parsed) return [parsed.reason];
-  return (await validateSchema(schema, parsed.value as Json)).map(({ keyword }) => keyword);
+  return (await validateSchema(schema, parsed.value)).map(({ keyword }) => keyword);
 }
 
 async function declarationFaults(text: string): Promise<readonly string[]> {
