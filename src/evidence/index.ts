@@ -1,4 +1,4 @@
-export { CHANGE_CLASSES, KIND_WORDS, PRODUCT_PLACES, SAFETY_STRATEGIES } from './declaration-schema.ts';
+export { CHANGE_CLASSES, KIND_WORDS, SAFETY_STRATEGIES } from './declaration-schema.ts';
 export {
   APPROVAL_TYPE,
   approvalFaults,
