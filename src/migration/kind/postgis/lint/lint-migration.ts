@@ -53,7 +53,7 @@ export async function lintMigration(
 }
 
 /** What one statement does to relations, in words. */
-export interface StatementLocks extends JsonObject {
+interface StatementLocks extends JsonObject {
   readonly file: string;
   readonly line: number;
   /** Such as `takes ACCESS EXCLUSIVE on geo.place and rewrites it`. */
