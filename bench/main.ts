@@ -12,6 +12,7 @@ import { describeMachine, describeVersions, type Machine, type Versions } from '
 import { benchCli } from './cli.ts';
 import { benchCutover } from './evolution-cutover.ts';
 import { benchEvolution } from './evolution/evolution.ts';
+import { benchFingerprint } from './fingerprint.ts';
 import { benchPeers } from './peers/peers.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchProvenance } from './provenance.ts';
@@ -28,6 +29,7 @@ const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult
   evolution: benchEvolution,
   cli: async (stores) => measured(await benchCli(stores)),
   cutover: benchCutover,
+  fingerprint: async (stores) => measured(await benchFingerprint(stores)),
   peers: benchPeers,
 };
 

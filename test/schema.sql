@@ -242,6 +242,18 @@ table varve.run
   constraint run_pkey PRIMARY KEY (id)
   constraint run_status_check CHECK ((status = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'interrupted'::text])))
 
+table varve.seen_ddl
+  column ordinal bigint not null generated always as identity
+  column event text not null
+  column tag text not null
+  column object_type text
+  column schema_name text
+  column identity text
+  column names text[]
+  column class_id oid
+  column object_id oid
+  constraint seen_ddl_pkey PRIMARY KEY (ordinal)
+
 table varve.superseded
   column id bigint not null generated always as identity
   column relation integer not null
@@ -266,11 +278,57 @@ CREATE OR REPLACE FUNCTION varve.database_identity()
 AS $function$ select system_identifier::text || '/' || (select oid::text from pg_database where datname = current_database())
     from pg_control_system() $function$
 
+CREATE OR REPLACE FUNCTION varve.deny_write()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise exception using errcode = 'VV001', message = 'varve: a protected table refuses the write',
+    schema = tg_table_schema, table = tg_table_name;
+end
+$function$
+
 CREATE OR REPLACE FUNCTION varve.digest_1(VARIADIC items text[])
  RETURNS bytea
  LANGUAGE sql
  STABLE PARALLEL SAFE
 AS $function$ select sha256(convert_to(array_to_json(items)::text, 'UTF8')) $function$
+
+CREATE OR REPLACE FUNCTION varve.note_ddl()
+ RETURNS event_trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into varve.seen_ddl (event, tag, object_type, schema_name, identity, class_id, object_id)
+  select 'command', command_tag, object_type, schema_name, object_identity, classid, objid
+  from pg_event_trigger_ddl_commands();
+end
+$function$
+
+CREATE OR REPLACE FUNCTION varve.note_drop()
+ RETURNS event_trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into varve.seen_ddl (event, tag, object_type, schema_name, identity, names, class_id, object_id)
+  select 'drop', tg_tag, object_type, schema_name, object_identity, address_names, classid, objid
+  from pg_event_trigger_dropped_objects() where not is_temporary;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION varve.note_rewrite()
+ RETURNS event_trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into varve.seen_ddl (event, tag, object_type, identity, class_id, object_id)
+  values ('rewrite', tg_tag, 'table', '', 'pg_class'::regclass, pg_event_trigger_table_rewrite_oid());
+end
+$function$
 
 CREATE OR REPLACE FUNCTION varve.refuse_ledger_change()
  RETURNS trigger

@@ -38,6 +38,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/check.ts'),
   },
   {
+    name: 'lint',
+    summary: 'what SQL migrations would lock, rewrite, lose or break',
+    load: () => import('./command/lint.ts'),
+  },
+  {
     name: 'insert',
     summary: 'bring rows of a file into a manual table',
     load: () => import('./command/insert.ts'),

@@ -45,8 +45,9 @@ export type KindsOf = (world: ProjectWorld) => Promise<Kinds>;
 /** All kinds of this release. The one place that names them; each is loaded here, when a command asks. */
 export const kindsOf: KindsOf = async (world) => {
   const { pipelineKind } = await import('../evolution/index.ts');
+  const { postgisKind } = await import('../migration/kind/postgis/index.ts');
   return {
-    list: [pipelineKind(() => evolutionWorld(world))],
+    list: [pipelineKind(() => evolutionWorld(world)), postgisKind],
     draft: (options, rules, choices) => draftPipeline(world, options, { rules, choices }),
     undeclared: async (store) => {
       const { checkRecordedReads } = await import('../pipeline/index.ts');

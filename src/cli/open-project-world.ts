@@ -6,6 +6,7 @@ import type { RunEnvironment } from '../run/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Context } from './context.ts';
 import { projectObjects } from './open-objects.ts';
+import type { Project } from './config.ts';
 import type { ProjectWorld } from './project-world.ts';
 
 /** A world, or why there is none to work in. */
@@ -22,8 +23,12 @@ export type WorldAccess = 'read' | 'write';
  * Errors: refuses with the findings of `definitionsOf`; throws `config_missing`, `config_invalid`, what opening a store
  * throws, and for access `read` what `assertCatalog` throws.
  */
-export async function openProjectWorld(context: Context, access: WorldAccess): Promise<WorldResult> {
-  const project = await context.project();
+export async function openProjectWorld(
+  context: Context,
+  access: WorldAccess,
+  opened?: Project,
+): Promise<WorldResult> {
+  const project = opened ?? (await context.project());
   // What a definition is made of costs more to load than a refusal of the configuration.
   const { definitionsOf } = await import('../pipeline/index.ts');
   const defined = definitionsOf(project.config.pipelines ?? []);

@@ -2,7 +2,7 @@ import type { TableCounts } from '../evidence/index.ts';
 import type { RunOutcome } from '../migration/index.ts';
 import { countText, tableText, type CommandResult, type Style } from './output.ts';
 
-const CLASSES = ['keep', 'rekey', 'backfill', 'recompute', 'retire', 'ambiguous'] as const;
+const CLASSES = ['keep', 'rekey', 'backfill', 'recompute', 'retire', 'ambiguous', 'carried'] as const;
 /** Always shown, since they are what a plan is read for; the others only where a row is in them. */
 const ALWAYS: readonly string[] = ['keep', 'backfill', 'recompute', 'retire', 'ambiguous'];
 

@@ -1,5 +1,8 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { isVarveError, type Finding } from '../base/index.ts';
+import type { Signer } from '../evidence/index.ts';
 import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.ts';
+import { CONFIG_FILE, type Project } from './config.ts';
 import type { Context } from './context.ts';
 import type { Kinds } from './kinds.ts';
 import { migrationSettings } from './migrations-config.ts';
@@ -24,7 +27,7 @@ export async function openRunner(
   context: Context,
   access: WorldAccess,
 ): Promise<(Runner & { readonly status: 'ok' }) | Extract<WorldResult, { readonly status: 'refused' }>> {
-  const opened = await openProjectWorld(context, access);
+  const opened = await openProjectWorld(context, access, await projectOrFolder(context));
   if (opened.status === 'refused') return opened;
   const { world } = opened;
   const { environment } = world;
@@ -32,6 +35,8 @@ export async function openRunner(
   const kinds = await context.kindsOf(world);
   const bars = stepBars(context);
   const fault = faultHook(context);
+  const signer = await runnerSigner(context);
+  if (signer !== undefined && 'code' in signer) return { status: 'refused', findings: [signer] };
   const options: RunnerOptions = {
     store: world.store,
     kinds: kinds.list,
@@ -47,6 +52,7 @@ export async function openRunner(
     randomBytes: environment.randomBytes,
     signal: context.signal,
     progress: bars.show,
+    ...(signer === undefined ? {} : { signer }),
     ...(fault === undefined ? {} : { fault }),
   };
   return {
@@ -56,6 +62,31 @@ export async function openRunner(
     kinds,
     [Symbol.asyncDispose]: () => Promise.resolve(bars.end()),
   };
+}
+
+/**
+ * The project, or where `--db` names a database and there is none, the folder itself with its folder `migrations`: scripts of SQL
+ * need no definitions.
+ *
+ * Errors: throws `config_missing`, `config_invalid`.
+ */
+export async function projectOrFolder(context: Context): Promise<Project> {
+  const { io, options } = context;
+  try {
+    return await context.project();
+  } catch (error) {
+    if (options.db === undefined || !isVarveError(error, 'config_missing')) throw error;
+    const dir = resolve(io.workingDir, options.project ?? '.');
+    return { dir, filePath: join(dir, CONFIG_FILE), config: { stores: {} } };
+  }
+}
+
+/** The key that signs receipts, by the reference in VARVE_RUNNER_KEY: the path of a PEM file, or the PEM. */
+async function runnerSigner({ io }: Context): Promise<Signer | Finding | undefined> {
+  const value = io.env['VARVE_RUNNER_KEY'];
+  if (value === undefined || value === '') return undefined;
+  const { readSignerReference } = await import('../migration/index.ts');
+  return readSignerReference('VARVE_RUNNER_KEY', value);
 }
 
 /** Crash tests name a point at which this process is to end as if its machine had. */

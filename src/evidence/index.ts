@@ -12,7 +12,13 @@ export {
   type RegisteredKey,
   type WantedApproval,
 } from './approval.ts';
-export type { Baseline, BaselineTable, TableCounts } from './baseline.ts';
+export type {
+  Baseline,
+  BaselineClass,
+  BaselineTable,
+  ProtectedFingerprint,
+  TableCounts,
+} from './baseline.ts';
 export {
   chainLine,
   EMPTY_CHAIN,
@@ -21,7 +27,8 @@ export {
   type ChainLine,
   type ChainReading,
 } from './chain.ts';
-export { diffBaselines, proveEqual } from './diff.ts';
+export { diffBaselines, isComparable, proveEqual } from './diff.ts';
+export { touchedCsv } from './touched.ts';
 export type { DerivedDiff, DiffSummary, LimitVerdict, TableDiff } from './diff.ts';
 export { canonicalBytes, digestOf, isDigest, sha256, type Digest } from './digest.ts';
 export {
@@ -37,11 +44,42 @@ export {
   type Signer,
 } from './dsse.ts';
 export { manifestDigest, manifestEntry, type ManifestEntry } from './manifest.ts';
+export {
+  diffFingerprints,
+  diffObjects,
+  type Difference,
+  type FingerprintState,
+  type ObjectState,
+} from './object-diff.ts';
 export { buildReceipt, validationStatus } from './receipt.ts';
 export type { Artifact, Check, EqualityProof, Outcome, Receipt, ReceiptBody, ReceiptEnd } from './receipt.ts';
 export { redactJson, scanFindings, scanText } from './scan/index.ts';
 export type { RestrictedArea, ScanAbout, ScanHit } from './scan/index.ts';
 export { SCHEMAS, type SchemaName } from './schema.ts';
 export { validateSchema, type SchemaFault } from './validate.ts';
-export { checkReceipt, isProduct, storePath, verifyAll, verifyReceipt } from './verify.ts';
-export type { FileReader, Verification, VerifiedReceipt } from './verify.ts';
+export {
+  HEAD_TYPE,
+  holdAgainstHead,
+  ledgerHead,
+  readHead,
+  type HeadReading,
+  type LedgerHead,
+} from './ledger-head.ts';
+export { consistencyProof, inclusionProof, isConsistent, isIncluded, merkleRoot } from './merkle.ts';
+export { isProduct } from './product-path.ts';
+export { PROV_CONTEXT, provDocument, type ProvDocument } from './prov.ts';
+export { receiptReference, type ReceiptReference } from './receipt-ref.ts';
+export {
+  enclosedReceipt,
+  isEnvelope,
+  RECEIPT_PREDICATE,
+  receiptStatement,
+  STATEMENT_TYPE,
+  type Statement,
+} from './statement.ts';
+export { storePath } from './store-path.ts';
+export { readReceiptValue } from './read-receipt.ts';
+export type { VerifiedReceipt } from './verify/bundle.ts';
+export type { FileReader } from './verify/file.ts';
+export { checkReceipt } from './verify/receipt.ts';
+export { verifyAll, verifyReceipt, type Verification, type VerifyOptions } from './verify/verify.ts';

@@ -36,50 +36,101 @@ const PLAN = closed({
   migration_id: MIGRATION_ID,
   bundle_digest: DIGEST,
   plan_digest: DIGEST,
-  bound: closed({
-    kind: KIND,
-    direction: DIRECTION,
-    migration_id: MIGRATION_ID,
-    bundle_digest: DIGEST,
-    scope: ANY_OBJECT,
-    limits: ANY_OBJECT,
-    rollback_class: { enum: ['lossless', 'lossy_on_new_writes', 'restore_from_capture'] },
-    tables: list(TABLE_COUNTS),
-    objects: list(TEXT),
-    work: ANY_OBJECT,
-  }),
+  bound: closed(
+    {
+      kind: KIND,
+      direction: DIRECTION,
+      migration_id: MIGRATION_ID,
+      bundle_digest: DIGEST,
+      scope: ANY_OBJECT,
+      limits: ANY_OBJECT,
+      rollback_class: { enum: ['lossless', 'lossy_on_new_writes', 'restore_from_capture'] },
+      tables: list(TABLE_COUNTS),
+      objects: list(TEXT),
+      work: ANY_OBJECT,
+    },
+    {
+      enforcement: open({ level: TEXT, layers: list(TEXT), role: TEXT }),
+    },
+  ),
   shown: ANY_OBJECT,
 });
 
-const BASELINE = closed({
-  baseline_version: { const: 'v1' },
-  algorithm: TEXT,
-  server_version: TEXT,
-  object_counts: { type: 'object', additionalProperties: COUNT },
-  schema_fingerprint: closed({ strict: DIGEST, logical: DIGEST }),
-  tables: list(closed({ table: TEXT, rows: COUNT, digest: DIGEST })),
-});
+const OBJECT_NAME = {
+  kind: TEXT,
+  schema: { type: 'string' },
+  table: { type: ['string', 'null'] },
+  name: { type: ['string', 'null'] },
+} as const;
+const BASELINE_TABLES = list(closed({ table: TEXT, rows: COUNT, digest: DIGEST }));
+const KEYED = { type: 'string', pattern: '^hmac-sha256:[0-9a-f]{64}$' } as const;
+
+const BASELINE = closed(
+  {
+    baseline_version: { const: 'v1' },
+    algorithm: TEXT,
+    server_version: TEXT,
+    object_counts: { type: 'object', additionalProperties: COUNT },
+    schema_fingerprint: closed({ strict: DIGEST, logical: DIGEST }),
+    tables: BASELINE_TABLES,
+  },
+  {
+    classes: list(
+      closed({ schema: { type: 'string' }, kind: TEXT, objects: COUNT, strict: DIGEST, logical: DIGEST }),
+    ),
+    objects: list(
+      closed({
+        ...OBJECT_NAME,
+        position: { anyOf: [COUNT, { type: 'null' }] },
+        digest: DIGEST,
+        properties: { type: 'object', additionalProperties: { type: 'string', pattern: '^[0-9a-f]{12}$' } },
+      }),
+    ),
+    sequence_positions: DIGEST,
+    protected_fingerprint: closed({
+      value: DIGEST,
+      key_id: KEYED,
+      tables: list(closed({ table: TEXT, rows: COUNT, digest: KEYED })),
+    }),
+  },
+);
 
 const DIFF_SUMMARY = closed({
   diff_version: { const: 'v1' },
   declared: closed({ scope: ANY_OBJECT, limits: ANY_OBJECT }),
-  derived: closed({
-    pre: DIGEST,
-    post: DIGEST,
-    schema_changed: { type: 'boolean' },
-    object_counts: list(closed({ kind: TEXT, before: COUNT, after: COUNT })),
-    tables: list(
-      closed({
-        table: TEXT,
-        change: { enum: ['added', 'removed', 'changed', 'same'] },
-        rows_before: { anyOf: [COUNT, { type: 'null' }] },
-        rows_after: { anyOf: [COUNT, { type: 'null' }] },
-      }),
-    ),
-  }),
+  derived: closed(
+    {
+      pre: DIGEST,
+      post: DIGEST,
+      schema_changed: { type: 'boolean' },
+      object_counts: list(closed({ kind: TEXT, before: COUNT, after: COUNT })),
+      tables: list(
+        closed({
+          table: TEXT,
+          change: { enum: ['added', 'removed', 'changed', 'same'] },
+          rows_before: { anyOf: [COUNT, { type: 'null' }] },
+          rows_after: { anyOf: [COUNT, { type: 'null' }] },
+        }),
+      ),
+    },
+    {
+      order_changed: { type: 'boolean' },
+      objects: list(
+        closed({ change: { enum: ['added', 'removed', 'changed'] }, ...OBJECT_NAME, properties: list(TEXT) }),
+      ),
+      classes: list(
+        closed({ change: { enum: ['added', 'removed', 'changed'] }, kind: TEXT, schema: { type: 'string' } }),
+      ),
+      sequence_positions_changed: { type: 'boolean' },
+      protected_changed: list(TEXT),
+    },
+  ),
   witnessed: closed({ layers: list(TEXT), objects: list(TEXT), tables: list(TABLE_COUNTS) }),
   verdicts: list(
-    closed({ limit: TEXT, declared: COUNT, observed: COUNT, status: { enum: ['pass', 'fail'] } }),
+    closed(
+      { limit: TEXT, declared: COUNT, observed: COUNT, status: { enum: ['pass', 'fail'] } },
+      { upper_bound: { const: true } },
+    ),
   ),
 });
 
@@ -90,15 +141,18 @@ const FINDING = open({
   detail: ANY_OBJECT,
   hint: { type: 'string' },
 });
-const CHECK = open({ name: TEXT, status: { enum: ['pass', 'fail', 'error', 'not_run'] } });
+const CHECK = open(
+  { name: TEXT, status: { enum: ['pass', 'fail', 'error', 'not_run'] } },
+  { required: { const: false } },
+);
 const ARTIFACT = open({ path: TEXT, digest: DIGEST });
 
 const RUN_RECEIPT = open(
   {
     run_receipt_version: { const: 'v1' },
-    run_id: { type: 'string', pattern: '^varve://run/.+' },
+    run_id: { type: 'string', pattern: '^(varve|kfm)://.+' },
     run_type: { const: 'migration' },
-    direction: DIRECTION,
+    direction: { enum: [...DIRECTION.enum, 'rehearsal'] },
     migration_id: MIGRATION_ID,
     outcome: { enum: ['committed', 'rolled_back', 'failed_before_commit', 'indeterminate'] },
     actor: open({ principal: TEXT, role: TEXT }),
@@ -123,6 +177,8 @@ const RUN_RECEIPT = open(
   {
     rolls_back: TEXT,
     resolved_from: TEXT,
+    signed_by: { anyOf: [DIGEST, { type: 'null' }] },
+    retention_until: TIME,
     proof: open({
       status: { enum: ['equal', 'equal_except_new_writes', 'not_equal'] },
       expected: DIGEST,
@@ -147,6 +203,29 @@ const LEDGER_ENTRY = closed({
   plan_digest: DIGEST,
   body_digest: DIGEST,
   receipt_digest: { anyOf: [DIGEST, { type: 'null' }] },
+  at: TIME,
+});
+
+const RECEIPT_REF = closed({
+  ref_version: { const: 'v1' },
+  run_id: TEXT,
+  migration_id: MIGRATION_ID,
+  digest: DIGEST,
+  size: COUNT,
+  media_type: { const: 'application/json' },
+  // A path, or an address without user, query and fragment.
+  uri: { type: 'string', pattern: '^[^@?#]+$' },
+  store: closed({ kind: TEXT, retention_until: { anyOf: [TIME, { type: 'null' }] } }),
+  envelope_digest: { anyOf: [DIGEST, { type: 'null' }] },
+});
+
+const LEDGER_HEAD = closed({
+  head_version: { const: 'v1' },
+  environment: ENVIRONMENT,
+  tree_size: { ...COUNT, minimum: 1 },
+  root: DIGEST,
+  seq: { ...COUNT, minimum: 1 },
+  digest: DIGEST,
   at: TIME,
 });
 
@@ -212,7 +291,9 @@ export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
   'baseline.v1': document('baseline.v1', BASELINE),
   'diff_summary.v1': document('diff_summary.v1', DIFF_SUMMARY),
   'run_receipt.v1': document('run_receipt.v1', RUN_RECEIPT),
+  'receipt_ref.v1': document('receipt_ref.v1', RECEIPT_REF),
   'ledger_entry.v1': document('ledger_entry.v1', LEDGER_ENTRY),
+  'ledger_head.v1': document('ledger_head.v1', LEDGER_HEAD),
   'keys.v1': document('keys.v1', KEYS),
   'approval.v1': document('approval.v1', APPROVAL),
   'registry.v1': document('registry.v1', REGISTRY),
@@ -225,7 +306,9 @@ export type SchemaName =
   | 'baseline.v1'
   | 'diff_summary.v1'
   | 'run_receipt.v1'
+  | 'receipt_ref.v1'
   | 'ledger_entry.v1'
+  | 'ledger_head.v1'
   | 'keys.v1'
   | 'approval.v1'
   | 'registry.v1';

@@ -1,8 +1,8 @@
 /**
- * The measured state of the tables that an evolution may touch, algorithm `pipeline/2`: each table's columns and
+ * The measured state of the tables that an evolution may touch, algorithm `pipeline/3`: each table's columns and
  * constraints by name (names of constraints left out, for they are the database's own choice), its number of rows and
- * the digest of its rows (see
- * `row-sum.ts`; in `pipeline/1`, of an earlier release, by primary key).
+ * the digest of its rows (the store's row sum; in `pipeline/2` and `pipeline/1`, of earlier releases, a sum of sha256 and
+ * the rows in the order of their keys).
  */
 import { digestOf, type Baseline, type BaselineTable } from '../evidence/index.ts';
 import type { Json } from '../base/index.ts';
@@ -15,13 +15,13 @@ import {
   type Relation,
   type TableSpec,
 } from '../pipeline/index.ts';
-import { keptSum, sumDigest, sumRows } from './row-sum.ts';
-import { sql, type Queryable } from '../store/index.ts';
+import { keptSum, sumRowsEarlier } from './row-sum.ts';
+import { sql, sumDigest, sumRows, type Queryable } from '../store/index.ts';
 import { regclass } from './regclass.ts';
 
 /** How to measure. */
 export interface Measuring {
-  /** `pipeline/1` where a baseline of that release is compared with this one. */
+  /** That of an earlier release where a baseline of it is compared with this one. */
   readonly algorithm?: string | undefined;
   /** The run whose kept sums stand for measuring what it built. */
   readonly decidingRun?: string | undefined;
@@ -52,7 +52,7 @@ export async function measure(
   }));
   return {
     baseline_version: 'v1',
-    algorithm: measuring.algorithm === 'pipeline/1' ? 'pipeline/1' : 'pipeline/2',
+    algorithm: algorithmOf(measuring),
     server_version: server?.version ?? '',
     object_counts: { table: found.length },
     schema_fingerprint: { strict: digestOf(strict), logical: digestOf(logical) },
@@ -60,12 +60,18 @@ export async function measure(
   };
 }
 
+/** An earlier one where it is asked for, else that of this release. */
+function algorithmOf({ algorithm }: Measuring): 'pipeline/1' | 'pipeline/2' | 'pipeline/3' {
+  return algorithm === 'pipeline/1' || algorithm === 'pipeline/2' ? algorithm : 'pipeline/3';
+}
+
 interface TableState {
   readonly table: BaselineTable;
   readonly shape: Shape;
 }
 
-interface Shape {
+/** See `shapeOf`. */
+export interface Shape {
   readonly columns: readonly {
     readonly name: string;
     readonly type: string;
@@ -85,6 +91,18 @@ async function measureTable(
     sql`select to_regclass(${regclass(placement)})::text as oid`,
   );
   if (there?.oid === null || there === undefined) return undefined;
+  const shape = await shapeOf(transaction, placement, measuring);
+  const names = shape.columns.map(({ name }) => name);
+  const rows = await digestRows(transaction, { spec, placement, names }, measuring);
+  return { table: { table: spec.name, ...rows }, shape };
+}
+
+/** What a table is made of: columns, constraints and indexes, in one order. */
+export async function shapeOf(
+  transaction: Queryable,
+  placement: Placement,
+  measuring: Measuring = {},
+): Promise<Shape> {
   const columns = await transaction.query<Shape['columns'][number] & Record<string, unknown>>(sql`
     select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type, pg_get_expr(d.adbin, d.adrelid) as "default",
       a.attnotnull as "notNull"
@@ -99,15 +117,10 @@ async function measureTable(
     select (case when i.indisunique then 'unique ' else '' end) ||
       array_to_string(array(select pg_get_indexdef(i.indexrelid, k, true) from generate_series(1, i.indnkeyatts) k), ',') as text
     from pg_index i where i.indrelid = ${regclass(placement)}::regclass order by 1`);
-  const names = columns.map(({ name }) => name);
-  const rows = await digestRows(transaction, { spec, placement, names }, measuring);
   return {
-    table: { table: spec.name, ...rows },
-    shape: {
-      columns,
-      constraints: constraints.map(({ text }) => text),
-      indexes: indexes.map(({ text }) => text),
-    },
+    columns,
+    constraints: constraints.map(({ text }) => text),
+    indexes: indexes.map(({ text }) => text),
   };
 }
 
@@ -131,13 +144,19 @@ async function digestRows(
     placement,
     names,
   }: { readonly spec: TableSpec; readonly placement: Placement; readonly names: readonly string[] },
-  { algorithm, decidingRun }: Measuring,
+  measuring: Measuring,
 ): Promise<Rows> {
+  const { decidingRun } = measuring;
+  const algorithm = algorithmOf(measuring);
   if (algorithm === 'pipeline/1') return digestInOrder(transaction, { spec, placement, names });
+  if (algorithm === 'pipeline/2') {
+    const earlier = await sumRowsEarlier(transaction, tableId(placement), names);
+    return { rows: earlier.rows, digest: sumDigest(earlier) };
+  }
   const built = decidingRun === undefined ? undefined : await builtBy(transaction, spec.name, decidingRun);
   const sum =
     (built === undefined ? undefined : await keptSum(transaction, built)) ??
-    (await sumRows(transaction, tableId(placement), names));
+    (await sumRows(transaction, { from: tableId(placement), columns: names }));
   return { rows: sum.rows, digest: sumDigest(sum) };
 }
 

@@ -6,7 +6,7 @@ import { NOTE_PREFIX } from './capture.ts';
 import { regclass } from './regclass.ts';
 
 /**
- * What would stay with the old table without anybody noticing: views, triggers, policies, columns that no definition has.
+ * What would stay with the old table without anybody noticing: views, triggers, rules, policies, columns that no definition has.
  * Each is a refusal that names it. Triggers of varve's own, which note changes for a run, are none of these.
  */
 export async function dependents(transaction: Queryable, relation: Relation): Promise<readonly Finding[]> {
@@ -20,6 +20,9 @@ export async function dependents(transaction: Queryable, relation: Relation): Pr
     select 'trigger', tgname::text from pg_trigger
     where tgrelid = ${regclass(relation.placement)}::regclass and not tgisinternal
       and not starts_with(tgname::text, ${NOTE_PREFIX})
+    union all
+    select 'rule', rulename::text from pg_rewrite
+    where ev_class = ${regclass(relation.placement)}::regclass and rulename <> '_RETURN'
     union all
     select 'policy', polname::text from pg_policy where polrelid = ${regclass(relation.placement)}::regclass
     union all

@@ -225,7 +225,50 @@ function questions(world: ChangeWorld): readonly Finding[] {
       }),
     ];
   });
-  return [...tables, ...[...naming.pairs.values()].flatMap((pair) => columnQuestions(pair, world))];
+  return [
+    ...tables,
+    ...[...naming.pairs.values()].flatMap((pair) => [
+      ...columnQuestions(pair, world),
+      ...referenceQuestions(pair, world),
+    ]),
+  ];
+}
+
+/** Foreign keys of which the old ones are gone that led to the same table: which went on as which, nobody said. */
+function referenceQuestions(pair: Pair, { attribution, naming }: ChangeWorld): readonly Finding[] {
+  const [old, another] = pair.sources;
+  if (old === undefined || another !== undefined) return [];
+  const { spec, keys, columns } = pair;
+  const matched = Object.values(keys[0] ?? {});
+  const kept = Object.values(columns[0] ?? {});
+  const gone = old.foreignKeys.filter(
+    (was) => !matched.includes(was) && Object.keys(was.columns).every((column) => !kept.includes(column)),
+  );
+  return spec.foreignKeys.flatMap((now): readonly Finding[] => {
+    const own = Object.keys(now.columns).filter((column) => columns[0]?.[column] === undefined);
+    const isSaid = [spec.name, ...own.map((column) => `${spec.name}.${column}`)].some(
+      (name) => attribution[name] !== undefined,
+    );
+    if (now.kind === 'part' || keys[0]?.[now.name] !== undefined || own.length === 0 || isSaid) return [];
+    const candidates = gone.filter(
+      (was) => naming.pairs.get(now.to)?.sources.some(({ name }) => name === was.to) === true,
+    );
+    const [first] = candidates;
+    if (first === undefined) return [];
+    const example = Object.entries(now.columns)
+      .map(([, column], index) => `${column}: '${Object.keys(first.columns)[index] ?? column}'`)
+      .join(', ');
+    return [
+      refusal('rename_unclear', `${spec.name}.${own.join(', ')}`, {
+        detail: {
+          reference: now.name,
+          gone: candidates.map((was) => Object.keys(was.columns).join(', ')),
+          new: own.join(', '),
+        },
+        hint: `Say which foreign key it was: .renamedFrom({ ${example} }) on the reference ${now.name}; if it was none of them, name its value with --attribute ${spec.name}.${own[0] ?? ''}=..., or what becomes of the rows with --attribute ${spec.name}=recompute.`,
+      }),
+    ];
+  });
 }
 
 function isAlike(old: TableSpec, spec: TableSpec): boolean {

@@ -7,14 +7,18 @@
  */
 import { canonicalJson, refusal, type Finding, type JsonObject } from '../base/index.ts';
 import type { TableCounts } from '../evidence/index.ts';
-import type {
-  KindPlan,
-  MigrationKind,
-  NewWrites,
-  Observation,
-  RunContext,
-  Step,
-  StepResult,
+import {
+  exactMeasures,
+  measuresOfCounts,
+  type Enforcement,
+  type KindPlan,
+  type MigrationKind,
+  type NewWrites,
+  type Observation,
+  type RunContext,
+  type Step,
+  type StepResult,
+  type Touched,
 } from '../migration/index.ts';
 import {
   deployedSet,
@@ -22,6 +26,7 @@ import {
   loadRelations,
   recordDeployment,
   sameJson,
+  splitName,
   type DefinitionSet,
   type Hints,
   type Relation,
@@ -31,6 +36,7 @@ import {
 import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import { measure } from './baseline.ts';
 import { attestationsIn, withAttested } from './attestation.ts';
+import { buildOrder } from './build-order.ts';
 import { costOf, type Cost } from './cost.ts';
 import { validateKeys } from './foreign-keys.ts';
 import { findOperations } from './find-operations.ts';
@@ -41,7 +47,7 @@ import { verbsOf } from './operation/verbs.ts';
 import { retireVerbs } from './let-go.ts';
 import { notedTables, writtenSince } from './new-writes.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
-import { settleLists, tidy } from './rebuild/cut-over.ts';
+import { settleLists, tidy, turnedOut } from './rebuild/cut-over.ts';
 import { planRebuilds } from './rebuild/plan.ts';
 import { checkRules, evaluatingRules } from './rule/check-rules.ts';
 
@@ -75,12 +81,19 @@ const LIMITS = [
   'max_row_retire',
 ] as const;
 
-/** The kind, for one project; `world` is asked for once a run needs the makes. */
-export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKind {
+/**
+ * The kind, for one project; `world` is asked for once a run needs the makes. With `counted`, its forward plan says what was
+ * counted a moment ago.
+ */
+export function pipelineKind(
+  world: () => Promise<EvolutionWorld>,
+  { counted }: { readonly counted?: Counted } = {},
+): MigrationKind {
   return {
     name: 'pipeline',
     prefix: 'PIPE',
     limits: LIMITS,
+    carriesLaterWrites: true,
     faultPoints: [
       'E01_classified',
       'E02_attributed',
@@ -89,11 +102,14 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
       'E05_checked',
       'E06_renamed',
     ],
-    enforcement: { level: 'observed', layers: ['provenance_rows', 'row_digests'], role: 'none' },
+    scopeKeys: ['allowed_schemas', 'allowed_tables', 'forbidden_schemas', 'forbidden_tables'],
+    isolation: 'read committed',
+    baselineIn: 'before',
+    foreseesRows: true,
     plan: async (context) => {
       const documents = documentsOf(context.bundle.documents);
       if (context.direction === 'rollback') return planBack(documents.forward, context.transaction);
-      return planForward(documents, { transaction: context.transaction, world: await world() });
+      return planForward(documents, { transaction: context.transaction, world: await world(), counted });
     },
     apply: () => forwardSteps(world),
     rollback: () => rollbackSteps(world),
@@ -118,6 +134,13 @@ export function pipelineKind(world: () => Promise<EvolutionWorld>): MigrationKin
     retire: retireVerbs,
   };
 }
+
+/** What every run of this kind is held by. */
+const ENFORCEMENT: Enforcement = {
+  level: 'observed',
+  layers: ['provenance_rows', 'row_digests'],
+  role: 'none',
+};
 
 /** A bundle's documents, as they are worked with. */
 export interface Documents {
@@ -169,7 +192,15 @@ function affectedSpecs(
 
 async function planForward(
   { forward, naming, sets, decisions }: Documents,
-  { transaction, world }: { readonly transaction: Transaction; readonly world: EvolutionWorld },
+  {
+    transaction,
+    world,
+    counted,
+  }: {
+    readonly transaction: Transaction;
+    readonly world: EvolutionWorld;
+    readonly counted: Counted | undefined;
+  },
 ): Promise<KindPlan> {
   const deployed = await deployedSet(transaction);
   const moved = movedFindings({ forward, naming, sets, decisions }, { deployed, world });
@@ -184,26 +215,26 @@ async function planForward(
     decisions,
     codeByTable: world.codeByTable,
   };
-  const outcome = await planOperations(transaction, given);
+  const outcome = counted ?? (await planOperations(transaction, given));
   if ('findings' in outcome) return planned(forward, [], outcome.findings);
   const plan = planned(forward, outcome.plans, []);
   const { reasons, cost, ambiguousKeys } = outcome;
   return { ...plan, shown: { ...plan.shown, reasons, cost }, ambiguousKeys };
 }
 
+/** What the operations would do, counted in one snapshot. */
+export interface Counted {
+  readonly plans: readonly OperationPlan[];
+  readonly reasons: readonly JsonObject[];
+  readonly cost: Cost | null;
+  readonly ambiguousKeys: Readonly<Record<string, readonly JsonObject[]>>;
+}
+
 /** What each operation would do, the rebuilds together; or why the rules of the bundle cannot be used. */
 export async function planOperations(
   transaction: Transaction,
   given: Omit<PlanScope, 'transaction' | 'relations' | 'planned'>,
-): Promise<
-  | {
-      readonly plans: readonly OperationPlan[];
-      readonly reasons: readonly JsonObject[];
-      readonly cost: Cost | null;
-      readonly ambiguousKeys: Readonly<Record<string, readonly JsonObject[]>>;
-    }
-  | { readonly findings: readonly Finding[] }
-> {
+): Promise<Counted | { readonly findings: readonly Finding[] }> {
   const relations = await loadRelations(transaction);
   const bare: PlanScope = { ...given, transaction, relations, planned: new Map() };
   const unusable = await checkRules(transaction, bare);
@@ -228,6 +259,8 @@ function planned(
   plans: readonly OperationPlan[],
   findings: readonly Finding[],
 ): KindPlan {
+  const tables = oneEach(plans.flatMap((plan) => plan.tables));
+  const objects = objectsOf(forward);
   return {
     bound: {
       from: forward.from,
@@ -236,8 +269,10 @@ function planned(
       code: forward.code,
       states: plans.map(({ bound }) => bound),
     },
-    tables: oneEach(plans.flatMap(({ tables }) => tables)),
-    objects: objectsOf(forward),
+    tables,
+    objects,
+    enforcement: ENFORCEMENT,
+    measures: measuresOfCounts(tables, objects),
     shown: { operations: wordsOf(forward, plans), questions: questionsOf(plans) },
     rollbackClass: 'lossless',
     findings: [...findings, ...plans.flatMap((plan) => plan.findings)],
@@ -247,7 +282,7 @@ function planned(
 /** The operations in words, with what makes them needed where that is counted. */
 function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): readonly string[] {
   return operationsIn(forward).flatMap((operation, index) => {
-    const reads = plans[index]?.bound['reads'];
+    const reads = plans[index]?.reads;
     const words = verbsOf(operation).describe(operation).split('\n');
     if (typeof reads !== 'number') return words;
     const told = `   (read ${reads.toLocaleString('en')} times without being declared)`;
@@ -257,13 +292,14 @@ function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): rea
 
 /** What the plan cannot answer itself. */
 function questionsOf(plans: readonly OperationPlan[]): readonly string[] {
-  return plans
+  const ambiguous = plans
     .flatMap(({ tables }) => tables)
     .filter(({ ambiguous }) => ambiguous > 0)
     .map(
       ({ table, ambiguous }) =>
         `${ambiguous} rows of ${table} cannot be attributed by what is recorded: say which rule holds: --attribute ${table}=recompute, ${table}=retire, or --attribute ${table}.COLUMN=EXPRESSION`,
     );
+  return [...ambiguous, ...plans.flatMap(({ questions = [] }) => questions)];
 }
 
 /** Every table that is touched, by its new name and, where it is another one, by its old. */
@@ -367,7 +403,9 @@ async function planBack(forward: ForwardDocument, transaction: Queryable): Promi
   for (const operation of operations) {
     tables.push(...(await verbsOf(operation).planBack(operation, { transaction, relations, operations })));
   }
-  return { ...planned(forward, [], findings), tables: oneEach(tables) };
+  const counted = oneEach(tables);
+  const plan = planned(forward, [], findings);
+  return { ...plan, tables: counted, measures: measuresOfCounts(counted, plan.objects) };
 }
 
 function operationsOf(context: RunContext): readonly Operation[] {
@@ -386,6 +424,7 @@ function scopeOf(context: RunContext, world: EvolutionWorld): RunScope {
     decisions,
     held: new Map(),
     incoming: new Map(),
+    byHand: new Map(),
     carried: new Map(),
   };
 }
@@ -398,7 +437,7 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
     run: async (context) => {
       const scope = scopeOf(context, await world());
       const findings: Finding[] = [];
-      for (const operation of operationsOf(context)) {
+      for (const operation of buildOrder(scope.operations, scope.to)) {
         findings.push(...((await verbsOf(operation)[verb]?.(operation, scope)) ?? []));
         if (findings.length > 0) break;
       }
@@ -425,6 +464,7 @@ function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Step[] {
         const scope = { ...scopeOf(context, await world()), held };
         const caughtUp = await catchUpInside(scope, transaction);
         if (caughtUp.length > 0) return { findings: caughtUp };
+        CARRIED_BY_RUN.set(context.runId, new Map(await notedTables(scope, transaction)));
         const findings = await decideBy(['leave', 'enter'], scope, transaction);
         if (findings.length > 0) return { findings };
         await context.fault('E06_renamed');
@@ -447,14 +487,32 @@ async function decideBy(
   transaction: Transaction,
 ): Promise<readonly Finding[]> {
   for (const verb of verbs) {
-    const isGoing = verb === 'leave' || verb === 'leaveBack' || verb === 'carryBack';
-    const operations = isGoing ? scope.operations.toReversed() : scope.operations;
+    const isGoing = verb === 'leaveBack' || verb === 'carryBack';
+    const { operations: all, from } = scope;
+    const operations = verb === 'leave' ? leavingOrder(all, from) : isGoing ? all.toReversed() : all;
     for (const operation of operations) {
       const findings = (await verbsOf(operation)[verb]?.(operation, scope, transaction)) ?? [];
       if (findings.length > 0) return findings;
     }
   }
   return [];
+}
+
+/**
+ * Children before parents as the old structures stand, wherever the new ones do: a structure that leaves takes the foreign
+ * keys of those below it away, and theirs must be written down by then.
+ */
+function leavingOrder(operations: readonly Operation[], from: DefinitionSet): readonly Operation[] {
+  const places = new Map(from.tables.map(({ name }, index) => [name, index]));
+  const place = (operation: Operation): number => {
+    const { table } = operation;
+    const names =
+      operation.kind === 'rebuild'
+        ? operation.from
+        : [operation.kind === 'rename_table' ? operation.was : table];
+    return Math.min(...names.map((name) => places.get(name) ?? places.size), places.size);
+  };
+  return operations.toSorted((left, right) => place(right) - place(left));
 }
 
 /** Foreign keys that lead to new structures hold new rows at once; that the others hold is looked at when nobody waits. */
@@ -526,23 +584,43 @@ async function observe(
   const scope = { ...scopeOf(context, world), carried: carriedOf(context) };
   const tables: TableCounts[] = [];
   const newWrites: NewWrites[] = [];
+  const findings: Finding[] = [];
   for (const operation of operationsOf(context)) {
     const verbs = verbsOf(operation);
+    if (context.direction === 'forward' && operation.kind === 'rebuild')
+      findings.push(...(await turnedOut(operation, scope, transaction)));
     tables.push(...(await verbs.observe(operation, scope, transaction)));
     if (context.direction === 'rollback') {
       newWrites.push(...((await verbs.newWrites?.(operation, scope, transaction)) ?? []));
     }
   }
-  if (context.direction === 'forward')
+  if (context.direction === 'forward') {
+    for (const [table, rows] of scope.carried) if (rows > 0) newWrites.push({ table, rows });
     await settleLists({ ...scope, held: await heldBefore(scope, transaction) }, transaction);
+  }
+  const counted = oneEach(tables);
+  const objects = objectsOf(documentsOf(context.bundle.documents).forward);
   return {
-    tables: oneEach(tables),
-    objects: objectsOf(documentsOf(context.bundle.documents).forward),
+    tables: counted,
+    objects,
     witnesses: ['provenance_rows'],
+    enforcement: ENFORCEMENT,
+    measures: exactMeasures(measuresOfCounts(counted, objects)),
+    touched: touchedByRows(counted, objects),
     newWrites,
     checks: [{ name: 'foreign_keys_valid', status: 'pass' }],
-    findings: [],
+    findings,
   };
+}
+
+/** Every touched table, with the rows of it that do not stay as they were. */
+function touchedByRows(tables: readonly TableCounts[], objects: readonly string[]): readonly Touched[] {
+  return objects.map((object) => {
+    const { schema, table: name } = splitName(object);
+    const counts = tables.find(({ table }) => table === object);
+    const { rekey = 0, backfill = 0, recompute = 0, retire = 0 } = counts ?? {};
+    return { kind: 'table', schema, name, change: 'changed', rows: rekey + backfill + recompute + retire };
+  });
 }
 
 /** The structures that this run retired, by the names that they had. */
@@ -564,7 +642,10 @@ async function heldBefore({ context }: RunScope, transaction: Transaction): Prom
   return new Map([...live, ...retired]);
 }
 
-/** What the way back carried, between the step that does and the look at what it did: both are in one transaction. */
+/**
+ * What was carried, by table: by the way back, or of others' writes by the way forward. Between the step that does and the
+ * look at what it did, which are in one transaction.
+ */
 const CARRIED_BY_RUN = new Map<string, Map<string, number>>();
 
 function carriedOf({ runId }: RunContext): Map<string, number> {

@@ -11,6 +11,7 @@
  */
 import { refusal, type Finding, type JsonObject } from '../base/index.ts';
 import type {
+  Enforcement,
   KindPlan,
   Observation,
   PlanContext,
@@ -22,6 +23,7 @@ import {
   compareText,
   rememberVersions,
   sameJson,
+  splitName,
   tableId,
   type Placement,
   type Relation,
@@ -90,6 +92,8 @@ export const retireVerbs: RetireVerbs = {
   },
 };
 
+const ENFORCEMENT: Enforcement = { level: 'observed', layers: ['catalog'], role: 'none' };
+
 /** What a plan to retire names, and a run is held to. */
 interface PlannedStructure extends JsonObject {
   readonly relation: number;
@@ -119,6 +123,8 @@ async function plan({ bundle, transaction }: PlanContext): Promise<KindPlan> {
     bound: { structures },
     tables: countsOf(structures),
     objects: [...new Set(structures.map(({ table }) => table))].toSorted(),
+    enforcement: ENFORCEMENT,
+    measures: {},
     shown: { sizes },
     rollbackClass: 'lossless',
     findings: found.length === 0 ? [nothingLeft(bundle.id)] : findings,
@@ -240,6 +246,12 @@ async function observe(context: RunContext, transaction: Transaction): Promise<O
     tables: countsOf(structures),
     objects: [...new Set(structures.map(({ table }) => table))].toSorted(),
     witnesses: ['catalog'],
+    enforcement: ENFORCEMENT,
+    measures: {},
+    touched: structures.map(({ table, rows }) => {
+      const { schema, table: name } = splitName(table);
+      return { kind: 'table', schema, name, change: 'let_go', rows };
+    }),
     newWrites: [],
     checks: [
       { name: 'history_remembered', status: (await isRemembered(transaction, structures)) ? 'pass' : 'fail' },

@@ -79,7 +79,7 @@ function pairOf(
   const keys = sources.map((old) => matchKeys(old, spec, pairs, declared));
   const columns = sources.map((old, index) => {
     const known = new Set(old.columns.map(({ name }) => name));
-    const named = { ...inherited(spec, keys[index] ?? {}, pairs), ...declared };
+    const named = { ...inherited(spec, old, keys[index] ?? {}, pairs), ...declared };
     const taken = new Set(Object.values(named).filter((name) => known.has(name)));
     const entries = spec.columns.flatMap(({ name }): [string, string][] => {
       const former = named[name];
@@ -123,23 +123,40 @@ function matchKeys(
         (was) => leads(now, was) && !Object.values(matched).includes(was) && rule(now, was),
       );
       const [only] = free;
-      if (only !== undefined && (free.length === 1 || rule !== rules[3])) matched[now.name] = only;
+      if (only === undefined) continue;
+      // What is left on either side is one and the same only where it is one.
+      const isAlone =
+        free.length === 1 &&
+        spec.foreignKeys.filter((each) => matched[each.name] === undefined && leads(each, only)).length === 1;
+      if (isAlone || rule !== rules[3]) matched[now.name] = only;
     }
   }
   return matched;
 }
 
-/** Columns that a foreign key brings: where it goes on, each goes by the column that it leads to. */
+/**
+ * Columns that a foreign key brings: where it goes on, each goes by the column that it leads to. One that leads to a table
+ * that is new goes on through that, where it leads to what an old one led to.
+ */
 function inherited(
   spec: TableSpec,
+  old: TableSpec,
   keys: Readonly<Record<string, ForeignKeySpec>>,
   pairs: ReadonlyMap<string, Pair>,
 ): Readonly<Record<string, string>> {
   const columns: Record<string, string> = {};
+  const left = old.foreignKeys.filter((was) => !Object.values(keys).includes(was));
   for (const now of spec.foreignKeys) {
     const was = keys[now.name];
     const parent = pairs.get(now.to);
-    if (was === undefined || parent === undefined) continue;
+    if (parent === undefined) continue;
+    if (was === undefined) {
+      for (const [child, column] of Object.entries(now.columns)) {
+        const [own, another] = throughNew(parent, column, pairs).flatMap((place) => columnsTo(left, place));
+        if (own !== undefined && another === undefined && columns[child] === undefined) columns[child] = own;
+      }
+      continue;
+    }
     const index = parent.sources.findIndex(({ name }) => name === was.to);
     for (const [child, column] of Object.entries(now.columns)) {
       const former = parent.columns[index]?.[column];
@@ -148,6 +165,42 @@ function inherited(
     }
   }
   return columns;
+}
+
+/** A column of an old table. */
+interface OldColumn {
+  readonly table: string;
+  readonly column: string;
+}
+
+/** The columns of old tables that a column of a new table leads to, along its foreign keys. */
+function throughNew(
+  { sources, spec }: Pair,
+  column: string,
+  pairs: ReadonlyMap<string, Pair>,
+): readonly OldColumn[] {
+  if (sources.length > 0) return [];
+  return spec.foreignKeys.flatMap(({ to, columns }): readonly OldColumn[] => {
+    const target = columns[column];
+    const parent = pairs.get(to);
+    if (target === undefined || parent === undefined) return [];
+    const places = parent.sources.flatMap(({ name }, index) => {
+      const former = parent.columns[index]?.[target];
+      return former === undefined ? [] : [{ table: name, column: former }];
+    });
+    return [...places, ...throughNew(parent, target, pairs)];
+  });
+}
+
+/** The columns by which foreign keys lead there. */
+function columnsTo(keys: readonly ForeignKeySpec[], { table, column }: OldColumn): readonly string[] {
+  return keys
+    .filter(({ to }) => to === table)
+    .flatMap(({ columns }) =>
+      Object.entries(columns)
+        .filter(([, target]) => target === column)
+        .map(([child]) => child),
+    );
 }
 
 /** An old table under the new names: how far it is already what the new definition says. */

@@ -6,10 +6,10 @@ import { regclass } from './regclass.ts';
 /** Drops the foreign keys of a structure that goes to history, and keeps their words for the way back. */
 export async function dropOwnKeys(transaction: Queryable, { id, placement }: Relation): Promise<void> {
   const keys = await ownKeys(transaction, placement);
-  await transaction.execute(sql`delete from varve.dropped_key where relation = ${id}`);
   for (const { name, definition } of keys) {
     await transaction.execute(sql`
-      insert into varve.dropped_key (relation, name, definition) values (${id}, ${name}, ${definition})`);
+      insert into varve.dropped_key (relation, name, definition) values (${id}, ${name}, ${definition})
+      on conflict (relation, name) do update set definition = excluded.definition`);
     await transaction.execute(sql`alter table ${tableId(placement)} drop constraint ${sql.id(name)}`);
   }
 }
@@ -26,6 +26,7 @@ export async function restoreOwnKeys(
       sql`alter table ${tableId(placement)} add constraint ${sql.id(name)} ${sql.raw(definition)}`,
     );
   }
+  await transaction.execute(sql`delete from varve.dropped_key where relation = ${id}`);
   return keys.length > 0;
 }
 

@@ -16,7 +16,13 @@ import { deployedSet, loadRelations, splitName, type DefinitionSet } from '../pi
 import { withAttested, type Attestation } from './attestation.ts';
 import { offerAdoption } from './adopt/offer.ts';
 import { findOperations } from './find-operations.ts';
-import { planOperations, type ForwardDocument, type RollbackDocument } from './kind.ts';
+import {
+  pipelineKind,
+  planOperations,
+  type Counted,
+  type ForwardDocument,
+  type RollbackDocument,
+} from './kind.ts';
 import type { Attribution, Decisions } from './attribution.ts';
 import type { EvolutionWorld, Operation } from './operation/operation.ts';
 import { decide, type FunctionRule } from './rule/decide.ts';
@@ -101,7 +107,7 @@ export async function planEvolution(
   const about = { owners: [principal], by: principal, clock: options.clock };
   const entered = await registerBundle(options.root, written.bundle, about);
   if (entered.status === 'refused') return entered;
-  const outcome = await planMigration(options, id);
+  const outcome = await planMigration(withCounted(options, world, counted), id);
   return {
     status: 'planned',
     migrationId: id,
@@ -110,10 +116,15 @@ export async function planEvolution(
   };
 }
 
+/** What was counted for the bundle's limits is what its plan says: a second count would take as long again. */
+function withCounted(options: RunnerOptions, world: EvolutionWorld, counted: Counted): RunnerOptions {
+  const own = pipelineKind(() => Promise.resolve(world), { counted });
+  return { ...options, kinds: options.kinds.map((kind) => (kind.name === own.name ? own : kind)) };
+}
+
 const NONE: DefinitionSet = { version: 1, tables: [] };
 
 type Given = Parameters<typeof planOperations>[1];
-type Counted = Exclude<Awaited<ReturnType<typeof planOperations>>, { readonly findings: unknown }>;
 
 /** What the operations do to the rows, where functions were asked about those that the record does not decide. */
 function countAll(

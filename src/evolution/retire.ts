@@ -42,6 +42,7 @@ export async function move(transaction: Queryable, from: Placement, to: Placemen
   const passing = { schema: from.schema, table: `${from.table.slice(0, 40)} moving` };
   await transaction.execute(sql`alter table ${tableId(from)} rename to ${sql.id(passing.table)}`);
   await nameAfter(transaction, passing, { from, to });
+  await nameByGeneration(transaction, passing, { from, to });
   await transaction.execute(sql`alter table ${tableId(passing)} set schema ${sql.id(to.schema)}`);
   await transaction.execute(
     sql`alter table ${sql.id(to.schema, passing.table)} rename to ${sql.id(to.table)}`,
@@ -63,7 +64,7 @@ async function nameAfter(
     order by 1, 2`);
   for (const { kind, name } of rows) {
     const wanted = withSuffix(to.table, name.slice(from.table.length));
-    if (await isTaken(transaction, [from.schema, to.schema], wanted)) continue;
+    if (await isTaken(transaction, place, { name: wanted, schemas: [from.schema, to.schema] })) continue;
     await transaction.execute(
       kind === 'constraint'
         ? sql`alter table ${tableId(place)} rename constraint ${sql.id(name)} to ${sql.id(wanted)}`
@@ -72,11 +73,51 @@ async function nameAfter(
   }
 }
 
-async function isTaken(transaction: Queryable, schemas: readonly string[], name: string): Promise<boolean> {
+async function isTaken(
+  transaction: Queryable,
+  place: Placement,
+  { name, schemas }: { readonly name: string; readonly schemas: readonly string[] },
+): Promise<boolean> {
   const [row] = await transaction.query<{ taken: boolean }>(sql`
     select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where n.nspname = any(${schemas}::text[]) and c.relname = ${name}) as taken`);
+      where n.nspname = any(${schemas}::text[]) and c.relname = ${name})
+      or exists (select from pg_constraint where conrelid = ${regclass(place)}::regclass and conname = ${name}) as taken`);
   return row?.taken === true;
+}
+
+/**
+ * Index names that people gave: where the other schema has one of that name already, the older generations in history do, it
+ * goes by its generation too, until it comes back.
+ */
+async function nameByGeneration(
+  transaction: Queryable,
+  place: Placement,
+  { from, to }: { readonly from: Placement; readonly to: Placement },
+): Promise<void> {
+  const indexes = await transaction.query<{ name: string; taken: boolean }>(sql`
+    select c.relname::text as name, exists (select from pg_class o join pg_namespace n on n.oid = o.relnamespace
+      where n.nspname = ${to.schema} and n.oid <> c.relnamespace and o.relname = c.relname) as taken
+    from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = ${regclass(place)}::regclass order by 1`);
+  const [mark] = /@\d+$/u.exec(to.schema === HISTORY ? to.table : from.table) ?? [];
+  if (mark === undefined) return;
+  for (const { name, taken } of indexes) {
+    const wanted =
+      to.schema === HISTORY && taken
+        ? withSuffix(`${mark} ${name}`, '')
+        : name.startsWith(`${mark} `)
+          ? name.slice(mark.length + 1)
+          : name;
+    if (wanted === name) continue;
+    // An index that a constraint has goes by the name of that.
+    const [owner] = await transaction.query<{ name: string }>(sql`
+      select k.conname::text as name from pg_constraint k join pg_class c on c.oid = k.conindid
+      where k.conrelid = ${regclass(place)}::regclass and c.relname = ${name} and k.contype in ('p', 'u', 'x')`);
+    await transaction.execute(
+      owner === undefined
+        ? sql`alter index ${sql.id(place.schema, name)} rename to ${sql.id(wanted)}`
+        : sql`alter table ${tableId(place)} rename constraint ${sql.id(owner.name)} to ${sql.id(wanted)}`,
+    );
+  }
 }
 
 /** The two within the 63 bytes of a name, whole characters only. */

@@ -1,40 +1,26 @@
 /**
- * The digest of a table's rows as a sum, which can be kept up to date while rows change: taking a row out or putting one
- * in costs what digesting that row costs, however large the table is. So the digest of a table of a million rows is
- * there, exact, at the end of a cutover in which writers wait for a few rows only.
- *
- * ```text
- * row     sha256 of the text of its columns, in the order of their names; of it, the first two words of 64 bits, signed
- * table   count, sum of the first words, sum of the second words: exact whole numbers
- * digest  sha256 of "count first second"
- * ```
- *
- * Order does not matter and equal sets of rows give equal digests, whichever way they came to be. The digest finds
- * change; it is no proof against somebody who may choose the rows, for whom sums can be made to agree. Two words: 128
- * bits do not agree by accident, and each further word costs a sixth of digesting the row.
+ * The sum of a table's rows, kept up to date while rows change (see `rowSumOf` in the store). So the digest of a table of
+ * a million rows is there, exact, at the end of a cutover in which writers wait for a few rows only.
  */
-import { createHash } from 'node:crypto';
 import { rowDigest, tableId, type Relation } from '../pipeline/index.ts';
-import { sql, type Queryable, type Sql } from '../store/index.ts';
+import { rowSumOf, sql, type Queryable, type RowSum, type Sql } from '../store/index.ts';
 import { BUILD } from './building.ts';
 
-/** What is summed; all are whole numbers, the sums as text since they pass 64 bits. */
-export interface RowSum {
-  readonly rows: number;
-  readonly first: string;
-  readonly second: string;
-}
-
-/** The digest of summed rows. Shape: `sha256:...` */
-export function sumDigest({ rows, first, second }: RowSum): string {
-  return `sha256:${createHash('sha256')
-    .update(`${String(rows)} ${first} ${second}`)
-    .digest('hex')}`;
-}
-
-/** Sums rows: `from` stands after `from`, its columns without an alias of their own. */
-export async function sumRows(store: Queryable, from: Sql, columns: readonly string[]): Promise<RowSum> {
-  const [row] = await store.query<SumRow>(sumOf(from, columns));
+/** Sums rows as `pipeline/2` did: the words are those of each row's sha256. */
+export async function sumRowsEarlier(
+  store: Queryable,
+  from: Sql,
+  columns: readonly string[],
+): Promise<RowSum> {
+  const digest = rowDigest(
+    sql`t`,
+    columns.toSorted((left, right) => (left < right ? -1 : 1)),
+  );
+  const word = (place: number): Sql =>
+    sql`coalesce(sum(('x' || substr(h, ${sql.raw(String(1 + 16 * place))}, 16))::bit(64)::bigint), 0)`;
+  const [row] =
+    await store.query<SumRow>(sql`select count(*) as rows, ${word(0)} as first, ${word(1)} as second
+    from (select encode(${digest}, 'hex') as h from ${from} t offset 0) d`);
   return { rows: Number(row?.rows ?? 0n), first: row?.first ?? '0', second: row?.second ?? '0' };
 }
 
@@ -50,7 +36,9 @@ export async function keepSum(
   const kept = keptIn(building);
   await transaction.execute(sql`create schema if not exists ${sql.id(BUILD)}`);
   await transaction.execute(sql`drop table if exists ${kept}`);
-  await transaction.execute(sql`create table ${kept} as ${sumOf(tableId(building.placement), columns)}`);
+  await transaction.execute(
+    sql`create table ${kept} as ${rowSumOf({ from: tableId(building.placement), columns })}`,
+  );
 }
 
 /** Takes rows out of the kept sum, or puts them in: `rows` is a SELECT of whole rows of the table. Without a kept sum it does nothing. */
@@ -68,7 +56,7 @@ export async function changeSum(
   const changed = (name: string): Sql => sql`${sql.id(name)} = k.${sql.id(name)} ${sign} d.${sql.id(name)}`;
   await transaction.execute(sql`
     update ${keptIn(building)} k set ${sql.join(['rows', 'first', 'second'].map(changed))}
-    from (${sumOf(sql`(${change.rows})`, change.columns)}) d`);
+    from (${rowSumOf({ from: sql`(${change.rows})`, columns: change.columns })}) d`);
 }
 
 /** The kept sum of a table; undefined where none is kept. */
@@ -81,24 +69,14 @@ export async function keptSum(store: Queryable, building: Relation): Promise<Row
 /** Takes the kept sum away. */
 export async function forgetSum(transaction: Queryable, building: Relation): Promise<void> {
   await transaction.execute(sql`drop table if exists ${keptIn(building)}`);
+  // What a run of an earlier release kept: sums of other hashes, which nothing asks for any more.
+  await transaction.execute(sql`drop table if exists ${sql.id(BUILD, `sum of ${String(building.id)}`)}`);
 }
 
 interface SumRow extends Record<string, unknown> {
   readonly rows: bigint;
   readonly first: string;
   readonly second: string;
-}
-
-function sumOf(from: Sql, columns: readonly string[]): Sql {
-  const digest = rowDigest(
-    sql`t`,
-    columns.toSorted((left, right) => (left < right ? -1 : 1)),
-  );
-  const word = (place: number): Sql =>
-    sql`coalesce(sum(('x' || substr(h, ${sql.raw(String(1 + 16 * place))}, 16))::bit(64)::bigint), 0)`;
-  // `offset 0` keeps the digest from being computed once for each word.
-  return sql`select count(*) as rows, ${word(0)} as first, ${word(1)} as second
-    from (select encode(${digest}, 'hex') as h from ${from} t offset 0) d`;
 }
 
 async function isKept(store: Queryable, building: Relation): Promise<boolean> {
@@ -109,7 +87,7 @@ async function isKept(store: Queryable, building: Relation): Promise<boolean> {
 }
 
 function keptName({ id }: Relation): string {
-  return `sum of ${String(id)}`;
+  return `row sum of ${String(id)}`;
 }
 
 function keptIn(building: Relation): Sql {

@@ -1,6 +1,14 @@
 /** Which keys a sample takes: in the order of their digests, so that they are spread over a table, and the same when asked again. */
 import { digestOf } from '../evidence/index.ts';
-import { keyHash, names, readPlan, tableId, type Relation, type Relations } from '../pipeline/index.ts';
+import {
+  keyHash,
+  names,
+  readPlan,
+  tableId,
+  type ReadSpec,
+  type Relation,
+  type Relations,
+} from '../pipeline/index.ts';
 import { sql, type Sql } from '../store/index.ts';
 
 /** A query of the keys of a table: the columns of the source key, and `#hash`. */
@@ -24,6 +32,8 @@ export interface FreshKeys {
   /** The computations that are asked about, by their specs, and the id of the code that they stand for. */
   readonly specs: readonly number[];
   readonly code: number;
+  /** The reads that they are recorded with, where those are not the present ones. */
+  readonly reads?: readonly ReadSpec[];
   readonly size: number;
   readonly seed?: string;
 }
@@ -32,8 +42,16 @@ export interface FreshKeys {
  * A query of so many keys whose recorded inputs are those of the present, among four times as many: others are stale, not
  * wrong. Its columns are those of the source key, `#hash` and `#code`.
  */
-export function freshKeys({ relation, relations, specs, code, size, seed = '' }: FreshKeys): Sql {
-  const plan = readPlan(relation.spec, relations, sql`l`);
+export function freshKeys({
+  relation,
+  relations,
+  specs,
+  code,
+  reads = relation.spec.reads,
+  size,
+  seed = '',
+}: FreshKeys): Sql {
+  const plan = readPlan({ ...relation.spec, reads }, relations, sql`l`);
   const columns = sql.join(relation.spec.sourceKey.map((column) => sql`l.${sql.id(column)}`));
   // Inputs are looked at one by one until there are enough: offset 0 keeps them out of what comes before.
   return sql`select ${columns}, l."#hash", ${code}::integer as "#code" from (

@@ -3,7 +3,7 @@
  * only told its dependency and not changed otherwise. `varve verify --full` proves it for every row.
  */
 import { refusal, type Finding } from '../base/index.ts';
-import type { Relation, Relations } from '../pipeline/index.ts';
+import type { ReadSpec, Relation, Relations } from '../pipeline/index.ts';
 import { sql, type Sql, type Store } from '../store/index.ts';
 import type { RunScope } from './operation/operation.ts';
 import { compareKeys, recomputeKeys } from './recompute-keys.ts';
@@ -42,14 +42,17 @@ export async function sampleDiffers(
 
 /**
  * By hash: spread over the table, and the same keys when asked again. Rows whose inputs moved since are stale, not wrong.
- * Code by code: rows that an earlier version of the make left may be few, and are the likeliest to differ.
+ * Code by code: rows that an earlier version of the make left may be few, and are the likeliest to differ. Each is compared
+ * with the present under the reads that it is recorded with, which may be of fewer columns than are read now.
  */
 async function sampledKeys(store: Store, next: Relation, relations: Relations): Promise<readonly Sql[]> {
-  const codes = await store.query<{ code: number; specs: readonly number[] }>(sql`
-    select w.code, array_agg(s.id) as specs from varve.computation_spec s
+  const codes = await store.query<{
+    code: number;
+    reads: readonly ReadSpec[];
+    specs: readonly number[];
+  }>(sql`
+    select w.code, s.reads, array_agg(s.id) as specs from varve.computation_spec s
     join varve.computation_spec w on w.id = (s.attribution ->> 'spec')::integer
-    where s.relation = ${next.id} and s.origin = 'attributed' group by 1 order by 1`);
-  return codes.map(({ code, specs }) =>
-    freshKeys({ relation: next, relations, specs, code, size: SAMPLE_KEYS }),
-  );
+    where s.relation = ${next.id} and s.origin = 'attributed' group by 1, 2 order by 1, 2`);
+  return codes.map((each) => freshKeys({ relation: next, relations, ...each, size: SAMPLE_KEYS }));
 }

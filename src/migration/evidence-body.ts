@@ -13,6 +13,7 @@ import {
   type ReceiptBody,
   type TableCounts,
 } from '../evidence/index.ts';
+import { NOTHING_ENFORCED, type Enforcement, type NewWrites, type Touched } from './kind.ts';
 import { finishedAt, PLAN_PATHS, type DecidedBody, type Product, type Run, type RunEnd } from './run.ts';
 
 /** What a run leaves behind, as it is known in the transaction that decides it. */
@@ -30,10 +31,22 @@ export interface Witnessed {
   readonly layers: readonly string[];
   readonly objects: readonly string[];
   readonly tables: readonly TableCounts[];
+  /** What was in force; nothing where a run ended before anybody looked. */
+  readonly enforcement: Enforcement;
+  readonly touched: readonly Touched[];
+  /** What others wrote meanwhile. */
+  readonly newWrites: readonly NewWrites[];
 }
 
 /** What nobody had to witness: a run that changed nothing. */
-export const NOTHING_WITNESSED: Witnessed = { layers: [], objects: [], tables: [] };
+export const NOTHING_WITNESSED: Witnessed = {
+  layers: [],
+  objects: [],
+  tables: [],
+  enforcement: NOTHING_ENFORCED,
+  touched: [],
+  newWrites: [],
+};
 
 /**
  * The body of the deciding ledger entry: the receipt but for its end, and every product, so that both can be written
@@ -44,11 +57,13 @@ export function decidedBody(run: Run, ending: Ending): DecidedBody {
   const outputs = Object.entries(products)
     .filter(([path]) => path !== PLAN_PATHS[run.subject.direction])
     .map(([path, product]) => artifact(path, product));
+  const { newWrites, objects } = ending.witnessed;
   return {
     receipt: receiptBody(run, ending, outputs),
     products,
     bound: run.opened.plan.bound.work,
-    objects: ending.witnessed.objects,
+    objects,
+    ...(run.subject.direction !== 'forward' || newWrites.length === 0 ? {} : { new_writes: newWrites }),
   };
 }
 
@@ -60,7 +75,10 @@ function productsOf(run: Run, ending: Ending): DecidedBody['products'] {
     ...(post === undefined ? {} : { 'baselines/post.json': post }),
     ...(pre === undefined || post === undefined
       ? {}
-      : { 'diffs/summary.json': summaryOf(run, ending, pre, post) }),
+      : {
+          'diffs/summary.json': summaryOf(run, ending, pre, post),
+          'diffs/touched.csv': touchedText(ending.witnessed.touched),
+        }),
   };
 }
 
@@ -85,8 +103,20 @@ export function productBytes(product: Product): Uint8Array {
   return typeof product === 'string' ? new TextEncoder().encode(product) : canonicalBytes(product);
 }
 
+/** `diffs/touched.csv`: `kind,schema,name,change,rows`, sorted, names of objects only (M35). */
+function touchedText(touched: readonly Touched[]): string {
+  const lines = touched.map(({ kind, schema, name, change, rows }) =>
+    [kind, schema, name, change, rows === null ? '' : String(rows)].map(csvField).join(','),
+  );
+  return ['kind,schema,name,change,rows', ...lines.toSorted()].map((line) => `${line}\n`).join('');
+}
+
+function csvField(text: string): string {
+  return /[",\r\n]/u.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
 function receiptBody(run: Run, ending: Ending, outputs: readonly Artifact[]): ReceiptBody {
-  const { subject, opened, kind } = run;
+  const { subject, opened } = run;
   return {
     run_receipt_version: 'v1',
     run_id: subject.runId,
@@ -108,7 +138,7 @@ function receiptBody(run: Run, ending: Ending, outputs: readonly Artifact[]): Re
     bundle_digest: subject.bundleDigest,
     plan_digest: subject.planDigest,
     approvals: opened.approvals,
-    enforcement: kind.enforcement,
+    enforcement: ending.witnessed.enforcement,
     validation: {
       status: validationStatus(ending.outcome, ending.checks),
       checks: ending.checks,

@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRefused, isVarveError, refusal, VarveError, type Finding } from '../base/index.ts';
+import {
+  isRefused,
+  isVarveError,
+  refusal,
+  VarveError,
+  type Finding,
+  type JsonObject,
+} from '../base/index.ts';
 import { proveEqual, type Baseline, type Check } from '../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
@@ -14,12 +21,20 @@ import {
   LOCK_TIMEOUT_MS,
   type Failure,
 } from './failure.ts';
-import { countFindings, judgeLimits, limitFindings, scopeFindings, unplannedFindings } from './judge.ts';
-import type { DecideStep, Observation, Step } from './kind.ts';
+import {
+  countFindings,
+  judgeLimits,
+  levelFindings,
+  limitFindings,
+  scopeFindings,
+  unplannedFindings,
+} from './judge.ts';
+import type { DecideStep, NewWrites, Observation, Step } from './kind.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { lockUnavailable, watchLocks, type LockWait } from './lock-wait.ts';
 import { baselineContextOf, contextOf, fence, hit, type DecidedBody, type Run } from './run.ts';
 import { cleanBody, storeScanned } from './scan-files.ts';
+import { DEFAULT_SETTINGS, minimumLevel } from './settings.ts';
 
 /** Which way a run went. `unknown`: the store does not answer, so nobody can tell or undo now. */
 export type Decision =
@@ -34,8 +49,11 @@ export type Decision =
  * Errors: throws `interrupted`; all other failures are decisions.
  */
 export async function executeRun(run: Run): Promise<Decision> {
-  const pre = await takeBaseline(run);
   const steps = stepsOf(run);
+  // What steps beside write must be in the difference, so that their baseline comes before them.
+  const isInside = run.kind.baselineIn === 'deciding' && steps.every(({ mode }) => mode !== 'beside');
+  const pre = isInside ? undefined : await takeBaseline(run);
+  if (isInside) await run.intents.announce('locked', { lock: RUN_LOCK });
   for (const step of steps) {
     const decision = step.mode === 'beside' ? await runBeside(run, step) : undefined;
     if (decision !== undefined) return decision;
@@ -95,7 +113,7 @@ interface Patience {
   readonly tried: () => { readonly tries: number; readonly seconds: number };
 }
 
-function patienceOf({ options, signal, subject }: Run): Patience {
+function patienceOf({ options, signal, subject }: Run, most = Infinity): Patience {
   const { clock, randomBytes, deadlineMs = DEFAULT_DEADLINE_MS } = options;
   const startedAtMs = clock.monotonicMs();
   let tries = 0;
@@ -103,7 +121,7 @@ function patienceOf({ options, signal, subject }: Run): Patience {
     again: async () => {
       tries += 1;
       if (signal.aborted) throw interrupted(subject.runId);
-      if (clock.monotonicMs() - startedAtMs >= deadlineMs) return false;
+      if (tries >= most || clock.monotonicMs() - startedAtMs >= deadlineMs) return false;
       await sleep(backoffMs(tries, randomBytes));
       return true;
     },
@@ -131,8 +149,8 @@ function failed(failure: Partial<Failure>): Decision {
 }
 
 /** The deciding transaction, tried again while others hold its locks or write, within one total deadline (M94). */
-async function decide(run: Run, steps: readonly Step[], pre: Baseline): Promise<Decision> {
-  const patience = patienceOf(run);
+async function decide(run: Run, steps: readonly Step[], pre: Baseline | undefined): Promise<Decision> {
+  const patience = patienceOf(run, run.kind.patience?.tries);
   const again = steps
     .filter((step) => step.mode === 'beside')
     .filter(({ beforeEachTry }) => beforeEachTry === true);
@@ -158,15 +176,19 @@ function gaveUp(
   { transient, wait }: Transient,
   tried: Parameters<typeof lockUnavailable>[2],
 ): Decision {
-  if (!isStoreError(transient, '55P03')) return decisionOf(run, transient, 'cut over');
+  if (!isStoreError(transient, '55P03')) return decisionOf(run, transient, run.subject.migrationId);
   const finding = lockUnavailable(run.subject.migrationId, wait, tried);
   return failed({ findings: [finding], cause: transient });
 }
 
-async function tryOnce(run: Run, steps: readonly Step[], pre: Baseline): Promise<Decision | Transient> {
+async function tryOnce(
+  run: Run,
+  steps: readonly Step[],
+  pre: Baseline | undefined,
+): Promise<Decision | Transient> {
   if (run.signal.aborted) throw interrupted(run.subject.runId);
-  const { options, intents } = run;
-  const { lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
+  const { options, intents, kind } = run;
+  const { lockTimeoutMs = kind.patience?.lockTimeoutMs ?? LOCK_TIMEOUT_MS } = options;
   const deciding = steps.filter((step) => step.mode === 'decide');
   await intents.announce('deciding');
   const watch = watchLocks(options.store);
@@ -174,7 +196,7 @@ async function tryOnce(run: Run, steps: readonly Step[], pre: Baseline): Promise
   // From here on a lost connection no longer proves that nothing was committed.
   let sent = false;
   try {
-    await options.store.transaction({ lockTimeoutMs }, async (transaction) => {
+    await options.store.transaction({ isolation: kind.isolation, lockTimeoutMs }, async (transaction) => {
       await watch.follow(transaction);
       failure = await decideInside(run, transaction, deciding, pre);
       if (failure !== undefined) throw aborting(run);
@@ -206,12 +228,14 @@ async function decideInside(
   run: Run,
   transaction: Transaction,
   steps: readonly DecideStep[],
-  pre: Baseline,
+  before: Baseline | undefined,
 ): Promise<Failure | undefined> {
   const { options, kind, subject } = run;
   const context = contextOf(run);
+  const begun = before === undefined ? await beginning(transaction) : undefined;
   await fence(transaction, subject.runId);
   await hit(run, 'F08_deciding');
+  const pre = before ?? (await baselineInside(run, transaction, begun));
   for (const step of steps) {
     const { findings } = await step.run(context, transaction);
     if (isRefused(findings)) return failureOf(failed({ findings }));
@@ -219,6 +243,8 @@ async function decideInside(
   await hit(run, 'F09_decided');
   const observation = await kind.observe(context, transaction);
   await hit(run, 'F10_observed');
+  // Of a transaction that is lost already nothing can be measured.
+  if (transaction.status() === 'failed') return failureOf(failed({ findings: observation.findings }));
   const post = await kind.baseline(
     {
       ...baselineContextOf(run, run.forward?.pre ?? pre),
@@ -238,6 +264,41 @@ async function decideInside(
   return undefined;
 }
 
+/** Who a transaction is, by which the server can be asked what became of it. */
+export interface Beginning extends JsonObject {
+  /** Its id, with epoch. */
+  readonly transaction: string;
+  readonly backend: number;
+  readonly backend_start: string;
+}
+
+/** Forces the transaction's id, right after its begin (M77). */
+async function beginning(transaction: Transaction): Promise<Beginning> {
+  const [row] = await transaction.query<Beginning>(sql`
+    select pg_current_xact_id()::text as transaction, pg_backend_pid() as backend,
+      coalesce((select backend_start::text from pg_stat_activity where pid = pg_backend_pid()), '') as backend_start`);
+  if (row === undefined) throw new VarveError('internal', { hint: 'Report this: a transaction has no id.' });
+  return row;
+}
+
+/**
+ * The baseline as the first read of the deciding transaction, durable before any statement runs (M31, M79). Who recovers
+ * the run has it from this machine's files: a row of the ledger would be part of the transaction itself.
+ */
+async function baselineInside(
+  run: Run,
+  transaction: Transaction,
+  begun: Beginning | undefined,
+): Promise<Baseline> {
+  const pre = await run.kind.baseline(baselineContextOf(run, run.forward?.pre), transaction);
+  const digest = await storeScanned(run.options.root, 'baselines/pre.json', pre);
+  await hit(run, 'F04_pre_stored');
+  await run.intents.announce('baselined', { pre: digest });
+  await hit(run, 'F05_baselined');
+  await run.intents.announce('executing', { pre: digest, ...begun });
+  return pre;
+}
+
 function failureOf(decision: Decision): Failure | undefined {
   return decision.status === 'failed' ? decision.failure : undefined;
 }
@@ -246,19 +307,28 @@ function failureOf(decision: Decision): Failure | undefined {
 function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observation): Ending {
   const { scope, limits } = run.bundle.declaration;
   const planned = run.opened.plan.bound;
-  const verdicts = judgeLimits(run.kind.limits, limits, observation);
+  const verdicts = judgeLimits(run.kind.limits, limits, observation.measures);
+  const { settings = DEFAULT_SETTINGS } = run.options;
+  const least = minimumLevel(settings, run.kind.name, run.subject.environment);
   const proof =
-    run.forward === undefined ? undefined : proveEqual(run.forward.pre, post, observation.newWrites);
+    run.forward === undefined
+      ? undefined
+      : proveEqual(run.forward.pre, post, allWrites(run.forward.newWrites, observation.newWrites));
   const groups: readonly (readonly [string, readonly Finding[]])[] = [
-    ['scope', scopeFindings(scope, observation.objects)],
+    ['scope', scopeFindings(scope, observation.objects, observation.partOf)],
     ['limits', limitFindings(run.subject.migrationId, verdicts)],
-    [
-      'counts_as_planned',
-      [
-        ...countFindings(planned.tables, observation.tables),
-        ...unplannedFindings(planned.objects, observation.objects),
-      ],
-    ],
+    ['enforcement', levelFindings(run.subject.migrationId, observation.enforcement, least)],
+    ...(run.kind.foreseesRows
+      ? [
+          [
+            'counts_as_planned',
+            [
+              ...countFindings(planned.tables, observation.tables),
+              ...unplannedFindings(planned.objects, observation.objects),
+            ],
+          ] as const,
+        ]
+      : []),
     ...(proof === undefined
       ? []
       : [['baseline_equality', proof.status === 'not_equal' ? [notEqual(run)] : []] as const]),
@@ -274,7 +344,14 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
     findings: [...groups.flatMap(([, findings]) => findings), ...kindFindings],
     pre,
     post,
-    witnessed: { layers: observation.witnesses, objects: observation.objects, tables: observation.tables },
+    witnessed: {
+      layers: observation.witnesses,
+      objects: observation.objects,
+      tables: observation.tables,
+      enforcement: observation.enforcement,
+      touched: observation.touched,
+      newWrites: observation.newWrites,
+    },
     verdicts,
     proof,
   };
@@ -288,6 +365,13 @@ export function checksBefore(run: Run): readonly Check[] {
     ...(run.subject.direction === 'forward' ? ['plan_unchanged'] : []),
   ];
   return names.map((name) => ({ name, status: 'pass' }));
+}
+
+/** What came while the forward run was under way, and since: each table once. */
+function allWrites(during: readonly NewWrites[], since: readonly NewWrites[]): readonly NewWrites[] {
+  const rows = new Map(since.map((each) => [each.table, each.rows]));
+  for (const each of during) rows.set(each.table, (rows.get(each.table) ?? 0) + each.rows);
+  return [...rows].map(([table, count]) => ({ table, rows: count }));
 }
 
 function failedChecks(checks: readonly Check[]): readonly Finding[] {

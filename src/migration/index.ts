@@ -16,8 +16,16 @@ export {
 } from './gate/gate.ts';
 export { folderReader } from './file-reader.ts';
 export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
-export { createKeyPair, readPublicKey, readSigner, type KeyPair } from './ed25519.ts';
+export { createKeyPair, readPublicKey, readSigner, readSignerReference, type KeyPair } from './ed25519.ts';
 export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
+export { hasSql, lintBundle } from './lint-bundle.ts';
+export {
+  LINT_RULES,
+  lintMigration,
+  type LintOptions,
+  type LintRule,
+  type LintScript,
+} from './kind/postgis/lint/index.ts';
 export { planRetire, retireMigration } from './retire.ts';
 export type {
   AfterStep,
@@ -27,6 +35,8 @@ export type {
   DecideStep,
   Direction,
   Enforcement,
+  Measure,
+  Touched,
   KindPlan,
   MigrationKind,
   NewWrites,
@@ -38,6 +48,8 @@ export type {
   StepProgress,
   StepResult,
 } from './kind.ts';
+export { NOTHING_ENFORCED } from './kind.ts';
+export { exactMeasures, measuresOfCounts } from './judge.ts';
 export type { KindName } from './migration-id.ts';
 export { parseMigrationId, type MigrationId } from './migration-id.ts';
 export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.ts';
@@ -49,6 +61,7 @@ export { scanBundle } from './scan-files.ts';
 export { freezeBundles, registerAll } from './register.ts';
 export { readRegistry, registerBundle, REGISTRY, type Registry, type RegistryEntry } from './registry.ts';
 export { unwritable } from './session.ts';
+export { removeEvidence } from './retention.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
 export {
   DEFAULT_SETTINGS,
@@ -61,3 +74,12 @@ export {
 } from './settings.ts';
 export type { ReceiptRef } from './settle.ts';
 export { readStatus, type MigrationState, type MigrationStatus, type UnfinishedRun } from './status.ts';
+export {
+  catalogDelta,
+  measureBaseline,
+  readCatalogKeys,
+  type BaselineOutcome,
+  type BaselineSubject,
+  type CatalogKeys,
+  type CatalogWrite,
+} from './kind/postgis/baseline/index.ts';

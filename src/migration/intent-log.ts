@@ -25,6 +25,7 @@ export type IntentState =
   | 'opened'
   | 'locked'
   | 'baselined'
+  | 'executing'
   | 'step_started'
   | 'step_done'
   | 'deciding'

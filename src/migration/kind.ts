@@ -1,9 +1,10 @@
 import type { Finding, JsonObject } from '../base/index.ts';
 import type { Baseline, Check, TableCounts } from '../evidence/index.ts';
-import type { Store, Transaction } from '../store/index.ts';
+import type { Capabilities, Store, Transaction, TransactionOptions } from '../store/index.ts';
 import type { Bundle } from './bundle.ts';
 import type { FaultHook } from './fault-point.ts';
 import type { KindName } from './migration-id.ts';
+import type { EnforcementLevel, MigrationSettings } from './settings.ts';
 
 /**
  * `rollback` is the way back of a run that was committed; the undoing of one that was not is no direction of its own.
@@ -19,7 +20,7 @@ export type Direction = 'forward' | 'rollback' | 'retire';
  * | when | called | inside |
  * |---|---|---|
  * | `varve plan`, and again at the start of a run | `plan` | a read-only repeatable-read transaction |
- * | before the first write, and as the last read before the commit | `baseline` | one snapshot; the deciding transaction |
+ * | before the first write, and as the last read before the commit | `baseline` | one snapshot, of its own or the deciding transaction's (`baselineIn`); the deciding transaction |
  * | before the decision, again from the first on after a kill | steps of mode `beside` | transactions of their own |
  * | the decision | steps of mode `decide`, then `observe`, then `baseline` | the deciding transaction, which also takes the ledger row |
  * | after it, and before the receipt | steps of mode `after` | transactions of their own |
@@ -32,9 +33,31 @@ export interface MigrationKind {
   readonly prefix: string;
   /** The limits that a declaration of this kind may hold; an absent one is 0 (M22). */
   readonly limits: readonly string[];
+  /** The lists of scope that a declaration of this kind has to hold, even when they are empty (M14). */
+  readonly scopeKeys: readonly string[];
+  /** How the deciding transaction begins. */
+  readonly isolation: NonNullable<TransactionOptions['isolation']>;
+  /** Milliseconds that one try of it waits for one lock, and how many tries there are at most; default 100, and as many as the deadline lets. */
+  readonly patience?: { readonly lockTimeoutMs: number; readonly tries: number };
+  /**
+   * Where a run's baseline is measured: before its first step, in a transaction of its own; or as the first read of the
+   * deciding transaction, so that what others write meanwhile is not in the difference (M79). With steps beside it is
+   * `before` in any case, since they write.
+   */
+  readonly baselineIn: 'before' | 'deciding';
+  /**
+   * True where a plan names every table and counts every row that a run will touch: another effect is then a fault. Else
+   * effects are held to scope and limits alone, for triggers and rules have effects that no plan foresees.
+   */
+  readonly foreseesRows: boolean;
   /** Fault points of the kind's own, hit by its steps through `RunContext.fault`; crash tests go through them too. */
   readonly faultPoints: readonly string[];
-  readonly enforcement: Enforcement;
+
+  /**
+   * Rows that people write between plan and run are taken along and counted apart: the numbers of a plan hold at its
+   * snapshot, and do not refuse the run (M70). Absent: a run is held to them.
+   */
+  readonly carriesLaterWrites?: true;
 
   /** What a run would do. Throws only for infrastructure: what cannot be planned is a finding. */
   readonly plan: (context: PlanContext) => Promise<KindPlan>;
@@ -64,12 +87,18 @@ export function kindFor(kind: MigrationKind, direction: Direction): MigrationKin
   return kind.retire === undefined ? undefined : { ...kind, ...kind.retire, limits: [] };
 }
 
-/** What the receipt says about how far the kind can see and hold its effects; only what is in force is claimed. */
+/** How far effects were seen and held; only what was in force is claimed (M75). */
 export interface Enforcement extends JsonObject {
-  readonly level: 'checked' | 'observed';
+  readonly level: EnforcementLevel;
   readonly layers: readonly string[];
+  /** `exact` where the run's role reached nothing out of scope, `wide` where it did, `none` where no role limited it. */
   readonly role: string;
+  /** The step that was held least, where steps differ. */
+  readonly weakest_step?: string;
 }
+
+/** Nothing was in force, or nobody can tell. */
+export const NOTHING_ENFORCED: Enforcement = { level: 'checked', layers: [], role: 'none' };
 
 /** What a kind may look at while it plans. */
 export interface PlanContext {
@@ -78,6 +107,8 @@ export interface PlanContext {
   readonly environment: string;
   /** Read-only, one snapshot. */
   readonly transaction: Transaction;
+  readonly capabilities: Capabilities;
+  readonly settings: MigrationSettings;
   /** The committed run that a rollback takes back; undefined in the direction forward. */
   readonly forward: CommittedRun | undefined;
 }
@@ -103,6 +134,12 @@ export interface KindPlan {
   readonly ambiguousKeys?: Readonly<Record<string, readonly JsonObject[]>>;
   /** Every table that will be touched, `schema.table`: in shape or in any row. Scope and limits are judged on these. */
   readonly objects: readonly string[];
+  /** The table that a partition belongs to, by the partition's name: it is in scope through it (M20). */
+  readonly partOf?: Readonly<Record<string, string>>;
+  /** What a run would reach here; part of what is digested. A level below the environment's minimum refuses (M74). */
+  readonly enforcement: Enforcement;
+  /** What each limit is held against, as far as a plan can tell, from what is bound: null where only the run can. */
+  readonly measures: Readonly<Record<string, number | null>>;
   /** What is shown but not held to: times, sizes, samples. */
   readonly shown: JsonObject;
   /** What the way back can promise (M108). */
@@ -164,6 +201,7 @@ export interface RunContext {
   /** `bound` of the kind's plan of this run. */
   readonly bound: JsonObject;
   readonly tables: readonly TableCounts[];
+  readonly settings: MigrationSettings;
   /** The run taken back; undefined in the direction forward. */
   readonly forward: CommittedRun | undefined;
   /** Aborted on Ctrl-C: stop at the next safe point by throwing what `signal.throwIfAborted` throws; the run stays resumable. */
@@ -189,6 +227,7 @@ export interface StepProgress {
 /** What a baseline may depend on: the state that the plan names, never the run. */
 export interface BaselineContext {
   readonly bundle: Bundle;
+  readonly settings: MigrationSettings;
   /** `bound` of the forward plan, in a rollback run too: both directions measure the same objects. */
   readonly bound: JsonObject;
   /** How the baseline was made that this one will be compared with; undefined: it is the first. */
@@ -204,15 +243,43 @@ export interface BaselineContext {
 export interface Observation {
   /** Per table and class, as in the plan; `carried` counts what others wrote since the plan's snapshot and was taken along. */
   readonly tables: readonly TableCounts[];
-  /** Every table touched, `schema.table`, sorted; scope is judged on these. */
+  /** Every table touched, `schema.table`, sorted; scope is judged on these (M19). */
   readonly objects: readonly string[];
+  readonly partOf?: KindPlan['partOf'];
   /** Which layers saw it, such as `provenance_rows` or `row_counts`. */
   readonly witnesses: readonly string[];
-  /** Rows that others wrote since the forward run and that a rollback kept, exact, per table; empty in the direction forward. */
+  /** What was in force, by the weakest step (M75). */
+  readonly enforcement: Enforcement;
+  /** What each limit is held against; one that is missing here exceeds every limit: unknown means affected. */
+  readonly measures: Readonly<Record<string, Measure>>;
+  /** Everything that was touched, for `diffs/touched.csv` (M35); names only. */
+  readonly touched: readonly Touched[];
+  /**
+   * Rows that others wrote, per table. Of a rollback: since the forward run, those that it kept, exact. Forward: while the
+   * run was under way, at least so many; the way back keeps them too, so the baseline of before is not what it comes to.
+   */
   readonly newWrites: readonly NewWrites[];
   /** The kind's own named checks, such as `foreign_keys_valid`; each that ran is in the receipt. */
   readonly checks: readonly Check[];
   readonly findings: readonly Finding[];
+}
+
+/** A number that a limit is held against; an upper bound counts as the number (M23). */
+export interface Measure {
+  readonly value: number;
+  readonly isUpperBound: boolean;
+}
+
+/** One thing that a run touched, and how. */
+export interface Touched {
+  /** Such as `table`, `index`, `function`. */
+  readonly kind: string;
+  readonly schema: string;
+  readonly name: string;
+  /** Such as `rows`, `created`, `changed`, `dropped`, `truncated`, `rewritten`. */
+  readonly change: string;
+  /** Rows inserted, changed and deleted; null for what has none. */
+  readonly rows: number | null;
 }
 
 /** Rows inserted, changed or deleted by others in one table. */

@@ -1,12 +1,13 @@
 import { isVarveError, refusal, type Finding, type VarveError } from '../base/index.ts';
-import type { TableCounts } from '../evidence/index.ts';
+import type { DiffSummary, TableCounts } from '../evidence/index.ts';
 import { admitRun } from './admit.ts';
 import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
+import { readClosing } from './closing.ts';
 import { executeRun, type Decision } from './execute.ts';
 import { errorFinding, isFileFailure, isUnreachable, type Failure } from './failure.ts';
 import { appliedRuns, readBody, retireRun, unfinishedRuns, type LedgerRun } from './ledger.ts';
-import type { Direction, Enforcement, MigrationKind } from './kind.ts';
+import type { Direction, Enforcement } from './kind.ts';
 import { makePlan, planMoved, readPlan, type PlanFile } from './plan-file.ts';
 import {
   loadForward,
@@ -21,7 +22,7 @@ import { orderedBundle, orderFindings } from './order.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
 import { scanBundle } from './scan-files.ts';
-import { bundlePath, settleRun, type ReceiptRef } from './settle.ts';
+import { receiptPath, settleRun, type ReceiptRef } from './settle.ts';
 import { NO_FAILURE, undoRun } from './undo.ts';
 
 /**
@@ -116,10 +117,15 @@ async function applyLocked(
   if (ran !== undefined && ran.subject.bundleDigest !== bundle.digest)
     return refused(bundleChanged(bundle, ran));
   const applied = appliedRuns(session.runs).find(({ subject }) => subject.migrationId === bundle.id);
-  if (applied !== undefined) return doneBefore(options, kind, applied);
+  if (applied !== undefined) return doneBefore(options, applied);
   const planned = await readPlan(bundle);
   if ('status' in planned) return planned;
-  const now = await makePlan(options, kind, { bundle, direction: 'forward', forward: undefined });
+  const now = await makePlan(options, kind, {
+    bundle,
+    direction: 'forward',
+    forward: undefined,
+    planned: planned.plan,
+  });
   const authored = await scanBundle(bundle, options.settings);
   const before = appliedRuns(session.runs).map(({ subject }) => subject.migrationId);
   const admitted = await admitRun(options, {
@@ -127,7 +133,7 @@ async function applyLocked(
     direction: 'forward',
     plan: planned.plan,
     findings: [
-      ...planMoved(planned.plan, now.plan),
+      ...planMoved(kind, planned.plan, now.plan),
       ...now.findings,
       ...authored,
       ...orderFindings(orderedBundle(bundle), before),
@@ -158,7 +164,7 @@ async function rollbackLocked(
   if (open !== undefined) return resumeRun(options, open, { bundle, kind, direction: 'rollback', session });
   const applied = appliedRuns(session.runs);
   const ran = applied.find(({ subject }) => subject.migrationId === bundle.id);
-  if (ran === undefined) return nothingToTakeBack(options, kind, bundle.id, session.runs);
+  if (ran === undefined) return nothingToTakeBack(options, bundle.id, session.runs);
   if (ran.subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, ran));
   const letGo = retireRun(session.runs, bundle.id);
   if (letGo !== undefined && isLater(letGo, ran)) return refused(letGoBefore(bundle.id, letGo));
@@ -251,7 +257,8 @@ async function settle(run: Run, failure: Failure, resolvedFrom?: string): Promis
       resolvedFrom,
       signal: run.signal,
     });
-    return outcomeOf(run, ref, [...failure.findings, ...findings], failure.cause);
+    const tables = await touchedTables(options, subject.runId);
+    return outcomeOf(run, { ref, tables }, [...failure.findings, ...findings], failure.cause);
   } catch (error) {
     if (isVarveError(error, 'after_incomplete')) return unsettled(run, failure, error);
     if (!isFileFailure(error) && !isUnreachable(error)) throw error;
@@ -279,11 +286,25 @@ function unsettled({ subject }: Run, failure: Failure, error: VarveError): RunOu
   };
 }
 
-function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], cause: unknown): RunOutcome {
+/** What a committed run did to each table, as its receipt has it. */
+async function touchedTables(
+  { store }: RunnerOptions,
+  runId: string,
+): Promise<readonly TableCounts[] | undefined> {
+  const body = (await readBody(store, runId, 'committed')) as DecidedBody | undefined;
+  const summary = body?.products['diffs/summary.json'] as DiffSummary | undefined;
+  return summary?.witnessed.tables;
+}
+
+function outcomeOf(
+  run: Run,
+  { ref, tables }: { readonly ref: ReceiptRef; readonly tables: readonly TableCounts[] | undefined },
+  findings: readonly Finding[],
+  cause: unknown,
+): RunOutcome {
   const { runId, migrationId, direction } = run.subject;
   const { outcome, validation } = ref.receipt;
   if (outcome === 'committed') {
-    const { tables } = run.opened.plan.bound;
     return {
       status: 'applied',
       runId,
@@ -291,8 +312,8 @@ function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], caus
       direction,
       already: false,
       receipt: ref,
-      tables,
-      enforcement: run.kind.enforcement,
+      tables: tables ?? run.opened.plan.bound.tables,
+      enforcement: enforcementIn(ref.receipt),
       findings,
     };
   }
@@ -304,18 +325,17 @@ function outcomeOf(run: Run, ref: ReceiptRef, findings: readonly Finding[], caus
   return { status, runId, receipt: ref, findings: all, ...(cause === undefined ? {} : { cause }) };
 }
 
+/** In the order in which it is told: a receipt that comes from the ledger has another one. */
+function enforcementIn({ enforcement }: ReceiptRef['receipt']): Enforcement {
+  const { level, layers, role, ...rest } = enforcement as Enforcement;
+  return { level, layers, role, ...rest };
+}
+
 /** What an earlier run had done. */
-export async function doneBefore(
-  options: RunnerOptions,
-  kind: MigrationKind,
-  ran: LedgerRun,
-): Promise<RunOutcome> {
+export async function doneBefore(options: RunnerOptions, ran: LedgerRun): Promise<RunOutcome> {
   const { subject, entries } = ran;
-  const receipt = (await readBody(
-    options.store,
-    subject.runId,
-    'closed',
-  )) as unknown as ReceiptRef['receipt'];
+  const closing = await readClosing(options.store, subject.runId);
+  const receipt = closing?.receipt as ReceiptRef['receipt'];
   const body = (await readBody(options.store, subject.runId, 'opened')) as
     { readonly plan: PlanFile } | undefined;
   return {
@@ -325,12 +345,12 @@ export async function doneBefore(
     direction: subject.direction,
     already: true,
     receipt: {
-      path: `${bundlePath(subject.migrationId)}/receipts/run_receipt.json`,
+      path: receiptPath(options, subject.migrationId),
       digest: entries.closed?.receipt_digest ?? '',
       receipt,
     },
-    tables: body?.plan.bound.tables ?? [],
-    enforcement: kind.enforcement,
+    tables: (await touchedTables(options, subject.runId)) ?? body?.plan.bound.tables ?? [],
+    enforcement: enforcementIn(receipt),
     findings: [],
   };
 }
@@ -350,7 +370,6 @@ export async function guardFiles(
 /** A rollback that is asked for again, as after a kill behind its commit, changes nothing and says so. */
 async function nothingToTakeBack(
   options: RunnerOptions,
-  kind: MigrationKind,
   migrationId: string,
   runs: readonly LedgerRun[],
 ): Promise<RunOutcome> {
@@ -361,7 +380,7 @@ async function nothingToTakeBack(
       entries.committed !== undefined,
   );
   const last = committed.at(-1);
-  return last === undefined ? refused(notApplied(migrationId)) : doneBefore(options, kind, last);
+  return last === undefined ? refused(notApplied(migrationId)) : doneBefore(options, last);
 }
 
 function lastForward(runs: readonly LedgerRun[], migrationId: string): LedgerRun | undefined {

@@ -11,9 +11,19 @@ import type { Bundle } from './bundle.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readIfThere, storeEvidence } from './evidence-store.ts';
-import { ambiguityFindings, judgeLimits, limitFindings, scopeFindings, unknownLimits } from './judge.ts';
-import type { CommittedRun, Direction, KindPlan, MigrationKind } from './kind.ts';
+import {
+  ambiguityFindings,
+  levelFindings,
+  limitFindings,
+  measuresOfCounts,
+  missingScope,
+  plannedVerdicts,
+  scopeFindings,
+  unknownLimits,
+} from './judge.ts';
+import type { CommittedRun, Direction, Enforcement, KindPlan, MigrationKind } from './kind.ts';
 import type { Refused } from './refused.ts';
+import { DEFAULT_SETTINGS, minimumLevel } from './settings.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** `plan.json`: `bound` is digested and held to, `shown` is told (M70). */
@@ -38,6 +48,8 @@ export interface PlanBound extends JsonObject {
   readonly rollback_class: KindPlan['rollbackClass'];
   readonly tables: readonly TableCounts[];
   readonly objects: readonly string[];
+  /** What a run would reach; absent in a plan of an earlier release. */
+  readonly enforcement?: Enforcement;
   /** The kind's own part. */
   readonly work: JsonObject;
 }
@@ -56,13 +68,15 @@ export async function makePlan(
     readonly bundle: Bundle;
     readonly direction: Direction;
     readonly forward: CommittedRun | undefined;
+    /** The plan that is to be run: of a kind that carries later writes, limits are judged on what it counted. */
+    readonly planned?: PlanFile;
   },
 ): Promise<PlanResult> {
   const { bundle, direction, forward } = about;
-  const { environment } = options;
-  const planned = await options.store.transaction(
-    { isolation: 'repeatable read', readOnly: true },
-    (transaction) => kind.plan({ bundle, direction, environment, transaction, forward }),
+  const { environment, store, settings = DEFAULT_SETTINGS } = options;
+  const { capabilities } = store;
+  const planned = await store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
+    kind.plan({ bundle, direction, environment, transaction, capabilities, settings, forward }),
   );
   const { scope, limits } = bundle.declaration;
   const bound: PlanBound = {
@@ -75,9 +89,18 @@ export async function makePlan(
     rollback_class: planned.rollbackClass,
     tables: [...planned.tables].sort((a, b) => (a.table < b.table ? -1 : 1)),
     objects: [...planned.objects].sort(),
+    enforcement: planned.enforcement,
     work: planned.bound,
   };
-  return { plan: planFile(bound, planned.shown), findings: planFindings(kind, bundle, direction, planned) };
+  const held = kind.carriesLaterWrites === true ? about.planned : undefined;
+  const measures =
+    held === undefined ? planned.measures : measuresOfCounts(held.bound.tables, planned.objects);
+  const least = minimumLevel(settings, kind.name, environment);
+  const findings = [
+    ...planFindings(kind, bundle, direction, { ...planned, measures }),
+    ...levelFindings(bundle.id, planned.enforcement, least),
+  ];
+  return { plan: planFile(bound, planned.shown), findings };
 }
 
 /** Stores a plan and writes it to its bundle. */
@@ -116,10 +139,12 @@ export async function readPlanFile(bundle: Bundle): Promise<PlanFile | undefined
   return parsed.value as unknown as PlanFile;
 }
 
-/** What moved between a plan and the same plan made now; none when both bind the same. */
-export function planMoved(planned: PlanFile, now: PlanFile): readonly Finding[] {
+/** What moved between a plan and the same plan made now; none when both bind the same, rows written since left out where the kind takes them along. */
+export function planMoved(kind: MigrationKind, planned: PlanFile, now: PlanFile): readonly Finding[] {
   if (planned.plan_digest === now.plan_digest) return [];
-  const parts = differingParts('', planned.bound, now.bound);
+  const heldTo = kind.carriesLaterWrites === true ? withoutCounts : (bound: PlanBound): JsonObject => bound;
+  const parts = differingParts('', heldTo(planned.bound), heldTo(now.bound));
+  if (parts.length === 0) return [];
   return [
     planChanged(planned.migration_id, {
       reason: 'moved',
@@ -127,6 +152,10 @@ export function planMoved(planned: PlanFile, now: PlanFile): readonly Finding[] 
       partCount: parts.length,
     }),
   ];
+}
+
+function withoutCounts(bound: PlanBound): JsonObject {
+  return { ...bound, tables: bound.tables.map(({ table }) => table) };
 }
 
 function refused(finding: Finding): Refused {
@@ -153,10 +182,11 @@ function planFindings(
   const { scope, limits } = bundle.declaration;
   return [
     ...(direction === 'retire' ? [] : unknownLimits(kind.limits, limits)),
+    ...missingScope(kind.scopeKeys, scope),
     ...planned.findings,
     ...ambiguityFindings(planned.tables, planned.ambiguousKeys),
-    ...scopeFindings(scope, planned.objects),
-    ...limitFindings(bundle.id, judgeLimits(kind.limits, limits, planned)),
+    ...scopeFindings(scope, planned.objects, planned.partOf),
+    ...limitFindings(bundle.id, plannedVerdicts(kind.limits, limits, planned.measures)),
   ];
 }
 

@@ -63,7 +63,7 @@ async function retireLocked(
   const { plan, findings } = await makePlan(options, kind, { bundle, ...RETIRE });
   const before = retireRun(session.runs, bundle.id);
   const isDone = findings.some(({ code }) => code === 'nothing_to_retire');
-  if (isDone && before !== undefined) return doneBefore(options, kind, before);
+  if (isDone && before !== undefined) return doneBefore(options, before);
   if (isRefused(findings)) return { status: 'refused', findings };
   const approved = await findApprovals(options, bundle, { planDigest: plan.plan_digest, grant: 'retire' });
   if (approved.status === 'refused') return approved;

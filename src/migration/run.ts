@@ -20,8 +20,16 @@ import type { FaultPoint } from './fault-point.ts';
 import { openIntentLog, runFolder, type IntentLog } from './intent-log.ts';
 import { ledgerFileHead } from './ledger-file.ts';
 import { appendLedger, readBody, type LedgerRun, type RunSubject } from './ledger.ts';
-import type { BaselineContext, CommittedRun, Direction, MigrationKind, RunContext } from './kind.ts';
+import type {
+  BaselineContext,
+  CommittedRun,
+  Direction,
+  MigrationKind,
+  NewWrites,
+  RunContext,
+} from './kind.ts';
 import type { PlanFile } from './plan-file.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
 
 /** One run under way in this process: what every state of it needs. */
 export interface Run {
@@ -34,6 +42,8 @@ export interface Run {
   readonly intents: IntentLog;
   /** Aborted on request, or when the lock's session is gone. */
   readonly signal: AbortSignal;
+  /** The monotonic clock at the run's start; undefined where another process began it. */
+  readonly startedMonotonicMs?: number;
 }
 
 /** Body of the ledger entry `opened`: from it, another machine takes the run over. */
@@ -60,6 +70,8 @@ export type RunException = ApprovedException & { readonly principal: string };
 /** A committed forward run with what its way back is proved against. */
 export interface ForwardRun extends CommittedRun {
   readonly pre: Baseline;
+  /** What others wrote while it was under way, after `pre` was measured. */
+  readonly newWrites: readonly NewWrites[];
   readonly objects: readonly string[];
 }
 
@@ -73,6 +85,8 @@ export interface DecidedBody extends JsonObject {
   readonly products: Readonly<Record<string, Product>>;
   readonly bound: JsonObject;
   readonly objects: readonly string[];
+  /** Of a forward run: rows that others wrote while it was under way, where there are any. */
+  readonly new_writes?: readonly NewWrites[];
 }
 
 /** What is known when a run ends one way or the other. */
@@ -99,6 +113,7 @@ export interface NewRun {
 /** Opens a run: its intent on disk, its evidence stored, its room reserved, its entry in the ledger. */
 export async function openRun(options: RunnerOptions, about: NewRun): Promise<Run> {
   const startedAtMs = options.clock.nowMs();
+  const startedMonotonicMs = options.clock.monotonicMs();
   const subject: RunSubject = {
     runId: runId({
       startedAtMs,
@@ -122,7 +137,7 @@ export async function openRun(options: RunnerOptions, about: NewRun): Promise<Ru
     store: options.store.location,
   });
   await reserveRoom(options.root, subject.runId);
-  const run = { options, ...about, subject, opened, intents };
+  const run = { options, ...about, subject, opened, intents, startedMonotonicMs };
   await hit(run, 'F02_intent_opened');
   await enterOpened(run);
   return run;
@@ -179,6 +194,7 @@ export async function loadForward(options: RunnerOptions, id: string): Promise<F
     bound: body.bound,
     pre: pre as unknown as Baseline,
     objects: body.objects,
+    newWrites: body.new_writes ?? [],
   };
 }
 
@@ -193,6 +209,7 @@ export function contextOf(run: Run): RunContext {
     runId: subject.runId,
     bound: opened.plan.bound.work,
     tables: opened.plan.bound.tables,
+    settings: options.settings ?? DEFAULT_SETTINGS,
     forward,
     signal,
     fence: (transaction) => fence(transaction, subject.runId),
@@ -207,7 +224,13 @@ export function contextOf(run: Run): RunContext {
  */
 export function baselineContextOf(run: Run, like: Baseline | undefined): BaselineContext {
   const bound = run.forward?.bound ?? run.opened.plan.bound.work;
-  return { bundle: run.bundle, bound, ...(like === undefined ? {} : { algorithm: like.algorithm }) };
+  const settings = run.options.settings ?? DEFAULT_SETTINGS;
+  return {
+    bundle: run.bundle,
+    settings,
+    bound,
+    ...(like === undefined ? {} : { algorithm: like.algorithm }),
+  };
 }
 
 /** Hits one of the lifecycle's fault points. */
@@ -235,9 +258,14 @@ export async function fenceAlone(transaction: Transaction, id: string): Promise<
   await transaction.query(sql`select pg_advisory_xact_lock(hashtextextended(${`varve:run:${id}`}, 0))::text`);
 }
 
-/** The end of a run: its start plus what the clock says has passed, never before its start (M127). */
-export function finishedAt(run: Run): string {
-  return isoTime(Math.max(Date.parse(run.opened.started_at), run.options.clock.nowMs()));
+/**
+ * The end of a run: its start plus the monotonic time that passed, whatever the wall clock was set to meanwhile (M127). Of a
+ * run that another process began only the wall clock can tell; it never ends before its start.
+ */
+export function finishedAt({ opened, options, startedMonotonicMs }: Run): string {
+  const startedAtMs = Date.parse(opened.started_at);
+  if (startedMonotonicMs === undefined) return isoTime(Math.max(startedAtMs, options.clock.nowMs()));
+  return isoTime(startedAtMs + Math.round(options.clock.monotonicMs() - startedMonotonicMs));
 }
 
 /** Lets go of the room that was kept for the receipt. */

@@ -2,15 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { refusal, type Finding } from '../base/index.ts';
 import {
   diffBaselines,
+  isDigest,
   proveEqual,
   type Baseline,
   type Check,
   type EqualityProof,
 } from '../evidence/index.ts';
-import type { Transaction } from '../store/index.ts';
+import { sql, type Transaction } from '../store/index.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
-import { storeEvidence } from './evidence-store.ts';
-import { checksBefore } from './execute.ts';
+import { readEvidence, storeEvidence } from './evidence-store.ts';
+import { checksBefore, type Beginning } from './execute.ts';
 import { backoffMs, isTransient, LOCK_TIMEOUT_MS, type Failure } from './failure.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { baselineContextOf, contextOf, fenceAlone, hit, releaseRoom, type Run } from './run.ts';
@@ -58,11 +59,8 @@ async function undoInside(run: Run, transaction: Transaction, failure: Failure):
   for (const phase of ['committed', 'undone'] as const) {
     if ((await readBody(transaction, subject.runId, phase)) !== undefined) return;
   }
-  const kept = await readBody(transaction, subject.runId, 'baselined');
-  const ending =
-    kept === undefined
-      ? neverRan(failure)
-      : await takeBack(run, transaction, kept['baseline'] as unknown as Baseline, failure);
+  const before = await keptBaseline(run, transaction);
+  const ending = before === undefined ? neverRan(failure) : await takeBack(run, transaction, before, failure);
   const body = await withoutDirty(decidedBody(run, ending));
   for (const product of Object.values(body.products))
     await storeEvidence(options.root, productBytes(product));
@@ -74,34 +72,89 @@ function neverRan(failure: Failure): Ending {
   return { ...failure, outcome: 'failed_before_commit', pre: undefined, post: undefined, proof: undefined };
 }
 
+/** What a run is taken back to, and the deciding transaction that was aborted where that is all it ran. */
+interface Before {
+  readonly pre: Baseline;
+  readonly aborted: Beginning | undefined;
+}
+
+/** The baseline of a run that came so far as to run something: in the ledger, or in this machine's files. */
+async function keptBaseline(run: Run, transaction: Transaction): Promise<Before | undefined> {
+  const kept = await readBody(transaction, run.subject.runId, 'baselined');
+  if (kept !== undefined) return { pre: kept['baseline'] as unknown as Baseline, aborted: undefined };
+  const line = run.intents.lines().findLast(({ state }) => state === 'executing');
+  const digest = line?.['pre'];
+  const bytes = isDigest(digest) ? await readEvidence(run.options.root, digest) : undefined;
+  if (line === undefined || bytes === undefined) return undefined;
+  const pre = JSON.parse(new TextDecoder().decode(bytes)) as Baseline;
+  return { pre, aborted: line as unknown as Beginning };
+}
+
+/**
+ * What the server says became of the deciding transaction. Committed without its ledger row would mean that a script had
+ * ended it, so that only an abort, or a baseline that is equal, proves that nothing is left.
+ */
+async function isAborted(transaction: Transaction, { transaction: id }: Beginning): Promise<boolean> {
+  const [row] = await transaction.query<{ readonly status: string | null }>(
+    sql`select pg_xact_status(${id}::xid8) as status`,
+  );
+  return row?.status === 'aborted';
+}
+
 async function takeBack(
   run: Run,
   transaction: Transaction,
-  pre: Baseline,
+  { pre, aborted }: Before,
   failure: Failure,
 ): Promise<Ending> {
   const newWrites = await run.kind.undo(contextOf(run), transaction);
   const post = await run.kind.baseline(baselineContextOf(run, pre), transaction);
   const proof = proveEqual(pre, post, newWrites);
-  const isProved = proof.status !== 'not_equal';
-  const equality: Check = { name: 'baseline_equality', status: isProved ? 'pass' : 'fail' };
+  const isEqual = proof.status !== 'not_equal';
+  // Where others write meanwhile, the server's word for the abort is the proof, and their writes are told apart.
+  const isLeft =
+    !isEqual && aborted !== undefined && isShared(run) && (await isAborted(transaction, aborted));
+  const isProved = isEqual || isLeft;
+  const proofs: readonly Check[] = [
+    ...(isLeft ? [{ name: 'transaction_aborted', status: 'pass' } as const] : []),
+    { name: 'baseline_equality', status: isEqual ? 'pass' : 'fail' },
+  ];
+  const differing = isEqual ? [] : [isLeft ? othersWrote(run, pre, post) : differs(run, pre, post, proof)];
   return {
     outcome: isProved ? 'rolled_back' : 'indeterminate',
-    checks: [...(failure.checks.length > 0 ? failure.checks : checksBefore(run)), equality],
-    findings: [...failure.findings, ...(isProved ? [] : [differs(run, pre, post, proof)])],
+    checks: [...(failure.checks.length > 0 ? failure.checks : checksBefore(run)), ...proofs],
+    findings: [...failure.findings, ...differing],
     pre,
     post,
     // What the aborted transaction had touched is no longer there; the verdicts say why it was aborted.
-    witnessed: NOTHING_WITNESSED,
+    witnessed: { ...NOTHING_WITNESSED, enforcement: failure.witnessed.enforcement },
     verdicts: failure.verdicts,
     proof,
   };
 }
 
-function differs(run: Run, pre: Baseline, post: Baseline, proof: EqualityProof): Finding {
-  const tables = diffBaselines(pre, post)
+function isShared({ options }: Run): boolean {
+  return options.store.capabilities.concurrentSessions;
+}
+
+function othersWrote(run: Run, pre: Baseline, post: Baseline): Finding {
+  return {
+    code: 'concurrent_change',
+    severity: 'info',
+    subject: run.subject.migrationId,
+    detail: { tables: differingTables(pre, post) },
+    hint: 'The transaction was aborted as a whole; others changed these tables meanwhile.',
+  };
+}
+
+function differingTables(pre: Baseline, post: Baseline): readonly string[] {
+  return diffBaselines(pre, post)
     .tables.filter(({ change }) => change !== 'same')
     .map(({ table }) => table);
+}
+
+function differs(run: Run, pre: Baseline, post: Baseline, proof: EqualityProof): Finding {
+  const tables = differingTables(pre, post);
   return refusal('baseline_differs', run.subject.migrationId, {
     detail: { tables, expected: proof.expected, found: proof.found },
     hint: 'The work was taken back, but these tables are not as before it: others wrote to them, or look for why.',

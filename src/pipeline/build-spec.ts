@@ -122,7 +122,10 @@ function mergeColumns(
       const column = reference.table.definition.columns[parentColumn];
       if (column === undefined || Object.hasOwn(before, child)) continue;
       assertColumnName(table, child);
-      merged[child] = foreignColumn(column, spec.optional);
+      merged[child] = {
+        ...foreignColumn(column, spec.optional),
+        formerName: reference.formerNames[parentColumn] ?? merged[child]?.formerName,
+      };
     }
   }
   for (const [name, column] of Object.entries(own)) {

@@ -1,8 +1,10 @@
 import { refusal, type Finding, type JsonObject } from '../base/index.ts';
 import { sql, type Store } from '../store/index.ts';
 import { loadIngestions } from './ingestion.ts';
-import { loadKnownRelations, type Relations } from './relation.ts';
-import { askUnitThen, masterOf } from './row-unit.ts';
+import type { Key } from './key-source.ts';
+import { loadGenerations, loadKnownRelations, type Relations } from './relation.ts';
+import { askUnitThen, masterOf, unitKey, type AskedUnit } from './row-unit.ts';
+import type { TableSpec } from './spec.ts';
 import { unknownTable } from './unknown-table.ts';
 import {
   countLetGo,
@@ -53,7 +55,7 @@ export type HistoryResult =
  * What a row was, and what replaced it; or a table as it was at a time or at the end of a run.
  *
  * Shape: `{ status: 'ok', table: 'lab.grade', key: { mouse: 1 }, versions: [{ rows: { 'lab.grade': [{ mouse: 1, heavy: true }] }, since: '...', sinceRun: 'varve://run/...', until: null, ended: null, ... }] }`
- * A part answers with the unit of its master. A key whose structure had other key columns is found only under those.
+ * A part answers with the unit of its master. With a key, what the row was under a key of fewer columns is among its versions; other key columns are found only under those.
  * Errors: refuses with `unknown_table`, `unknown_column`, `value_invalid`, `unknown_run`, `row_missing` where no version of this key was ever kept.
  */
 export async function history(
@@ -83,9 +85,34 @@ async function keyHistory(
   if (first === undefined) return { status: 'refused', findings: [missingRow(table)] };
   const versions =
     at === undefined
-      ? all
+      ? [...all, ...(await versionsBefore(store, relations, unit))]
       : await loadVersions(store, relations, unit.relation.name, { keys: [unit.key], at });
   return { status: 'ok', table: unit.relation.name, key: first.key, versions: versions.map(publicVersion) };
+}
+
+/** Versions under a key with fewer columns, which the table had before its key was widened: newest first. */
+async function versionsBefore(
+  store: Store,
+  relations: Relations,
+  { relation, key }: AskedUnit,
+): Promise<readonly StoredVersion[]> {
+  const typeIn = (spec: TableSpec, column: string): string | undefined =>
+    spec.columns.find(({ name }) => name === column)?.type;
+  const narrower = new Map<string, Key>();
+  for (const { spec } of await loadGenerations(store, relation.name)) {
+    const columns = unitKey(spec);
+    const isNarrower =
+      columns.length < Object.keys(key).length &&
+      columns.every((column) => typeIn(spec, column) === typeIn(relation.spec, column)) &&
+      columns.every((column) => Object.hasOwn(key, column));
+    if (!isNarrower) continue;
+    const picked = Object.fromEntries(columns.map((column) => [column, key[column] ?? null]));
+    narrower.set(columns.toSorted().join(' '), picked);
+  }
+  const found: StoredVersion[] = [];
+  for (const before of narrower.values())
+    found.push(...(await loadVersions(store, relations, relation.name, { keys: [before] })));
+  return found.toSorted((left, right) => right.generation - left.generation);
 }
 
 /** The refusal of a key that has no row. */

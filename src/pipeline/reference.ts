@@ -5,6 +5,7 @@ import type { AnyReference, AnyTable, ColumnReference, Read, Table } from './tab
 interface ReferenceFields {
   readonly table: AnyTable;
   readonly names: Readonly<Record<string, string>>;
+  readonly formerNames: Readonly<Record<string, string>>;
   readonly isOptional: boolean;
   readonly isUnique: boolean;
   readonly fills: Readonly<Record<string, ColumnReference>> | undefined;
@@ -13,7 +14,7 @@ interface ReferenceFields {
 /** The methods that a table has as the start of a reference or a read. */
 export type TableMethods = Pick<
   Table<Record<string, unknown>, Record<string, unknown>, unknown>,
-  'as' | 'optional' | 'unique' | 'from' | 'column' | 'columns' | 'all' | 'matching'
+  'as' | 'renamedFrom' | 'optional' | 'unique' | 'from' | 'column' | 'columns' | 'all' | 'matching'
 >;
 
 /** The methods of a defined table. `table` is asked for late, since the table is made of them. */
@@ -21,13 +22,16 @@ export function tableMethods(table: () => AnyTable): TableMethods {
   const start = (): ReferenceFields => ({
     table: table(),
     names: {},
+    formerNames: {},
     isOptional: false,
     isUnique: false,
     fills: undefined,
   });
   const methods = {
     as: (names: Readonly<Record<string, string>>) =>
-      reference({ ...start(), names: knownNames(table(), names) }),
+      reference({ ...start(), names: knownNames(table(), 'as', names) }),
+    renamedFrom: (names: Readonly<Record<string, string>>) =>
+      reference({ ...start(), formerNames: knownNames(table(), 'renamedFrom', names) }),
     optional: () => reference({ ...start(), isOptional: true }),
     unique: () => reference({ ...start(), isUnique: true }),
     from: (fills: Readonly<Record<string, ColumnReference>>) => reference({ ...start(), fills }),
@@ -43,7 +47,9 @@ export function tableMethods(table: () => AnyTable): TableMethods {
 function reference(fields: ReferenceFields): AnyReference {
   const methods = {
     as: (names: Readonly<Record<string, string>>) =>
-      reference({ ...fields, names: { ...fields.names, ...knownNames(fields.table, names) } }),
+      reference({ ...fields, names: { ...fields.names, ...knownNames(fields.table, 'as', names) } }),
+    renamedFrom: (names: Readonly<Record<string, string>>) =>
+      reference({ ...fields, formerNames: knownNames(fields.table, 'renamedFrom', names) }),
     optional: () => reference({ ...fields, isOptional: true }),
     unique: () => reference({ ...fields, isUnique: true }),
     from: (fills: Readonly<Record<string, ColumnReference>>) => reference({ ...fields, fills }),
@@ -55,7 +61,14 @@ function reference(fields: ReferenceFields): AnyReference {
 export function asReference(parent: AnyTable | AnyReference): AnyReference {
   return parent.kind === 'reference'
     ? parent
-    : reference({ table: parent, names: {}, isOptional: false, isUnique: false, fills: undefined });
+    : reference({
+        table: parent,
+        names: {},
+        formerNames: {},
+        isOptional: false,
+        isUnique: false,
+        fills: undefined,
+      });
 }
 
 function columnReference(table: AnyTable, name: string): ColumnReference {
@@ -84,14 +97,15 @@ function read(
 
 function knownNames(
   table: AnyTable,
+  method: 'as' | 'renamedFrom',
   names: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   for (const name of Object.keys(names)) {
     if (!table.spec.primaryKey.includes(name)) {
       throw definitionError(
-        `${table.spec.name}.as`,
+        `${table.spec.name}.${method}`,
         `"${name}" is no column of its primary key`,
-        `Rename one of: ${table.spec.primaryKey.join(', ')}.`,
+        `${method === 'as' ? 'Rename' : 'Say it of'} one of: ${table.spec.primaryKey.join(', ')}.`,
       );
     }
   }

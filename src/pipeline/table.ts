@@ -27,6 +27,8 @@ export interface Table<K, R, P> extends AnyTable {
   readonly as: <const M extends Partial<Record<keyof K & string, string>>>(
     names: M,
   ) => Reference<Renamed<K, M>, R>;
+  /** A foreign key whose columns were called otherwise in the set before: `{ parent column: column here before }`. */
+  readonly renamedFrom: (names: Partial<Readonly<Record<keyof K & string, string>>>) => Reference<K, R>;
   /** A foreign key that may be empty. */
   readonly optional: () => Reference<Nullable<K>, R | null>;
   /** A foreign key of which no two rows hold the same value. */
@@ -71,6 +73,8 @@ export interface AnyReference extends Readable<unknown>, Keyed<unknown> {
   readonly table: AnyTable;
   /** Parent column to child column, for those that differ. */
   readonly names: Readonly<Record<string, string>>;
+  /** Parent column to the child column of the set before. */
+  readonly formerNames: Readonly<Record<string, string>>;
   readonly isOptional: boolean;
   readonly isUnique: boolean;
   readonly fills: Readonly<Record<string, ColumnReference>> | undefined;
@@ -85,6 +89,8 @@ export interface Reference<K, R, F extends boolean = false> extends AnyReference
   readonly as: <const M extends Partial<Record<keyof K & string, string>>>(
     names: M,
   ) => Reference<Renamed<K, M>, R, F>;
+  /** By the parent's own names: what its columns were called here before. */
+  readonly renamedFrom: (names: Readonly<Record<string, string>>) => Reference<K, R, F>;
   readonly optional: () => Reference<Nullable<K>, R | null, F>;
   readonly unique: () => Reference<K, R, F>;
   /** By the parent's own names, whatever they are called here. */

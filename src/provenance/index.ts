@@ -18,8 +18,12 @@ export { restrict, type Restriction } from './restrict.ts';
 export type { Start, Via, WalkedTable, WalkOptions, WalkOutcome } from './row-set.ts';
 export { trace, type TraceOptions } from './trace.ts';
 export {
+  CATALOG_ALGORITHM,
   fingerprint,
+  listObjects,
+  type CatalogObject,
+  type CatalogScope,
   type Fingerprint,
   type FingerprintOptions,
   type SchemaFingerprint,
-} from './fingerprint.ts';
+} from './catalog/index.ts';

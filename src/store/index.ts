@@ -11,6 +11,16 @@ export {
   type S3Location,
   type StoredObject,
 } from './object-store.ts';
+export { readPinned } from './pinned.ts';
+export {
+  keyedDigest,
+  keyIdOfSecret,
+  rowSumOf,
+  sumDigest,
+  sumRows,
+  type Rows,
+  type RowSum,
+} from './row-digest.ts';
 export {
   compileSql,
   quoteIdentifier,
@@ -20,6 +30,25 @@ export {
   type Sql,
   type SqlValue,
 } from './sql.ts';
+export {
+  readScript,
+  type Script,
+  type ScriptFault,
+  type ScriptStatement,
+  type ScriptToken,
+} from './sql-script.ts';
+export {
+  asNode,
+  fieldsOf,
+  isTree,
+  listOf,
+  namesOf,
+  nodesBelow,
+  stringConstant,
+  textOf,
+  type Node,
+  type Tree,
+} from './sql-tree.ts';
 export { isStoreError, StoreError, type StoreErrorFields } from './store-error.ts';
 export type {
   Capabilities,
@@ -30,3 +59,4 @@ export type {
   Transaction,
   TransactionOptions,
 } from './store.ts';
+export type { TextPlace } from './text-place.ts';

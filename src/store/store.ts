@@ -43,7 +43,17 @@ export interface Queryable {
 export interface Transaction extends Queryable {
   /** Runs work that can fail alone: its effects are taken back when it throws, and the transaction goes on. */
   readonly savepoint: <T>(work: () => Promise<T>) => Promise<T>;
+  /**
+   * What the protocol said of the transaction after the last statement: a statement that ended it, whatever its text looked
+   * like, leaves `idle`.
+   */
+  readonly status: () => TransactionStatus;
+  /** Ends the session at once: nothing more is sent on it, and a transaction that is still open dies with it. */
+  readonly cut: () => void;
 }
+
+/** `idle`: there is no transaction any more; `failed`: a statement of it failed, and only its abort is left. */
+export type TransactionStatus = 'idle' | 'open' | 'failed';
 
 /** How a transaction begins. */
 export interface TransactionOptions {

@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
@@ -76,4 +79,78 @@ it('says which database it cannot reach, without its password', async () => {
     findings: [{ code: 'database_unreachable' }],
   });
   expect(captured.stdout()).not.toContain('hidden');
+});
+
+it('compares with a saved fingerprint and names objects and properties that differ, never a value', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'varve-fingerprint-'));
+  const run = async (...argv: readonly string[]) => {
+    const captured = capturedIo();
+    const exit = await main(['fingerprint', ...argv, '--db', database.url, '--json'], captured.io);
+    return {
+      exit,
+      text: captured.stdout(),
+      result: JSON.parse(captured.stdout()) as Record<string, unknown>,
+    };
+  };
+  const file = join(folder, 'before.json');
+  const coarse = join(folder, 'coarse.json');
+  await writeFile(file, (await run('--schema', 'lab', '--objects')).text);
+  await writeFile(coarse, (await run('--schema', 'lab')).text);
+  expect(await run('--schema', 'lab', '--against', file)).toMatchObject({ exit: 0, result: { same: true } });
+
+  await using store = await postgresStore({ url: database.url });
+  await store.script(
+    `alter table lab.mouse alter column name set default 'secret'; create table lab.more (id int)`,
+  );
+  const fine = await run('--schema', 'lab', '--against', file);
+  expect(fine).toMatchObject({
+    exit: 3,
+    result: {
+      status: 'refused',
+      findings: [{ code: 'fingerprint_differs' }],
+      same: false,
+      differences: [
+        { change: 'added', kind: 'column', schema: 'lab', table: 'more', name: 'id' },
+        {
+          change: 'changed',
+          kind: 'column',
+          schema: 'lab',
+          table: 'mouse',
+          name: 'name',
+          properties: ['default'],
+        },
+        { change: 'added', kind: 'relation', schema: 'lab', table: 'more', name: 'more' },
+      ],
+    },
+  });
+  expect(fine.text).not.toContain('secret');
+  expect(await run('--schema', 'lab', '--against', coarse)).toMatchObject({
+    exit: 3,
+    result: {
+      differences: [
+        { change: 'changed', kind: 'column', table: null },
+        { change: 'changed', kind: 'relation', table: null },
+        { change: 'added', kind: 'table', table: 'more' },
+        { change: 'changed', kind: 'table', table: 'mouse' },
+      ],
+    },
+  });
+  await store.script('alter table lab.mouse alter column name drop default; drop table lab.more');
+
+  expect(await run('--against', file)).toMatchObject({
+    exit: 3,
+    result: { findings: [{ code: 'fingerprint_incomparable', detail: { differs: 'of' } }] },
+  });
+  await writeFile(coarse, (await readFile(coarse, 'utf8')).replace('"major": 18', '"major": 17'));
+  expect(await run('--schema', 'lab', '--against', coarse)).toMatchObject({
+    exit: 3,
+    result: {
+      findings: [{ code: 'fingerprint_incomparable', detail: { differs: 'major', saved: 17, found: 18 } }],
+    },
+  });
+  expect(await run('--against', join(folder, 'none.json'))).toMatchObject({
+    exit: 3,
+    result: { findings: [{ code: 'file_unreadable' }] },
+  });
+  await rm(folder, { recursive: true });
 });

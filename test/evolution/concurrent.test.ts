@@ -2,11 +2,12 @@ import { cp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sql as ksql } from 'kysely';
 import { expect, it } from 'vitest';
+import { VarveError } from '../../src/base/index.ts';
 import { pipeline, t, type Pipeline } from '../../src/pipeline/index.ts';
 import { sql } from '../../src/store/index.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
 import { withPostgres } from '../harness/index.ts';
-import { labIn, openLab, sideLab } from './lab.ts';
+import { labIn, openLab, sideLab, type Lab } from './lab.ts';
 import { versionOne, versionTwo } from './side-pipeline.ts';
 import { liveState, SETTLED, settledState } from './state.ts';
 
@@ -56,6 +57,57 @@ withPostgres('others at work during an evolution', 18, (given) => {
     expect(await lab.rollback(TWO, id)).toMatchObject({ status: 'applied' });
     expect(await settledState(lab.options(TWO))).toEqual(SETTLED);
   });
+
+  it('what old workers compute between a stop and going on takes the place of what was found for it', async () => {
+    await using lab = await openLab(given.store);
+    await sideLab(lab);
+    await lab.store.script('insert into lab.s values (3, 30)');
+    await lab.populate(ONE);
+    const id = await lab.planned(TWO);
+    // The rows are written, and their computations are found and not written yet.
+    const stopped = lab.apply(TWO, id, {
+      fault: (point) =>
+        point === 'E02_attributed'
+          ? Promise.reject(new VarveError('interrupted', { hint: 'stopped' }))
+          : Promise.resolve(),
+    });
+    await expect(stopped).rejects.toMatchObject({ code: 'interrupted' });
+    expect(await lab.rows("select from pg_class where relname like 'computations of %'")).toHaveLength(1);
+    await lab.store.script('insert into lab.s values (4, 40); update lab.s set v = 11 where s = 1');
+    expect(await lab.populate(ONE)).toMatchObject({ status: 'done' });
+    expect(await lab.apply(TWO, id)).toMatchObject({ status: 'applied' });
+    expect(await lab.rows('select * from lab.r order by s')).toEqual([
+      { s: 1, side: 1, value: 18 },
+      { s: 2, side: 1, value: 27 },
+      { s: 3, side: 1, value: 37 },
+      { s: 4, side: 1, value: 47 },
+    ]);
+    expect(await lab.stale(TWO)).toMatchObject({ tables: [{ stale: [] }, { stale: [] }] });
+    expect(await lab.verify(TWO)).toMatchObject({ status: 'equal' });
+    expect(await settledState(lab.options(TWO))).toEqual(SETTLED);
+  });
+
+  it.each(['update %t set value = 0 where s = 1', 'delete from %t where s = 2'])(
+    'carried rows that are not as they were are found before the cutover (%s)',
+    async (fault) => {
+      await using lab = await openLab(given.store);
+      await sideLab(lab);
+      await using store = await postgresStore({ url: given.url() });
+      const before = await liveState(lab.store);
+      const id = await lab.planned(TWO);
+      const outcome = await lab.apply(TWO, id, {
+        fault: async (point) => {
+          if (point !== 'E03_recomputed') return;
+          await store.script(fault.replace('%t', `varve_build."${await builtName(lab)}"`));
+        },
+      });
+      expect(outcome).toMatchObject({
+        status: 'rolled_back',
+        findings: [{ code: 'kept_rows_changed', subject: 'lab.r', detail: { rows: 1 } }],
+      });
+      expect(await liveState(lab.store)).toEqual(before);
+    },
+  );
 
   it.each(['insert', 'replace'] as const)(
     'a worker of the old definitions that comes to write after the cutover (%s) is refused and writes nothing',
@@ -134,6 +186,14 @@ withPostgres('others at work during an evolution', 18, (given) => {
     expect(await settledState(other.options(TWO))).toEqual(SETTLED);
   });
 });
+
+/** The structure that is built for `lab.r`. */
+async function builtName(lab: Lab): Promise<string> {
+  const [row] = await lab.rows(
+    "select physical_name as name from varve.relation where name = 'lab.r' and state = 'building'",
+  );
+  return String(row?.['name']);
+}
 
 /** Version one whose make of `r` waits, once it has read, until it is let go on; the text of its definition is the same. */
 function slowOne(): {

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { history, t, why, type Pipeline } from '../../src/pipeline/index.ts';
 import { cascade, catalogGraph } from '../../src/provenance/index.ts';
@@ -153,18 +155,57 @@ withStores('a plan that no longer holds', (given) => {
     await refusedWith(edited(), { code: 'definitions_moved', subject: 'definitions' });
     await refusedWith(recoded(), { code: 'definitions_moved', subject: 'lab.r' });
 
-    await lab.store.script('insert into lab.s values (3, 30)');
-    await lab.populate(ONE);
-    const parts = ['/tables/0/keep', '/tables/1/backfill', '/work/states/0/reads'];
+    await lab.store.script('create index since on lab.r (value)');
     await refusedWith(TWO, {
       code: 'plan_changed',
-      detail: expect.objectContaining({ reason: 'moved', parts: expect.arrayContaining(parts) }),
+      detail: { reason: 'moved', parts: ['/work/states/0/catalog/lab.r/indexes'], partCount: 1 },
     });
+    await lab.store.script('drop index lab.since');
 
     const further = versionOne('lab');
     further.manual('note', { key: { note: t.integer() } });
     await lab.deploy(further);
     await refusedWith(TWO, { code: 'plan_changed', subject: 'definitions' });
+  });
+});
+
+withStores('rows that people write between plan and apply', (given) => {
+  it('are carried over, and counted apart from those of the plan', async () => {
+    await using lab = await openLab(given.store);
+    await sideLab(lab);
+    const id = await lab.planned(TWO);
+    await lab.store.script('insert into lab.s values (3, 30), (4, 40)');
+    await lab.populate(ONE);
+    await lab.store.script('update lab.s set v = 11 where s = 1');
+    const outcome = await lab.apply(TWO, id);
+    const tables = [
+      { table: 'lab.double', keep: 2, carried: 2 },
+      { table: 'lab.r', backfill: 2, ambiguous: 0, carried: 2 },
+    ];
+    expect(outcome).toMatchObject({ status: 'applied', tables });
+    const summary = JSON.parse(
+      await readFile(join(lab.root, 'pipeline', id, 'diffs/summary.json'), 'utf8'),
+    ) as object;
+    expect(summary).toMatchObject({ witnessed: { tables } });
+    expect(await lab.rows('select s, side, value from lab.r order by s')).toEqual(
+      [17, 27, 37, 47].map((value, index) => ({ s: index + 1, side: 1, value })),
+    );
+    expect(await settledState(lab.options(TWO))).toEqual(SETTLED);
+    expect(await lab.populate(TWO)).toMatchObject({ status: 'done' });
+    expect(await lab.verify(TWO)).toMatchObject({ status: 'equal' });
+  });
+
+  it('are listed where nothing attributes them, and nothing is changed', async () => {
+    await using lab = await openLab(given.store);
+    await sideLab(lab);
+    const id = await lab.planned(TWO);
+    await lab.store.script('insert into lab.s values (3, 30); insert into lab.r (s, value) values (3, 1)');
+    const state = await stateOf(lab);
+    expect(await lab.apply(TWO, id)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'rows_ambiguous', subject: 'lab.r', detail: { rows: 1, keys: [{ s: 3 }] } }],
+    });
+    expect(await stateOf(lab)).toEqual(state);
   });
 });
 

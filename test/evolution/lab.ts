@@ -158,11 +158,59 @@ export function runnerOptions(store: Store, root: string, world: EvolutionWorld)
   };
 }
 
-/** Takes away everything that is not the server's own, and makes varve's catalog anew. */
+/** What a catalog held when it was made: its objects, and the tables that were empty. */
+interface FreshCatalog {
+  readonly objects: string;
+  readonly empty: readonly string[];
+}
+
+const FRESH = new WeakMap<Store, FreshCatalog>();
+
+/** Takes away everything that is not the server's own. A catalog that is as it was made is emptied, which is cheaper. */
 async function forget(store: Store): Promise<void> {
+  const fresh = FRESH.get(store);
+  const isKept = fresh !== undefined && (await catalogObjects(store)) === fresh.objects;
   const schemas = await store.query<{ name: string }>(sql`
     select nspname as name from pg_namespace
-    where nspname !~ '^pg_' and nspname not in ('information_schema', 'public')`);
+    where nspname !~ '^pg_' and nspname not in ('information_schema', 'public') and (nspname <> 'varve' or not ${isKept})`);
   for (const { name } of schemas) await store.execute(sql`drop schema ${sql.id(name)} cascade`);
+  if (isKept) return emptyTables(store, fresh.empty);
   await installCatalog(store, { files: await readCatalogFiles() });
+  const empty: string[] = [];
+  for (const table of await catalogTables(store)) {
+    const [row] = await store.query(sql`select from ${sql.id('varve', table)} limit 1`);
+    if (row === undefined) empty.push(table);
+  }
+  FRESH.set(store, { objects: await catalogObjects(store), empty });
+}
+
+async function catalogTables(store: Store): Promise<readonly string[]> {
+  const rows = await store.query<{ name: string }>(sql`
+    select relname::text as name from pg_class
+    where relnamespace = 'varve'::regnamespace and relkind in ('r', 'p') and not relispartition order by 1`);
+  return rows.map(({ name }) => name);
+}
+
+/** Names what stands in the catalog's schema; another text says that a test made or dropped something there. */
+async function catalogObjects(store: Store): Promise<string> {
+  const [row] = await store.query<{ objects: string | null }>(sql`
+    select string_agg(object, ',' order by object) as objects from (
+      select c.oid::text as object from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'varve'
+      union all
+      select p.oid::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'varve') o`);
+  return row?.objects ?? '';
+}
+
+/** All at once, since foreign keys lie between them; only those that have pages. The ledger's trigger would refuse it. */
+async function emptyTables(store: Store, names: readonly string[]): Promise<void> {
+  const rows = await store.query<{ name: string }>(sql`
+    select relname::text as name from pg_class where relnamespace = 'varve'::regnamespace and relname = any(${names}::text[])
+      and pg_relation_size(oid) > 0`);
+  if (rows.length === 0) return;
+  const tables = sql.join(rows.map(({ name }) => sql.id('varve', name)));
+  await store.transaction({}, async (transaction) => {
+    await transaction.execute(sql`alter table varve.ledger disable trigger ledger_only_grows`);
+    await transaction.execute(sql`truncate ${tables} restart identity cascade`);
+    await transaction.execute(sql`alter table varve.ledger enable always trigger ledger_only_grows`);
+  });
 }

@@ -1,6 +1,6 @@
 import { sql as ksql } from 'kysely';
 import { expect, it } from 'vitest';
-import { t, type Pipeline } from '../../src/pipeline/index.ts';
+import { history, t, type Pipeline } from '../../src/pipeline/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
 import { openLab } from './lab.ts';
 import { SETTLED, settledState } from './state.ts';
@@ -92,6 +92,12 @@ function suite(given: StoreUnderTest): void {
       { s: 2, param: 2, value: 180 },
     ];
     expect(await lab.rows('select * from lab.r order by s')).toEqual(rekeyed);
+    const found = await history(lab.store, 'lab.r', { key: { s: 1, param: 1 } });
+    const versions = found.status === 'ok' ? found.versions : [];
+    expect(versions).toMatchObject([
+      { key: { s: 1, param: 1 }, rows: { 'lab.r': [{ s: 1, param: 1, value: 70 }] }, until: null },
+      { key: { s: 1 }, rows: { 'lab.r': [{ s: 1, value: 70 }] }, ended: 'structure' },
+    ]);
     expect(await lab.populate(wide())).toMatchObject({ status: 'done', tables: [{ computed: 2 }] });
     expect(await lab.rows('select * from lab.r order by s, param')).toEqual([
       { s: 1, param: 1, value: 70 },

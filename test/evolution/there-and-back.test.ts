@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { history } from '../../src/pipeline/index.ts';
+import { history, pipeline, t, type Pipeline } from '../../src/pipeline/index.ts';
 import { withStores } from '../harness/index.ts';
 import { openLab } from './lab.ts';
 import { declaredFrom, undeclaredFrom } from './reference-case.ts';
@@ -39,5 +39,45 @@ withStores('an evolution that is taken back after new results', (given) => {
       { s: 2, side: null, value: 21 },
     ]);
     expect(await lab.verify(TWO)).toMatchObject({ status: 'equal' });
+  });
+});
+
+/** People's rows, with a column more or without. */
+function people(column: 'word' | undefined): Pipeline {
+  const lab = pipeline('lab');
+  lab.manual('s', {
+    key: { s: t.integer() },
+    columns: { v: t.integer(), ...(column === undefined ? {} : { [column]: t.text().nullable() }) },
+  });
+  return lab;
+}
+
+withStores('an evolution during which people write', (given) => {
+  it('is taken back with what they wrote, and the proof says that it is there', async () => {
+    await using lab = await openLab(given.store);
+    await lab.deploy(people(undefined));
+    await lab.store.script('insert into lab.s values (1, 10), (2, 20), (3, 30)');
+    const id = await lab.planned(people('word'));
+    const outcome = await lab.apply(people('word'), id, {
+      fault: async (point) => {
+        if (point !== 'E05_checked') return;
+        await lab.store.script(
+          'insert into lab.s values (4, 40); update lab.s set v = 11 where s = 1; delete from lab.s where s = 2',
+        );
+      },
+    });
+    expect(outcome).toMatchObject({ status: 'applied' });
+    const back = await lab.rollback(people('word'), id);
+    expect(back).toMatchObject({
+      status: 'applied',
+      receipt: {
+        receipt: { proof: { status: 'equal_except_new_writes', new_writes: [{ table: 'lab.s' }] } },
+      },
+    });
+    expect(await lab.rows('select s, v from lab.s order by s')).toEqual([
+      { s: 1, v: 11 },
+      { s: 3, v: 30 },
+      { s: 4, v: 40 },
+    ]);
   });
 });

@@ -1,6 +1,14 @@
 import type { JsonObject } from '../../src/base/index.ts';
 import { digestOf, sha256, type Baseline, type TableCounts } from '../../src/evidence/index.ts';
-import type { MigrationKind, NewWrites, RunContext, Step } from '../../src/migration/index.ts';
+import {
+  exactMeasures,
+  measuresOfCounts,
+  type Enforcement,
+  type MigrationKind,
+  type NewWrites,
+  type RunContext,
+  type Step,
+} from '../../src/migration/index.ts';
 import { sql, type Sql, type Transaction } from '../../src/store/index.ts';
 
 /**
@@ -21,15 +29,21 @@ export const doubleKind: MigrationKind = {
     'max_row_retire',
   ],
   faultPoints: ['T01_batch', 'T02_renamed'],
-  enforcement: { level: 'observed', layers: ['row_counts'], role: 'none' },
+  scopeKeys: ['allowed_schemas', 'allowed_tables', 'forbidden_schemas', 'forbidden_tables'],
+  isolation: 'read committed',
+  baselineIn: 'before',
+  foreseesRows: true,
   plan: async ({ bundle, direction, transaction }) => {
     const table = tableOf(bundle.documents);
     const rows = await countRows(transaction, named(table));
     const failAt = bundle.documents['forward.json']?.['failAt'] ?? '';
+    const tables = [counts(table, rows)];
     return {
       bound: { table, failAt, shape: direction },
-      tables: [counts(table, rows)],
+      tables,
       objects: [table],
+      enforcement: ENFORCEMENT,
+      measures: measuresOfCounts(tables, [table]),
       shown: { estimatedMs: rows },
       rollbackClass: 'lossless',
       findings: [],
@@ -53,10 +67,14 @@ export const doubleKind: MigrationKind = {
     const filled = context.tables[0]?.backfill ?? 0;
     const expected = context.direction === 'forward' ? filled : planned + filled;
     const carried = Math.max(0, rows - expected);
+    const tables = [{ ...counts(table, Math.min(rows, expected)), carried }];
     return {
-      tables: [{ ...counts(table, Math.min(rows, expected)), carried }],
+      tables,
       objects: [table],
       witnesses: ['row_counts'],
+      enforcement: ENFORCEMENT,
+      measures: exactMeasures(measuresOfCounts(tables, [table])),
+      touched: [],
       newWrites: context.direction === 'forward' ? [] : await writtenSince(context, transaction),
       checks: [{ name: 'rows_complete', status: 'pass' }],
       findings: [],
@@ -70,6 +88,8 @@ export const doubleKind: MigrationKind = {
   },
   baseline: async ({ bound }, transaction) => baselineOf(tableIn(bound), transaction),
 };
+
+const ENFORCEMENT: Enforcement = { level: 'observed', layers: ['row_counts'], role: 'none' };
 
 /** The text of the authored files for a table. */
 export function doubleDraft(

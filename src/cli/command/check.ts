@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { join } from 'node:path';
 import { isVarveError, type Finding } from '../../base/index.ts';
 import { checkRecordedReads, checkSource, definitionsOf, type Definitions } from '../../pipeline/index.ts';
@@ -7,7 +7,7 @@ import type { Project } from '../config.ts';
 import type { Context } from '../context.ts';
 import { errorFinding } from '../failure.ts';
 import type { CheckPart } from '../format/check-part.ts';
-import { formatParts, type Format } from '../format/format-parts.ts';
+import { formatOption, partsResult, type Format } from '../format/format-parts.ts';
 import { migrationSettings } from '../migrations-config.ts';
 import { countText, tableText, type CommandResult, type Style } from '../output.ts';
 import { storeToRead } from '../open-project-world.ts';
@@ -15,22 +15,13 @@ import { storeToRead } from '../open-project-world.ts';
 /** `varve check` */
 export function register(command: Command, act: Act): void {
   withExamples(command, ['varve check', 'varve check --format sarif > varve.sarif', 'varve check --json'])
-    .addOption(
-      new Option('--format <format>', 'how it is written')
-        .choices(['text', 'json', 'sarif', 'junit'])
-        .default('text'),
-    )
+    .addOption(formatOption())
     .action(act((context, { format }: { readonly format: Format }) => run(context, format)));
 }
 
 async function run(context: Context, format: Format): Promise<CommandResult> {
   const parts = await checkProject(context);
-  const findings = parts.flatMap((part) => part.findings);
-  const status = findings.some(({ severity }) => severity === 'error') ? 'refused' : 'ok';
-  const fields = { checked: Object.fromEntries(parts.map(({ name, checked }) => [name, checked])) };
-  const result: CommandResult = { status, findings, fields };
-  const formatted = await formatParts(format, parts, result);
-  return { ...result, text: (style) => formatted ?? partsText(style, parts) };
+  return partsResult(parts, { format, command: 'varve check', text: (style) => partsText(style, parts) });
 }
 
 /** Each part that needs another stops where that one refuses: without definitions there are no sources to look at. */
@@ -87,13 +78,17 @@ async function checkReads(context: Context, definitions: Definitions): Promise<C
 }
 
 async function checkMigrations({ dir, config }: Project): Promise<CheckPart> {
-  const { checkBundles, DEFAULT_SETTINGS, findingInProject } = await import('../../migration/index.ts');
+  const { checkBundles, DEFAULT_SETTINGS, findingInProject, lintBundle } =
+    await import('../../migration/index.ts');
   const settings = migrationSettings(config.migrations, DEFAULT_SETTINGS);
   const { bundles, findings } = await checkBundles(join(dir, 'migrations'), settings);
-  const own = bundles.flatMap(({ id, findings: found }) =>
-    found.map((finding) => findingInProject(id, finding)),
+  const own = await Promise.all(
+    bundles.map(async ({ id, bundle, findings: found }) => {
+      const linted = bundle === undefined ? [] : await lintBundle(bundle);
+      return [...found, ...linted].map((finding) => findingInProject(id, finding));
+    }),
   );
-  return { name: 'migrations', checked: bundles.length, findings: [...own, ...findings] };
+  return { name: 'migrations', checked: bundles.length, findings: [...own.flat(), ...findings] };
 }
 
 const TITLES: Readonly<Record<string, string>> = {

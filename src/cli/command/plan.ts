@@ -62,7 +62,7 @@ export function register(command: Command, act: Act): void {
     .option('--sample <keys>', 'with --attest: keys of each earlier code; 200 if not said', readCount)
     .option('--seed <text>', 'with --attest: another text, other keys')
     .option('--adopt', 'take over tables that stand there already, as they are')
-    .action(act(run));
+    .action(act(run, { db: true }));
 }
 
 async function run(context: Context, id: string | undefined, flags: PlanFlags): Promise<CommandResult> {
@@ -125,6 +125,9 @@ function planResult(plan: PlanFile, findings: readonly Finding[], words: readonl
     cost,
     questions,
     rollbackClass: bound.rollback_class,
+    ...(shown['estimates'] === undefined
+      ? {}
+      : { objects: bound.objects, estimates: shown['estimates'], enforcement: bound.enforcement ?? null }),
   };
   const refused = isRefused(findings);
   const next = refused
@@ -135,12 +138,31 @@ function planResult(plan: PlanFile, findings: readonly Finding[], words: readonl
       style('bold', migrationId),
       ...words.map((line) => `  ${line}`),
       ...(bound.tables.length === 0 ? [] : [countsText(style, bound.tables)]),
+      ...(shown['estimates'] === undefined
+        ? []
+        : [touchedText(bound, shown['estimates'] as unknown as readonly Estimate[])]),
       ...(reasons.length === 0 ? [] : [reasonsText(style, reasons)]),
       ...(cost === null ? [] : [costText(cost)]),
       ...questions.map((line) => style('yellow', line)),
       next,
     ].join('\n');
   return { status: refused ? 'refused' : 'ok', findings, fields, text };
+}
+
+interface Estimate {
+  readonly table: string;
+  readonly estimatedRows: number | null;
+}
+
+/** The tables that a script names, with the planner's numbers marked as what they are. */
+function touchedText({ objects, enforcement }: PlanFile['bound'], estimates: readonly Estimate[]): string {
+  const lines = objects.map((object) => {
+    const rows = estimates.find(({ table }) => table === object)?.estimatedRows;
+    return `touches  ${object}${typeof rows === 'number' ? `  (about ${rows.toLocaleString('en')} rows, an estimate)` : ''}`;
+  });
+  const held =
+    enforcement === undefined ? [] : [`held     ${enforcement.level} (${enforcement.layers.join(', ')})`];
+  return [...lines, ...held].join('\n');
 }
 
 function linesOf(value: Json | undefined): readonly string[] | undefined {

@@ -4,15 +4,15 @@ import type { MigrationState, MigrationStatus, UnfinishedRun } from '../../migra
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { countOf, sizeText, tableText, type CommandResult, type Style } from '../output.ts';
-import { migrationsRoot } from '../runner.ts';
+import { migrationsRoot, projectOrFolder } from '../runner.ts';
 
 /** `varve status` */
 export function register(command: Command, act: Act): void {
-  withExamples(command, ['varve status', 'varve status --env stage --json']).action(act(run));
+  withExamples(command, ['varve status', 'varve status --env stage --json']).action(act(run, { db: true }));
 }
 
 async function run(context: Context): Promise<CommandResult> {
-  const { dir } = await context.project();
+  const { dir } = await projectOrFolder(context);
   // A database that nothing was deployed to has a status too: everything is pending.
   const store = await context.store();
   const { readStatus } = await import('../../migration/index.ts');

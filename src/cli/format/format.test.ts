@@ -153,6 +153,26 @@ describe('SARIF', () => {
     );
   });
 
+  test('says of a rule of the lint why it is there and what to do', () => {
+    const found: Finding = {
+      code: 'lint_table_dropped',
+      severity: 'error',
+      subject: 'geo.a',
+      detail: {},
+      hint: 'x',
+    };
+    const log: unknown = JSON.parse(sarifText([{ name: 'scripts', checked: 1, findings: [found] }], '1.0.0'));
+    expect(log).toMatchObject({
+      runs: [
+        {
+          tool: {
+            driver: { rules: [{ fullDescription: { text: expect.stringContaining('for good') as string } }] },
+          },
+        },
+      ],
+    });
+  });
+
   test('tells each rule once, with why and what to do, and what is allowed as suppressed', () => {
     const allowed: Finding = {
       code: 'undeclared_clock',
@@ -203,7 +223,7 @@ describe('JUnit', () => {
   test('is well-formed XML whose counts are right, whatever is found', () => {
     fc.assert(
       fc.property(parts, (given) => {
-        const tags = elementsOf(junitText(given));
+        const tags = elementsOf(junitText(given, 'varve check'));
         const count = (name: string) => tags.filter((tag) => tag.name === name).length;
         expect(tags[0]?.attributes).toMatchObject({
           tests: String(count('testcase')),
@@ -218,13 +238,16 @@ describe('JUnit', () => {
   test('gives back what was written', () => {
     const subject = `a<b> & "c" 'd' ]]> \t\u{1f600}`;
     const [, , testcase] = elementsOf(
-      junitText([
-        {
-          name: 'sources',
-          checked: 1,
-          findings: [{ code: 'internal', severity: 'error', subject, detail: {}, hint: 'x' }],
-        },
-      ]),
+      junitText(
+        [
+          {
+            name: 'sources',
+            checked: 1,
+            findings: [{ code: 'internal', severity: 'error', subject, detail: {}, hint: 'x' }],
+          },
+        ],
+        'varve check',
+      ),
     );
     expect(testcase?.attributes['name']).toBe(`internal ${subject}`);
   });

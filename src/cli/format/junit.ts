@@ -6,12 +6,12 @@ import { placeOf, type CheckPart } from './check-part.ts';
  * fails its case; a warning passes and is told; a part without findings is one case that passes, so that it is seen to
  * have run.
  */
-export function junitText(parts: readonly CheckPart[]): string {
+export function junitText(parts: readonly CheckPart[], command: string): string {
   const suites = parts.map(suite);
   const count = (name: 'tests' | 'failures'): number => suites.reduce((sum, each) => sum + each[name], 0);
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="varve check" tests="${count('tests')}" failures="${count('failures')}">`,
+    `<testsuites name="${escaped(command)}" tests="${count('tests')}" failures="${count('failures')}">`,
     ...suites.flatMap(({ lines }) => lines),
     '</testsuites>',
   ].join('\n');

@@ -1,4 +1,5 @@
 import { ERROR_CODES, messageOf, type ErrorCode, type Finding, type Severity } from '../../base/index.ts';
+import { LINT_RULES } from '../../migration/index.ts';
 import { CHECK_RULES } from '../../pipeline/index.ts';
 import { CONFIG_FILE } from '../config.ts';
 import { placeOf, type CheckPart } from './check-part.ts';
@@ -39,10 +40,10 @@ export function sarifText(parts: readonly CheckPart[], release: string): string 
   return JSON.stringify(log, null, 2);
 }
 
-/** A rule of the check of sources says why it is there and what to do; of other codes the summary says it all. */
+/** A rule of the check of sources, or of the lint, says why it is there and what to do; of other codes the summary says it all. */
 function sarifRule(code: ErrorCode): object {
   const shortDescription = { text: ERROR_CODES[code].summary };
-  const rule = CHECK_RULES.find((each) => each.code === code);
+  const rule = [...CHECK_RULES, ...LINT_RULES].find((each) => each.code === code);
   if (rule === undefined) return { id: code, shortDescription };
   return { id: code, shortDescription, fullDescription: { text: rule.why }, help: { text: rule.remedy } };
 }

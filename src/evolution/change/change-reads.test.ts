@@ -1,5 +1,5 @@
 import { lifecycleTable } from '../../../test/evolution/lifecycle-table.ts';
-import { lab, TWO_SOURCES } from '../../../test/evolution/tables.ts';
+import { bare, lab, TWO_SOURCES } from '../../../test/evolution/tables.ts';
 import { t, type Pipeline } from '../../pipeline/index.ts';
 
 type Reading = 'source' | 'source and sides' | 'a column';
@@ -22,6 +22,21 @@ function reads(what: Reading): Pipeline {
         reads: { s, sides: side.all() },
         make: (inputs) => ({ value: inputs.s.v + inputs.sides.reduce((sum, { off }) => sum + off, 0) }),
       });
+  });
+}
+
+/** The source alone is read, and has one more column. */
+function widerSource(): Pipeline {
+  return bare((given) => {
+    const columns = { v: t.integer(), more: t.integer().default(0) };
+    const s = given.manual('s', { key: { s: t.integer() }, columns });
+    given.manual('side', { key: { side: t.integer() }, columns: { off: t.integer() } });
+    given.computed('r', {
+      parents: [s],
+      columns: { value: t.integer() },
+      reads: { s },
+      make: (inputs) => ({ value: inputs.s.v }),
+    });
   });
 }
 
@@ -58,6 +73,13 @@ lifecycleTable('change_reads', [
   {
     name: 'and is found out if it does not',
     given: { from: reads('source and sides'), to: reads('source'), rows: ROWS },
+    look: 'lab.r',
+    wantCounts: { 'lab.r': { keep: 2 } },
+    wantApplyFindings: ['make_changed'],
+  },
+  {
+    name: 'also where what it goes on reading has a column more',
+    given: { from: reads('source and sides'), to: widerSource(), rows: ROWS },
     look: 'lab.r',
     wantCounts: { 'lab.r': { keep: 2 } },
     wantApplyFindings: ['make_changed'],

@@ -40,6 +40,16 @@ function refersNoMore(): Pipeline {
   });
 }
 
+/** Notes of two tables, or of one: then nothing says any more that they stand below the other. */
+function notesOf(both: boolean): Pipeline {
+  return lab((given, s) => {
+    const off = both ? t.integer() : t.integer().nullable();
+    const side = given.manual('side', { parents: [s], key: { side: t.integer() }, columns: { off } });
+    const references = both ? { s, side } : { s };
+    given.manual('note', { key: { note: t.integer() }, references, columns: {} });
+  });
+}
+
 const NOTES = `${TWO_SOURCES} insert into lab.note (note, s, text) values (1, 1, 'a'), (2, 1, 'b')`;
 const WITH = [
   { note: 1, s: 1, text: 'a' },
@@ -72,6 +82,19 @@ lifecycleTable('drop_reference', [
     afterApply: WITHOUT,
     afterRollback: WITH,
     afterSecondApply: WITHOUT,
+  },
+  {
+    name: 'the key comes back, also where the table that it led to is built anew as well',
+    given: {
+      from: notesOf(true),
+      to: notesOf(false),
+      rows: `${TWO_SOURCES} insert into lab.side (s, side, off) values (1, 7, 70); insert into lab.note (note, s, side) values (1, 1, 7)`,
+    },
+    look: 'lab.note',
+    wantCounts: { 'lab.note': { keep: 1 }, 'lab.side': { keep: 1 } },
+    afterApply: [{ note: 1, s: 1 }],
+    afterRollback: [{ note: 1, s: 1, side: 7 }],
+    afterSecondApply: [{ note: 1, s: 1 }],
   },
   {
     name: 'a computed row is kept where it reads less than before',

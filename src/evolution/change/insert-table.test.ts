@@ -25,11 +25,11 @@ function direct(): Pipeline {
   });
 }
 
-/** With a curation between the two, by a make that gives so many for each clustering. */
-function curated(curations: readonly number[]): Pipeline {
+/** With a curation between the two, by a make that gives so many for each clustering; `as` renames what leads to it. */
+function curated(curations: readonly number[], as: 's' | 'source' = 's'): Pipeline {
   return lab((given, s) => {
     const clustering = given.computed('clustering', {
-      parents: [s],
+      parents: [s.as({ s: as })],
       columns: { n: t.integer() },
       reads: { s },
       make: (inputs) => ({ n: inputs.s.v }),
@@ -56,6 +56,44 @@ function curated(curations: readonly number[]): Pipeline {
   });
 }
 
+/** With a curation for each of two methods, which the code knows. */
+function byMethod(): Pipeline {
+  return lab((given, s) => {
+    const clustering = given.computed('clustering', {
+      parents: [s],
+      columns: { n: t.integer() },
+      reads: { s },
+      make: (inputs) => ({ n: inputs.s.v }),
+    });
+    const method = given.lookup('method', {
+      key: { method: t.text() },
+      columns: { shift: t.integer() },
+      contents: [
+        { method: 'plain', shift: 1 },
+        { method: 'strict', shift: 5 },
+      ],
+    });
+    const curation = given.computed('curation', {
+      parents: [clustering, method],
+      columns: { shift: t.integer() },
+      reads: { method },
+      make: (inputs) => ({ shift: inputs.method.shift }),
+    });
+    const units = given.computed('units', {
+      parents: [curation],
+      columns: { m: t.integer() },
+      reads: { clustering, curation },
+      make: (inputs) => ({ m: inputs.clustering.n + inputs.curation.shift }),
+    });
+    given.computed('below', {
+      parents: [units],
+      columns: { q: t.integer() },
+      reads: { units },
+      make: (inputs) => ({ q: inputs.units.m + 1 }),
+    });
+  });
+}
+
 const OLD = [
   { s: 1, m: 11 },
   { s: 2, m: 21 },
@@ -63,6 +101,19 @@ const OLD = [
 const NEW = [
   { s: 1, curation: 0, m: 11 },
   { s: 2, curation: 0, m: 21 },
+];
+
+const SEVERAL = [
+  { s: 1, curation: 0, m: 11 },
+  { s: 1, curation: 1, m: 11 },
+  { s: 2, curation: 0, m: 21 },
+  { s: 2, curation: 1, m: 21 },
+];
+const BY_METHOD = [
+  { s: 1, method: 'plain', m: 11 },
+  { s: 1, method: 'strict', m: 15 },
+  { s: 2, method: 'plain', m: 21 },
+  { s: 2, method: 'strict', m: 25 },
 ];
 
 lifecycleTable('insert_table', [
@@ -86,10 +137,59 @@ lifecycleTable('insert_table', [
     afterSecondApply: NEW,
   },
   {
-    name: 'where it gives several, nothing says which',
+    name: 'where what leads to the table above is called otherwise, the key is still that of the rows above',
+    given: { from: direct(), to: curated([0], 'source'), rows: TWO_SOURCES },
+    look: 'lab.units',
+    wantCounts: { 'lab.units': { rekey: 2 }, 'lab.below': { rekey: 2 } },
+    afterApply: [
+      { source: 1, curation: 0, m: 11 },
+      { source: 2, curation: 0, m: 21 },
+    ],
+    afterRollback: OLD,
+    afterSecondApply: [
+      { source: 1, curation: 0, m: 11 },
+      { source: 2, curation: 0, m: 21 },
+    ],
+  },
+  {
+    name: 'where it gives several, they are computed for each',
     given: { from: direct(), to: curated([0, 1]), rows: TWO_SOURCES },
     look: 'lab.units',
-    wantApplyFindings: ['rows_ambiguous'],
+    // How many a make will give, no plan can know.
+    wantCounts: { 'lab.units': { rekey: 2 }, 'lab.below': { rekey: 2 } },
+    afterApply: SEVERAL,
+    also: {
+      'select s, curation, q from lab.below order by 1, 2': SEVERAL.map(({ m, ...key }) => ({
+        ...key,
+        q: m + 1,
+      })),
+      'select count(*)::int as n from lab.curation': [{ n: 4 }],
+    },
+    afterRollback: OLD,
+    afterSecondApply: SEVERAL,
+  },
+  {
+    name: 'where the rows above say that it will give several, the plan says so',
+    given: { from: direct(), to: byMethod(), rows: TWO_SOURCES },
+    look: 'lab.units',
+    wantCounts: { 'lab.units': { recompute: 2 }, 'lab.below': { recompute: 2 } },
+    afterApply: BY_METHOD,
+    afterRollback: OLD,
+    afterSecondApply: BY_METHOD,
+  },
+  {
+    name: 'and a rule keeps the old rows for one of them',
+    given: {
+      from: direct(),
+      to: byMethod(),
+      rows: TWO_SOURCES,
+      attribute: { 'lab.units.method': "'plain'" },
+    },
+    look: 'lab.units',
+    wantCounts: { 'lab.units': { rekey: 2 }, 'lab.below': { rekey: 2 } },
+    afterApply: BY_METHOD.filter(({ method }) => method === 'plain'),
+    afterRollback: OLD,
+    afterSecondApply: BY_METHOD.filter(({ method }) => method === 'plain'),
   },
   {
     name: 'but a rule does, and the others are new work',

@@ -1,3 +1,4 @@
+import { sql as ksql } from 'kysely';
 import { lifecycleTable } from '../../../test/evolution/lifecycle-table.ts';
 import { bare } from '../../../test/evolution/tables.ts';
 import { t, type Pipeline } from '../../pipeline/index.ts';
@@ -53,6 +54,28 @@ function unclear(): Pipeline {
   });
 }
 
+/** A make that reads a column of another table without saying so; with a word beside, it has to run again. */
+function reading(column: 'off' | 'shift'): Pipeline {
+  return bare((given) => {
+    const s = given.manual('s', { key: { s: t.integer() }, columns: { v: t.integer() } });
+    const named = column === 'off' ? t.integer() : t.integer().renamedFrom('off');
+    given.manual('side', { parents: [s], key: { side: t.integer() }, columns: { [column]: named } });
+    given.computed('r', {
+      parents: [s],
+      columns: { value: t.integer(), ...(column === 'off' ? {} : { word: t.text() }) },
+      strict: 'observe',
+      reads: { s },
+      makeWith: async (db) => {
+        const { v } = await db.selectFrom('s').select('v').executeTakeFirstOrThrow();
+        const { rows } = await ksql<{ off: number }>`
+          select ${ksql.id(column)} as "off" from lab.side order by side desc limit 1`.execute(db);
+        const value = v + (rows[0]?.off ?? 0);
+        return column === 'off' ? { value } : { value, word: `${value}` };
+      },
+    });
+  });
+}
+
 const ROWS = 'insert into lab.s values (1, 10, 3), (2, 20, 4)';
 const OLD = [
   { s: 1, value: 20 },
@@ -97,6 +120,19 @@ lifecycleTable('rename_column', [
       { s: 1, v: 3, w: 10 },
       { s: 2, v: 4, w: 20 },
     ],
+  },
+  {
+    name: 'a make that reads it without saying so, and has to run, finds it under its new name',
+    given: {
+      from: reading('off'),
+      to: reading('shift'),
+      rows: 'insert into lab.s values (1, 10); insert into lab.side (s, side, off) values (1, 1, 7)',
+    },
+    look: 'lab.r',
+    wantCounts: { 'lab.side': { keep: 1 }, 'lab.r': { recompute: 1 } },
+    afterApply: [{ s: 1, value: 17, word: '17' }],
+    afterRollback: [{ s: 1, value: 17 }],
+    afterSecondApply: [{ s: 1, value: 17, word: '17' }],
   },
   {
     name: 'one that is not declared is asked about',

@@ -14,7 +14,7 @@ import { compareStanding } from '../adopt/compare.ts';
 import { letGo } from '../adopt/let-go.ts';
 import { readStandingTables } from '../adopt/standing-table.ts';
 import { countRows } from '../count-rows.ts';
-import { counts, type AdoptTable, type OperationVerbs } from './operation.ts';
+import { asPlanned, counts, type AdoptTable, type OperationVerbs } from './operation.ts';
 
 /** Rows without a computation are adopted from then on: they stay until an input or a person says otherwise. */
 export const adoptTable: OperationVerbs<AdoptTable> = {
@@ -60,7 +60,7 @@ export const adoptTable: OperationVerbs<AdoptTable> = {
     const relation = (await loadRelations(transaction)).get(table);
     const planned = context.tables.find((each) => each.table === table)?.keep ?? 0;
     const rows = relation === undefined ? planned : await countRows(transaction, relation.placement);
-    return [counts(table, { keep: Math.min(rows, planned), carried: Math.max(0, rows - planned) })];
+    return [asPlanned(counts(table, { keep: planned }), counts(table, { keep: rows }))];
   },
   leaveBack: async ({ table }, { context }, transaction) => {
     const relation = (await loadRelations(transaction)).get(table);

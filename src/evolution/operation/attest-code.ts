@@ -21,6 +21,7 @@ import { fencedStore } from '../fenced-store.ts';
 import { compareKeys, recomputeKeys, type ComparedKey } from '../recompute-keys.ts';
 import { freshKeys } from '../sample-keys.ts';
 import {
+  asPlanned,
   counts,
   type AttestCode,
   type OperationPlan,
@@ -46,7 +47,7 @@ export const attestCode: OperationVerbs<AttestCode> = {
     const { placement } = relationOf(await loadRelations(transaction), table);
     const rows = await countRows(transaction, placement);
     const planned = context.tables.find((each) => each.table === table)?.keep ?? 0;
-    return [counts(table, { keep: Math.min(rows, planned), carried: Math.max(0, rows - planned) })];
+    return [asPlanned(counts(table, { keep: planned }), counts(table, { keep: rows }))];
   },
   enterBack,
   undo: async (_, { context }, transaction) => {

@@ -17,6 +17,7 @@
 import type { Attribution, Decisions } from '../attribution.ts';
 import type { Change, ColumnSource } from '../change/change.ts';
 import type { IncomingKey } from '../foreign-keys.ts';
+import type { HandMadeNames } from '../hand-made/hand-made.ts';
 import type { Naming } from '../naming.ts';
 import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
@@ -127,6 +128,8 @@ export interface PlannedRebuild {
   readonly findings: readonly Finding[];
   /** How many rows each reason decides over, for people. */
   readonly reasons: readonly { readonly class: string; readonly why: string; readonly rows: number }[];
+  /** What shows only while it runs, for people. */
+  readonly questions: readonly string[];
   /** The keys of the first ambiguous rows. */
   readonly ambiguousKeys: readonly JsonObject[];
 }
@@ -156,8 +159,18 @@ export interface BackScope {
 export interface OperationPlan {
   readonly tables: readonly TableCounts[];
   readonly findings: readonly Finding[];
-  /** What apply is held to, beside the counts. */
+  /** What apply is held to. */
   readonly bound: JsonObject;
+  /** How often tables were read without being declared that are declared now; null where none are. */
+  readonly reads?: number | null;
+  /** What shows only while it runs, for people. */
+  readonly questions?: readonly string[];
+}
+
+/** Names and comments that objects which people made get back with the table's name. */
+export interface ByHand {
+  readonly names: HandMadeNames;
+  readonly comments: ReadonlyMap<string, string>;
 }
 
 /** What a verb of a run may use. */
@@ -173,6 +186,8 @@ export interface RunScope extends Sets {
   readonly held: Relations;
   /** Foreign keys that were taken off a table of this name, to be put on the one that takes its place. */
   readonly incoming: Map<string, readonly IncomingKey[]>;
+  /** What people put on a table by hand, by the name of the one that takes its place. */
+  readonly byHand: Map<string, ByHand>;
   /** How many rows the way back carried into a table of this name, or took out of it. */
   readonly carried: Map<string, number>;
 }
@@ -228,5 +243,23 @@ export function counts(table: string, some: Partial<TableCounts> = {}): TableCou
     carried: 0,
     ...some,
     table,
+  };
+}
+
+/**
+ * What a run did, as the plan counts it: rows that people wrote or deleted since the plan's snapshot are told apart, as
+ * carried.
+ */
+export function asPlanned(planned: TableCounts, found: TableCounts): TableCounts {
+  const classes = ['keep', 'rekey', 'backfill', 'recompute', 'retire'] as const;
+  const sum = (of: (name: (typeof classes)[number]) => number): number =>
+    classes.reduce((total, name) => total + Math.max(0, of(name)), 0);
+  const more = sum((name) => found[name] - planned[name]);
+  const less = sum((name) => planned[name] - found[name]);
+  return {
+    ...planned,
+    table: found.table,
+    ambiguous: found.ambiguous,
+    carried: found.carried + Math.max(more, less),
   };
 }

@@ -2,7 +2,10 @@
  * A table is built anew beside the old one, with all its changes at once; see `../change/` for what they are and
  * `../rebuild/` for how.
  */
+import type { JsonObject } from '../../base/index.ts';
+import { digestOf } from '../../evidence/index.ts';
 import { sql } from '../../store/index.ts';
+import { shapeOf } from '../baseline.ts';
 import { describeChange } from '../change/changes.ts';
 import { expand } from '../rebuild/attribute.ts';
 import { build, check, constrain } from '../rebuild/complete.ts';
@@ -22,7 +25,9 @@ export const rebuild: OperationVerbs<Rebuild> = {
     return {
       tables: [planned?.counts ?? counts(operation.table)],
       findings: planned?.findings ?? [],
-      bound: { relations: await relationIds(operation, scope), reads: await readCount(operation, scope) },
+      bound: { relations: await relationIds(operation, scope), catalog: await catalogOf(operation, scope) },
+      reads: await readCount(operation, scope),
+      questions: planned?.questions ?? [],
     };
   },
   planBack: async ({ table, from }, { transaction, relations }) => {
@@ -63,6 +68,23 @@ export const rebuild: OperationVerbs<Rebuild> = {
 
 async function relationIds({ from }: Rebuild, { relations }: PlanScope): Promise<readonly number[]> {
   return from.flatMap((name) => relations.get(name)?.id ?? []);
+}
+
+/** What the structures are made of that rows come from, and that a run builds upon; columns of nobody's are told by themselves. */
+async function catalogOf({ from }: Rebuild, { transaction, relations }: PlanScope): Promise<JsonObject> {
+  const catalog: Record<string, JsonObject> = {};
+  for (const name of from) {
+    const relation = relations.get(name);
+    if (relation === undefined) continue;
+    const { columns, constraints, indexes } = await shapeOf(transaction, relation.placement);
+    const known = columns.filter((column) => relation.spec.columns.some((each) => each.name === column.name));
+    catalog[name] = {
+      columns: digestOf(known),
+      constraints: digestOf(constraints),
+      indexes: digestOf(indexes),
+    };
+  }
+  return catalog;
 }
 
 /** How often tables were read without being declared that are declared now; null where none are. */

@@ -8,7 +8,7 @@ import {
 import { sql, type Queryable } from '../../store/index.ts';
 import { countRows } from '../count-rows.ts';
 import { nameSets, readsNamedAnew, type Naming } from '../naming.ts';
-import { counts, type OperationVerbs, type Redefine, type RunScope } from './operation.ts';
+import { asPlanned, counts, type OperationVerbs, type Redefine, type RunScope } from './operation.ts';
 
 /** Keeps every row; only what the catalog says of the table changes. */
 export const redefine: OperationVerbs<Redefine> = {
@@ -31,7 +31,7 @@ export const redefine: OperationVerbs<Redefine> = {
     const { placement } = relationOf(await loadRelations(transaction), table);
     const rows = await countRows(transaction, placement);
     const planned = context.tables.find((each) => each.table === table)?.keep ?? 0;
-    return [counts(table, { keep: Math.min(rows, planned), carried: Math.max(0, rows - planned) })];
+    return [asPlanned(counts(table, { keep: planned }), counts(table, { keep: rows }))];
   },
   enterBack: async ({ table }, scope, transaction) => {
     const { id, placement } = relationOf(await loadRelations(transaction), table);

@@ -8,20 +8,22 @@ import { words } from '../change/change.ts';
 import { countRows } from '../count-rows.ts';
 import { dependents, dropReadViews } from '../dependents.ts';
 import { dropIncoming, incomingKeys } from '../foreign-keys.ts';
+import { isDefined, ownerOf } from '../hand-made/judge.ts';
 import { addForeignKeys } from '../rebuild/complete.ts';
 import { move, retire, retiredRows } from '../retire.ts';
-import { counts, type OperationVerbs, type RemoveTable } from './operation.ts';
+import { asPlanned, counts, type OperationVerbs, type RemoveTable } from './operation.ts';
 
 /** See the header. */
 export const removeTable: OperationVerbs<RemoveTable> = {
   kind: 'remove_table',
   describe: ({ table }) => words('remove', table),
-  plan: async ({ table }, { transaction, relations, from }) => {
+  plan: async ({ table }, { transaction, relations }) => {
     const relation = relationOf(relations, table);
     const incoming = await incomingKeys(transaction, relation.placement);
-    const outside = incoming.filter(
-      (key) => !from.tables.some(({ name }) => name === `${key.schema}.${key.table}`),
-    );
+    const outside = incoming.filter((key) => {
+      const child = ownerOf(relations, key);
+      return child === undefined || !isDefined(child, key, table);
+    });
     return {
       tables: [counts(table, { retire: await countRows(transaction, relation.placement) })],
       findings: [
@@ -53,7 +55,9 @@ export const removeTable: OperationVerbs<RemoveTable> = {
   },
   observe: async ({ table }, { context }, transaction) => {
     if (context.direction === 'forward') {
-      return [counts(table, { retire: await retiredRows(transaction, table, context.runId) })];
+      const planned = context.tables.find((each) => each.table === table) ?? counts(table);
+      const found = counts(table, { retire: await retiredRows(transaction, table, context.runId) });
+      return [asPlanned(planned, found)];
     }
     const relation = relationOf(await loadRelations(transaction), table);
     return [counts(table, { keep: await countRows(transaction, relation.placement) })];

@@ -11,7 +11,7 @@ import { BUILD } from '../building.ts';
 import { homeOf } from '../home.ts';
 import { move } from '../retire.ts';
 import { words } from '../change/change.ts';
-import { counts, type OperationVerbs, type RenameTable, type RunScope } from './operation.ts';
+import { asPlanned, counts, type OperationVerbs, type RenameTable, type RunScope } from './operation.ts';
 import { rewriteSpec } from './redefine.ts';
 
 /** See the header. */
@@ -52,7 +52,7 @@ export const renameTable: OperationVerbs<RenameTable> = {
     const relation = relationOf(relations, context.direction === 'forward' ? table : was);
     const rows = await countRows(transaction, relation.placement);
     const planned = context.tables.find((each) => each.table === table)?.keep ?? 0;
-    return [counts(table, { keep: planned, carried: Math.max(0, rows - planned) })];
+    return [asPlanned(counts(table, { keep: planned }), counts(table, { keep: rows }))];
   },
   leaveBack: ({ was, table }, scope, transaction) =>
     step(transaction, scope, { from: table, to: passing(was) }),

@@ -10,9 +10,9 @@ import {
 } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { countRows } from '../count-rows.ts';
-import type { Pair } from '../naming.ts';
+import type { Naming, Pair } from '../naming.ts';
 import { pairOf } from '../rebuild/world.ts';
-import { counts, type OperationVerbs, type SyncContents } from './operation.ts';
+import { asPlanned, counts, type OperationVerbs, type SyncContents } from './operation.ts';
 
 /** The rows of a lookup follow the code: new and changed ones are written, what they were goes to history. */
 export const syncContents: OperationVerbs<SyncContents> = {
@@ -34,8 +34,8 @@ export const syncContents: OperationVerbs<SyncContents> = {
   ],
   enter: ({ table }, { context, to }, transaction) => write(transaction, specOf(to, table), context.runId),
   observe: async ({ table }, { context }, transaction) => observe(transaction, table, context),
-  enterBack: ({ table }, { context, from }, transaction) =>
-    write(transaction, specOf(from, table), context.runId),
+  enterBack: ({ table }, { context, from, naming }, transaction) =>
+    write(transaction, specOf(from, nameBefore(naming, table)), context.runId),
 };
 
 /** What stands now holds the columns that it has, by the names that they have. */
@@ -71,10 +71,11 @@ async function observe(
   table: string,
   context: { readonly runId: string; readonly direction: string; readonly tables: readonly TableCounts[] },
 ): Promise<readonly TableCounts[]> {
+  const planned = context.tables.find((each) => each.table === table);
+  // The way back may have given it its old name.
+  if (context.direction === 'rollback') return [counts(table, { keep: planned?.keep ?? 0 })];
   const relation = relationOf(await loadRelations(transaction), table);
   const rows = await countRows(transaction, relation.placement);
-  const planned = context.tables.find((each) => each.table === table);
-  if (context.direction === 'rollback') return [counts(table, { keep: planned?.keep ?? 0 })];
   const [archived] = await transaction.query<{ count: bigint }>(sql`
     select count(*) as count from varve.superseded
     where relation = ${relation.id} and superseded_by = ${context.runId} and reason = 'contents'`);
@@ -82,7 +83,12 @@ async function observe(
   const written = rows - keep;
   const changedOrRemoved = Number(archived?.count ?? 0n);
   const retire = Math.min(planned?.retire ?? 0, changedOrRemoved);
-  return [counts(table, { keep, backfill: written, retire })];
+  return [asPlanned(planned ?? counts(table), counts(table, { keep, backfill: written, retire }))];
+}
+
+/** What the lookup is called once an evolution is taken back. */
+function nameBefore(naming: Naming, table: string): string {
+  return pairOf(naming, table).sources[0]?.name ?? table;
 }
 
 function specOf(set: DefinitionSet, table: string): TableSpec {

@@ -11,16 +11,29 @@ import { sql, type Transaction } from '../../store/index.ts';
 import { BUILD, buildingRelation } from '../building.ts';
 import { startCapture } from '../capture.ts';
 import { carryOver } from './carry-over.ts';
-import { groupOf, prepareSpecs, useMemory, writeComputations, writeRows, type Range } from './write.ts';
+import { groupOf, prepareSpecs, useMemory, writeComputations, writeRows, type Pages } from './write.ts';
 import type { Finding } from '../../base/index.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
-import { fillList, listedPages, markOf, setMark, watchedOf } from './list.ts';
+import { isStaged, listedPages, markOf, setMark, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
+import { dropStaged, fillList, writeStaged } from './stage.ts';
 import { undecidedRows } from './undecided.ts';
-import { builtOf, pairOf, rebuilding, runWorld, type Rebuilding } from './world.ts';
+import {
+  builtOf,
+  listPlacement,
+  pairOf,
+  rebuilding,
+  runWorld,
+  stagedPlacement,
+  type Rebuilding,
+} from './world.ts';
 
-/** Pages of the list whose rows are written in one transaction: some hundred thousand rows. */
-const BATCH_PAGES = 2_048;
+/** Pages of a list whose rows are written in one transaction, some hundred thousand: each batch walks the old table. */
+const ROW_PAGES = 4_096;
+/** The same of computations, where each batch joins the list with rows, computations and reads once more. */
+const JOINED_PAGES = 2_048;
+/** The same where they are staged: some ten thousand. */
+const STAGED_PAGES = 1_024;
 
 /** Makes the new table and its list, both empty, and has changes of the old ones noted from here on. */
 export async function expand(operation: Rebuild, scope: RunScope): Promise<void> {
@@ -115,44 +128,76 @@ function hasSources({ operation }: Rebuilding): boolean {
 }
 
 async function attributeRows(operation: Rebuild, scope: RunScope): Promise<void> {
-  await inRanges(operation, scope, 'rows', async (transaction, of, range) => {
-    await writeRows(transaction, of, range);
+  await inBatches(operation, scope, {
+    what: 'rows',
+    step: ROW_PAGES,
+    place: (of) => listPlacement(builtOf(of)),
+    write: writeRows,
   });
 }
 
 async function attributeComputations(operation: Rebuild, scope: RunScope): Promise<void> {
-  const of = rebuilding(operation, await runWorld(scope.context.store, scope));
+  const { context } = scope;
+  const of = rebuilding(operation, await runWorld(context.store, scope));
   if (of.spec.form === undefined) return;
-  await scope.context.store.transaction({}, async (transaction) => {
-    await scope.context.fence(transaction);
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
     await prepareSpecs(transaction, of, scope);
   });
-  await inRanges(operation, scope, 'computations', async (transaction, each, range) => {
-    await writeComputations(transaction, each, range);
+  const what = 'computations';
+  if (!(await isStaged(context.store, of))) {
+    await inBatches(operation, scope, {
+      what,
+      step: JOINED_PAGES,
+      place: (each) => listPlacement(builtOf(each)),
+      write: writeComputations,
+    });
+    return;
+  }
+  await inBatches(operation, scope, {
+    what,
+    step: STAGED_PAGES,
+    place: (each) => stagedPlacement(builtOf(each)),
+    write: writeStaged,
+  });
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    const each = rebuilding(operation, await runWorld(transaction, scope));
+    await dropStaged(transaction, each);
+    await setMark(transaction, builtOf(each).placement, `${what} ${DONE}`);
   });
 }
 
+/** What is written in batches, by the pages of which list. */
+interface Batches {
+  readonly what: 'rows' | 'computations';
+  /** Pages of one batch. */
+  readonly step: number;
+  readonly place: (of: Rebuilding) => Placement;
+  readonly write: (transaction: Transaction, of: Rebuilding, pages: Pages) => Promise<void>;
+}
+
 /** Batches over the lines; how far it is stands beside the rows, in the transaction that wrote them. */
-async function inRanges(
+async function inBatches(
   operation: Rebuild,
   scope: RunScope,
-  what: 'rows' | 'computations',
-  write: (transaction: Transaction, of: Rebuilding, range: Range) => Promise<void>,
+  { what, step, place, write }: Batches,
 ): Promise<void> {
   const { context } = scope;
-  const total = await listedPages(context.store, rebuilding(operation, await runWorld(context.store, scope)));
+  const all = rebuilding(operation, await runWorld(context.store, scope));
+  const total = await listedPages(context.store, place(all));
   for (;;) {
     context.signal.throwIfAborted();
     const done = await context.store.transaction({}, async (transaction) => {
       await context.fence(transaction);
       await useMemory(transaction);
       const of = rebuilding(operation, await runWorld(transaction, scope));
-      const place = builtOf(of).placement;
-      const at = progressOf(await markOf(transaction, place), what);
+      const next = builtOf(of).placement;
+      const at = progressOf(await markOf(transaction, next), what);
       if (at >= total) return at;
-      const to = at + BATCH_PAGES;
+      const to = at + step;
       await write(transaction, of, { fromPage: at, toPage: to });
-      await setMark(transaction, place, `${what} ${String(to)}`);
+      await setMark(transaction, next, `${what} ${String(to)}`);
       return to;
     });
     await context.fault('E02_attributed');
@@ -161,9 +206,12 @@ async function inRanges(
   }
 }
 
+/** In a mark, in the place of a page: everything is written, and what it was written from may be gone. */
+const DONE = 'done';
+
 /** Rows come before computations, so that a mark of the latter says that the former are all there. */
 function progressOf(mark: string | undefined, what: 'rows' | 'computations'): number {
   const [kind, number] = (mark ?? '').split(' ');
-  if (kind === what) return Number(number);
+  if (kind === what) return number === DONE ? Number.MAX_SAFE_INTEGER : Number(number);
   return kind === 'computations' ? Number.MAX_SAFE_INTEGER : 0;
 }

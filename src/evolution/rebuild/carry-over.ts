@@ -1,5 +1,5 @@
 /** Changes that people and workers made to the old tables meanwhile are carried over to the new ones. */
-import { refusal, type Finding } from '../../base/index.ts';
+import { refusal, type Finding, type JsonObject } from '../../base/index.ts';
 import { tableId } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { takeNotes, type TakenNotes } from '../capture.ts';
@@ -15,6 +15,7 @@ import {
   watchedOf,
   type Refreshed,
 } from './list.ts';
+import { listedKey, NAMED_KEYS } from './plan.ts';
 import { CARRIED, isWithMaster, prepareSpecs, writeComputations, writeRows } from './write.ts';
 import {
   builtOf,
@@ -54,7 +55,8 @@ export async function carryOver(transaction: Transaction, scope: RunScope): Prom
       await writeComputations(transaction, of, { after });
     }
     const open = await openLines(transaction, of, after);
-    if (open.ambiguous > 0) findings.push(undecided(of, open.ambiguous));
+    if (open.ambiguous > 0)
+      findings.push(undecided(of, open.ambiguous, await openKeys(transaction, of, after)));
     const isToCompute = open.recompute > 0 && !isWithMaster(of);
     if (isToCompute) toCompute.push(of.operation.table);
     await noteChange(transaction, of, isToCompute);
@@ -128,9 +130,20 @@ async function openLines(
   return { ambiguous: Number(row?.ambiguous ?? 0n), recompute: Number(row?.recompute ?? 0n) };
 }
 
-function undecided({ operation }: Rebuilding, rows: number): Finding {
+async function openKeys(
+  transaction: Queryable,
+  of: Rebuilding,
+  after: number,
+): Promise<readonly JsonObject[]> {
+  const rows = await transaction.query<{ key: JsonObject }>(sql`
+    select ${listedKey(of)} as key from ${tableId(listPlacement(builtOf(of)))}
+    where "#class" = 'ambiguous' and "#n" > ${after}::bigint order by "#n" limit ${NAMED_KEYS}::integer`);
+  return rows.map(({ key }) => key);
+}
+
+function undecided({ operation }: Rebuilding, rows: number, keys: readonly JsonObject[]): Finding {
   return refusal('concurrent_change', operation.table, {
-    detail: { rows },
+    detail: { rows, keys },
     hint: 'Rows came meanwhile that nothing attributes. Stop writing to the old structure, or plan again with a rule for them.',
   });
 }

@@ -14,6 +14,8 @@ import {
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { fencedStore } from '../fenced-store.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
+import { carryKeys, carryObjects } from '../hand-made/carry.ts';
+import { carrySettings } from '../hand-made/settings.ts';
 import { sampleDiffers } from '../sample.ts';
 import { hasNotes } from '../capture.ts';
 import { columnsKey, keyOptions } from '../own-keys.ts';
@@ -31,7 +33,10 @@ export async function build(operation: Rebuild, scope: RunScope): Promise<readon
   if (isWithMaster(of)) return [];
   const findings = await attribute(operation, scope);
   if (findings.length > 0) return findings;
-  for (const member of groupOf(of)) await index(member.operation, scope);
+  for (const member of groupOf(of)) {
+    const inTheWay = await index(member.operation, scope);
+    if (inTheWay.length > 0) return inTheWay;
+  }
   return recompute(operation, scope);
 }
 
@@ -103,12 +108,14 @@ async function fillContents(of: Rebuilding, { context }: RunScope): Promise<void
 }
 
 /** Keys, unique sets and indexes, once the rows are there. */
-async function index(operation: Rebuild, scope: RunScope): Promise<void> {
+async function index(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const { context, to } = scope;
-  await context.store.transaction({}, async (transaction) => {
+  return context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
-    const { spec, placement } = builtOf(rebuilding(operation, await runWorld(transaction, scope)));
-    if ((await stageOf(transaction, placement, spec)) !== undefined) return;
+    const of = rebuilding(operation, await runWorld(transaction, scope));
+    const next = builtOf(of);
+    const { spec, placement } = next;
+    if ((await stageOf(transaction, placement, spec)) !== undefined) return [];
     await useMemory(transaction);
     const id = tableId(placement);
     if (operation.from.length > 0)
@@ -116,8 +123,12 @@ async function index(operation: Rebuild, scope: RunScope): Promise<void> {
     for (const columns of uniqueSets(spec))
       await transaction.execute(sql`alter table ${id} add unique (${names(columns)})`);
     for (const statement of createIndexes(spec, placement, to)) await transaction.execute(statement);
+    const findings = await carryObjects(transaction, of, next);
+    if (findings.length > 0) return findings;
+    await carrySettings(transaction, of, placement);
     await transaction.execute(sql`analyze ${id}`);
     await setStage(transaction, placement, spec, 'indexed');
+    return [];
   });
 }
 
@@ -134,6 +145,7 @@ export async function constrain(operation: Rebuild, scope: RunScope): Promise<re
       isChecked: false,
       optionsByColumns,
     });
+    await carryKeys(transaction, of, builtOf(of));
     await setStage(transaction, placement, spec, 'constrained');
   });
   await context.store.transaction({}, async (transaction) => {
@@ -268,11 +280,14 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
   const same = of.spec.primaryKey.map(
     (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
   );
-  const [found] = await store.query<{ count: bigint }>(sql`
-    select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
-    left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
-    where ${CARRIED} and row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})
-      ${unnoted(of)}`);
+  const differs = sql`row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})
+      ${unnoted(of)}`;
+  const [found] = await store.query<{ count: bigint }>(
+    changesKey(of)
+      ? sql`select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
+        left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)} where ${CARRIED} and ${differs}`
+      : sql`select count(*) as count from ${sameKeys(of)} where ${differs} and exists (${carriedLine(of)})`,
+  );
   const rows = Number(found?.count ?? 0n);
   return rows === 0
     ? []
@@ -282,6 +297,25 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
           hint: 'Rows were changed while the new structure was built, or lost their values: apply again; if it comes again, report this.',
         }),
       ];
+}
+
+/** Old rows with the new ones, where both have one key: then the list is not needed to bring them together. */
+function sameKeys(of: Rebuilding): Sql {
+  const [old] = of.sources;
+  const next = builtOf(of);
+  const same = of.spec.primaryKey.map((column) => {
+    const former = of.pair.columns[0]?.[column] ?? column;
+    return sql`n.${sql.id(column)} = t.${sql.id(former)}`;
+  });
+  return sql`${tableId(old?.placement ?? next.placement)} t left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}`;
+}
+
+/** The line of an old row that was carried: `offset 0`, since few rows differ, and each is looked up by its key. */
+function carriedLine(of: Rebuilding): Sql {
+  const same = (of.pair.sources[0]?.primaryKey ?? []).map(
+    (column, index) => sql`l.${oldKeyColumn(index)} = t.${sql.id(column)}`,
+  );
+  return sql`select from ${tableId(listPlacement(builtOf(of)))} l where ${CARRIED} and ${sql.join(same, sql` and `)} offset 0`;
 }
 
 /** That nothing was noted of an old row: what was is carried over later, and proves nothing now. */

@@ -9,14 +9,26 @@ import { forgetSum } from '../row-sum.ts';
 import { shortly } from './shortly.ts';
 import { dropSilenced, silenceCapture } from '../capture.ts';
 import { countRows } from '../count-rows.ts';
-import { copyGrants, dropReadViews } from '../dependents.ts';
-import { dropIncoming, incomingKeys, pointAt } from '../foreign-keys.ts';
-import { counts, type Rebuild, type RunScope } from '../operation/operation.ts';
+import { copyGrants, dependents, dropReadViews } from '../dependents.ts';
+import { nameObjects, namesOf } from '../hand-made/carry.ts';
+import { commentsByHand, writeCommentsByHand } from '../hand-made/settings.ts';
+import { dropIncoming, incomingKeys, pointAt, type IncomingKey } from '../foreign-keys.ts';
+import { asPlanned, counts, type Rebuild, type RunScope } from '../operation/operation.ts';
 import { homeOf } from '../home.ts';
+import { dropOwnKeys } from '../own-keys.ts';
 import { move, retire } from '../retire.ts';
-import { markOf } from './list.ts';
-import { changesKey } from './values.ts';
-import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld, type Rebuilding } from './world.ts';
+import { placeOfOldKey } from './old-rows.ts';
+import { changesKey, oldKeyColumn } from './values.ts';
+import { SEVERAL } from './ways.ts';
+import {
+  builtOf,
+  listPlacement,
+  rebuilding,
+  rebuildsOf,
+  runWorld,
+  type Rebuilding,
+  type RebuildWorld,
+} from './world.ts';
 
 /** Old structures go to history, children before parents: their foreign keys go with them. */
 export async function leave(
@@ -26,15 +38,22 @@ export async function leave(
 ): Promise<readonly Finding[]> {
   const of = rebuilding(operation, { ...(await runWorld(transaction, scope)), old: scope.held });
   const next = builtOf(of);
+  const late = await letGoTogether(of.world, scope, transaction);
+  if (late.length > 0) return late;
   for (const source of of.sources) {
     // Of the tables that it is split into the first one: rows below it have left by then.
     if (!isFirstHeir(of, source) || !(await isLive(transaction, source))) continue;
+    const hanging = await dependents(transaction, source);
+    if (hanging.length > 0) return hanging;
+    const columns = of.pair.columns[operation.from.indexOf(source.name)] ?? {};
     const incoming = await incomingKeys(transaction, source.placement);
     const lost = incoming.filter(({ referenced }) =>
-      referenced.some((column) => !Object.values(of.pair.columns[0] ?? {}).includes(column)),
+      referenced.some((column) => !Object.values(columns).includes(column)),
     );
     const stranger = lost.find(({ schema, table }) => !isOwn(scope, { schema, table }));
     if (stranger !== undefined) return [outsider(operation, `${stranger.schema}.${stranger.table}`)];
+    const inUse = await usedRows(transaction, of, { source, next, incoming, scope });
+    if (inUse.length > 0) return inUse;
     await copyGrants(transaction, source.placement, next.placement);
     await dropReadViews(transaction, source.placement);
     await dropIncoming(transaction, incoming);
@@ -44,9 +63,68 @@ export async function leave(
     );
     scope.incoming.set(operation.table, [
       ...(scope.incoming.get(operation.table) ?? []),
-      ...staying.map((key) => ({ ...key, referenced: key.referenced.map((column) => newName(of, column)) })),
+      ...staying.map((key) => ({
+        ...key,
+        referenced: key.referenced.map((column) => newName(columns, column)),
+      })),
     ]);
     await retire(transaction, source, scope.context.runId);
+  }
+  return [];
+}
+
+/**
+ * Once, before the first table leaves: what people put on each of them, and their foreign keys, which may lead against the
+ * order of the definitions.
+ */
+async function letGoTogether(
+  world: RebuildWorld,
+  scope: RunScope,
+  transaction: Transaction,
+): Promise<readonly Finding[]> {
+  if (scope.byHand.size > 0) return [];
+  const all = rebuildsOf(scope).map((operation) => rebuilding(operation, world));
+  for (const of of all) {
+    const { names, findings } = await namesOf(transaction, of, builtOf(of));
+    if (findings.length > 0) return findings;
+    scope.byHand.set(of.operation.table, { names, comments: await commentsByHand(transaction, of) });
+  }
+  for (const source of new Set(all.flatMap(({ sources }) => sources))) {
+    await dropOwnKeys(transaction, source);
+  }
+  return [];
+}
+
+/** Rows that go while tables that stay where they are lead to them. */
+async function usedRows(
+  transaction: Transaction,
+  of: Rebuilding,
+  given: {
+    readonly source: Relation;
+    readonly next: Relation;
+    readonly incoming: readonly IncomingKey[];
+    readonly scope: RunScope;
+  },
+): Promise<readonly Finding[]> {
+  const { source, next, incoming, scope } = given;
+  const list = tableId(listPlacement(next));
+  for (const { schema, table, columns, referenced } of incoming) {
+    if (rebuildsOf(scope).some(({ from }) => from.includes(`${schema}.${table}`))) continue;
+    const same = referenced.flatMap((column, index) => {
+      const place = placeOfOldKey(of, source.name, column);
+      return place === undefined ? [] : [sql`l.${oldKeyColumn(place)} = x.${sql.id(columns[index] ?? '')}`];
+    });
+    if (same.length < columns.length) continue;
+    const [row] = await transaction.query<{ there: boolean }>(sql`
+      select exists (select from ${list} l join ${sql.id(schema, table)} x on ${sql.join(same, sql` and `)}
+        where l."#class" = 'retire') as there`);
+    if (row?.there !== true) continue;
+    return [
+      refusal('row_in_use', of.operation.table, {
+        detail: { usedBy: `${schema}.${table}` },
+        hint: 'Rows that would go are led to. Keep them, or first delete what leads to them with `varve delete`.',
+      }),
+    ];
   }
   return [];
 }
@@ -56,8 +134,8 @@ function isFirstHeir({ operation, world }: Rebuilding, source: Relation): boolea
   return first?.table === operation.table;
 }
 
-function newName(of: Rebuilding, column: string): string {
-  return Object.entries(of.pair.columns[0] ?? {}).find(([, was]) => was === column)?.[0] ?? column;
+function newName(columns: Readonly<Record<string, string>>, column: string): string {
+  return Object.entries(columns).find(([, was]) => was === column)?.[0] ?? column;
 }
 
 function isOwn({ from, held }: RunScope, { schema, table }: Placement): boolean {
@@ -98,6 +176,11 @@ export async function enter(
   );
   await writeComments(transaction, next);
   await move(transaction, next.placement, placement);
+  const byHand = scope.byHand.get(operation.table);
+  if (byHand !== undefined) {
+    await writeCommentsByHand(transaction, placement, byHand.comments);
+    await nameObjects(transaction, placement, byHand.names);
+  }
   await transaction.execute(sql`
     update varve.relation set state = 'live', physical_schema = ${placement.schema}, physical_name = ${placement.table},
       since_at = now() where id = ${next.id}`);
@@ -131,7 +214,6 @@ export async function observe(
   if (next === undefined || operation.from.length === 0) return [counts(operation.table)];
   const planned = context.tables.find(({ table }) => table === operation.table) ?? counts(operation.table);
   const place = listPlacement(next);
-  const isChanged = (await markOf(transaction, place)) === 'changed';
   const rows = await transaction.query<{ class: string; rows: bigint }>(
     sql`select "#class" as class, count(*) as rows from ${tableId(place)} group by 1`,
   );
@@ -143,12 +225,28 @@ export async function observe(
     recompute: count('recompute'),
     retire: count('retire'),
   };
-  if (!isChanged) return [counts(operation.table, { ...found, ambiguous: count('ambiguous') })];
-  // Others wrote meanwhile: what was planned is told as planned, what is more as carried over.
-  const more = (Object.keys(found) as (keyof typeof found)[]).map((name) =>
-    Math.max(0, found[name] - planned[name]),
-  );
-  return [counts(operation.table, { ...planned, carried: more.reduce((sum, each) => sum + each, 0) })];
+  return [asPlanned(planned, counts(operation.table, { ...found, ambiguous: count('ambiguous') }))];
+}
+
+/** Rows that were computed anew since a table that is new turned out to have several rows for them: no plan could know. */
+export async function turnedOut(
+  { table, from }: Rebuild,
+  { context }: RunScope,
+  transaction: Transaction,
+): Promise<readonly Finding[]> {
+  const next = (await loadRelations(transaction)).get(table);
+  if (next === undefined || from.length === 0) return [];
+  const planned = context.tables.find((each) => each.table === table)?.recompute ?? 0;
+  const [row] = await transaction.query<{ rows: bigint; several: bigint }>(sql`
+    select count(*) as rows, count(*) filter (where starts_with("#why", ${SEVERAL})) as several
+    from ${tableId(listPlacement(next))} where "#class" = 'recompute'`);
+  const rows = Math.min(Number(row?.rows ?? 0n) - planned, Number(row?.several ?? 0n));
+  if (rows <= 0) return [];
+  const finding = refusal('rows_recomputed', table, {
+    detail: { rows },
+    hint: 'Nothing is to be done: a new table has several rows for each of these, and they were computed anew for each of them. What they were is in history.',
+  });
+  return [{ ...finding, severity: 'warning' }];
 }
 
 /** Lists and notes go, or to history where the way back needs them. */

@@ -1,13 +1,24 @@
 /** What the rows of a new table are in the old shape. */
 import { refusal, type Finding } from '../../base/index.ts';
 
-import { keyHash, names, relationOf, tableId, type Relation, type Relations } from '../../pipeline/index.ts';
+import { uniqueSetsOf } from '../hand-made/hand-made.ts';
+import { regclass } from '../regclass.ts';
+import {
+  keyHash,
+  names,
+  relationOf,
+  tableId,
+  type Relation,
+  type Relations,
+  type TableSpec,
+} from '../../pipeline/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 
 import { masterColumns, placeOfOldKey } from './old-rows.ts';
-import { castTo, newKeyOf, oldKeyColumn, ruleOf, typeOf } from './values.ts';
+import { castBack } from './cast-back.ts';
+import { newKeyOf, oldKeyColumn, ruleOf, typeOf } from './values.ts';
 import { rebuilding, rebuildsOf, type Rebuilding } from './world.ts';
 
 /** What a way back works on: the structure that stands, and those that stood. */
@@ -33,7 +44,8 @@ export function list(columns: readonly string[], alias: string): Sql {
 
 /**
  * The images, with `#own`: whether the evolution itself put the row there as it stands, so that the old row stands for it,
- * and `#known`: whether an old row is known for it.
+ * `#known`: whether an old row is known for it, `#unfit`:
+ * the old column whose type cannot hold its value, and `#key`: the key of the new row.
  */
 export function imageRows(back: Back, into: Into): Sql {
   const { of, next, map } = back;
@@ -55,9 +67,11 @@ export function imageRows(back: Back, into: Into): Sql {
   const same = old.spec.primaryKey.map(
     (column, index) => sql`o.${sql.id(column)} = ${key[index] ?? sql`null`}`,
   );
+  const newKey = of.spec.primaryKey.map((column) => sql`${column}::text, n.${sql.id(column)}`);
   const joins = others.map((other, index) => otherRows(back, into, other, index));
   const present = of.operation.from.length > 1 ? sql`where ${belongs(back, into)}` : sql``;
-  return sql`select ${sql.join(columns)}, o.${sql.id(old.spec.primaryKey[0] ?? '')} is not null as "#known", ${ownTest(back)} as "#own"
+  return sql`select ${sql.join(columns)}, o.${sql.id(old.spec.primaryKey[0] ?? '')} is not null as "#known", ${ownTest(back)} as "#own",
+      ${unfit(back, into, others)} as "#unfit", jsonb_build_object(${sql.join(newKey)}) as "#key"
     from ${tableId(next.placement)} n ${mapped} left join ${tableId(old.placement)} o on ${sql.join(same, sql` and `)}
     ${sql.join(joins, sql` `)} ${present}`;
 }
@@ -92,7 +106,20 @@ export function ownValue(
   if (found === undefined) return undefined;
   const [was, now] = [typeOf(of.pair.sources[index] ?? of.spec, column), typeOf(of.spec, found)];
   const value = sql`${alias}.${sql.id(found)}`;
-  return was === now ? value : castTo(value, now, was);
+  return was === now ? value : castBack(value, now, was);
+}
+
+/** What of a new row the old types cannot hold, as a condition for each old column that has another type now. */
+function unfit(back: Back, into: Into, others: readonly Rebuild[]): Sql {
+  const { of } = back;
+  const lost = Object.entries(of.pair.columns[into.index] ?? {}).flatMap(([now, was]) => {
+    const source = of.pair.sources[into.index] ?? of.spec;
+    if (typeOf(source, was) === typeOf(of.spec, now)) return [];
+    return [
+      sql`when n.${sql.id(now)} is not null and (${imageValue(back, into, was, others)}) is null then ${was}::text`,
+    ];
+  });
+  return lost.length === 0 ? sql`null::text` : sql`case ${sql.join(lost, sql` `)} end`;
 }
 
 function imageValue(back: Back, into: Into, column: string, others: readonly Rebuild[]): Sql {
@@ -148,7 +175,19 @@ function otherRows(back: Back, { old }: Into, other: Rebuild, index: number): Sq
 /** Whether the evolution put the row there and nobody wrote it since: then the old row, if any, stands for it. */
 function ownTest(back: Back): Sql {
   const unit = unitOf(back);
-  return unit === undefined ? sql`false` : isOwn(unit, keyHash(sql`n`, unit.columns));
+  if (unit !== undefined) return isOwn(unit, keyHash(sql`n`, unit.columns));
+  const { contents, columns } = back.of.spec;
+  return contents === undefined ? sql`false` : asInCode(contents, columns);
+}
+
+/** Rows of a lookup as the code says them: on the way back it says them itself, as they were. */
+function asInCode(contents: NonNullable<TableSpec['contents']>, columns: TableSpec['columns']): Sql {
+  const types = columns.map(({ name, type }) => sql`${sql.id(name)} ${sql.raw(type)}`);
+  const same = columns.map(
+    ({ name }) => sql`k.${sql.id(name)}::text is not distinct from n.${sql.id(name)}::text`,
+  );
+  return sql`exists (select from json_to_recordset(${JSON.stringify(contents)}::json) as k(${sql.join(types)})
+    where ${sql.join(same, sql` and `)})`;
 }
 
 /** The computation that a row of the new structure belongs to: its own, or that of its master's row. */
@@ -210,11 +249,22 @@ export async function unrepresentable(
     .filter(({ nullable }) => !nullable)
     .map(({ name }) => sql`i.${sql.id(name)} is null`);
   const pairs = old.spec.primaryKey.map((column) => sql`${column}::text, i.${sql.id(column)}`);
+  const whole = old.spec.primaryKey.map((column) => sql`i.${sql.id(column)} is not null`);
+  const whens = [
+    sql`when not i."#own" and i."#unfit" is not null then 'against the old type: ' || i."#unfit"`,
+    ...(empty.length === 0
+      ? []
+      : [sql`when not i."#own" and (${sql.join(empty, sql` or `)}) then 'no value'`]),
+    sql`when not i."#own" and i."#same" > 1 then 'another row on its key'`,
+    ...(await conditions(transaction, old)),
+  ];
   const rows = await transaction.query<{ key: string; why: string }>(sql`
-    select distinct jsonb_build_object(${sql.join(pairs)})::text as key,
-      case when ${sql.join([...empty, sql`false`], sql` or `)} then 'no value' else 'another row on its key' end as why
-    from (select i.*, count(*) over (partition by ${key}) as "#same" from ${image} i) i
-    where ${sql.join([...empty, sql`i."#same" > 1 and not i."#own"`], sql` or `)} order by 1 limit 1000`);
+    select distinct key, why from (
+      select (case when ${sql.join(whole, sql` and `)} then jsonb_build_object(${sql.join(pairs)}) else i."#key" end)::text as key,
+        case ${sql.join(whens, sql` `)} end as why
+      from (select i.*, count(*) over (partition by ${key}) as "#same" from ${image} i) i
+      union all ${twins(old, image)}) f
+    where why is not null order by 1 limit 1000`);
   if (rows.length === 0) {
     // Of several images on one key that the evolution made itself, the old row stands for all.
     await transaction.execute(sql`delete from ${image} i using ${image} j where i."#own" and i.ctid > j.ctid
@@ -222,12 +272,56 @@ export async function unrepresentable(
     return [];
   }
   return [
-    refusal('rows_unrepresentable', old.name, {
-      detail: {
-        rows: rows.length,
-        keys: rows.slice(0, 20).map(({ key: each, why }) => ({ key: each, why })),
-      },
-      hint: 'These rows were written since and the old shape cannot hold them. Delete them with `varve delete`, which keeps them in history, and roll back then.',
-    }),
+    cannotHold(
+      old.name,
+      rows.map(({ key: each, why }) => ({ key: each, why })),
+    ),
   ];
+}
+
+/** The refusal that lists rows. */
+export function cannotHold(
+  table: string,
+  rows: readonly { readonly key: string; readonly why: string }[],
+): Finding {
+  return refusal('rows_unrepresentable', table, {
+    detail: { rows: rows.length, keys: rows.slice(0, 20) },
+    hint: 'These rows were written since and the old shape cannot hold them. Delete them with `varve delete`, which keeps them in history, or give them values that it can hold, and roll back then.',
+  });
+}
+
+/** The checks of the old structure, those that people added included. */
+async function conditions(transaction: Queryable, { placement }: Relation): Promise<readonly Sql[]> {
+  const checks = await transaction.query<{ name: string; condition: string }>(sql`
+    select conname::text as name, pg_get_expr(conbin, conrelid) as condition from pg_constraint
+    where contype = 'c' and conrelid = ${regclass(placement)}::regclass order by 1`);
+  return checks.map(
+    ({ name, condition }) =>
+      sql`when not i."#own" and (${sql.raw(condition)}) is false then 'against the old check: ' || ${name}::text`,
+  );
+}
+
+/** Rows with values of which the old structure may have one: as the table would be with what was written since. */
+function twins({ spec, placement }: Relation, image: Sql): Sql {
+  const columns = spec.columns.map(({ name }) => name);
+  const same = spec.primaryKey.map((column) => sql`o.${sql.id(column)} = i.${sql.id(column)}`);
+  const rows = sql`select ${list(columns, 'i')}, false as "#own" from ${image} i where not i."#own"
+    union all select ${list(columns, 'o')}, true from ${tableId(placement)} o
+      where exists (select from ${image} i where i."#own" and ${sql.join(same, sql` and `)})`;
+  const pairs = spec.primaryKey.map((column) => sql`${column}::text, r.${sql.id(column)}`);
+  const sets = uniqueSetsOf(spec).slice(1);
+  const counted = sets.map((names_, index) => {
+    const some = sql.join(
+      names_.map((column) => sql`r.${sql.id(column)} is not null`),
+      sql` and `,
+    );
+    return sql`, case when ${some} then count(*) over (partition by ${list(names_, 'r')}) end as ${sql.id(`#${String(index)}`)}`;
+  });
+  const whens = sets.map(
+    (names_, index) =>
+      sql`when r.${sql.id(`#${String(index)}`)} > 1 then ${`another row with the same: ${names_.join(', ')}`}::text`,
+  );
+  if (whens.length === 0) return sql`select null::text, null::text where false`;
+  return sql`select jsonb_build_object(${sql.join(pairs)})::text, case ${sql.join(whens, sql` `)} end
+    from (select r.*${sql.join(counted, sql``)} from (${rows}) r) r where not r."#own"`;
 }

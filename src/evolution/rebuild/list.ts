@@ -3,7 +3,7 @@
  * lines are numbered, so that rows are written in bounded ranges; what changes meanwhile is taken out and listed again under
  * new numbers.
  */
-import { keyHash, names, tableId } from '../../pipeline/index.ts';
+import { keyHash, names, tableId, type Placement } from '../../pipeline/index.ts';
 import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import type { TakenNotes, Watched } from '../capture.ts';
 import { changeSum } from '../row-sum.ts';
@@ -11,33 +11,18 @@ import { variantsOf } from './coverage.ts';
 import { judgesText } from './plan.ts';
 import { computationKey } from './old-rows.ts';
 import { classifiedRows } from './rows.ts';
+import type { Facts } from './row-test.ts';
 import { newKeyOf, oldKeyColumn } from './values.ts';
-import { builtOf, listPlacement, type Rebuilding } from './world.ts';
+import { builtOf, listPlacement, stagedPlacement, type Rebuilding } from './world.ts';
 
-/** Lists all rows, unless that was done. The lines of this first look have no number: they are found by where they stand. */
-export async function fillList(transaction: Transaction, of: Rebuilding): Promise<void> {
-  const place = listPlacement(builtOf(of));
-  if ((await markOf(transaction, place)) !== undefined) return;
-  const list = tableId(place);
-  await transaction.execute(sql`drop table if exists ${list}`);
-  // As one statement without an index to keep: the database may use several processes for it.
-  await transaction.execute(
-    sql`create table ${list} as select z.*, null::bigint as "#n" from (${await lines(transaction, of)}) z`,
-  );
-  await transaction.execute(sql`alter table ${list} alter column "#class" set not null`);
-  // By the old key: what changes is found by it, and rows below look up by it.
-  await transaction.execute(sql`alter table ${list} add primary key (${sql.join(oldKeyColumns(of))})`);
-  await transaction.execute(sql`create index on ${list} ("#n") where "#n" is not null`);
-  await transaction.execute(sql`analyze ${list}`);
-  await setMark(transaction, place, 'listed');
+/** What a list says of each row, in the order of its columns. */
+export async function lines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<Sql> {
+  return classifiedRows(of, await factsOf(transaction, of), only === undefined ? {} : { only });
 }
 
-async function lines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<Sql> {
-  const facts = {
-    variants: await variantsOf(transaction, of),
-    canJudgeText: await judgesText(transaction),
-  };
-  return classifiedRows(of, facts, only);
+/** What is known beside the definitions. */
+export async function factsOf(transaction: Queryable, of: Rebuilding): Promise<Facts> {
+  return { variants: await variantsOf(transaction, of), canJudgeText: await judgesText(transaction) };
 }
 
 /** Adds numbered lines; `only` is a condition over the old rows `t`. */
@@ -51,13 +36,18 @@ async function insertLines(
     select z.*, ${after}::bigint + row_number() over () from (${await lines(transaction, of, only)}) z`);
 }
 
-function oldKeyColumns(of: Rebuilding): readonly Sql[] {
+/** The old key as it stands in a list. */
+export function oldKeyColumns(of: Rebuilding): readonly Sql[] {
   return (of.pair.sources[0]?.primaryKey ?? []).map((_, index) => oldKeyColumn(index));
 }
 
-/** How many pages the list had after the first look; what was listed again since is not looked for by place. */
-export async function listedPages(store: Queryable, of: Rebuilding): Promise<number> {
-  const { schema, table } = listPlacement(builtOf(of));
+/** Whether computations are found and not written yet; see `stage.ts`. */
+export async function isStaged(store: Queryable, of: Rebuilding): Promise<boolean> {
+  return (await markOf(store, stagedPlacement(builtOf(of)))) !== undefined;
+}
+
+/** How many pages a list had after the first look; what was listed again since is not looked for by place. */
+export async function listedPages(store: Queryable, { schema, table }: Placement): Promise<number> {
   const [row] = await store.query<{ pages: bigint }>(sql`
     select pg_relation_size(c.oid) / current_setting('block_size')::bigint as pages
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ${schema} and c.relname = ${table}`);
@@ -213,6 +203,9 @@ export async function takeOut(transaction: Queryable, { of, keys }: Refreshed): 
     sql`delete from ${tableId(next.placement)} n using ${list} l where ${again} and ${same}`,
   );
   await transaction.execute(sql`delete from ${list} l where ${again}`);
+  if (await isStaged(transaction, of)) {
+    await transaction.execute(sql`delete from ${tableId(stagedPlacement(next))} l where ${again}`);
+  }
 }
 
 /** Rows that were computed in the place of old ones: all that stand on what of the old key is in the new one. */
@@ -271,10 +264,7 @@ export function newHash(of: Rebuilding): Sql {
 }
 
 /** How far a structure is, told by its comment: set in the transaction of the work that it tells of. */
-export async function markOf(
-  store: Queryable,
-  { schema, table }: { readonly schema: string; readonly table: string },
-): Promise<string | undefined> {
+export async function markOf(store: Queryable, { schema, table }: Placement): Promise<string | undefined> {
   const [row] = await store.query<{ mark: string | null }>(sql`
     select obj_description(c.oid, 'pg_class') as mark from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = ${schema} and c.relname = ${table}`);

@@ -3,33 +3,44 @@ import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { dependents } from '../dependents.ts';
+import { judgeHandMade, strandedKeys } from '../hand-made/judge.ts';
 import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../operation/operation.ts';
 import { variantsOf } from './coverage.ts';
 import { classifiedRows } from './rows.ts';
 import type { Facts } from './row-test.ts';
 import { oldKeyColumn } from './values.ts';
+import { unforeseen } from './ways.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
 /** All rebuilds, by table. */
 export async function planRebuilds(scope: PlanScope): Promise<ReadonlyMap<string, PlannedRebuild>> {
   const { lists, tables } = await plannedLists(scope);
   if (tables.length === 0) return new Map();
-  const selects = tables.flatMap((of) => [countsSelect(of), keysSelect(of)]);
-  const rows = await scope.transaction.query<PlannedRow>(
-    sql`with ${sql.join(lists)} ${sql.join(selects, sql` union all `)} order by 1, 2, 3, 5`,
+  const select = (selects: readonly Sql[]): Promise<readonly PlannedRow[]> =>
+    scope.transaction.query<PlannedRow>(
+      sql`with ${sql.join(lists)} ${sql.join(selects, sql` union all `)} order by 1, 2, 3, 5`,
+    );
+  const counted = await select(tables.map(countsSelect));
+  const open = tables.filter(({ operation }) =>
+    counted.some((row) => row.table === operation.table && row.class === 'ambiguous'),
   );
+  const rows = open.length === 0 ? counted : [...counted, ...(await select(open.map(keysSelect)))];
   const planned = new Map<string, PlannedRebuild>();
   for (const of of tables) {
     const own = rows.filter(({ table }) => table === of.operation.table);
-    const counted = own.filter(({ key }) => key === null);
+    const ofTable = own.filter(({ key }) => key === null);
     planned.set(of.operation.table, {
-      counts: countsOf(of.operation, counted),
+      counts: countsOf(of.operation, ofTable),
       findings: await inTheWay(scope.transaction, of),
+      questions: unforeseen(of).map(
+        (table) =>
+          `rows of ${of.operation.table} get the key of the one row that ${table} will have for each; where it will have several, they are computed anew for each of these`,
+      ),
       ambiguousKeys: own
         .filter(({ key }) => key !== null)
         .toSorted((left, right) => Number(left.rows - right.rows))
         .flatMap(({ key }) => (key === null ? [] : [key])),
-      reasons: counted
+      reasons: ofTable
         .filter(({ why }) => why !== '')
         .map(({ class: name, why, rows: count }) => ({ class: name, why, rows: Number(count) })),
     });
@@ -57,7 +68,7 @@ export const NAMED_KEYS = 20;
 function keysSelect(of: Rebuilding): Sql {
   const { operation, world } = of;
   const order = sql.join(listedKeys(of).map(({ column }) => column));
-  return sql`select ${operation.table}::text, "#class", "#why", key, place from (
+  return sql`select ${operation.table}::text as "table", "#class" as class, "#why" as why, key, place as rows from (
     select "#class", "#why", ${listedKey(of)} as key, row_number() over (order by ${order}) as place
     from ${world.listOf(operation.table)} where "#class" = 'ambiguous' order by ${order} limit ${NAMED_KEYS}::integer) a`;
 }
@@ -88,7 +99,8 @@ export async function plannedLists(scope: PlanScope): Promise<{
   const canJudgeText = await judgesText(scope.transaction);
   for (const of of tables) {
     const facts: Facts = { variants: await variantsOf(scope.transaction, of), canJudgeText };
-    lists.push(sql`${world.listOf(of.operation.table)} as materialized (${classifiedRows(of, facts)})`);
+    // Kept where others look at it as well, else part of what counts it, in which processes share the work.
+    lists.push(sql`${world.listOf(of.operation.table)} as (${classifiedRows(of, facts)})`);
   }
   return { world, lists, tables };
 }
@@ -120,5 +132,6 @@ function countsOf(
 async function inTheWay(transaction: Queryable, of: Rebuilding): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const relation of of.sources) findings.push(...(await dependents(transaction, relation)));
-  return findings;
+  const judged = await judgeHandMade(transaction, of);
+  return [...findings, ...judged.findings, ...(await strandedKeys(transaction, of, judged))];
 }

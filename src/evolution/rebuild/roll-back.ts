@@ -19,7 +19,7 @@ import {
   type Relation,
   type Relations,
 } from '../../pipeline/index.ts';
-import { sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
+import { isStoreError, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import { buildingRelation, HISTORY } from '../building.ts';
 import { forgetSum } from '../row-sum.ts';
 import { dropCopies, forgetRelation } from '../copy.ts';
@@ -31,10 +31,11 @@ import { restoreOwnKeys } from '../own-keys.ts';
 import { computedSince } from '../new-writes.ts';
 import { move, retire } from '../retire.ts';
 import { addForeignKeys } from './complete.ts';
-import { listPlacement, rebuilding, rebuildsOf, type RebuildWorld } from './world.ts';
+import { listPlacement, rebuilding, rebuildsOf, stagedPlacement, type RebuildWorld } from './world.ts';
 
+import { prepareCastBack } from './cast-back.ts';
 import { carryComputations } from './carry-computations.ts';
-import { goneKeys, imageRows, list, unrepresentable, type Back, type Into } from './image.ts';
+import { cannotHold, goneKeys, imageRows, list, unrepresentable, type Back, type Into } from './image.ts';
 
 /** Carries rows written since back to the old structures, in history where they stand. */
 export async function carryBack(
@@ -101,6 +102,7 @@ async function backOf(
 async function carryInto(transaction: Transaction, back: Back, into: Into): Promise<readonly Finding[]> {
   const { old, scope } = into;
   const image = sql.id('pg_temp', `image of ${String(old.id)}`);
+  await prepareCastBack(transaction);
   await transaction.execute(sql`drop table if exists ${image}`);
   await transaction.execute(
     sql`create temporary table ${sql.id(`image of ${String(old.id)}`)} on commit drop as ${imageRows(back, into)}`,
@@ -222,8 +224,11 @@ export async function joinBack(
       const spec = scope.from.tables.find((each) => each.name === name) ?? relation.spec;
       // The uniqueness that some of them ask for went along to history and is there again.
       const foreignKeys = spec.foreignKeys.map((key) => ({ ...key, unique: false }));
-      if (!(await restoreOwnKeys(transaction, relation)))
-        await addForeignKeys(transaction, { ...spec, foreignKeys }, relation.placement, live);
+      const orphans = await orphansOf(transaction, relation, async () => {
+        if (!(await restoreOwnKeys(transaction, relation)))
+          await addForeignKeys(transaction, { ...spec, foreignKeys }, relation.placement, live);
+      });
+      if (orphans.length > 0) return orphans;
     }
     // Of a split, each table may have been led to.
     const own = new Set(scope.from.tables.map((spec) => spec.name));
@@ -250,6 +255,47 @@ export async function joinBack(
     );
   }
   return [];
+}
+
+/** Rows that a foreign key of the old structure keeps out, where the work that makes it fails over them. */
+async function orphansOf(
+  transaction: Transaction,
+  { id, name, spec, placement }: Relation,
+  work: () => Promise<void>,
+): Promise<readonly Finding[]> {
+  try {
+    await transaction.savepoint(work);
+    return [];
+  } catch (error) {
+    if (!isStoreError(error, '23503')) throw error;
+    const [key] = await transaction.query<{ name: string; definition: string }>(sql`
+      select name, definition from varve.dropped_key where relation = ${id} and name = ${error.fields.constraint ?? ''}`);
+    const found = /^FOREIGN KEY \((?<own>.*?)\) REFERENCES (?<to>.*?)\((?<theirs>[^()]*)\)/u.exec(
+      key?.definition ?? '',
+    );
+    const parts = found?.groups;
+    if (parts === undefined) throw error;
+    const { own = '', to = '', theirs = '' } = parts;
+    const pairs = spec.primaryKey.map((column) => sql`${column}::text, o.${sql.id(column)}`);
+    const rows = await transaction.query<{ key: string }>(sql`
+      select jsonb_build_object(${sql.join(pairs)})::text as key from ${tableId(placement)} o
+      where row(${sql.raw(own)}) is not null
+        and not exists (select from ${sql.raw(to)} p where row(${sql.raw(prefixed(own, 'o'))}) = row(${sql.raw(prefixed(theirs, 'p'))}))
+      order by 1 limit 1000`);
+    const why = `no row that it leads to: ${key?.name ?? ''}`;
+    return [
+      cannotHold(
+        name,
+        rows.map((each) => ({ ...each, why })),
+      ),
+    ];
+  }
+}
+
+/** Quoted names with commas, as the database wrote them, of an alias. */
+function prefixed(columns: string, alias: string): string {
+  const each = columns.match(/"(?:[^"]|"")*"|[^\s,"]+/gu) ?? [];
+  return each.map((column) => `${alias}.${column}`).join(', ');
 }
 
 /** What definitions call the table that stands there. */
@@ -288,6 +334,7 @@ export async function undo(
   // Made in one transaction with the relation: where that is, they are.
   await dropReadViews(transaction, next.placement);
   await transaction.execute(sql`drop table if exists ${tableId(listPlacement(next))}`);
+  await transaction.execute(sql`drop table if exists ${tableId(stagedPlacement(next))}`);
   await transaction.execute(sql`drop table ${tableId(next.placement)} cascade`);
   await forgetSum(transaction, next);
   await transaction.execute(sql`delete from varve.relation_source where relation = ${next.id}`);

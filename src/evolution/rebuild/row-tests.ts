@@ -62,7 +62,10 @@ function emptyTests(of: Rebuilding, { values }: Ways): readonly Test[] {
         return [{ when, becomes: 'ambiguous', why: `no value: ${subject}` }];
       }
       if (!isOwn || value === undefined) return [];
-      return [{ when: sql`${value} is null`, becomes: 'ambiguous', why: `no value: ${subject}` }];
+      // A row that the code says no more goes: that it has no value there is no question.
+      const isThere =
+        source?.from === 'contents' ? sql`k.${sql.id(spec.primaryKey[0] ?? '')} is not null and ` : sql``;
+      return [{ when: sql`${isThere}${value} is null`, becomes: 'ambiguous', why: `no value: ${subject}` }];
     }
     if (source?.from !== 'same' && source?.from !== 'cast') return [];
     const was = columnOf(of.pair.sources[source.source] ?? spec, source.column);

@@ -22,8 +22,21 @@ import { newUniqueSets } from './uniqueness.ts';
 import { isDecided, waysOf, type Ways } from './ways.ts';
 import type { Rebuilding } from './world.ts';
 
-/** The SELECT of the header; `only` keeps to some old rows `t` of the first source. */
-export function classifiedRows(of: Rebuilding, facts: Facts, only?: Sql): Sql {
+/** What a classification is asked for beside the header. */
+export interface Wanted {
+  /** Keeps to some old rows `t` of the first source. */
+  readonly only?: Sql;
+  /** More columns, over the aliases of a plain one; see `isPlain`. */
+  readonly more?: readonly Sql[];
+}
+
+/** Whether no row is decided by other rows of its table, so that one SELECT without another around it does. */
+export function isPlain(of: Rebuilding): boolean {
+  return !shared(of) && newUniqueSets(of).length === 0;
+}
+
+/** The SELECT of the header. */
+export function classifiedRows(of: Rebuilding, facts: Facts, { only, more = [] }: Wanted = {}): Sql {
   const found = foundColumns(of);
   const ways = waysOf(of, found, facts);
   const tests = testsOf(of, facts, ways).toSorted((left, right) => rank(left) - rank(right));
@@ -41,7 +54,10 @@ export function classifiedRows(of: Rebuilding, facts: Facts, only?: Sql): Sql {
   const rows = sql`
     select ${keys}${sql.join(values, sql``)}, ${pick((one) => classSql(of, one.class), baseClass(of))} as "#class",
       ${pick(({ why }) => sql.raw(text(why)), '')} as "#why", ${computationColumns(of)}
-      ${shared(of) ? sql`, ${sharedKey(of)} as "#new"` : sql``}${uniqueKeys(of, ways, unique)}
+      ${shared(of) ? sql`, ${sharedKey(of)} as "#new"` : sql``}${uniqueKeys(of, ways, unique)}${sql.join(
+        more.map((each) => sql`, ${each}`),
+        sql``,
+      )}
     from ${sources(of, only)} ${sql.join(ways.joins, sql` `)}`;
   const alone = shared(of) ? withoutCollisions(of, rows, unique.length) : rows;
   return unique.length === 0 ? alone : withoutTwins(of, alone, unique);

@@ -47,7 +47,13 @@ export function isWithMaster({ spec, world }: Rebuilding): boolean {
 }
 
 /** Lines of the list: those of the first look by their pages, or those that were listed again after a number. */
-export type Range = { readonly fromPage: number; readonly toPage: number } | { readonly after: number };
+export type Range = Pages | { readonly after: number };
+
+/** Pages of a list. */
+export interface Pages {
+  readonly fromPage: number;
+  readonly toPage: number;
+}
 
 /** What is sorted and joined here is large, and one at a time. */
 export async function useMemory(transaction: Queryable): Promise<void> {
@@ -86,8 +92,13 @@ export function oldRows(of: Rebuilding): Sql {
 
 function inRange(range: Range): Sql {
   if ('after' in range) return sql`l."#n" > ${range.after}::bigint`;
+  return sql`l."#n" is null and ${inPages(range)}`;
+}
+
+/** Lines `l` that stand there. */
+export function inPages({ fromPage, toPage }: Pages): Sql {
   const page = (at: number): Sql => sql.raw(`'(${String(at)},0)'::tid`);
-  return sql`l."#n" is null and l.ctid >= ${page(range.fromPage)} and l.ctid < ${page(range.toPage)}`;
+  return sql`l.ctid >= ${page(fromPage)} and l.ctid < ${page(toPage)}`;
 }
 
 /** What attributed rows share: how they were computed then, and by which rule they belong to the new structure. */
@@ -153,6 +164,8 @@ export async function writeComputations(transaction: Queryable, of: Rebuilding, 
       ? readPlan({ ...of.spec, reads: variant.recorded }, relations, sql`n`)
       : undefined;
     const single = of.spec.primaryKey.length === of.spec.sourceKey.length;
+    // One line, one computation: looking whether it is there costs as much as writing it.
+    const isSure = single && !('after' in range);
     const output = isOutputKept(of)
       ? sql`c.output`
       : single && Object.keys(of.spec.parts).length === 0
@@ -176,7 +189,7 @@ export async function writeComputations(transaction: Queryable, of: Rebuilding, 
         ${inputs.joins} ${plan?.joins ?? sql``}
         where ${CARRIED} and ${inRange(range)} and l."#spec" = any(${specs}::integer[])) w
       order by "#new"
-      on conflict (relation, key_hash) do nothing`);
+      ${isSure ? sql`` : sql`on conflict (relation, key_hash) do nothing`}`);
     await carryReads(transaction, of, {
       relation,
       hash: isHashKept(of) ? sql`l."#hash"` : newHash(of),
@@ -186,7 +199,7 @@ export async function writeComputations(transaction: Queryable, of: Rebuilding, 
 }
 
 /** Whether a row digests as before: the same values in the same columns, and the same parts. */
-function isOutputKept(of: Rebuilding): boolean {
+export function isOutputKept(of: Rebuilding): boolean {
   const [old] = of.pair.sources;
   if (old === undefined || old.form === undefined || of.sources.length > 1) return false;
   const same = (spec: Rebuilding): boolean =>
@@ -204,7 +217,7 @@ function isOutputKept(of: Rebuilding): boolean {
 }
 
 /** Whether the key hashes as before: the same values in the same order. */
-function isHashKept(of: Rebuilding): boolean {
+export function isHashKept(of: Rebuilding): boolean {
   const [old] = of.pair.sources;
   if (old?.form === undefined || old.sourceKey.length !== of.spec.sourceKey.length) return false;
   return of.spec.sourceKey.every((column, index) => {
@@ -213,23 +226,46 @@ function isHashKept(of: Rebuilding): boolean {
   });
 }
 
-interface Inputs {
+/** How the inputs of a line are found. */
+export interface Inputs {
+  /** Whether `value` asks for the digests that the reads of a row `n` have now. */
   readonly needsPresent: boolean;
   readonly joins: Sql;
   readonly value: (present: readonly Sql[]) => Sql;
 }
 
+/** What was recorded of a line `l`. */
+export interface Recorded {
+  readonly inputs: Sql;
+  /** The read of a table that was not declared, where it is joined already; else it is looked up. */
+  readonly readOf: (table: string) => RecordedRead | undefined;
+}
+
+/** Columns of `varve.recorded_read`. */
+export interface RecordedRead {
+  readonly keys: Sql;
+  readonly columns: Sql;
+  readonly digest: Sql;
+}
+
+const JOINED: Recorded = { inputs: sql`c.inputs`, readOf: () => undefined };
+
 const ZERO = sql`decode(repeat('00', 32), 'hex')`;
 
 /** The recorded inputs in the order of the new reads; see `coverage.ts`. */
-async function inputsOf(store: Queryable, of: Rebuilding, variant: Variant): Promise<Inputs> {
+export async function inputsOf(
+  store: Queryable,
+  of: Rebuilding,
+  variant: Variant,
+  recorded: Recorded = JOINED,
+): Promise<Inputs> {
   const { coverage } = variant;
   const isAsWas =
     coverage.length === variant.reads.length && coverage.every((place, index) => place === index);
-  if (isAsWas) return { needsPresent: false, joins: sql``, value: () => sql`c.inputs` };
+  if (isAsWas) return { needsPresent: false, joins: sql``, value: () => recorded.inputs };
   if (coverage.length === 0) return { needsPresent: false, joins: sql``, value: () => sql`''::bytea` };
   const through = of.spec.reads.filter((_, index) => coverage[index] === 'recorded');
-  const found = through.length === 0 ? undefined : await readRows(store, of, through);
+  const found = through.length === 0 ? undefined : await readRows(store, of, through, recorded);
   const narrowed = coverage.some((place) => typeof place === 'object') ? oldInputs(of, variant) : undefined;
   const sure = sureReads(of);
   const isSure = (read: ReadSpec, place: Coverage | undefined): boolean =>
@@ -244,11 +280,11 @@ async function inputsOf(store: Queryable, of: Rebuilding, variant: Variant): Pro
         of.spec.reads.map((read, index) => {
           const place = coverage[index];
           if (typeof place === 'number')
-            return sql`coalesce(substr(c.inputs, ${1 + 32 * place}, 32), ${ZERO})`;
+            return sql`coalesce(substr(${recorded.inputs}, ${1 + 32 * place}, 32), ${ZERO})`;
           if (place === 'present') return present[index] ?? ZERO;
           if (typeof place === 'object') {
             const at = 1 + 32 * place.narrowed;
-            return sql`case when substr(was.inputs, ${at}, 32) = substr(c.inputs, ${at}, 32) then ${present[index] ?? ZERO} else ${ZERO} end`;
+            return sql`case when substr(was.inputs, ${at}, 32) = substr(${recorded.inputs}, ${at}, 32) then ${present[index] ?? ZERO} else ${ZERO} end`;
           }
           if (place !== 'recorded') return ZERO;
           return found?.digest(read, isSure(read, place) ? undefined : present[index]) ?? ZERO;
@@ -295,10 +331,15 @@ const DIGEST_ALL_ROWS = 200_000;
  * The present digest of a read counts where it finds exactly the row that was read, unchanged since: by its digest over
  * the columns that were read then, which differ from statement to statement, so each set of columns that occurs is a case.
  */
-async function readRows(store: Queryable, of: Rebuilding, reads: readonly ReadSpec[]): Promise<ReadRows> {
+async function readRows(
+  store: Queryable,
+  of: Rebuilding,
+  reads: readonly ReadSpec[],
+  { readOf }: Recorded,
+): Promise<ReadRows> {
   const computed = computedRelation(of, 0) ?? 0;
   const tables = [...new Set(reads.map(({ table }) => table))];
-  const found = new Map<string, { readonly join: Sql; readonly unchanged: Sql }>();
+  const found = new Map<string, FoundRow>();
   for (const [index, table] of tables.entries()) {
     const target = targetRows(of, table);
     if (target === undefined) continue;
@@ -308,7 +349,7 @@ async function readRows(store: Queryable, of: Rebuilding, reads: readonly ReadSp
       table,
       readRow(
         of,
-        { index, target, computed, now: reads.filter((read) => read.table === table) },
+        { index, target, computed, now: reads.filter((read) => read.table === table), known: readOf(table) },
         sets.map(({ columns }) => columns),
         await isLarge(store, target),
       ),
@@ -322,15 +363,22 @@ async function readRows(store: Queryable, of: Rebuilding, reads: readonly ReadSp
     digest: (read, present) => {
       const row = found.get(read.table);
       if (row === undefined) return ZERO;
-      const [pp, r] = aliasesOf(tables.indexOf(read.table));
+      const [pp] = aliasesOf(tables.indexOf(read.table));
       const now = sql`${pp}.${nowColumn(reads.filter(({ table }) => table === read.table).indexOf(read))}`;
       const only = read.cardinality === 'many' ? sql`sha256(${now})` : now;
-      const expected = sql`case when jsonb_array_length(${r}.keys) = 1 then ${only} else sha256(''::bytea) end`;
+      const expected = sql`case when jsonb_array_length(${row.keys}) = 1 then ${only} else sha256(''::bytea) end`;
       return present === undefined
         ? sql`case when ${row.unchanged} then ${expected} else ${ZERO} end`
         : sql`case when ${row.unchanged} and ${present} = ${expected} then ${present} else ${ZERO} end`;
     },
   };
+}
+
+interface FoundRow {
+  readonly join: Sql;
+  readonly keys: Sql;
+  /** Whether the row is as it was when it was read. */
+  readonly unchanged: Sql;
 }
 
 function aliasesOf(index: number): readonly [Sql, Sql] {
@@ -355,16 +403,27 @@ function readRow(
     target,
     computed,
     now,
+    known: joined,
   }: {
     readonly index: number;
     readonly target: Relation;
     readonly computed: number;
     readonly now: readonly ReadSpec[];
+    readonly known: RecordedRead | undefined;
   },
   sets: readonly (readonly string[])[],
   isOnDemand: boolean,
-): { readonly join: Sql; readonly unchanged: Sql } {
+): FoundRow {
   const [pp, r] = aliasesOf(index);
+  const {
+    keys,
+    columns: read,
+    digest,
+  } = joined ?? {
+    keys: sql`${r}.keys`,
+    columns: sql`${r}.columns`,
+    digest: sql`${r}.digest`,
+  };
   const known = new Set(target.spec.columns.map(({ name }) => name));
   const there = sets.filter((columns) => columns.every((column) => known.has(column)));
   const naming = of.world.naming.pairs.get(now[0]?.table ?? '')?.columns[0] ?? {};
@@ -379,21 +438,26 @@ function readRow(
   ];
   const same = target.spec.primaryKey.map((column) => {
     const type = target.spec.columns.find(({ name }) => name === column)?.type ?? 'text';
-    return sql`${pp}.${sql.id(column)} = (${r}.keys -> 0 ->> ${column}::text)::${sql.raw(type)}`;
+    return sql`${pp}.${sql.id(column)} = (${keys} -> 0 ->> ${column}::text)::${sql.raw(type)}`;
   });
   const cases = there.map(
     (columns, place) =>
-      sql`when ${r}.columns = ${columns}::text[] then ${r}.digest = ${pp}.${sql.id(`#was ${String(place)}`)}`,
+      sql`when ${read} = ${columns}::text[] then ${digest} = ${pp}.${sql.id(`#was ${String(place)}`)}`,
   );
+  const lookUp =
+    joined === undefined
+      ? sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = l."#hash"
+        and ${r}.spec = l."#spec" and ${r}.subject = ${target.name}`
+      : sql``;
   return {
-    join: sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = l."#hash"
-        and ${r}.spec = l."#spec" and ${r}.subject = ${target.name}
+    keys,
+    join: sql`${lookUp}
       left join (select p.*, ${sql.join(digests)} from ${tableId(target.placement)} p ${sql.raw(isOnDemand ? '' : 'offset 0')}) ${pp}
-        on jsonb_array_length(${r}.keys) = 1 and ${sql.join(same, sql` and `)}`,
+        on jsonb_array_length(${keys}) = 1 and ${sql.join(same, sql` and `)}`,
     unchanged:
       cases.length === 0
-        ? sql`jsonb_array_length(${r}.keys) = 0`
-        : sql`(jsonb_array_length(${r}.keys) = 0 or case ${sql.join(cases, sql` `)} else false end)`,
+        ? sql`jsonb_array_length(${keys}) = 0`
+        : sql`(jsonb_array_length(${keys}) = 0 or case ${sql.join(cases, sql` `)} else false end)`,
   };
 }
 

@@ -9,12 +9,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { PGlite } from '@electric-sql/pglite';
 import { isVarveError, systemClock, VarveError, type Clock } from '../../base/index.ts';
 import { StoreError } from '../store-error.ts';
-import type { Store, StoreLock, TransactionOptions } from '../store.ts';
+import type { Store, StoreLock, TransactionOptions, TransactionStatus } from '../store.ts';
 import { openDatabase, type OpenDatabase } from './embedded-open.ts';
 import { toStoreError } from './error.ts';
 import { createGate } from './gate.ts';
 import { createKeptPlans, type KeptPlan } from './kept-plan.ts';
-import { standalone, type RawResult, type Session } from './session.ts';
+import { standalone, statusOf, type RawResult, type Session } from './session.ts';
 import { runTransaction } from './transaction.ts';
 
 /** Where the embedded database keeps its files, and with which extensions it is opened. */
@@ -112,6 +112,7 @@ function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Ser
   // PGlite keeps the answer of the running message in one place, so messages must not overlap.
   const turn = createGate(1);
   let fault: VarveError | undefined;
+  let status: TransactionStatus = 'idle';
   const guard = <T>(work: () => Promise<T>): Promise<T> =>
     turn.run(async () => {
       if (fault !== undefined) throw fault;
@@ -123,8 +124,12 @@ function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Ser
         throw fault;
       }
     });
-  const exchange = (message: Uint8Array): Promise<readonly Message[]> =>
-    database.execProtocolStream(message, {});
+  const exchange = async (message: Uint8Array): Promise<readonly Message[]> => {
+    const messages = await database.execProtocolStream(message, {});
+    const ready = messages.findLast(isReady);
+    if (ready !== undefined) status = statusOf(ready.status);
+    return messages;
+  };
   const noRoom = (): VarveError => toStoreError({ code: 'ENOSPC' }, location);
 
   const runStatement = async (steps: Uint8Array): Promise<RawResult> => {
@@ -175,6 +180,10 @@ function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Ser
         if (!text.startsWith('rollback') && !hasRoom()) throw noRoom();
         return rawResults(await exchange(serialize.query(text)));
       }),
+    status: () => status,
+    cut: () => {
+      fault = cutSession(location);
+    },
     isAlive: () => fault === undefined,
   };
 }
@@ -184,6 +193,15 @@ function endsEngine(error: unknown): boolean {
   if (isVarveError(error)) return false;
   if (typeof error !== 'object' || error === null || !('severity' in error)) return true;
   return error.severity === 'PANIC' || error.severity === 'FATAL';
+}
+
+/** There is one session only, so a cut one ends the store. */
+function cutSession(location: string): VarveError {
+  return new StoreError(
+    'database_unreachable',
+    { sqlstate: '57P01', location },
+    'Close the store and open it again: its session was ended on purpose.',
+  );
 }
 
 function engineFault(error: unknown, location: string): VarveError {
@@ -226,6 +244,10 @@ function isRow(message: Message): message is InstanceType<MessageModule['DataRow
 
 function isDescription(message: Message): message is InstanceType<MessageModule['RowDescriptionMessage']> {
   return message.name === 'rowDescription';
+}
+
+function isReady(message: Message): message is InstanceType<MessageModule['ReadyForQueryMessage']> {
+  return message.name === 'readyForQuery';
 }
 
 function isComplete(message: Message): message is InstanceType<MessageModule['CommandCompleteMessage']> {

@@ -13,7 +13,7 @@ import type { Store, StoreLock } from '../store.ts';
 import { endsSession, toStoreError } from './error.ts';
 import { createGate } from './gate.ts';
 import { createKeptPlans, type KeptPlan, type KeptPlans } from './kept-plan.ts';
-import { SESSION_SETTINGS, standalone, type RawResult, type Session } from './session.ts';
+import { SESSION_SETTINGS, standalone, statusOf, type RawResult, type Session } from './session.ts';
 import { runTransaction } from './transaction.ts';
 
 /** Where the server is and how to use it. */
@@ -179,7 +179,7 @@ async function connect(pool: Pool): Promise<PoolClient> {
 }
 
 function sessionOf(
-  client: Pick<Client, 'query'>,
+  client: Pick<Client, 'query' | 'getTransactionStatus'>,
   location: string,
   state: { readonly markBroken: () => void; readonly isBroken: () => boolean },
 ): Session {
@@ -217,6 +217,9 @@ function sessionOf(
         const given: unknown = await client.query({ text, rowMode: 'array' });
         return (Array.isArray(given) ? given : [given]).map(rawResult);
       }),
+    status: () => statusOf(client.getTransactionStatus()),
+    // Whoever gives a broken session back to the pool ends it there.
+    cut: state.markBroken,
     isAlive: () => !state.isBroken(),
   };
 }

@@ -1,5 +1,5 @@
 import { compileSql, type Sql } from '../sql.ts';
-import type { Queryable, Row } from '../store.ts';
+import type { Queryable, Row, TransactionStatus } from '../store.ts';
 import { decodeRows, type RawRow, type ResultColumn } from './decode.ts';
 import { encodeValue } from './encode.ts';
 
@@ -29,6 +29,10 @@ export interface Session {
   ) => Promise<RawResult>;
   /** Statements without parameters by the simple protocol. */
   readonly script: (text: string) => Promise<readonly RawResult[]>;
+  /** As the protocol told it after the last statement. */
+  readonly status: () => TransactionStatus;
+  /** Ends it at once. */
+  readonly cut: () => void;
   /** False once it is lost: whatever it is asked then fails, and its transaction is over. */
   readonly isAlive: () => boolean;
 }
@@ -49,6 +53,11 @@ export const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   client_encoding: 'UTF8',
   jit: 'off',
 };
+
+/** The letter of the protocol's message `ReadyForQuery`. */
+export function statusOf(letter: string | null): TransactionStatus {
+  return letter === 'T' ? 'open' : letter === 'E' ? 'failed' : 'idle';
+}
 
 /** The three verbs of the port over a way to reach a session. */
 export function queryableOf(reach: <T>(work: (session: Session) => Promise<T>) => Promise<T>): Queryable {

@@ -65,7 +65,15 @@ function createHandle(session: Session): { readonly transaction: Transaction; re
   };
 
   return {
-    transaction: { ...queryableOf(reach), savepoint },
+    transaction: {
+      ...queryableOf(reach),
+      savepoint,
+      status: () => session.status(),
+      cut: () => {
+        ended = true;
+        session.cut();
+      },
+    },
     end: () => {
       ended = true;
     },

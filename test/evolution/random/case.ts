@@ -3,21 +3,11 @@
  * dropping everything and computing it anew would give; then the way back.
  */
 import type { Store } from '../../../src/store/index.ts';
-import type { TableCounts } from '../../../src/evidence/index.ts';
-import type { Attribution, EvolutionPlan } from '../../../src/evolution/index.ts';
-import type { Finding } from '../../../src/base/index.ts';
-import {
-  assertCalls,
-  assertComputed,
-  assertCounts,
-  assertEqual,
-  assertSameContent,
-  namesOf,
-  type Keys,
-} from './compare.ts';
+import { assertCalls, assertComputed, assertEqual, assertSameContent, type Keys } from './compare.ts';
 import type { RunOutcome } from '../../../src/migration/index.ts';
 import { openLab, type Lab } from '../lab.ts';
 import { liveState } from '../state.ts';
+import { planAndApply } from './apply.ts';
 import { ancestors, build } from './build.ts';
 import { carry } from './carry.ts';
 import { keySource, settle, type Data } from './compute.ts';
@@ -31,14 +21,14 @@ import {
   lastRun,
   shapeOf,
   versionOf,
-  type Content,
   type Version,
 } from './database.ts';
 import { drawNewRow, drawWorld, type World } from './draw.ts';
 import { EDITS, isReadUnseen } from './edit.ts';
-import { expectedCalls, keyText, stableRow, type Calls } from './expect.ts';
+import { expectedCalls, keyText, stableRow } from './expect.ts';
+import { drawMeanwhile, nothingMeanwhile } from './meanwhile.ts';
 import type { Values } from './make.ts';
-import { nameOf, primaryKey, tableOf, type Model } from './model.ts';
+import { primaryKey, tableOf, type Model, type Table } from './model.ts';
 import { randomOf, type Random } from './random.ts';
 
 /** What a case did, for counting what the cases together have covered. */
@@ -137,19 +127,42 @@ function stands(before: World, { model, written }: World): boolean {
     const all = new Map([...written, ...settle(before.model, before.written).data]);
     const carried = carry(before.model, model, all);
     const { data } = settle(model, carried);
-    // Rows that people keep below a key that widens are given their place by the rows above: not said here.
-    const isKeyed = model.tables.every((table) =>
-      (carried.get(table.id) ?? []).every((row) =>
-        primaryKey(model, table).every((column) => row[column] !== null),
-      ),
-    );
-    if (!isKeyed) return false;
+    // Rows that people keep below a key that widens are given their place by the rows above: not said here. Two of them
+    // on one key are for them to choose between.
+    const isKeyed = model.tables.every((table) => {
+      const rows = carried.get(table.id) ?? [];
+      const keys = rows.map((row) => primaryKey(model, table).map((column) => row[column] ?? null));
+      return (
+        keys.every((key) => !key.includes(null)) &&
+        new Set(keys.map((key) => key.join())).size === keys.length
+      );
+    });
+    if (!isKeyed || !isFilled(model, carried) || isBelowEmpty(before.model, model)) return false;
     return model.tables.every(
       (table) => table.make === undefined || keySource(model, table, data).length <= 40,
     );
   } catch {
     return false;
   }
+}
+
+/** Whether people's rows have what they may not lack: of a column that comes empty, they would have to say it. */
+function isFilled(model: Model, carried: Data): boolean {
+  return model.tables.every((table) =>
+    table.columns
+      .filter(({ nullable }) => nullable !== true)
+      .every(({ name }) => (carried.get(table.id) ?? []).every((row) => row[name] !== null)),
+  );
+}
+
+/** Whether rows that are there would stand below a table that people have yet to fill. */
+function isBelowEmpty(before: Model, model: Model): boolean {
+  const isEmpty = (table: Table): boolean => table.tier === 'manual' && ancestors(before, table).length === 0;
+  return model.tables.some(
+    (table) =>
+      ancestors(before, table).length > 0 &&
+      table.keys.some(({ kind, to }) => kind === 'primary' && isEmpty(tableOf(model, to))),
+  );
 }
 
 interface Bench {
@@ -163,10 +176,11 @@ async function evolve(
   after: World,
 ): Promise<Omit<CaseReport, 'edits'>> {
   const calls = new Map<string, Set<string>>();
+  const as = random.chance(0.25) ? 'one of several' : 'alone';
   const first = versionOf(lab, before.model, undefined, () => {});
   await deployFirst(lab.store, first);
   await fill(lab.store, before.model, before.written);
-  await first.populate();
+  await first.populate(as);
   const was = { model: before.model, settled: settle(before.model, before.written) };
   assertSameContent(
     'after the first populate',
@@ -174,6 +188,7 @@ async function evolve(
     contentIn(was.settled.data),
   );
 
+  const own = randomOf(random.upTo(2 ** 31));
   const written = random.chance(0.3) ? await writeMore(lab.store, before, { after, random }) : before.written;
   const second = versionOf(lab, after.model, before.model, counting(after.model, calls));
   const all = new Map([...after.written, ...was.settled.data, ...written]);
@@ -182,10 +197,16 @@ async function evolve(
   const expected = expectedCalls(was, { model: after.model, settled: settle(after.model, now) });
   const content = await contentOf(lab.store, before.model);
   const [baseline, shape] = [await liveState(lab.store), await shapeOf(lab.store, before.model)];
-  const done = await planAndApply(second, before.model, { expected, content });
+  const meanwhile = random.chance(0.3)
+    ? drawMeanwhile(lab.store, { ...before, written }, { data: was.settled.data, after, random: own })
+    : nothingMeanwhile(written);
+  const done = await planAndApply(second, before.model, { expected, content, fault: meanwhile.fault });
   if (done === undefined) return { outcome: 'nothing', codes: [] };
+  const isWritten = meanwhile.written() !== written;
+  const old = { ...content, ...contentIn(manualRows(before.model, meanwhile.written())) };
   if (done.id === undefined) {
-    assertEqual('the state after a refusal', await liveState(lab.store), baseline);
+    assertSameContent('the rows after a refusal', await contentOf(lab.store, before.model), old);
+    if (!isWritten) assertEqual('the state after a refusal', await liveState(lab.store), baseline);
     return { outcome: 'refused', codes: done.codes };
   }
   if (random.chance(0.4)) {
@@ -195,15 +216,16 @@ async function evolve(
       { all: await shapeOf(lab.store, before.model) },
       { all: shape },
     );
-    assertSameContent('the rows after the way back', await contentOf(lab.store, before.model), content);
-    assertEqual('the baseline after the way back', await liveState(lab.store), baseline);
+    assertSameContent('the rows after the way back', await contentOf(lab.store, before.model), old);
+    if (!isWritten) assertEqual('the baseline after the way back', await liveState(lab.store), baseline);
     await applied(second, done.id);
   }
 
   calls.clear();
   await fillNew(lab.store, before.model, after.model, now);
-  await second.populate();
-  const settled = settle(after.model, now);
+  await second.populate(as);
+  const last = new Map([...after.written, ...was.settled.data, ...meanwhile.written()]);
+  const settled = settle(after.model, carry(before.model, after.model, last));
   assertSameContent('after the evolution', await contentOf(lab.store, after.model), contentIn(settled.data));
   const computed = keysOf(after.model, await computedAfter(lab.store, after.model, since));
   assertComputed(after.model, computed, expectedCalls(was, { model: after.model, settled }));
@@ -212,8 +234,14 @@ async function evolve(
   // What a make computed for a table that people filled before is theirs when they fill it again.
   const isCompared = expected.asked.size === 0;
   if (isCompared && random.chance(0.3))
-    await goBack({ lab, first, second }, before.model, { id: done.id, written });
+    await goBack({ lab, first, second }, before.model, { id: done.id, written: meanwhile.written() });
   return { outcome: 'done', codes: done.codes };
+}
+
+/** What people wrote. */
+function manualRows(model: Model, written: Data): Data {
+  const ids = new Set(model.tables.filter(({ tier }) => tier === 'manual').map(({ id }) => id));
+  return new Map([...written].filter(([id]) => ids.has(id)));
 }
 
 interface Versions {
@@ -232,7 +260,7 @@ async function goBack(
   // Rows that were computed since may have no place in the old shape; that is said, and nothing happens.
   if (outcome.status !== 'applied' && isOnly(outcome, 'rows_unrepresentable')) return;
   if (outcome.status !== 'applied') throw new Error(`rollback after populate: ${findingsIn(outcome)}`);
-  await first.populate();
+  await first.populate('alone');
   assertSameContent(
     'after the way back',
     await contentOf(lab.store, model),
@@ -294,75 +322,6 @@ async function fillNew(store: Store, before: Model, model: Model, written: Data)
     if (table.tier !== 'manual' || ancestors(before, table).length > 0) continue;
     await insert(store, model, table.id, written.get(table.id) ?? []);
   }
-}
-
-interface Done {
-  /** Undefined where another make gives other values, which no rule may overlook. */
-  readonly id: string | undefined;
-  /** What stood against it until a rule was given. */
-  readonly codes: readonly string[];
-}
-
-/**
- * Plans and applies. Where it is not known what becomes of rows, and where a make gives other values than before, the rule
- * is to compute them; nothing else may stand against it.
- */
-async function planAndApply(version: Version, before: Model, known: Known): Promise<Done | undefined> {
-  const { model } = version;
-  const ruled = new Set(known.expected.asked);
-  const codes: string[] = [];
-  for (;;) {
-    const rules: Attribution = Object.fromEntries(namesOf(model, ruled).map((name) => [name, 'recompute']));
-    const made = await version.plan(rules);
-    if (made.status === 'nothing') return undefined;
-    const { id, tables, findings } = planned(made);
-    if (codes.length === 0) assertCounts(tables, { before, model, ...known });
-    const outcome = findings.length === 0 ? await version.apply(id) : undefined;
-    if (outcome?.status === 'applied') return { id, codes };
-    const against = outcome === undefined ? findings : 'findings' in outcome ? outcome.findings : [];
-    const open =
-      outcome === undefined ? unclearTables(model, tables) : changedMakes(model, against, known.expected);
-    if (open.length > 0 && outcome !== undefined && open.every((each) => ruled.has(each))) {
-      return { id: undefined, codes: [...codes, ...against.map(({ code }) => code)] };
-    }
-    if (open.every((each) => ruled.has(each))) {
-      throw new Error(
-        `${outcome?.status ?? 'planned'} with ${JSON.stringify(rules)}: ${JSON.stringify(against)}`,
-      );
-    }
-    for (const each of open) ruled.add(each);
-    codes.push(...against.map(({ code }) => code));
-  }
-}
-
-/** The tables whose make is said to give other values, where it is another make. */
-function changedMakes(model: Model, findings: readonly Finding[], { may, must }: Calls): readonly string[] {
-  return findings.flatMap(({ code, subject }) => {
-    const table = model.tables.find((each) => nameOf(model, each) === subject);
-    const isOther = table !== undefined && (may.has(table.id) || must.has(table.id));
-    return code === 'make_changed' && isOther ? [table.id] : [];
-  });
-}
-
-interface Known {
-  readonly expected: Calls;
-  readonly content: Content;
-}
-
-/** The tables that have rows of which the plan does not know what becomes of them; those with a make. */
-function unclearTables(model: Model, tables: readonly TableCounts[]): readonly string[] {
-  return model.tables
-    .filter((table) => tables.some((each) => each.table === nameOf(model, table) && each.ambiguous > 0))
-    .map(({ id }) => id);
-}
-
-function planned(made: EvolutionPlan) {
-  if (made.status !== 'planned' || made.outcome.status !== 'planned') {
-    throw new Error(`the plan is refused: ${JSON.stringify(made)}`);
-  }
-  const { plan, findings } = made.outcome;
-  const refusing = findings.filter(({ severity }) => severity === 'error');
-  return { id: made.migrationId, tables: plan.bound.tables, findings: refusing };
 }
 
 async function applied(version: Version, id: string): Promise<void> {

@@ -7,6 +7,7 @@ import {
 import {
   applyMigration,
   rollbackMigration,
+  type FaultHook,
   type RunnerOptions,
   type RunOutcome,
 } from '../../../src/migration/index.ts';
@@ -35,10 +36,10 @@ export interface Version {
   readonly world: EvolutionWorld;
   readonly options: RunnerOptions;
   readonly plan: (attribute: Attribution) => Promise<EvolutionPlan>;
-  readonly apply: (id: string) => Promise<RunOutcome>;
+  readonly apply: (id: string, fault?: FaultHook) => Promise<RunOutcome>;
   readonly rollback: (id: string) => Promise<RunOutcome>;
-  /** Populates all there is; the table and key of each call of a make. Fails where a key does. */
-  readonly populate: () => Promise<void>;
+  /** Populates all there is, as one of several workers or alone, which is quicker. Fails where a key does. */
+  readonly populate: (as: 'one of several' | 'alone') => Promise<void>;
 }
 
 /** Definitions of a model over the lab's database. */
@@ -51,10 +52,10 @@ export function versionOf(lab: Lab, model: Model, before: Model | undefined, cal
     world,
     options,
     plan: (attribute) => planEvolution(options, world, attribute),
-    apply: (id) => applyMigration(options, id),
+    apply: (id, fault) => applyMigration({ ...options, ...(fault === undefined ? {} : { fault }) }, id),
     rollback: (id) => rollbackMigration(options, id),
-    populate: async () => {
-      const result = await populate(lab.store, { ...world });
+    populate: async (as) => {
+      const result = await populate(lab.store, { ...world, ...(as === 'alone' ? { isShared: false } : {}) });
       if (result.status !== 'done' || result.findings.length > 0) throw new Error(JSON.stringify(result));
     },
   };

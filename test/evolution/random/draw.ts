@@ -31,7 +31,8 @@ export function drawWorld(random: Random): World {
   let world: World = { model: { tables: [] }, written: new Map() };
   const manual = 2 + random.upTo(3);
   for (let at = 0; at < manual; at += 1) world = withManual(world, `m${String(at)}`, random);
-  const made = 2 + random.upTo(6);
+  // Most faults show in a few tables, and those cases cost half as much.
+  const made = random.chance(0.3) ? 2 + random.upTo(6) : 1 + random.upTo(4);
   for (let at = 0; at < made && world.model.tables.length < MAX_TABLES; at += 1) {
     const table = drawMade(world, `c${String(at)}`, random);
     world = { ...world, model: { tables: [...world.model.tables, ...table] } };

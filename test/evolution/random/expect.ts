@@ -7,7 +7,7 @@
 import { ancestors } from './build.ts';
 import type { Settled, Unit } from './compute.ts';
 import { codeOf, isUndeclared, type Inputs, type Values } from './make.ts';
-import { keyColumns, tableOf, type Model, type Read, type Table } from './model.ts';
+import { keyColumns, tableOf, type Key, type Model, type Read, type Table } from './model.ts';
 
 /** Keys by table id, as text: `stable id=value ...`. */
 export interface Calls {
@@ -79,6 +79,7 @@ export function expectedCalls(was: Side, now: Side): Calls {
   const asked = new Set<string>();
   const unsure = new Set<string>();
   const moved = new Map<string, readonly Moved[]>();
+  const undecided = new Map<string, ReadonlySet<Unit>>();
   for (const table of now.model.tables) {
     const units = now.settled.units.get(table.id);
     if (units === undefined) continue;
@@ -89,8 +90,13 @@ export function expectedCalls(was: Side, now: Side): Calls {
     const byKey = Map.groupBy(rows, ({ key }) => (key === undefined ? '' : keyText(key)));
     const isUnsure = old !== undefined && rows.length > 0 && isBelowInserted({ was, now }, old, table);
     if (isUnsure) unsure.add(table.id);
-    const collides = [...byKey].some(([key, all]) => key === '' || all.length > 1);
-    if (collides) ambiguous.add(table.id);
+    const open = rows.filter(({ unit, key }) => {
+      const isAlone = key !== undefined && byKey.get(keyText(key))?.length === 1;
+      return !isAlone || isBelowUndecided({ was, now, moved }, { old, table, unit, undecided });
+    });
+    undecided.set(table.id, new Set(open.map(({ unit }) => unit)));
+    const isOpen = open.length > 0;
+    if (isOpen) ambiguous.add(table.id);
     const isOther = old?.make !== undefined && bareCode(was.model, old) !== bareCode(now.model, table);
     const isToldOtherwise = old?.make !== undefined && codeOf(was.model, old) !== codeOf(now.model, table);
     for (const unit of units) {
@@ -106,7 +112,7 @@ export function expectedCalls(was: Side, now: Side): Calls {
           ? may
           : !isKnown
             ? must
-            : isOther || isToldOtherwise || collides
+            : isOther || isToldOtherwise || isOpen
               ? may
               : undefined;
       into?.set(table.id, (into.get(table.id) ?? new Set()).add(key));
@@ -175,18 +181,8 @@ function addedValue(
     const above = stableNames(now.model, target);
     for (const [child, column] of Object.entries(keyColumns(now.model, key))) {
       if (names[child] !== id) continue;
-      const former = old.keys.find((each) => each.id === key.id);
-      if (former !== undefined) {
-        const maker = target.master ?? target.id;
-        const parent = Object.entries(keyColumns(was.model, former)).map(([name, of]): [string, string] => [
-          stableNames(was.model, tableOf(was.model, former.to))[of] ?? '',
-          String(unit.key[name]),
-        ]);
-        const one = moved.get(maker)?.find(({ unit: each }) => {
-          const row = stableRow(was.model, tableOf(was.model, maker), each.key);
-          return parent.every(([name, value]) => row[name] === undefined || row[name] === value);
-        });
-        return one?.key?.[above[column] ?? ''];
+      if (old.keys.some((each) => each.id === key.id)) {
+        return movedAbove({ was, now, moved }, { old, unit, key })?.key?.[above[column] ?? ''];
       }
       const read = old.reads.find((each) => isUndeclared(each) && each.table === key.to);
       const row = read === undefined ? undefined : (unit.inputs[read.name] as Values | null | undefined);
@@ -195,6 +191,52 @@ function addedValue(
     }
   }
   return undefined;
+}
+
+/** What became of the row that a foreign key of an old row led to. */
+function movedAbove(
+  { was, now, moved }: Both,
+  { old, unit, key }: { readonly old: Table; readonly unit: Unit; readonly key: Key },
+): Moved | undefined {
+  const former = old.keys.find((each) => each.id === key.id);
+  if (former === undefined) return undefined;
+  const target = tableOf(now.model, key.to);
+  const maker = target.master ?? target.id;
+  const parent = Object.entries(keyColumns(was.model, former)).map(([name, of]): [string, string] => [
+    stableNames(was.model, tableOf(was.model, former.to))[of] ?? '',
+    String(unit.key[name]),
+  ]);
+  return moved.get(maker)?.find(({ unit: each }) => {
+    const row = stableRow(was.model, tableOf(was.model, maker), each.key);
+    return parent.every(([name, value]) => row[name] === undefined || row[name] === value);
+  });
+}
+
+interface Below {
+  readonly old: Table | undefined;
+  readonly table: Table;
+  readonly unit: Unit;
+  readonly undecided: ReadonlyMap<string, ReadonlySet<Unit>>;
+}
+
+/** Whether a row above has another key now and nobody knows what becomes of it: then neither of this one. */
+function isBelowUndecided(both: Both, { old, table, unit, undecided }: Below): boolean {
+  if (old === undefined) return false;
+  return table.keys.some((key) => {
+    const target = tableOf(both.now.model, key.to);
+    const maker = target.master ?? target.id;
+    if (key.kind !== 'primary' || !changesKey(both, maker)) return false;
+    const above = movedAbove(both, { old, unit, key });
+    return above !== undefined && undecided.get(maker)?.has(above.unit) === true;
+  });
+}
+
+function changesKey({ was, now }: Both, id: string): boolean {
+  const table = tableOf(now.model, id);
+  const [old] = ancestors(was.model, table);
+  if (old === undefined) return false;
+  const ids = (model: Model, of: Table): string => sourceColumns(model, of).toSorted().join();
+  return ids(was.model, old) !== ids(now.model, table);
 }
 
 interface Kept {

@@ -1,0 +1,155 @@
+/**
+ * The list and the computations of a table in one pass. What was recorded of a row is at hand when its class is found, so the
+ * new inputs and the digest of the new row are found there too, and staged beside the list: writing computations is then
+ * copying. Otherwise each batch would join the list with rows, computations and reads once more.
+ *
+ * Staged is what belongs to one moment, like the list: what changes later is taken out of it, and computed by `write.ts`.
+ * A table is staged where each of its rows is one computation, computed alike and written whole by varve; of others the
+ * computations are found batch by batch.
+ */
+import { readPlan, rowDigest, tableId } from '../../pipeline/index.ts';
+import { sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
+import { carryReads } from './carry-reads.ts';
+import { computedRelation, variantsOf, type Variant } from './coverage.ts';
+import { factsOf, lines, markOf, newHash, oldKeyColumns, setMark } from './list.ts';
+import { classifiedRows, isPlain } from './rows.ts';
+import { carriedValue, columnOf, copiedValue, foundColumn, foundColumns } from './values.ts';
+import { joinedReads } from './ways.ts';
+import { builtOf, listPlacement, stagedPlacement, type Rebuilding } from './world.ts';
+import { CARRIED, inPages, inputsOf, isHashKept, isOutputKept, type Pages } from './write.ts';
+
+/** Lists all rows, unless that was done. The lines of this first look have no number: they are found by where they stand. */
+export async function fillList(transaction: Transaction, of: Rebuilding): Promise<void> {
+  const place = listPlacement(builtOf(of));
+  if ((await markOf(transaction, place)) !== undefined) return;
+  const list = tableId(place);
+  await transaction.execute(sql`drop table if exists ${list}`);
+  // As one statement without an index to keep: the database may use several processes for it.
+  await transaction.execute(
+    sql`create table ${list} as select z.*, null::bigint as "#n" from (${await stagedLines(transaction, of)}) z`,
+  );
+  await transaction.execute(sql`alter table ${list} alter column "#class" set not null`);
+  // By the old key: what changes is found by it, and rows below look up by it.
+  await transaction.execute(sql`alter table ${list} add primary key (${sql.join(oldKeyColumns(of))})`);
+  await transaction.execute(sql`create index on ${list} ("#n") where "#n" is not null`);
+  await transaction.execute(sql`analyze ${list}`);
+  await setMark(transaction, place, 'listed');
+}
+
+/** What the list says, after staging what is found with it. */
+async function stagedLines(transaction: Transaction, of: Rebuilding): Promise<Sql> {
+  const variant = await onlyVariant(transaction, of);
+  if (variant === undefined) return lines(transaction, of);
+  const place = stagedPlacement(builtOf(of));
+  const staged = tableId(place);
+  await transaction.execute(sql`drop table if exists ${staged}`);
+  await transaction.execute(sql`create table ${staged} as ${await stagedRows(transaction, of, variant)}`);
+  await setMark(transaction, place, 'staged');
+  return sql`select ${listed(of)} from ${staged} l`;
+}
+
+/** The columns of a list. */
+function listed(of: Rebuilding): Sql {
+  const found = foundColumns(of).map((_, index) => foundColumn(index));
+  const names = ['#class', '#why', '#spec', '#duration', '#hash'].map((name) => sql.id(name));
+  return sql.join([...oldKeyColumns(of), ...found, ...names].map((column) => sql`l.${column}`));
+}
+
+/** How all computations of a table were recorded, where they can be staged. */
+async function onlyVariant(transaction: Queryable, of: Rebuilding): Promise<Variant | undefined> {
+  const { spec, pair, operation } = of;
+  const [old] = pair.sources;
+  const isWhole =
+    spec.form !== undefined &&
+    old?.form !== undefined &&
+    of.sources.length === 1 &&
+    spec.primaryKey.length === spec.sourceKey.length &&
+    Object.keys(spec.parts).length === 0 &&
+    isPlain(of) &&
+    spec.columns.every(
+      ({ name }) => carriedValue(of, name) !== undefined && operation.columns[name]?.from !== 'cast',
+    );
+  if (!isWhole) return undefined;
+  const [variant, another] = await variantsOf(transaction, of);
+  return another === undefined ? variant : undefined;
+}
+
+async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Variant): Promise<Sql> {
+  const copied = of.spec.columns.flatMap(({ name }) => {
+    const source = of.operation.columns[name];
+    const value =
+      foundColumns(of).includes(name) || source === undefined ? undefined : copiedValue(of, name, source);
+    return value === undefined ? [] : [{ name, value }];
+  });
+  const reads = [...joinedReads(of)];
+  const readColumn = (what: string, table: string): Sql =>
+    sql.id(`#${what} ${String(reads.findIndex(([each]) => each === table))}`);
+  const more = [
+    sql`c.inputs as "#was"`,
+    sql`c.output as "#gave"`,
+    ...copied.map(({ value }, index) => sql`${value} as ${copiedColumn(index)}`),
+    ...reads.flatMap(([table, r]) =>
+      ['keys', 'columns', 'digest'].map((what) => sql`${r}.${sql.id(what)} as ${readColumn(what, table)}`),
+    ),
+  ];
+  const inputs = await inputsOf(transaction, of, variant, {
+    inputs: sql`l."#was"`,
+    readOf: (table) =>
+      reads.some(([each]) => each === table)
+        ? {
+            keys: sql`l.${readColumn('keys', table)}`,
+            columns: sql`l.${readColumn('columns', table)}`,
+            digest: sql`l.${readColumn('digest', table)}`,
+          }
+        : undefined,
+  });
+  const plan = inputs.needsPresent
+    ? readPlan({ ...of.spec, reads: variant.recorded }, of.world.next, sql`n`)
+    : undefined;
+  const row = of.spec.columns.map(({ name }) => {
+    const place = copied.findIndex((each) => each.name === name);
+    const value = place < 0 ? carriedValue(of, name) : sql`l.${copiedColumn(place)}`;
+    const type = sql.raw(columnOf(of.spec, name)?.type ?? 'text');
+    return sql`(${value ?? sql`null`})::${type} as ${sql.id(name)}`;
+  });
+  const columns = of.spec.columns.map(({ name }) => name);
+  const output = isOutputKept(of) ? sql`l."#gave"` : sql`sha256(${rowDigest(sql`n`, columns)})`;
+  const isMeant = sql`${CARRIED} and l."#spec" is not null`;
+  return sql`select ${listed(of)}, ${isHashKept(of) ? sql`null::bytea` : sql`case when ${isMeant} then ${newHash(of)} end`} as "#next",
+      case when ${isMeant} then ${inputs.value(plan?.digests ?? [])} end as "#inputs",
+      case when ${isMeant} then ${output} end as "#output"
+    from (${classifiedRows(of, await factsOf(transaction, of), { more })}) l
+    cross join lateral (select ${sql.join(row)}) n ${inputs.joins} ${plan?.joins ?? sql``}`;
+}
+
+function copiedColumn(index: number): Sql {
+  return sql.id(`#copied ${String(index)}`);
+}
+
+/** Writes the staged computations of these pages. */
+export async function writeStaged(transaction: Queryable, of: Rebuilding, pages: Pages): Promise<void> {
+  const next = builtOf(of);
+  const place = stagedPlacement(next);
+  const hash = isHashKept(of) ? sql`l."#hash"` : sql`l."#next"`;
+  await transaction.execute(sql`
+    insert into varve.computation (relation, spec, duration_us, key_hash, inputs, output)
+    select ${next.id}::integer, a.id, l."#duration", ${hash}, l."#inputs", l."#output"
+    from ${tableId(place)} l
+    join varve.computation_spec a on a.relation = ${next.id} and a.origin = 'attributed'
+      and (a.attribution ->> 'spec')::integer = l."#spec"
+    where ${inPages(pages)} and l."#output" is not null
+    order by ${hash}`);
+  const relation = computedRelation(of, 0);
+  if (relation === undefined) return;
+  await carryReads(transaction, of, {
+    relation,
+    hash,
+    lines: sql`${inPages(pages)} and l."#output" is not null`,
+    list: place,
+  });
+}
+
+/** What was staged is written. */
+export async function dropStaged(transaction: Queryable, of: Rebuilding): Promise<void> {
+  await transaction.execute(sql`drop table ${tableId(stagedPlacement(builtOf(of)))}`);
+}

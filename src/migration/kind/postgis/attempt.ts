@@ -1,0 +1,85 @@
+/**
+ * One try of the deciding transaction: what was measured before the first statement, and what the layers hold until the
+ * commit. It is kept beside the transaction's handle and dies with it; a run that goes on in another process makes a new one.
+ */
+import { VarveError } from '../../../base/index.ts';
+import type { Baseline } from '../../../evidence/index.ts';
+import { sql, type Transaction } from '../../../store/index.ts';
+import type { RunContext } from '../../kind.ts';
+import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
+import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
+import { installGuards, type Guards } from './guard.ts';
+import { measure } from './measure.ts';
+import { countTables, type TableRows } from './own-versions.ts';
+import { pinSettings, type Pins } from './pins.ts';
+import { protectedTables, protectionOf, type Protection } from './protected.ts';
+import { loadRelations, type Relations } from './relation.ts';
+import { startCounting, type RowCounter } from './row-counts.ts';
+
+/** What a try holds. */
+export interface Attempt {
+  readonly transactionId: string;
+  readonly pins: Pins;
+  readonly protection: Protection;
+  readonly guards: Guards;
+  /** Before the first statement. */
+  readonly relations: Relations;
+  /** Rows that each allowed table had, by name. */
+  readonly rowsBefore: ReadonlyMap<string, number>;
+  /** Catalog rows that this transaction had written itself until then, such as those of the guards. */
+  readonly ownRows: ReadonlySet<string>;
+  readonly counter: RowCounter;
+  /** The objects that there were, where no event trigger tells of what is dropped. */
+  readonly objects: ReadonlyMap<string, CatalogObject> | undefined;
+  /** On a store of one session: rows of every table (M89). */
+  readonly tableRows: ReadonlyMap<number, TableRows> | undefined;
+}
+
+const attempts = new WeakMap<Transaction, Attempt>();
+const baselines = new WeakMap<Transaction, Baseline>();
+
+/** Keeps the first baseline of a transaction: how many rows a table had is known from it. */
+export function keepBaseline(transaction: Transaction, baseline: Baseline): void {
+  if (!baselines.has(transaction)) baselines.set(transaction, baseline);
+}
+
+/** Measures, pins and guards, in this order, before the first statement. */
+export async function beginAttempt(context: RunContext, transaction: Transaction): Promise<void> {
+  const { scope } = context.bundle.declaration;
+  const { concurrentSessions, cancelStatement } = context.store.capabilities;
+  const relations = await loadRelations(transaction);
+  const baseline = baselines.get(transaction) ?? (await measure(transaction, scope));
+  const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
+  const protection = protectionOf(scope, context.settings);
+  const pins = await pinSettings(transaction, {
+    allowedSchemas: scope.allowed_schemas,
+    canStop: cancelStatement,
+  });
+  const guards = await installGuards(transaction, protectedTables(relations, protection));
+  const ownRows = await ownCatalogRows(transaction, { readsRoles: guards.watches });
+  const [row] = await transaction.query<{ id: string }>(sql`select pg_current_xact_id()::text as id`);
+  attempts.set(transaction, {
+    transactionId: row?.id ?? '',
+    pins,
+    protection,
+    guards,
+    relations,
+    rowsBefore: new Map(baseline.tables.map(({ table, rows }) => [table, rows])),
+    ownRows: new Set(ownRows.map(placeOf)),
+    objects: guards.watches ? undefined : await listCatalogObjects(transaction),
+    counter: await startCounting(transaction),
+    tableRows,
+  });
+}
+
+/** The try that this transaction is. */
+export function attemptOf(transaction: Transaction): Attempt {
+  const attempt = attempts.get(transaction);
+  if (attempt !== undefined) return attempt;
+  throw new VarveError('internal', { hint: 'Report this: a transaction was observed that was not begun.' });
+}
+
+/** Which row of which catalog, and which version of it. */
+export function placeOf({ catalog, place }: CatalogRow): string {
+  return `${catalog} ${place}`;
+}

@@ -1,0 +1,1 @@
+export { postgisKind } from './kind.ts';

@@ -1,0 +1,135 @@
+/**
+ * What the deciding transaction touched, before its commit, in the order of M81: constraints immediate, rows (L5), locks and
+ * file nodes (L6), catalog rows (L7), the state before and after (L8), invariants. Then the settings and the guards are
+ * verified, and the guards taken away: nothing of the script runs after that.
+ */
+import { refusal, type Finding } from '../../../base/index.ts';
+import type { Check, TableCounts } from '../../../evidence/index.ts';
+import { isStoreError, sql, type Transaction } from '../../../store/index.ts';
+import { isTransient, isUnreachable } from '../../failure.ts';
+import type { Observation, RunContext } from '../../kind.ts';
+import { attemptOf } from './attempt.ts';
+import { enforcementOf } from './enforcement.ts';
+import { guardFindings, removeGuards } from './guard.ts';
+import { checkInvariants } from './invariant.ts';
+import { objectScopeFindings } from './object-scope.ts';
+import { besideEffects, type BoundPhase } from './nontransactional.ts';
+import { countTables, versionFindings } from './own-versions.ts';
+import { pinFindings } from './pins.ts';
+import { isProtected } from './protected.ts';
+import { readEffect } from './effect.ts';
+
+/** Observes a try of the deciding transaction, and takes its guards away. */
+export async function observe(context: RunContext, transaction: Transaction): Promise<Observation> {
+  const attempt = attemptOf(transaction);
+  const { scope, invariants = [] } = context.bundle.declaration;
+  const violated = await settleConstraints(transaction);
+  if (violated.length > 0) return nothingSeen(context, violated);
+  await attempt.counter.read(transaction);
+  const effect = await readEffect(transaction, attempt, scope);
+  const unseen =
+    attempt.tableRows === undefined
+      ? []
+      : versionFindings({
+          before: attempt.tableRows,
+          after: await countTables(transaction, effect.relations),
+          counts: effect.counts,
+          relations: effect.relations,
+          rebuilt: effect.rebuilt,
+        });
+  const invariant = await checkInvariants(transaction, invariants);
+  const held = [
+    ...(await pinFindings(transaction, attempt.pins)),
+    ...(await guardFindings(transaction, attempt.guards)),
+  ];
+  await removeGuards(transaction, attempt.guards);
+  const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
+  const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
+  const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
+  const enforcement = enforcementOf(context.store.capabilities, attempt.guards);
+  return {
+    tables: effect.tables.flatMap(({ name, rows }) => (rows > 0 ? [countsOf(name, rows)] : [])),
+    objects,
+    partOf: effect.partOf,
+    witnesses: enforcement.layers,
+    enforcement,
+    measures: {
+      ...effect.measures,
+      max_table_count_touched: { value: objects.length, isUpperBound: false },
+      max_index_count_delta: {
+        value: (effect.measures['max_index_count_delta']?.value ?? 0) + beside.indexCount,
+        isUpperBound: false,
+      },
+    },
+    touched: effect.touched,
+    newWrites: [],
+    checks: [
+      { name: 'settings_and_guards', status: held.length === 0 ? 'pass' : 'fail' },
+      ...(attempt.tableRows === undefined ? [] : [checkOf('row_versions', unseen)]),
+      ...invariant.checks,
+    ],
+    findings: [
+      ...protectedNames.map(({ name }) => protectedFinding(name)),
+      ...objectScopeFindings(scope, [
+        ...effect.objects,
+        ...beside.types.map(({ schema, name }) => ({ kind: 'type', schema, name })),
+      ]),
+      ...effect.findings,
+      ...unseen,
+      ...invariant.findings,
+      ...held,
+    ],
+  };
+}
+
+/** Deferred constraints and triggers run now, while their effects can still be seen. */
+async function settleConstraints(transaction: Transaction): Promise<readonly Finding[]> {
+  try {
+    await transaction.execute(sql`set constraints all immediate`);
+    return [];
+  } catch (error) {
+    if (!isStoreError(error) || isTransient(error) || isUnreachable(error)) throw error;
+    const { sqlstate, schema, table, constraint } = error.fields;
+    const names = Object.entries({ schema, table, constraint }).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    );
+    return [
+      refusal('statement_failed', 'deferred constraints', {
+        detail: { sqlstate, ...Object.fromEntries(names) },
+        hint: 'What the script left does not satisfy a deferred constraint or trigger. Nothing was changed.',
+      }),
+    ];
+  }
+}
+
+/** Of a transaction that is lost already nothing more can be asked. */
+function nothingSeen(context: RunContext, findings: readonly Finding[]): Observation {
+  return {
+    tables: [],
+    objects: [],
+    witnesses: [],
+    enforcement: { level: 'checked', layers: ['L0', 'L1'], role: 'none' },
+    measures: Object.fromEntries(
+      Object.keys(context.bundle.declaration.limits).map((name) => [name, { value: 0, isUpperBound: true }]),
+    ),
+    touched: [],
+    newWrites: [],
+    checks: [],
+    findings,
+  };
+}
+
+function checkOf(name: string, findings: readonly Finding[]): Check {
+  return { name, status: findings.length === 0 ? 'pass' : 'fail' };
+}
+
+function protectedFinding(name: string): Finding {
+  return refusal('protected_domain_changed', name, {
+    detail: {},
+    hint: 'Leave this table alone; what is protected is touched only with an approval that names it.',
+  });
+}
+
+function countsOf(table: string, rows: number): TableCounts {
+  return { table, keep: 0, rekey: 0, backfill: rows, recompute: 0, retire: 0, ambiguous: 0, carried: 0 };
+}
