@@ -57,11 +57,22 @@ withStores('environments', (given) => {
       role: 'approver',
       environments,
     });
+    const runner = createKeyPair();
+    await writeFile(join(folder.root, '../runner.pem'), runner.privatePem);
+    const runnerSigner = await readSigner(join(folder.root, '../runner.pem'));
+    if ('code' in runnerSigner) throw new Error('no key');
+    await registerKey(folder.root, systemClock, {
+      principal: 'svc:runner',
+      publicKey: runner.publicKey,
+      role: 'runner',
+      environments,
+    });
     const at = (
       environment: RunnerOptions['environment'],
       more: Partial<RunnerOptions> = {},
     ): RunnerOptions => ({
       ...dev,
+      signer: runnerSigner,
       environment,
       ...more,
     });
