@@ -163,6 +163,26 @@ function suite(given: StoreUnderTest): void {
       expect((await adopt('db')).status).toBe('refused');
     });
 
+    it('takes a repeatable migration over again once its tool has applied it again', async () => {
+      const first = await adopt('db');
+      const changed = 'create or replace view v as select 2;\n';
+      await put('db/R__views.sql', changed);
+      expect(await adopt('db')).toMatchObject({ status: 'nothing', pending: ['V3', 'R__views'] });
+      await row(4, null, 'views', { checksum: flywayChecksum(changed) });
+      const second = await adopt('db');
+      expect(second).toMatchObject({ status: 'planned', adopted: ['R__views'], alreadyCount: 2 });
+      // In another environment both are applied at once, in their order.
+      const outcome = await applyIt(first.migrationId);
+      expect(outcome).toMatchObject({ status: 'applied' });
+      expect(await applyIt(second.migrationId)).toMatchObject({ status: 'applied' });
+      const adopted = await readAdopted(options.root, await readStatus(options));
+      expect(adopted.map(({ item, file }) => [item.id, file])).toEqual([
+        ['V1', 'same'],
+        ['V2', 'same'],
+        ['R__views', 'same'],
+      ]);
+    });
+
     it('refuses what differs, what failed and what has no file', async () => {
       await put('db/V1__users.sql', 'create table users (id bigint);\n');
       await row(4, '3', 'later', { checksum: checksum('db/V3__later.sql'), success: false });
@@ -211,7 +231,7 @@ function suite(given: StoreUnderTest): void {
       expect(back).toMatchObject({ status: 'applied', direction: 'rollback' });
       expect(back.status === 'applied' ? back.receipt.receipt.proof?.status : undefined).toBe('equal');
       expect(await readAdopted(options.root, await readStatus(options))).toEqual([]);
-      expect(await findAdoptions(options.root)).toMatchObject([{ status: 'rolled_back' }]);
+      expect(await findAdoptions(options.root)).toMatchObject([{ isTakenBack: true }]);
       const again = await adopt('db');
       expect(again).toMatchObject({ status: 'planned', adopted: ['V1', 'V2', 'R__views'] });
       expect(again.migrationId).not.toBe(migrationId);

@@ -96,7 +96,7 @@ async function checkMigrations({ dir }: Project): Promise<CheckPart> {
 async function checkAdopted({ dir }: Project): Promise<readonly CheckPart[]> {
   const { adoptedFindings, adoptedMigrations, findAdoptions } = await import('../../migration/index.ts');
   const root = join(dir, 'migrations');
-  const adoptions = (await findAdoptions(root)).filter(({ status }) => status !== 'rolled_back');
+  const adoptions = (await findAdoptions(root)).filter(({ isTakenBack }) => !isTakenBack);
   if (adoptions.length === 0) return [];
   const migrations = await adoptedMigrations(root, adoptions);
   return [{ name: 'adopted', checked: migrations.length, findings: adoptedFindings(migrations) }];

@@ -10,9 +10,16 @@ import type { RunnerOptions } from '../environment.ts';
 import { readLedger } from '../ledger.ts';
 import { planMigration, type PlanOutcome } from '../plan-migration.ts';
 import type { Refused } from '../refused.ts';
+import { readStatus } from '../status.ts';
 import { ADOPTED_HISTORY, adoptedItem, type AdoptedHistory } from './adopted-history.ts';
 import { compareHistory, type Comparison } from './compare-history.ts';
-import { adoptedFindings, adoptedKey, adoptedMigrations, findAdoptions } from './find-adopted.ts';
+import {
+  adoptedFindings,
+  adoptedKey,
+  adoptedMigrations,
+  findAdoptions,
+  type Adoption,
+} from './find-adopted.ts';
 import type { FolderReading, ImportedItem, ImportTool } from './imported-item.ts';
 import { listFolder } from './list-folder.ts';
 import { readFolder } from './read-folder.ts';
@@ -60,7 +67,7 @@ export async function adoptHistory(
   const reading = readFolder(files, given.tool);
   if (reading.tool === undefined || isRefused(reading.findings)) return refused(reading.findings);
   const compared = await compareWithStore(options, reading, given);
-  const adoptions = (await findAdoptions(root)).filter(({ status }) => status !== 'rolled_back');
+  const adoptions = await standingAdoptions(options);
   const known = await adoptedMigrations(root, adoptions);
   const about = { tool: reading.tool, folder: given.folder };
   const ofFolder = known.filter((each) => each.tool === about.tool && each.folder === about.folder);
@@ -77,7 +84,7 @@ export async function adoptHistory(
     findings,
   };
   if (fresh.length === 0) {
-    const migrationId = adoptions.findLast(({ status }) => status === 'pending')?.migrationId;
+    const migrationId = adoptions.findLast(({ isPending }) => isPending)?.migrationId;
     return { ...told, status: 'nothing', migrationId, plan: undefined };
   }
   const history: AdoptedHistory = {
@@ -96,6 +103,17 @@ export async function adoptHistory(
     plan,
     findings: [...findings, ...written.findings],
   };
+}
+
+/** The adoptions that this environment has or is still to have. */
+async function standingAdoptions(
+  options: RunnerOptions,
+): Promise<readonly (Adoption & { readonly isPending: boolean })[]> {
+  const { migrations } = await readStatus(options);
+  const statusById = new Map(migrations.map(({ migrationId, status }) => [migrationId, status]));
+  return (await findAdoptions(options.root))
+    .filter(({ migrationId }) => statusById.get(migrationId) !== 'rolled_back')
+    .map((each) => ({ ...each, isPending: statusById.get(each.migrationId) === 'pending' }));
 }
 
 type Compared = Comparison & { readonly table: string | null };
@@ -171,7 +189,7 @@ function declarationOf(id: string, { tool, folder, migrations }: AdoptedHistory)
   return {
     migration_id: id,
     type: 'other',
-    intent: `Take over ${migrations.length} applied migrations of ${tool} from ${folder}.`,
+    intent: `Take over what ${tool} has applied from ${folder}, migrations: ${migrations.length}.`,
     scope: NOTHING as Scope,
     limits: { max_object_count_touched: 0, max_migration_count_adopted: migrations.length },
     requires_rollback: true,
@@ -187,7 +205,7 @@ function notesOf({ tool, folder, table, migrations }: AdoptedHistory): string {
       : `${table} says that they were applied.`;
   return [
     '# Why',
-    `${migrations.length} migrations of ${tool} from ${folder} become part of this history. ${proof}`,
+    `What ${tool} has applied from ${folder} becomes part of this history, migrations: ${migrations.length}. ${proof}`,
     '# Risks',
     'None for the data: nothing of the database is changed but the ledger of varve.',
     '# Rollout',

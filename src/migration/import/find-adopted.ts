@@ -19,8 +19,8 @@ import {
 export interface Adoption {
   readonly migrationId: string;
   readonly history: AdoptedHistory;
-  /** Whether a ledger of the project says that it was applied and not taken back, is still to come, or was taken back. */
-  readonly status: 'applied' | 'pending' | 'rolled_back';
+  /** Whether every ledger file of the project that knows it says that it was taken back. */
+  readonly isTakenBack: boolean;
 }
 
 /** A migration of another tool, as it was taken over and as its file stands now. */
@@ -35,15 +35,15 @@ export interface AdoptedMigration {
 /** Every adoption of a project, in order; from files alone. A bundle that cannot be used is told of elsewhere. */
 export async function findAdoptions(root: string): Promise<readonly Adoption[]> {
   const ids = (await listBundles(root)).filter((id) => parseMigrationId(id)?.kind === 'other');
-  const directions = ids.length === 0 ? new Map<string, string>() : await lastDirections(root);
+  const directions = ids.length === 0 ? [] : await lastDirections(root);
   const found: Adoption[] = [];
   for (const migrationId of ids) {
     const reading = await readBundle(root, migrationId);
     const read = reading.status === 'ok' ? await historyIn(reading.bundle) : reading;
     if (read.status !== 'ok') continue;
-    const direction = directions.get(migrationId);
-    const status = direction === undefined ? 'pending' : direction === 'rollback' ? 'rolled_back' : 'applied';
-    found.push({ migrationId, history: read.history, status });
+    const own = directions.flatMap((ofLedger) => ofLedger.get(migrationId) ?? []);
+    const isTakenBack = own.length > 0 && own.every((direction) => direction === 'rollback');
+    found.push({ migrationId, history: read.history, isTakenBack });
   }
   return found;
 }
@@ -89,17 +89,22 @@ export function adoptedFindings(migrations: readonly AdoptedMigration[]): readon
   );
 }
 
-/** Which way the last committed run of each migration went, by the ledger files. */
-async function lastDirections(root: string): Promise<ReadonlyMap<string, string>> {
+/** Which way the last committed run of each migration went, by each ledger file. */
+async function lastDirections(root: string): Promise<readonly ReadonlyMap<string, string>[]> {
   const reader = folderReader(root);
-  const found = new Map<string, string>();
-  for (const path of await reader.list('evidence/ledger')) {
-    const { lines } = readChain(new TextDecoder().decode(await reader.read(path)));
-    for (const line of lines) {
-      const { phase, migration_id: id, direction } = line as Readonly<Record<string, unknown>>;
-      if (phase === 'committed' && typeof id === 'string' && typeof direction === 'string')
-        found.set(id, direction);
-    }
-  }
-  return found;
+  const paths = await reader.list('evidence/ledger');
+  return Promise.all(
+    paths.map(async (path) => {
+      const { lines } = readChain(new TextDecoder().decode(await reader.read(path)));
+      return new Map(
+        lines.flatMap((line) => {
+          const { phase, migration_id: id, direction } = line as Readonly<Record<string, unknown>>;
+          const isCommitted = phase === 'committed' && direction !== 'retire';
+          return isCommitted && typeof id === 'string' && typeof direction === 'string'
+            ? [[id, direction] as const]
+            : [];
+        }),
+      );
+    }),
+  );
 }

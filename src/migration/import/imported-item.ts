@@ -113,7 +113,7 @@ const HINTS: Readonly<Record<string, string>> = {
   outside: 'Name a folder inside the project: its files are looked at again later.',
   missing: 'Name a folder that is there.',
   empty: 'Name the folder that holds the migration files.',
-  too_many: 'Split the folder: more than 100,000 files are not read.',
+  too_many: 'Split the folder: more than 20,000 files are not read.',
 };
 
 function hexOf(bytes: Uint8Array): string {

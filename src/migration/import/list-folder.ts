@@ -7,8 +7,8 @@ import { invalidFile, type FolderFile } from './imported-item.ts';
 /** No migration file is larger, as no file of a bundle is. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
-/** More is no folder of migrations. */
-const MAX_FILES = 100_000;
+/** More is no folder of migrations, and their list would not fit into a file of a bundle. */
+const MAX_FILES = 20_000;
 
 /** Folders that hold no migrations of another tool: those of varve's own evidence, and what packages bring. */
 const LEFT_OUT: readonly string[] = ['node_modules', 'evidence', 'registry', 'runs'];

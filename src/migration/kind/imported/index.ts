@@ -136,7 +136,7 @@ async function fileFindings(bundle: Bundle, history: AdoptedHistory): Promise<re
   const findings: Finding[] = [];
   for (const item of history.migrations) {
     const state = await fileState(join(project, history.folder), item);
-    if (state !== 'same') findings.push({ ...driftFinding(history, item, state), severity: 'error' });
+    if (state !== 'same') findings.push(driftFinding(history, item, state));
   }
   return findings;
 }
@@ -161,6 +161,8 @@ async function tableFindings(queryable: Queryable, history: AdoptedHistory): Pro
     if (isApplied) return [];
     const hint = 'Settle it with its tool, then run `varve adopt --migrations` again.';
     const detail = { id: item.id, table, state: entry?.state ?? 'not_applied', adopted: item.checksum };
-    return [refusal('import_differs', item.path, { detail, hint })];
+    const finding = refusal('import_differs', item.path, { detail, hint });
+    // A repeatable one may have been applied again since, as it was changed: that it was applied is as true.
+    return [entry?.state === 'applied' && item.repeatable ? { ...finding, severity: 'warning' } : finding];
   });
 }
