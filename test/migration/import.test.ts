@@ -249,6 +249,10 @@ function suite(given: StoreUnderTest): void {
         status: 'nothing',
         pending: ['V1', 'V2', 'V3', 'R__views'],
       });
+      await given.store.script('create table other.stranger (id int)');
+      expect(await adopt('db', { table: 'other.stranger' })).toMatchObject({
+        findings: ['import_unproved db'],
+      });
       expect(await adopt('db', { table: 'other.nothing' })).toMatchObject({
         findings: ['import_unproved db'],
       });

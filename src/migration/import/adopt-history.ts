@@ -4,6 +4,7 @@
  */
 import { dirname, join } from 'node:path';
 import { canonicalJson, isRefused, refusal, type Finding } from '../../base/index.ts';
+import { isStoreError } from '../../store/index.ts';
 import { freeMigrationId, writeBundle } from '../bundle.ts';
 import { ANY_APPROVER, type Declaration, type Scope } from '../declaration.ts';
 import type { RunnerOptions } from '../environment.ts';
@@ -66,7 +67,9 @@ export async function adoptHistory(
   if (isRefused(unread)) return refused(unread);
   const reading = readFolder(files, given.tool);
   if (reading.tool === undefined || isRefused(reading.findings)) return refused(reading.findings);
-  const compared = await compareWithStore(options, reading, given);
+  const compared = await compareWithStore(options, reading, given).catch((error: unknown) =>
+    otherTable(error, reading, given),
+  );
   const adoptions = await standingAdoptions(options);
   const known = await adoptedMigrations(root, adoptions);
   const about = { tool: reading.tool, folder: given.folder };
@@ -140,10 +143,16 @@ async function compareWithStore(
   });
 }
 
+/** A table of the right name without the columns of its tool, or one that may not be read, says nothing. */
+function otherTable(error: unknown, reading: FolderReading, given: AdoptHistoryOptions): Compared {
+  if (!isStoreError(error, '42703', '42501')) throw error;
+  return { applied: [], pending: [], findings: [unproved(reading, given)], table: null };
+}
+
 function unproved({ tool, items }: FolderReading, { folder, table }: AdoptHistoryOptions): Finding {
   const hint =
     table !== undefined
-      ? 'Name a table that is there as --history-table schema.table.'
+      ? "Name the tool's own table, one that may be read: --history-table schema.table."
       : tool === 'sql'
         ? 'No table says what was applied: add --all-applied if every one of these files was.'
         : 'This database has no table of the tool: name it with --history-table, or add --all-applied if every file was applied.';
