@@ -257,6 +257,12 @@ const APPROVAL = closed({
   expires_at: TIME,
 });
 
+/** A path that leads nowhere else by its text: relative, no `..`, no backslash. */
+const INSIDE = {
+  type: 'string',
+  pattern: '^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))[^\\\\\\u0000]+$',
+} as const;
+
 const STATUS = {
   enum: [
     'draft',
@@ -284,6 +290,27 @@ const REGISTRY = closed({
   ),
 });
 
+const ADOPTED_HISTORY = closed({
+  history_version: { const: 'v1' },
+  tool: { enum: ['flyway', 'graphile-migrate', 'prisma', 'sql'] },
+  folder: INSIDE,
+  table: { anyOf: [TEXT, { type: 'null' }] },
+  migrations: list(
+    closed({
+      id: TEXT,
+      description: { type: 'string' },
+      path: INSIDE,
+      checksum: TEXT,
+      checksum_algorithm: { enum: ['flyway-crc32', 'graphile-sha1', 'sha256'] },
+      equal_checksums: list(TEXT),
+      digest: DIGEST,
+      order: { ...COUNT, minimum: 1 },
+      repeatable: { type: 'boolean' },
+    }),
+    1,
+  ),
+});
+
 /** Every schema by its name with its version. */
 export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
   'migration_declaration.v1': document('migration_declaration.v1', DECLARATION),
@@ -297,6 +324,7 @@ export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
   'keys.v1': document('keys.v1', KEYS),
   'approval.v1': document('approval.v1', APPROVAL),
   'registry.v1': document('registry.v1', REGISTRY),
+  'adopted_history.v1': document('adopted_history.v1', ADOPTED_HISTORY),
 };
 
 /** The name of a schema. */
@@ -311,4 +339,5 @@ export type SchemaName =
   | 'ledger_head.v1'
   | 'keys.v1'
   | 'approval.v1'
-  | 'registry.v1';
+  | 'registry.v1'
+  | 'adopted_history.v1';

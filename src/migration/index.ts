@@ -16,6 +16,19 @@ export {
 } from './gate/gate.ts';
 export { folderReader } from './file-reader.ts';
 export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
+export {
+  adoptedFindings,
+  adoptedMigrations,
+  adoptHistory,
+  findAdoptions,
+  readAdopted,
+  type AdoptedMigration,
+  type Adoption,
+  type AdoptHistoryOptions,
+  type AdoptHistoryResult,
+  type ImportedItem,
+  type ImportTool,
+} from './import/index.ts';
 export { createKeyPair, readPublicKey, readSigner, readSignerReference, type KeyPair } from './ed25519.ts';
 export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
 export { hasSql, lintBundle } from './lint-bundle.ts';

@@ -39,6 +39,7 @@ async function checkProject(context: Context): Promise<readonly CheckPart[]> {
     await checkSources(project, definitions),
     await checkReads(context, definitions),
     migrations,
+    ...(await checkAdopted(project)),
   ];
 }
 
@@ -91,11 +92,22 @@ async function checkMigrations({ dir, config }: Project): Promise<CheckPart> {
   return { name: 'migrations', checked: bundles.length, findings: [...own.flat(), ...findings] };
 }
 
+/** The files of migrations that were taken over from another tool; no part where there are none. */
+async function checkAdopted({ dir }: Project): Promise<readonly CheckPart[]> {
+  const { adoptedFindings, adoptedMigrations, findAdoptions } = await import('../../migration/index.ts');
+  const root = join(dir, 'migrations');
+  const adoptions = (await findAdoptions(root)).filter(({ isTakenBack }) => !isTakenBack);
+  if (adoptions.length === 0) return [];
+  const migrations = await adoptedMigrations(root, adoptions);
+  return [{ name: 'adopted', checked: migrations.length, findings: adoptedFindings(migrations) }];
+}
+
 const TITLES: Readonly<Record<string, string>> = {
   definitions: 'tables defined',
   sources: 'makes read for what they do not declare',
   recordedReads: 'tables whose recorded reads were compared',
   migrations: 'migration bundles',
+  adopted: 'migrations of other tools',
 };
 
 function partsText(style: Style, parts: readonly CheckPart[]): string {
