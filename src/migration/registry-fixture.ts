@@ -142,6 +142,29 @@ const VALUES: Readonly<
     'minimum',
     (value) => ({ ...value, seq: 0 }),
   ],
+  'adopted_history.v1': [
+    {
+      history_version: 'v1',
+      tool: 'flyway',
+      folder: 'db/migration',
+      table: 'public.flyway_schema_history',
+      migrations: [
+        {
+          id: '1.2',
+          description: 'sites',
+          path: 'V1.2__sites.sql',
+          checksum: '-1044267932',
+          checksum_algorithm: 'flyway-crc32',
+          equal_checksums: [],
+          digest: DIGEST,
+          order: 1,
+          repeatable: false,
+        },
+      ],
+    },
+    'minItems',
+    (value) => ({ ...value, migrations: [] }),
+  ],
   'keys.v1': [
     {
       keys_version: 'v1',
