@@ -35,6 +35,7 @@ const TABLE = {
   config_missing: [3, 404, 'no project found here'],
   constraint_violated: [3, 409, 'the database refused a row'],
   construct_refused: [3, 422, 'a script holds a statement that no migration may send'],
+  copy_blocked: [3, 409, 'the database cannot be copied while others are connected to it', 'retryable'],
   counts_differ: [4, 409, 'a run touched other rows than planned'],
   database_error: [1, 500, 'the database reported an error'],
   database_full: [4, 507, 'the database has no disk space left'],
