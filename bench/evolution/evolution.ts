@@ -9,8 +9,8 @@
  * | resume | nothing: rows done twice, rows lost |
  * | plan | nothing: seconds |
  *
- * `VARVE_BENCH_EVOLUTION_ROWS` makes it smaller (default a million rows, ten for the plan), `VARVE_BENCH_EVOLUTION_CASES`
- * names some of the cases.
+ * `VARVE_BENCH_EVOLUTION_ROWS` makes it smaller (default a million rows), `VARVE_BENCH_EVOLUTION_PLAN_ROWS` the plan (default
+ * ten times that), and `VARVE_BENCH_EVOLUTION_CASES` names some of the cases.
  */
 import type { Figure } from '../figure.ts';
 import type { AreaResult, BenchStores } from '../stores.ts';

@@ -6,11 +6,15 @@ import type { Pipeline } from '../../src/pipeline/index.ts';
 import { sql, type Store } from '../../src/store/index.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
 import { openLab, type Lab } from '../../test/evolution/lab.ts';
-import { timedMs, type Figure } from '../figure.ts';
+import { figure, timedMs, type Figure } from '../figure.ts';
 import type { BenchStores } from '../stores.ts';
+import { serverSeconds } from './processor-time.ts';
 
 /** Rows of the table that evolves. */
 export const ROWS: number = Number(process.env['VARVE_BENCH_EVOLUTION_ROWS'] ?? 1_000_000);
+
+/** Rows of all tables of the plan together. */
+export const PLAN_ROWS: number = Number(process.env['VARVE_BENCH_EVOLUTION_PLAN_ROWS'] ?? 10 * ROWS);
 
 /** What a case works in. */
 export interface Place {
@@ -56,21 +60,44 @@ export async function planIfAvailable(
   return plan.migrationId;
 }
 
-/** Milliseconds that an apply takes. Errors: throws where it does not succeed. */
-export async function appliedMs({ lab, store }: Place, to: Pipeline, id: string): Promise<number> {
-  await store.script('checkpoint');
+/** What a work took. */
+export interface Taken {
+  readonly ms: number;
+  /** Processor time of the server; undefined where the system does not tell. */
+  readonly seconds: number | undefined;
+}
+
+/** What an apply takes. Errors: throws where it does not succeed. */
+export async function applied({ lab, store }: Place, to: Pipeline, id: string): Promise<Taken> {
   let outcome: RunOutcome | undefined;
-  const ms = await timedMs(async () => {
+  const taken = await takenBy(store, async () => {
     outcome = await lab.apply(to, id);
   });
   if (outcome?.status !== 'applied') throw failed(JSON.stringify(outcome));
-  return ms;
+  return taken;
 }
 
-/** What an expert would write, timed with what was written before on disk. */
-export async function scriptMs({ store }: Place, text: string): Promise<number> {
+/** What something takes that an expert would write. */
+export function script({ store }: Place, text: string): Promise<Taken> {
+  return takenBy(store, () => store.script(text));
+}
+
+/** With what was written before on disk. */
+async function takenBy(store: Store, work: () => Promise<unknown>): Promise<Taken> {
   await store.script('checkpoint');
-  return timedMs(() => store.script(text));
+  const before = await serverSeconds(store);
+  const ms = await timedMs(work);
+  const after = await serverSeconds(store);
+  return { ms, seconds: before === undefined || after === undefined ? undefined : after - before };
+}
+
+/** The server's processor time of both, where the system tells it. */
+export function processorTimes(name: string, work: Taken, bare: Taken): readonly Figure[] {
+  if (work.seconds === undefined || bare.seconds === undefined) return [];
+  return [
+    figure(`${name}, processor time of the server`, work.seconds / bare.seconds, 'ratio'),
+    figure('of which the work by hand', bare.seconds, 's'),
+  ];
 }
 
 /** How many rows a query counts. */

@@ -3,14 +3,14 @@ import { sql } from '../../src/store/index.ts';
 import { worldOf } from '../../test/evolution/lab.ts';
 import { definitionsFrom } from '../../test/evolution/side-pipeline.ts';
 import { atMost, timedMs } from '../figure.ts';
-import { failed, planIfAvailable, ROWS, type CaseResult, type Place } from './place.ts';
+import { failed, PLAN_ROWS, planIfAvailable, type CaseResult, type Place } from './place.ts';
 import { CHAIN_TABLES, chains } from './pipelines.ts';
 import { fillRecorded } from './recorded.ts';
 
 const CHAINS = 10;
 const TABLES = CHAINS * (CHAIN_TABLES + 1) + 10;
-/** Of each table that holds rows: together ten times the rows of the other cases. */
-const TABLE_ROWS = Math.ceil((10 * ROWS) / (CHAINS * (CHAIN_TABLES + 1)));
+/** Of each table that holds rows. */
+const TABLE_ROWS = Math.ceil(PLAN_ROWS / (CHAINS * (CHAIN_TABLES + 1)));
 
 /** Measures what `varve plan` does. */
 export async function planMany(place: Place): Promise<CaseResult> {

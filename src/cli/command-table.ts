@@ -98,6 +98,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/objects.ts'),
   },
   {
+    name: 'new',
+    summary: 'a migration to be filled in',
+    load: () => import('./command/new.ts'),
+  },
+  {
     name: 'plan',
     summary: 'what a migration would do, without doing it',
     load: () => import('./command/plan.ts'),
@@ -136,6 +141,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'status',
     summary: 'what is applied, pending, drifted, unfinished',
     load: () => import('./command/status.ts'),
+  },
+  {
+    name: 'gate',
+    summary: 'the six gates that block merge and run, for CI',
+    load: () => import('./command/gate.ts'),
   },
   {
     name: 'recover',

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { dirname, join, resolve, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ProjectConfig } from '../pipeline/index.ts';
 import { invalid, isObject, unknownMember } from './config-finding.ts';
 import { checkMigrations } from './migrations-config.ts';
@@ -56,12 +56,29 @@ async function importConfig(filePath: string): Promise<unknown> {
   } catch (cause) {
     // A definition that cannot stand says best itself what to do about it.
     if (isVarveError(cause)) throw cause;
+    const place = cause instanceof Error ? placeIn(dirname(filePath), cause.stack ?? '') : undefined;
     throw new VarveError('config_invalid', {
-      detail: { subject: filePath, reason: cause instanceof Error ? cause.message : String(cause) },
+      detail: {
+        subject: place?.file ?? filePath,
+        ...(place === undefined ? {} : { line: place.line }),
+        reason: cause instanceof Error ? cause.message : String(cause),
+      },
       hint: 'Correct the file so that it can be imported.',
       cause,
     });
   }
+}
+
+/** Where in the project's own files a stack comes from: what the configuration imports is where mistakes are made. */
+function placeIn(dir: string, stack: string): { readonly file: string; readonly line: number } | undefined {
+  const places = stack.matchAll(/(?<file>file:\/\/\/[^\s()]+?|\/[^\s()]+?):(?<line>\d+)(?=[:)\s]|$)/gu);
+  for (const { groups } of places) {
+    const { file = '', line = '' } = groups ?? {};
+    const path = file.startsWith('file:') ? fileURLToPath(file.replace(/[?#].*$/u, '')) : file;
+    if (path.startsWith(dir + sep) && !path.includes(`${sep}node_modules${sep}`))
+      return { file: path, line: Number(line) };
+  }
+  return undefined;
 }
 
 /** The folder below which makes read files. */

@@ -5,7 +5,7 @@ import { migrationSettings } from './migrations-config.ts';
 
 const check = (migrations: unknown) =>
   checkConfig({ stores: { main: { embedded: 'db' } }, migrations }, 'varve.config.ts').map(({ detail }) =>
-    String(detail['reason']),
+    JSON.stringify(detail['reason']),
   );
 
 it('M27 M54 M59 M74 the settings of a project complete the defaults, member by member', () => {

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
-import { isVarveError } from '../base/index.ts';
+import { isVarveError, type Finding } from '../base/index.ts';
+import type { Signer } from '../evidence/index.ts';
 import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.ts';
 import { CONFIG_FILE, type Project } from './config.ts';
 import type { Context } from './context.ts';
@@ -34,6 +35,8 @@ export async function openRunner(
   const kinds = await context.kindsOf(world);
   const bars = stepBars(context);
   const fault = faultHook(context);
+  const signer = await runnerSigner(context);
+  if (signer !== undefined && 'code' in signer) return { status: 'refused', findings: [signer] };
   const options: RunnerOptions = {
     store: world.store,
     kinds: kinds.list,
@@ -49,6 +52,7 @@ export async function openRunner(
     randomBytes: environment.randomBytes,
     signal: context.signal,
     progress: bars.show,
+    ...(signer === undefined ? {} : { signer }),
     ...(fault === undefined ? {} : { fault }),
   };
   return {
@@ -75,6 +79,14 @@ export async function projectOrFolder(context: Context): Promise<Project> {
     const dir = resolve(io.workingDir, options.project ?? '.');
     return { dir, filePath: join(dir, CONFIG_FILE), config: { stores: {} } };
   }
+}
+
+/** The key that signs receipts, by the reference in VARVE_RUNNER_KEY: the path of a PEM file, or the PEM. */
+async function runnerSigner({ io }: Context): Promise<Signer | Finding | undefined> {
+  const value = io.env['VARVE_RUNNER_KEY'];
+  if (value === undefined || value === '') return undefined;
+  const { readSignerReference } = await import('../migration/index.ts');
+  return readSignerReference('VARVE_RUNNER_KEY', value);
 }
 
 /** Crash tests name a point at which this process is to end as if its machine had. */

@@ -42,7 +42,7 @@ const WANTED: WantedApproval = {
   nowMs: NOW_MS,
 };
 
-describe('an approval', () => {
+describe('M116 an approval', () => {
   it('counts where everything is as it was signed', () => {
     expect(approvalFaults(APPROVAL, KEY, WANTED)).toEqual([]);
   });
@@ -69,7 +69,7 @@ describe('an approval', () => {
     ).toEqual([reason]);
   });
 
-  it('counts when its key ran out after it was signed', () => {
+  it('M117 counts when its key ran out after it was signed', () => {
     expect(approvalFaults(APPROVAL, { ...KEY, valid_until: at(-0.5) }, WANTED)).toEqual([]);
     expect(isKeyValid({ ...KEY, valid_until: at(-0.5) }, NOW_MS)).toBe(false);
   });

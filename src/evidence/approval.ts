@@ -71,6 +71,16 @@ export interface WantedApproval {
   readonly nowMs: number;
 }
 
+/** The register in a text; one without keys where it is none. Whether its ids are those of its keys is seen where one is used. */
+export function parseRegisterText(text: string): KeyRegister {
+  try {
+    const value = JSON.parse(text) as KeyRegister;
+    return Array.isArray(value.keys) ? value : { keys_version: 'v1', keys: [] };
+  } catch {
+    return { keys_version: 'v1', keys: [] };
+  }
+}
+
 /** The public keys of a register by id, as `openEnvelope` takes them. */
 export function publicKeys(register: KeyRegister): ReadonlyMap<Digest, Uint8Array> {
   const keys = new Map<Digest, Uint8Array>();

@@ -82,7 +82,7 @@ export const SAFETY_STRATEGIES = [
 export const CHANGE_CLASSES = ['routine', 'review-required', 'governance-critical'] as const;
 
 /** Where products go: one place for all, so that evidence is found and verified without a declaration. */
-export const PRODUCT_PLACES = {
+const PRODUCT_PLACES = {
   baselines: { pre: 'baselines/pre.json', post: 'baselines/post.json' },
   diffs: {
     summary: 'diffs/summary.json',

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { canonicalJson, type JsonObject } from '../base/index.ts';
 import {
   chainLine,
+  checkReceipt,
   diffBaselines,
   digestOf,
   EMPTY_CHAIN,
@@ -11,6 +12,7 @@ import {
   manifestEntry,
   proveEqual,
   readChain,
+  readReceiptValue,
   SCHEMAS,
   sha256,
   validateSchema,
@@ -21,7 +23,7 @@ import {
 } from './index.ts';
 
 describe('digests', () => {
-  it('are those of the published test vectors, over bytes that nobody converts', () => {
+  it('M114 are those of the published test vectors, over bytes that nobody converts', () => {
     expect(sha256('abc')).toBe('sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
     expect(sha256('')).toBe('sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
     expect(sha256('a\r\n')).not.toBe(sha256('a\n'));
@@ -38,7 +40,7 @@ describe('digests', () => {
     );
   });
 
-  it('of a manifest change with any file, name or byte, and not with the order', () => {
+  it('M115 of a manifest change with any file, name or byte, and not with the order', () => {
     const files = ['a', 'b', 'c/d'].map((path) => manifestEntry(path, new TextEncoder().encode(path)));
     const digest = manifestDigest(files);
     expect(manifestDigest(files.toReversed())).toBe(digest);
@@ -139,14 +141,82 @@ describe('baselines', () => {
 });
 
 describe('a receipt', () => {
-  it('passes only when it was committed and every check passed', () => {
+  it('M40 passes only when it was committed and every check that is required passed', () => {
     const pass = { name: 'scope', status: 'pass' } as const;
     expect(validationStatus('committed', [pass])).toBe('pass');
     expect(validationStatus('committed', [])).toBe('fail');
     expect(validationStatus('rolled_back', [pass])).toBe('fail');
     for (const status of ['fail', 'error', 'not_run'] as const) {
       expect(validationStatus('committed', [pass, { name: 'limits', status }])).toBe('fail');
+      const optional = [pass, { name: 'signature', status, required: false }] as const;
+      expect(validationStatus('committed', optional)).toBe(status === 'not_run' ? 'pass' : 'fail');
     }
+    expect(validationStatus('committed', [{ name: 'signature', status: 'not_run', required: false }])).toBe(
+      'fail',
+    );
+  });
+});
+
+describe('a receipt as read', () => {
+  const foreign: JsonObject = {
+    kfm_run_receipt_version: 'v1',
+    run_id: 'kfm://run/2025-01-01T00:00:00Z.migration.one',
+    run_type: 'migration',
+    direction: 'rehearsal',
+    migration_id: 'PG-MIG-2026-05-12-01',
+    outcome: 'committed',
+    actor: { principal: 'svc:runner', role: 'runner', shift: 'night' },
+    started_at: '2026-05-12T09:14:07.000Z',
+    finished_at: '2026-05-12T09:14:08.000Z',
+    environment: { name: 'stage', git_commit: null, params_digest: null, host: 'h', region: 'north' },
+    inputs: [{ path: 'migration.yml', digest: sha256('a'), mode: '0644' }],
+    outputs: [],
+    bundle_digest: sha256('b'),
+    plan_digest: sha256('c'),
+    approvals: [],
+    validation: { status: 'pass', checks: [{ name: 'scope', status: 'pass', by: 'them' }], findings: [] },
+    rollback: { class: 'lossless', rung: 'R3' },
+    chain: { seq: 1, prev: sha256(''), digest: sha256('d') },
+    theirs: { kept: [1, 2] },
+  };
+
+  it('M39 may have the names of others and members that nobody knows; without a level it was enforced by nothing', async () => {
+    const receipt = readReceiptValue(foreign);
+    expect(await validateSchema('run_receipt.v1', receipt)).toEqual([]);
+    const { kfm_run_receipt_version: version, ...rest } = foreign;
+    expect(receipt).toEqual({
+      ...rest,
+      run_receipt_version: version,
+      enforcement: { level: 'none', layers: [], role: 'none' },
+    });
+    const own = {
+      ...rest,
+      run_receipt_version: 'v1',
+      enforcement: { level: 'observed', layers: [], role: 'none' },
+    };
+    expect(readReceiptValue(own)).toEqual(own);
+  });
+
+  it('M38 names its type, migration, environment and direction, and no others', async () => {
+    const receipt = readReceiptValue(foreign);
+    const spoilt: readonly JsonObject[] = [
+      { ...receipt, run_type: 'job' },
+      { ...receipt, migration_id: 'one' },
+      { ...receipt, environment: { ...receipt.environment, name: 'production' } },
+      { ...receipt, direction: 'sideways' },
+      { ...receipt, run_id: 'http://run/one' },
+    ];
+    for (const value of spoilt)
+      expect((await validateSchema('run_receipt.v1', value)).length).toBeGreaterThan(0);
+  });
+
+  it('M127 F22 that ends before it starts is invalid', () => {
+    const receipt = readReceiptValue(foreign);
+    expect(checkReceipt(receipt, 'x')).toEqual([]);
+    const back = { ...receipt, finished_at: '2026-05-12T09:14:06.999Z' };
+    expect(checkReceipt(back, 'x')).toMatchObject([{ code: 'receipt_invalid', detail: { reason: 'time' } }]);
+    const kinder = { ...receipt, validation: { ...receipt.validation, checks: [] } };
+    expect(checkReceipt(kinder, 'x')).toMatchObject([{ detail: { reason: 'validation_status' } }]);
   });
 });
 

@@ -1,4 +1,4 @@
-export { CHANGE_CLASSES, KIND_WORDS, PRODUCT_PLACES, SAFETY_STRATEGIES } from './declaration-schema.ts';
+export { CHANGE_CLASSES, KIND_WORDS, SAFETY_STRATEGIES } from './declaration-schema.ts';
 export {
   APPROVAL_TYPE,
   approvalFaults,
@@ -57,5 +57,29 @@ export { redactJson, scanFindings, scanText } from './scan/index.ts';
 export type { RestrictedArea, ScanAbout, ScanHit } from './scan/index.ts';
 export { SCHEMAS, type SchemaName } from './schema.ts';
 export { validateSchema, type SchemaFault } from './validate.ts';
-export { checkReceipt, isProduct, storePath, verifyAll, verifyReceipt } from './verify.ts';
-export type { FileReader, Verification, VerifiedReceipt } from './verify.ts';
+export {
+  HEAD_TYPE,
+  holdAgainstHead,
+  ledgerHead,
+  readHead,
+  type HeadReading,
+  type LedgerHead,
+} from './ledger-head.ts';
+export { consistencyProof, inclusionProof, isConsistent, isIncluded, merkleRoot } from './merkle.ts';
+export { isProduct } from './product-path.ts';
+export { PROV_CONTEXT, provDocument, type ProvDocument } from './prov.ts';
+export { receiptReference, type ReceiptReference } from './receipt-ref.ts';
+export {
+  enclosedReceipt,
+  isEnvelope,
+  RECEIPT_PREDICATE,
+  receiptStatement,
+  STATEMENT_TYPE,
+  type Statement,
+} from './statement.ts';
+export { storePath } from './store-path.ts';
+export { readReceiptValue } from './read-receipt.ts';
+export type { VerifiedReceipt } from './verify/bundle.ts';
+export type { FileReader } from './verify/file.ts';
+export { checkReceipt } from './verify/receipt.ts';
+export { verifyAll, verifyReceipt, type Verification, type VerifyOptions } from './verify/verify.ts';

@@ -8,6 +8,8 @@ export type Outcome = 'committed' | 'rolled_back' | 'failed_before_commit' | 'in
 export interface Check extends JsonObject {
   readonly name: string;
   readonly status: 'pass' | 'fail' | 'error' | 'not_run';
+  /** False where the receipt passes without it, such as a signature in dev. */
+  readonly required?: false;
 }
 
 /** A file that the run read or wrote. */
@@ -31,7 +33,8 @@ export interface ReceiptBody extends JsonObject {
   readonly run_receipt_version: 'v1';
   readonly run_id: string;
   readonly run_type: 'migration';
-  readonly direction: 'forward' | 'rollback' | 'retire';
+  /** A rehearsal never counts as an execution (M38). */
+  readonly direction: 'forward' | 'rollback' | 'retire' | 'rehearsal';
   readonly migration_id: string;
   readonly outcome: Outcome;
   readonly actor: { readonly principal: string; readonly role: string };
@@ -67,6 +70,10 @@ export interface ReceiptBody extends JsonObject {
 export interface Receipt extends ReceiptBody {
   /** Where the deciding ledger entry stands. */
   readonly chain: { readonly seq: number; readonly prev: Digest; readonly digest: Digest };
+  /** The runner key that signed the statement of this receipt; null: nobody did. Absent in a receipt of an earlier release. */
+  readonly signed_by?: Digest | null;
+  /** Until when nobody takes it, or what it names, out of the evidence store. */
+  readonly retention_until?: string;
   /** The state at which recovery found the run; absent where the run ended by itself. */
   readonly resolved_from?: string;
 }
@@ -78,6 +85,8 @@ export interface ReceiptEnd {
   readonly checks: readonly Check[];
   readonly findings: readonly (Finding & JsonObject)[];
   readonly resolvedFrom: string | undefined;
+  readonly signedBy: Digest | null;
+  readonly retentionUntil: string;
 }
 
 /** The receipt of a body that was kept in the ledger, whoever builds it and whenever. */
@@ -91,13 +100,17 @@ export function buildReceipt(body: ReceiptBody, end: ReceiptEnd): Receipt {
       findings: [...body.validation.findings, ...end.findings],
     },
     chain: end.chain,
+    signed_by: end.signedBy,
+    retention_until: end.retentionUntil,
     ...(end.resolvedFrom === undefined ? {} : { resolved_from: end.resolvedFrom }),
   };
 }
 
-/** A receipt passes only when the run was committed and every check that is required of it ran and passed. */
+/** A receipt passes only when the run was committed and every check that is required of it ran and passed (M40). */
 export function validationStatus(outcome: Outcome, checks: readonly Check[]): 'pass' | 'fail' {
-  return outcome === 'committed' && checks.length > 0 && checks.every(({ status }) => status === 'pass')
+  return outcome === 'committed' &&
+    checks.some(({ status }) => status === 'pass') &&
+    checks.every(({ status, required }) => status === 'pass' || (required === false && status === 'not_run'))
     ? 'pass'
     : 'fail';
 }

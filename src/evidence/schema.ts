@@ -141,15 +141,18 @@ const FINDING = open({
   detail: ANY_OBJECT,
   hint: { type: 'string' },
 });
-const CHECK = open({ name: TEXT, status: { enum: ['pass', 'fail', 'error', 'not_run'] } });
+const CHECK = open(
+  { name: TEXT, status: { enum: ['pass', 'fail', 'error', 'not_run'] } },
+  { required: { const: false } },
+);
 const ARTIFACT = open({ path: TEXT, digest: DIGEST });
 
 const RUN_RECEIPT = open(
   {
     run_receipt_version: { const: 'v1' },
-    run_id: { type: 'string', pattern: '^varve://run/.+' },
+    run_id: { type: 'string', pattern: '^(varve|kfm)://.+' },
     run_type: { const: 'migration' },
-    direction: DIRECTION,
+    direction: { enum: [...DIRECTION.enum, 'rehearsal'] },
     migration_id: MIGRATION_ID,
     outcome: { enum: ['committed', 'rolled_back', 'failed_before_commit', 'indeterminate'] },
     actor: open({ principal: TEXT, role: TEXT }),
@@ -174,6 +177,8 @@ const RUN_RECEIPT = open(
   {
     rolls_back: TEXT,
     resolved_from: TEXT,
+    signed_by: { anyOf: [DIGEST, { type: 'null' }] },
+    retention_until: TIME,
     proof: open({
       status: { enum: ['equal', 'equal_except_new_writes', 'not_equal'] },
       expected: DIGEST,
@@ -198,6 +203,29 @@ const LEDGER_ENTRY = closed({
   plan_digest: DIGEST,
   body_digest: DIGEST,
   receipt_digest: { anyOf: [DIGEST, { type: 'null' }] },
+  at: TIME,
+});
+
+const RECEIPT_REF = closed({
+  ref_version: { const: 'v1' },
+  run_id: TEXT,
+  migration_id: MIGRATION_ID,
+  digest: DIGEST,
+  size: COUNT,
+  media_type: { const: 'application/json' },
+  // A path, or an address without user, query and fragment.
+  uri: { type: 'string', pattern: '^[^@?#]+$' },
+  store: closed({ kind: TEXT, retention_until: { anyOf: [TIME, { type: 'null' }] } }),
+  envelope_digest: { anyOf: [DIGEST, { type: 'null' }] },
+});
+
+const LEDGER_HEAD = closed({
+  head_version: { const: 'v1' },
+  environment: ENVIRONMENT,
+  tree_size: { ...COUNT, minimum: 1 },
+  root: DIGEST,
+  seq: { ...COUNT, minimum: 1 },
+  digest: DIGEST,
   at: TIME,
 });
 
@@ -263,7 +291,9 @@ export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
   'baseline.v1': document('baseline.v1', BASELINE),
   'diff_summary.v1': document('diff_summary.v1', DIFF_SUMMARY),
   'run_receipt.v1': document('run_receipt.v1', RUN_RECEIPT),
+  'receipt_ref.v1': document('receipt_ref.v1', RECEIPT_REF),
   'ledger_entry.v1': document('ledger_entry.v1', LEDGER_ENTRY),
+  'ledger_head.v1': document('ledger_head.v1', LEDGER_HEAD),
   'keys.v1': document('keys.v1', KEYS),
   'approval.v1': document('approval.v1', APPROVAL),
   'registry.v1': document('registry.v1', REGISTRY),
@@ -276,7 +306,9 @@ export type SchemaName =
   | 'baseline.v1'
   | 'diff_summary.v1'
   | 'run_receipt.v1'
+  | 'receipt_ref.v1'
   | 'ledger_entry.v1'
+  | 'ledger_head.v1'
   | 'keys.v1'
   | 'approval.v1'
   | 'registry.v1';

@@ -6,6 +6,7 @@ import {
   freeMigrationId,
   planMigration,
   readStatus,
+  registerBundle,
   writeBundle,
   type Declaration,
   type PlanOutcome,
@@ -102,6 +103,10 @@ export async function planEvolution(
     },
   });
   if (written.status === 'refused') return written;
+  const { principal } = options.actor;
+  const about = { owners: [principal], by: principal, clock: options.clock };
+  const entered = await registerBundle(options.root, written.bundle, about);
+  if (entered.status === 'refused') return entered;
   const outcome = await planMigration(withCounted(options, world, counted), id);
   return {
     status: 'planned',

@@ -12,10 +12,11 @@ import { isRefused, refusal, type Finding, type JsonObject } from '../base/index
 import { readChain, type ApprovedException, type Digest, type Receipt } from '../evidence/index.ts';
 import { join } from 'node:path';
 import type { Bundle } from './bundle.ts';
+import { classFindings } from './change-class.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readEvidence, readIfThere } from './evidence-store.ts';
 import { holdToApprovals } from './exception.ts';
-import { readApprovals, type ValidApproval } from './find-approvals.ts';
+import { readApprovals, storeApprovals, type ValidApproval } from './find-approvals.ts';
 import { readKeyRegister } from './key-register.ts';
 import type { LedgerRun } from './ledger.ts';
 import type { PlanFile } from './plan-file.ts';
@@ -58,10 +59,12 @@ export async function admitRun(options: RunnerOptions, asked: Asked): Promise<Ad
   const approvals = reading.approvals.filter(({ issuedAtMs }) => issuedAtMs > since);
   const findings = [
     ...holdToApprovals(asked.findings, approvals),
+    ...classFindings(bundle, asked.findings),
     ...(direction === 'forward' ? await environmentFindings(options, asked, approvals) : []),
   ];
   // An approval that does not count is told of only where one is missed.
   if (isRefused(findings)) return { status: 'refused', findings: [...findings, ...reading.findings] };
+  await storeApprovals(options.root, approvals);
   return {
     status: 'admitted',
     approvals: approvals.map(({ digest }) => digest).toSorted(),

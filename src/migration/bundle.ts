@@ -1,10 +1,18 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nearestName, refusal, type Finding, type Json, type JsonObject } from '../base/index.ts';
-import { isProduct, manifestDigest, manifestEntry, type ManifestEntry } from '../evidence/index.ts';
-import { readDeclaration, type Declaration } from './declaration.ts';
+import {
+  isProduct,
+  manifestDigest,
+  manifestEntry,
+  type Digest,
+  type ManifestEntry,
+} from '../evidence/index.ts';
+import type { Declaration } from './declaration.ts';
+import { readDeclaration } from './read-declaration.ts';
 import { hasCode, isTemporary, makeFolder, writeDurable } from './durable.ts';
 import { KIND_PREFIXES, nextMigrationId, parseMigrationId, type KindName } from './migration-id.ts';
+import { readRegistry } from './registry.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** An authored file of a bundle, as read. */
@@ -23,7 +31,7 @@ export interface Bundle {
   readonly documents: Readonly<Record<string, JsonObject>>;
   readonly files: readonly AuthoredFile[];
   /** SHA-256 of the manifest of the authored files (M115). */
-  readonly digest: string;
+  readonly digest: Digest;
 }
 
 /** A bundle, or why it cannot be used. */
@@ -68,8 +76,8 @@ export async function listBundles(root: string): Promise<readonly string[]> {
 }
 
 /**
- * The next free id of a kind for the day of `nowMs`. An id is used once for ever, so ids that are known from elsewhere
- * (the ledger) are passed in `taken`. Undefined when the day's 99 are used up.
+ * The next free id of a kind for the day of `nowMs`. An id is used once for ever (M3), so those of the registry are taken,
+ * and those that are known from elsewhere (the ledger) are passed in `taken`. Undefined when the day's 99 are used up.
  */
 export async function freeMigrationId(
   root: string,
@@ -77,7 +85,10 @@ export async function freeMigrationId(
   options: { readonly nowMs: number; readonly taken?: readonly string[] },
 ): Promise<string | undefined> {
   const day = new Date(options.nowMs).toISOString().slice(0, 10);
-  return nextMigrationId(kind, day, [...(await folderNames(join(root, kind))), ...(options.taken ?? [])]);
+  const registry = await readRegistry(root);
+  const entered = registry.status === 'ok' ? registry.registry.migrations.map(({ id }) => id) : [];
+  const folders = await folderNames(join(root, kind));
+  return nextMigrationId(kind, day, [...folders, ...entered, ...(options.taken ?? [])]);
 }
 
 /** Writes a new bundle. Refuses when its folder is there already: nothing authored is ever overwritten. */

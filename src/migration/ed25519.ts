@@ -29,7 +29,22 @@ export function createKeyPair(): KeyPair {
 /** What signs with the private key in a PEM file. Errors: refuses with `key_invalid`. */
 export async function readSigner(path: string): Promise<Signer | Finding> {
   const key = await readKey(path, createPrivateKey);
-  if ('code' in key) return key;
+  return 'code' in key ? key : signerOf(key);
+}
+
+/**
+ * What signs with the private key that a variable of the environment refers to: the path of a PEM file, or the PEM itself, as
+ * machines for continuous integration hand it over. `name` stands in findings for it.
+ *
+ * Errors: refuses with `key_invalid`.
+ */
+export async function readSignerReference(name: string, value: string): Promise<Signer | Finding> {
+  if (!value.includes('-----BEGIN')) return readSigner(value);
+  const key = parseKey(name, value, createPrivateKey);
+  return 'code' in key ? key : signerOf(key);
+}
+
+function signerOf(key: KeyObject): Signer {
   const publicKey = spkiOf(createPublicKey(key));
   return {
     keyId: keyIdOf(publicKey),
@@ -61,6 +76,10 @@ async function readKey(path: string, parse: (pem: string) => KeyObject): Promise
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     return invalidKey(path, reason, 'Name the PEM file of your key.');
   }
+  return parseKey(path, pem, parse);
+}
+
+function parseKey(path: string, pem: string, parse: (pem: string) => KeyObject): KeyObject | Finding {
   try {
     const key = parse(pem);
     if (key.asymmetricKeyType === 'ed25519') return key;

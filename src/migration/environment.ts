@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Clock, RandomBytes } from '../base/index.ts';
-import { sha256, type Digest } from '../evidence/index.ts';
+import { sha256, type Digest, type Signer } from '../evidence/index.ts';
 import type { Store } from '../store/index.ts';
 import { readIfThere } from './evidence-store.ts';
 import type { FaultHook } from './fault-point.ts';
@@ -23,6 +23,8 @@ export interface RunnerOptions {
   readonly gitCommit: string | null;
   /** Digest of the project's package lock, null where it has none. */
   readonly paramsDigest: Digest | null;
+  /** Signs receipts and ledger heads; only dev goes without. */
+  readonly signer?: Signer;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly signal?: AbortSignal;

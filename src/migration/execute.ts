@@ -7,7 +7,7 @@ import {
   type Finding,
   type JsonObject,
 } from '../base/index.ts';
-import { canonicalBytes, proveEqual, type Baseline, type Check } from '../evidence/index.ts';
+import { proveEqual, type Baseline, type Check } from '../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
@@ -291,7 +291,7 @@ async function baselineInside(
   begun: Beginning | undefined,
 ): Promise<Baseline> {
   const pre = await run.kind.baseline(baselineContextOf(run, run.forward?.pre), transaction);
-  const digest = await storeEvidence(run.options.root, canonicalBytes(pre));
+  const digest = await storeScanned(run.options.root, 'baselines/pre.json', pre);
   await hit(run, 'F04_pre_stored');
   await run.intents.announce('baselined', { pre: digest });
   await hit(run, 'F05_baselined');

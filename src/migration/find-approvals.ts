@@ -34,6 +34,8 @@ export interface ValidApproval {
   readonly grants: readonly Grant[];
   readonly exceptions: readonly ApprovedException[];
   readonly issuedAtMs: number;
+  /** Of the envelope. */
+  readonly bytes: Uint8Array;
 }
 
 /** Which approvals lie there, and whose keys they may be signed with. */
@@ -56,12 +58,12 @@ export type ApprovalCheck =
   | Refused;
 
 /**
- * Reads the approvals of this bundle and plan; each that counts is in the evidence store then, so that a receipt can name it.
+ * Reads the approvals of this bundle and plan; writes nothing.
  *
  * Errors: refuses with `key_invalid`; `approval_invalid` is told of each one that is there and does not count.
  */
 export async function readApprovals(
-  options: RunnerOptions,
+  options: Pick<RunnerOptions, 'root' | 'environment' | 'clock'>,
   bundle: Bundle,
   about: Pick<WantedApproval, 'planDigest' | 'grant'>,
 ): Promise<ApprovalReading> {
@@ -71,14 +73,13 @@ export async function readApprovals(
   const wanted = wantedFor(options, bundle, about);
   const findings: Finding[] = [];
   const approvals: ValidApproval[] = [];
-  for (const path of await approvalPaths(bundle)) {
+  for (const path of await approvalNames(bundle)) {
     const read = await readApproval(join(bundle.folder, path), register, wanted);
     if (read.status === 'other') continue;
     if (read.status === 'invalid') {
       findings.push(invalidApproval(path, read.reasons));
       continue;
     }
-    await storeEvidence(options.root, read.bytes);
     const { principal, grants, exceptions, issued_at: issuedAt } = read.approval;
     approvals.push({
       digest: sha256(read.bytes),
@@ -86,6 +87,7 @@ export async function readApprovals(
       grants,
       exceptions,
       issuedAtMs: Date.parse(issuedAt),
+      bytes: read.bytes,
     });
   }
   return { status: 'ok', approvals, findings };
@@ -112,6 +114,7 @@ export async function findApprovals(
     const wanted = wantedFor(options, bundle, about);
     return { status: 'refused', findings: [missing(options, wanted, approvals.length > 0), ...findings] };
   }
+  await storeApprovals(options.root, approvals);
   return {
     status: 'approved',
     digests: approvals.map(({ digest }) => digest).toSorted(),
@@ -119,8 +122,13 @@ export async function findApprovals(
   };
 }
 
+/** Puts approvals into the evidence store, so that a receipt can name them. */
+export async function storeApprovals(root: string, approvals: readonly ValidApproval[]): Promise<void> {
+  for (const { bytes } of approvals) await storeEvidence(root, bytes);
+}
+
 function wantedFor(
-  options: RunnerOptions,
+  options: Pick<RunnerOptions, 'environment' | 'clock'>,
   bundle: Bundle,
   about: Pick<WantedApproval, 'planDigest' | 'grant'>,
 ): WantedApproval {
@@ -133,7 +141,8 @@ function wantedFor(
   };
 }
 
-async function approvalPaths(bundle: Bundle): Promise<readonly string[]> {
+/** The approvals that lie beside a bundle, by their paths in it. */
+export async function approvalNames(bundle: Bundle): Promise<readonly string[]> {
   try {
     const names = await readdir(join(bundle.folder, 'approvals'));
     return names
@@ -170,7 +179,8 @@ async function readApproval(
   if (key === undefined || faults.length > 0) return { status: 'invalid', reasons: ['schema'] };
   const approval = opened.body as unknown as Approval;
   const reasons = approvalFaults(approval, key, wanted);
-  if (reasons.includes('grant')) return { status: 'other' };
+  // Each environment has approvals of its own beside those of others.
+  if (reasons.includes('grant') || reasons.includes('environment')) return { status: 'other' };
   return reasons.length > 0 ? { status: 'invalid', reasons } : { status: 'valid', approval, bytes };
 }
 

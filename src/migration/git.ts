@@ -1,6 +1,6 @@
 /** What version control has at a revision, asked of git without a shell; a project without git has nothing to say. */
 import { execFile } from 'node:child_process';
-import { relative, sep } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { realpath } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
@@ -66,7 +66,8 @@ async function readTree(
 }
 
 async function pathIn(root: string, absolute: string): Promise<string> {
-  const real = await realpath(absolute).catch(() => absolute);
+  // The folder itself may be gone by now; the one above it is there.
+  const real = join(await realpath(dirname(absolute)).catch(() => dirname(absolute)), basename(absolute));
   return relative(await realpath(root), real)
     .split(sep)
     .join('/');

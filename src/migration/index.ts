@@ -1,12 +1,22 @@
 export { freeMigrationId, listBundles, readBundle, writeBundle } from './bundle.ts';
 export type { AuthoredFile, Bundle, BundleDraft, BundleReading } from './bundle.ts';
+export { checkBundles, findingInProject, type BundleCheck, type CheckedBundle } from './check-bundles.ts';
 export { ANY_APPROVER } from './declaration.ts';
 export type { ChangeClass, Declaration, Invariant, Phase, Scope } from './declaration.ts';
 export { readGitCommit, readParamsDigest, type RunnerOptions } from './environment.ts';
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
+export {
+  GATES,
+  isBlocked,
+  runGates,
+  type GatedBundle,
+  type GateName,
+  type GateReport,
+  type GateResult,
+} from './gate/gate.ts';
 export { folderReader } from './file-reader.ts';
 export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
-export { createKeyPair, readPublicKey, readSigner, type KeyPair } from './ed25519.ts';
+export { createKeyPair, readPublicKey, readSigner, readSignerReference, type KeyPair } from './ed25519.ts';
 export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
 export { hasSql, lintBundle } from './lint-bundle.ts';
 export {
@@ -44,10 +54,14 @@ export type { KindName } from './migration-id.ts';
 export { parseMigrationId, type MigrationId } from './migration-id.ts';
 export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
+export { newBundle, type NewBundleOptions } from './new-bundle.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
 export { scanBundle } from './scan-files.ts';
+export { freezeBundles, registerAll } from './register.ts';
+export { readRegistry, registerBundle, REGISTRY, type Registry, type RegistryEntry } from './registry.ts';
 export { unwritable } from './session.ts';
+export { removeEvidence } from './retention.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
 export {
   DEFAULT_SETTINGS,

@@ -33,9 +33,13 @@ export async function readKeyRegister(root: string): Promise<KeyRegisterReading>
     const publicKey = fromBase64(text);
     return publicKey === undefined || keyIdOf(publicKey) !== id;
   });
-  return forged === undefined
+  if (forged !== undefined) return invalid({ reason: 'key_id', key: forged.key_id });
+  // One key is one principal in one role: who runs never approves with the same key (M117).
+  const ids = register.keys.map(({ key_id: id }) => id);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  return twice === undefined
     ? { status: 'ok', register }
-    : invalid({ reason: 'key_id', key: forged.key_id });
+    : invalid({ reason: 'registered twice', key: twice });
 }
 
 /** A key to be registered. */

@@ -2,10 +2,15 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { withEmbedded } from '../../test/harness/index.ts';
-import { migrationsFolder, plannedDouble, runnerOptions } from '../../test/migration/fixture.ts';
+import {
+  forgetLedger,
+  migrationsFolder,
+  plannedDouble,
+  runnerKey,
+  runnerOptions,
+} from '../../test/migration/fixture.ts';
 import { verifyAll } from '../evidence/index.ts';
 import { installCatalog, readCatalogFiles } from '../store/postgres/index.ts';
-import { sql } from '../store/index.ts';
 import { applyMigration, folderReader, type RunnerOptions } from './index.ts';
 
 withEmbedded('ledger file', (given) => {
@@ -14,22 +19,16 @@ withEmbedded('ledger file', (given) => {
   }, 60_000);
 
   async function scene(environment: RunnerOptions['environment']) {
-    await forgetAfter(0);
+    await forgetLedger(given.store);
     const folder = await migrationsFolder();
-    const options: RunnerOptions = { ...runnerOptions(given.store, folder.root), environment };
+    const signer = await runnerKey(folder.root);
+    const options: RunnerOptions = { ...runnerOptions(given.store, folder.root), environment, signer };
     const apply = async (number: number) => {
       const id = `PIPE-MIG-2026-03-01-0${number}`;
       await plannedDouble(options, await given.freshSchema(), { id });
       return applyMigration(options, id);
     };
     return { ...folder, options, apply };
-  }
-
-  /** The database as an older copy of itself. */
-  async function forgetAfter(seq: number): Promise<void> {
-    await given.store.execute(sql`alter table varve.ledger disable trigger ledger_only_grows`);
-    await given.store.execute(sql`delete from varve.ledger where seq > ${seq}`);
-    await given.store.execute(sql`alter table varve.ledger enable always trigger ledger_only_grows`);
   }
 
   const entries = async (root: string, name: string): Promise<number> =>
@@ -50,7 +49,7 @@ withEmbedded('ledger file', (given) => {
   it('is continued by a new database', async () => {
     await using s = await scene('prod');
     await s.apply(1);
-    await forgetAfter(0);
+    await forgetLedger(given.store);
     expect(await s.apply(2)).toMatchObject({ status: 'applied' });
     expect(await entries(s.root, 'prod.jsonl')).toBe(8);
     expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
@@ -61,7 +60,7 @@ withEmbedded('ledger file', (given) => {
       await using s = await scene(environment);
       await s.apply(1);
       await s.apply(2);
-      await forgetAfter(4);
+      await forgetLedger(given.store, 4);
       const outcome = await s.apply(3);
       const fork = {
         code: 'ledger_fork',
@@ -73,7 +72,7 @@ withEmbedded('ledger file', (given) => {
         findings: [fork],
       });
       const files = await readdir(join(s.root, 'evidence/ledger'));
-      expect(files).toHaveLength(environment === 'dev' ? 2 : 1);
+      expect(files).toHaveLength(environment === 'dev' ? 4 : 2);
       expect(await entries(s.root, `${environment}.jsonl`)).toBe(8);
     }
   });

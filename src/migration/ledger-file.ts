@@ -1,9 +1,33 @@
 import { join } from 'node:path';
-import { canonicalJson, refusal, VarveError, type Finding } from '../base/index.ts';
-import { readChain, type ChainHead, type ChainLine } from '../evidence/index.ts';
+import {
+  canonicalJson,
+  refusal,
+  VarveError,
+  type Finding,
+  type Json,
+  type JsonObject,
+} from '../base/index.ts';
+import {
+  canonicalBytes,
+  fromBase64,
+  HEAD_TYPE,
+  holdAgainstHead,
+  isEnvelope,
+  ledgerHead,
+  readChain,
+  sealEnvelope,
+  sha256,
+  validateSchema,
+  type ChainHead,
+  type ChainLine,
+  type Envelope,
+  type LedgerHead,
+} from '../evidence/index.ts';
 import { writeDurable } from './durable.ts';
-import type { EnvironmentName } from './settings.ts';
+import type { RunnerOptions } from './environment.ts';
 import { readIfThere } from './evidence-store.ts';
+import type { EnvironmentName } from './settings.ts';
+import { parseStrictJson } from './strict-json.ts';
 import type { LedgerEntry } from './ledger.ts';
 
 /**
@@ -32,24 +56,90 @@ export async function ledgerFileHead(
   return (await readLedgerFile(root, ledgerPath(environment))).at(-1);
 }
 
-/** Brings the file up to the database's entries, or says how the two differ. Errors: throws `ledger_broken`. */
+/**
+ * Brings the file up to the database's entries and signs its head, or says how the two differ.
+ *
+ * A file that is shorter than its head says was cut: it is filled up again from the database, and that is told (M121).
+ *
+ * Errors: throws `ledger_broken`.
+ */
 export async function syncLedgerFile(
-  root: string,
-  environment: EnvironmentName,
+  options: Pick<RunnerOptions, 'root' | 'environment' | 'signer'>,
   entries: readonly LedgerEntry[],
 ): Promise<LedgerFileState> {
+  const { root, environment } = options;
   const path = ledgerPath(environment);
   const lines = await readLedgerFile(root, path);
   const missing = missingEntries(lines, entries);
-  if (missing !== undefined) {
-    if (missing.length > 0) await writeLines(root, path, [...lines, ...missing]);
-    return { path, findings: [] };
+  const whole = missing === undefined ? lines : [...lines, ...missing];
+  const cut = await cutFindings(root, path, lines, whole);
+  if (missing === undefined || cut.some(({ severity }) => severity === 'error')) {
+    const fork = missing === undefined ? [forkFinding(path, environment, lines, entries)] : cut;
+    if (environment !== 'dev') return { path, findings: fork };
+    const own = `evidence/ledger/${environment}-${entries[0]?.digest.slice('sha256:'.length, 15) ?? ''}.jsonl`;
+    await writeLines(options, own, entries);
+    return { path: own, findings: fork.map((finding) => ({ ...finding, severity: 'warning' })) };
   }
-  const fork = forkFinding(path, environment, lines, entries);
-  if (environment !== 'dev') return { path, findings: [fork] };
-  const own = `evidence/ledger/${environment}-${entries[0]?.digest.slice('sha256:'.length, 15) ?? ''}.jsonl`;
-  await writeLines(root, own, entries);
-  return { path: own, findings: [fork] };
+  await writeLines(options, path, whole, missing.length > 0);
+  return { path, findings: cut };
+}
+
+/** What the head beside a file says of it: nothing, that it was cut, or that it is another history. */
+async function cutFindings(
+  root: string,
+  path: string,
+  lines: readonly ChainLine[],
+  whole: readonly ChainLine[],
+): Promise<readonly Finding[]> {
+  const head = await keptHead(root, path);
+  if (head === undefined) return [];
+  const now = holdAgainstHead(lines, head);
+  if (now.status === 'same' || now.status === 'grown') return [];
+  const filled = holdAgainstHead(whole, head);
+  const isFilled = filled.status === 'same' || filled.status === 'grown';
+  const seq = now.status === 'tail_lost' ? now.seq : (lines[0]?.seq ?? 0);
+  return [
+    {
+      code: 'ledger_fork',
+      severity: isFilled ? 'warning' : 'error',
+      subject: `${path}:${String(seq)}`,
+      detail: {
+        environment: head.environment,
+        seq,
+        reason: now.status,
+        fileHead: lines.at(-1)?.seq ?? 0,
+        head: head.seq,
+      },
+      hint: isFilled
+        ? 'Lines of this file were cut off; they were written again from the database. Look for who cut them.'
+        : 'This file ends before its head, and the database does not have the rest: restore the database, or take the file back from version control.',
+    },
+  ];
+}
+
+/** The head as it was written last. Whose signature it bears is a matter of verification, not of running. */
+async function keptHead(root: string, path: string): Promise<LedgerHead | undefined> {
+  const bytes = await readIfThere(join(root, headPath(path)));
+  if (bytes === undefined) return undefined;
+  const parsed = parseStrictJson(new TextDecoder().decode(bytes));
+  const value = 'value' in parsed ? parsed.value : null;
+  const head = isObject(value) && isEnvelope(value) ? enclosed(value) : value;
+  return (await validateSchema('ledger_head.v1', head)).length === 0 ? (head as LedgerHead) : undefined;
+}
+
+function enclosed({ payload }: Envelope): Json {
+  const bytes = fromBase64(payload);
+  const parsed = parseStrictJson(new TextDecoder().decode(bytes ?? new Uint8Array()));
+  return 'value' in parsed ? parsed.value : null;
+}
+
+function isObject(value: Json): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Where the head of a ledger file lies. */
+function headPath(path: string): string {
+  return path.replace(/\.jsonl$/u, '.head.json');
 }
 
 function ledgerPath(environment: EnvironmentName): string {
@@ -99,7 +189,30 @@ function forkFinding(
   return environment === 'dev' ? { ...found, severity: 'warning' } : found;
 }
 
-async function writeLines(root: string, path: string, lines: readonly ChainLine[]): Promise<void> {
+/** The lines first, so that a kill in between leaves a head that is behind, and is made up for. */
+async function writeLines(
+  { root, environment, signer }: Pick<RunnerOptions, 'root' | 'environment' | 'signer'>,
+  path: string,
+  lines: readonly ChainLine[],
+  isChanged = true,
+): Promise<void> {
+  const head = ledgerHead(environment, lines);
+  if (head === undefined) return;
   const text = lines.map((line) => `${canonicalJson(line)}\n`).join('');
-  await writeDurable(join(root, path), new TextEncoder().encode(text));
+  if (isChanged) await writeDurable(join(root, path), new TextEncoder().encode(text));
+  // Ed25519 signs the same head the same way, so that a head which is as it should be is left alone.
+  const bytes = canonicalBytes(signer === undefined ? head : await sealEnvelope(HEAD_TYPE, head, signer));
+  const there = await readIfThere(join(root, headPath(path)));
+  const isSigned = there !== undefined && (await isHeadOf(there, head));
+  if (isSigned && signer === undefined) return;
+  if (there === undefined || sha256(there) !== sha256(bytes))
+    await writeDurable(join(root, headPath(path)), bytes);
+}
+
+/** Whether a head's file speaks of this head, signed or not: without a key, a signature that stands is not taken away. */
+async function isHeadOf(bytes: Uint8Array, head: LedgerHead): Promise<boolean> {
+  const parsed = parseStrictJson(new TextDecoder().decode(bytes));
+  if ('reason' in parsed || !isObject(parsed.value)) return false;
+  const found = isEnvelope(parsed.value) ? enclosed(parsed.value) : parsed.value;
+  return canonicalJson(found) === canonicalJson(head);
 }

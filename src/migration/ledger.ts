@@ -68,8 +68,11 @@ export async function appendLedger(
   clock: Clock,
 ): Promise<LedgerEntry> {
   await transaction.execute(sql`lock table varve.ledger in exclusive mode`);
-  const head = (await readHead(transaction)) ?? appending.headIfEmpty ?? EMPTY_CHAIN;
-  const entry = entryOf(head, appending, clock);
+  const last = await readHead(transaction);
+  const head = last ?? appending.headIfEmpty ?? EMPTY_CHAIN;
+  // A clock that was set back must not make an entry older than the one before it: verification refuses that.
+  const atMs = Math.max(clock.nowMs(), last === undefined ? 0 : Date.parse(last.at));
+  const entry = entryOf(head, appending, atMs);
   await transaction.execute(sql`
     insert into varve.ledger (seq, prev, digest, run_id, migration_id, phase, environment, direction, attempt,
       bundle_digest, plan_digest, body_digest, receipt_digest, at, body)
@@ -149,18 +152,22 @@ export function undecidedRuns(runs: readonly LedgerRun[]): readonly LedgerRun[] 
   );
 }
 
-async function readHead(transaction: Transaction): Promise<ChainHead | undefined> {
-  const rows = await transaction.query<{ readonly seq: bigint; readonly digest: string }>(
-    sql`select seq, digest from varve.ledger order by seq desc limit 1`,
-  );
+async function readHead(
+  transaction: Transaction,
+): Promise<(ChainHead & { readonly at: string }) | undefined> {
+  const rows = await transaction.query<{
+    readonly seq: bigint;
+    readonly digest: string;
+    readonly at: string;
+  }>(sql`select seq, digest, at from varve.ledger order by seq desc limit 1`);
   const row = rows[0];
-  return row === undefined ? undefined : { seq: Number(row.seq), digest: row.digest };
+  return row === undefined ? undefined : { seq: Number(row.seq), digest: row.digest, at: row.at };
 }
 
 function entryOf(
   head: ChainHead,
   { subject, phase, body, receiptDigest }: Appending,
-  clock: Clock,
+  atMs: number,
 ): LedgerEntry {
   return chainLine(head, {
     ledger_version: 'v1',
@@ -174,7 +181,7 @@ function entryOf(
     plan_digest: subject.planDigest,
     body_digest: digestOf(body),
     receipt_digest: receiptDigest ?? null,
-    at: isoTime(clock.nowMs()),
+    at: isoTime(atMs),
   });
 }
 

@@ -3,6 +3,7 @@ import type { DiffSummary, TableCounts } from '../evidence/index.ts';
 import { admitRun } from './admit.ts';
 import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
+import { readClosing } from './closing.ts';
 import { executeRun, type Decision } from './execute.ts';
 import { errorFinding, isFileFailure, isUnreachable, type Failure } from './failure.ts';
 import { appliedRuns, readBody, retireRun, unfinishedRuns, type LedgerRun } from './ledger.ts';
@@ -21,7 +22,7 @@ import { orderedBundle, orderFindings } from './order.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
 import { scanBundle } from './scan-files.ts';
-import { bundlePath, settleRun, type ReceiptRef } from './settle.ts';
+import { receiptPath, settleRun, type ReceiptRef } from './settle.ts';
 import { NO_FAILURE, undoRun } from './undo.ts';
 
 /**
@@ -333,11 +334,8 @@ function enforcementIn({ enforcement }: ReceiptRef['receipt']): Enforcement {
 /** What an earlier run had done. */
 export async function doneBefore(options: RunnerOptions, ran: LedgerRun): Promise<RunOutcome> {
   const { subject, entries } = ran;
-  const receipt = (await readBody(
-    options.store,
-    subject.runId,
-    'closed',
-  )) as unknown as ReceiptRef['receipt'];
+  const closing = await readClosing(options.store, subject.runId);
+  const receipt = closing?.receipt as ReceiptRef['receipt'];
   const body = (await readBody(options.store, subject.runId, 'opened')) as
     { readonly plan: PlanFile } | undefined;
   return {
@@ -347,7 +345,7 @@ export async function doneBefore(options: RunnerOptions, ran: LedgerRun): Promis
     direction: subject.direction,
     already: true,
     receipt: {
-      path: `${bundlePath(subject.migrationId)}/receipts/run_receipt.json`,
+      path: receiptPath(options, subject.migrationId),
       digest: entries.closed?.receipt_digest ?? '',
       receipt,
     },

@@ -4,7 +4,8 @@ import { lintMigration, type LintOptions, type LintScript } from './kind/postgis
 
 /**
  * Lints the SQL scripts of a bundle: the forward ones in their order, then those of its rollback, which may take back
- * what those made. Its runner puts each direction into one transaction and sets the timeouts.
+ * what those made. Its runner puts each direction into one transaction, but for phases that are declared to stand
+ * outside of it, and sets the timeouts.
  *
  * Invariant: `file` in a finding is the path in the bundle; a bundle without SQL has no findings.
  */
@@ -13,13 +14,16 @@ export async function lintBundle(
   options: LintOptions = {},
 ): Promise<readonly Finding[]> {
   const { forward, rollback } = declaration.artifacts;
+  const outside = (declaration.phases ?? [])
+    .filter(({ mode }) => mode === 'nontransactional')
+    .map(({ file }) => file);
   const scripts = (paths: readonly string[], isRollback: boolean): readonly LintScript[] =>
     paths
       .filter((path) => isSql(path))
       .map((path) => ({
         file: path,
         text: new TextDecoder().decode(files.find((file) => file.path === path)?.bytes),
-        inTransaction: true,
+        inTransaction: !outside.includes(path),
         hasTimeouts: true,
         isRollback,
       }));

@@ -1,5 +1,5 @@
 /** What was merged: it is not edited, deleted or renumbered any more (M6, M51). */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { refusal, type Finding } from '../base/index.ts';
 import { isProduct, manifestDigest, manifestEntry } from '../evidence/index.ts';
 import type { Bundle } from './bundle.ts';
@@ -9,7 +9,7 @@ import { parseRegistry, readRegistry, REGISTRY, type Registry } from './registry
 
 /** Whether a bundle, as it is, was merged: on the main branch, or, without version control, frozen in the registry. */
 export async function isMerged(root: string, bundle: Bundle): Promise<boolean> {
-  const repository = await openRepository(root);
+  const repository = await openRepository(dirname(root));
   const commit = await repository?.mainCommit();
   if (repository !== undefined && commit !== undefined) {
     const folders = await mergedBundles(repository, commit, root);
@@ -44,7 +44,7 @@ export async function readMerged(
   | { readonly status: 'ok'; readonly merged: MergedState }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] }
 > {
-  const repository = await openRepository(root);
+  const repository = await openRepository(dirname(root));
   const commit = await repository?.resolve(revision);
   if (repository === undefined || commit === undefined) {
     const hint =

@@ -130,6 +130,15 @@ export async function readPlan(bundle: Bundle): Promise<{ readonly plan: PlanFil
   return refused(refusal('bundle_changed', bundle.id, { detail, hint }));
 }
 
+/** The plan that lies in a bundle, also one of other files than are there now; undefined where there is none to be read. */
+export async function readPlanFile(bundle: Bundle): Promise<PlanFile | undefined> {
+  const bytes = await readIfThere(join(bundle.folder, 'plan.json'));
+  if (bytes === undefined) return undefined;
+  const parsed = parseStrictJson(new TextDecoder().decode(bytes));
+  if ('reason' in parsed || (await validateSchema('plan.v1', parsed.value)).length > 0) return undefined;
+  return parsed.value as unknown as PlanFile;
+}
+
 /** What moved between a plan and the same plan made now; none when both bind the same, rows written since left out where the kind takes them along. */
 export function planMoved(kind: MigrationKind, planned: PlanFile, now: PlanFile): readonly Finding[] {
   if (planned.plan_digest === now.plan_digest) return [];

@@ -1,5 +1,9 @@
-import type { Finding } from '../base/index.ts';
+import { join } from 'node:path';
+import { refusal, type Finding } from '../base/index.ts';
+import { sha256 } from '../evidence/index.ts';
+import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
+import { readEvidence, readIfThere } from './evidence-store.ts';
 import { makePlan, writePlan, type PlanFile } from './plan-file.ts';
 import type { Refused } from './refused.ts';
 import { dirtyPlan, scanBundle, scanProduct } from './scan-files.ts';
@@ -22,6 +26,18 @@ export async function planMigration(options: RunnerOptions, migrationId: string)
   });
   const dirty = await scanProduct('plan.json', plan);
   if (dirty.length > 0) return { status: 'refused', findings: [dirtyPlan(bundle.id, dirty), ...authored] };
+  const foreign = await foreignPlan(options.root, bundle);
+  if (foreign !== undefined) return { status: 'refused', findings: [foreign] };
   await writePlan(options.root, bundle, plan);
   return { status: 'planned', plan, findings: [...authored, ...findings] };
+}
+
+/** A plan that somebody edited is no product of ours any more, and is never overwritten (M7). */
+async function foreignPlan(root: string, bundle: Bundle): Promise<Finding | undefined> {
+  const there = await readIfThere(join(bundle.folder, 'plan.json'));
+  if (there === undefined || (await readEvidence(root, sha256(there))) !== undefined) return undefined;
+  return refusal('evidence_changed', `${bundle.kind}/${bundle.id}/plan.json`, {
+    detail: { reason: 'not_in_store' },
+    hint: 'This plan is none that varve wrote: move it away or delete it, then plan again.',
+  });
 }

@@ -9,7 +9,9 @@ import {
   type Digest,
   type Receipt,
   type Verification,
+  type VerifyOptions,
 } from '../evidence/index.ts';
+import { RECEIPT_PATH, REFERENCE_PATH } from './closing.ts';
 import { checkSignature } from './ed25519.ts';
 import { readEvidence } from './evidence-store.ts';
 import { folderReader } from './file-reader.ts';
@@ -71,7 +73,10 @@ export async function showReceipt(
  * Verifies offline: a receipt by the path of its file, or everything in a folder that holds `evidence/`. The evidence
  * that a receipt is held against is that of the nearest such folder above it.
  */
-export async function verifyReceipts(path: string): Promise<Verification> {
+export async function verifyReceipts(
+  path: string,
+  options: Pick<VerifyOptions, 'keptHead'> = {},
+): Promise<Verification> {
   const absolute = resolve(path);
   const root = evidenceRoot(absolute);
   if (root === undefined) {
@@ -80,9 +85,15 @@ export async function verifyReceipts(path: string): Promise<Verification> {
   }
   const inside = relative(root, absolute).split(sep).join('/');
   const isFolder = statSync(absolute, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  if (inside === '') return verifyAll(folderReader(root), { check: checkSignature });
-  const receipt = isFolder ? `${inside}/receipts/run_receipt.json` : inside;
-  return verifyReceipt(folderReader(root), receipt, { check: checkSignature });
+  const given = { ...options, check: checkSignature };
+  if (inside === '') return verifyAll(folderReader(root), given);
+  return verifyReceipt(folderReader(root), isFolder ? receiptIn(root, inside) : inside, given);
+}
+
+/** A bundle shows its receipt, or a reference to it. */
+function receiptIn(root: string, folder: string): string {
+  const path = `${folder}/${RECEIPT_PATH}`;
+  return existsSync(join(root, path)) ? path : `${folder}/${REFERENCE_PATH}`;
 }
 
 function evidenceRoot(path: string): string | undefined {

@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { isoTime, refusal, type Clock, type Finding, type JsonObject } from '../base/index.ts';
 import { validateSchema, type Digest } from '../evidence/index.ts';
-import type { Bundle } from './bundle.ts';
 import { writeDurable } from './durable.ts';
 import { readIfThere } from './evidence-store.ts';
 import { compareMigrationIds, parseMigrationId, type KindName } from './migration-id.ts';
 import type { Refused } from './refused.ts';
+import { writeRegistryFiles } from './registry-files.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** Where it lies under the folder `migrations`. */
@@ -54,6 +54,9 @@ export interface Registry extends JsonObject {
   readonly registry_version: 'v1';
   readonly migrations: readonly RegistryEntry[];
 }
+
+/** What of a bundle is entered. */
+type EnteredBundle = { readonly id: string; readonly digest: Digest };
 
 /** A registry, or why it cannot be used. */
 export type RegistryReading = { readonly status: 'ok'; readonly registry: Registry } | Refused;
@@ -112,7 +115,7 @@ function isInside(path: string): boolean {
  */
 export async function registerBundle(
   root: string,
-  bundle: Pick<Bundle, 'id' | 'kind' | 'digest'>,
+  bundle: EnteredBundle & { readonly kind: KindName },
   about: { readonly owners: readonly string[]; readonly by: string; readonly clock: Clock },
 ): Promise<RegistryReading> {
   const reading = await readRegistry(root);
@@ -128,6 +131,7 @@ export async function registerBundle(
     bundle: `${bundle.kind}/${bundle.id}`,
     history: [stepOf('draft', bundle, about)],
   };
+  await writeRegistryFiles(root);
   const migrations = [...registry.migrations, entry].toSorted((a, b) => compareMigrationIds(a.id, b.id));
   return writeRegistry(root, { ...registry, migrations });
 }
@@ -135,7 +139,7 @@ export async function registerBundle(
 /** Appends a step to a migration's history. Errors: refuses with `registry_invalid` where it has no entry. */
 export async function appendStep(
   root: string,
-  bundle: Pick<Bundle, 'id' | 'digest'>,
+  bundle: EnteredBundle,
   about: { readonly status: RegistryStatus; readonly by: string; readonly clock: Clock },
 ): Promise<RegistryReading> {
   const reading = await readRegistry(root);
@@ -154,7 +158,7 @@ export async function appendStep(
 
 function stepOf(
   status: RegistryStatus,
-  { digest }: Pick<Bundle, 'digest'>,
+  { digest }: EnteredBundle,
   { by, clock }: { readonly by: string; readonly clock: Clock },
 ): RegistryStep {
   return { status, at: isoTime(clock.nowMs()), by, bundle_digest: digest };

@@ -44,6 +44,7 @@ const by = (principal: string, grants: ValidApproval['grants'] = ['apply']): Val
   grants,
   exceptions: [],
   issuedAtMs: 0,
+  bytes: new Uint8Array(),
 });
 const reasons = (approvals: readonly ValidApproval[], about: Partial<ReviewScene> = {}): readonly unknown[] =>
   reviewFindings(approvals, scene(about)).map(({ detail }) => detail['reason']);

@@ -42,6 +42,8 @@ export interface Run {
   readonly intents: IntentLog;
   /** Aborted on request, or when the lock's session is gone. */
   readonly signal: AbortSignal;
+  /** The monotonic clock at the run's start; undefined where another process began it. */
+  readonly startedMonotonicMs?: number;
 }
 
 /** Body of the ledger entry `opened`: from it, another machine takes the run over. */
@@ -111,6 +113,7 @@ export interface NewRun {
 /** Opens a run: its intent on disk, its evidence stored, its room reserved, its entry in the ledger. */
 export async function openRun(options: RunnerOptions, about: NewRun): Promise<Run> {
   const startedAtMs = options.clock.nowMs();
+  const startedMonotonicMs = options.clock.monotonicMs();
   const subject: RunSubject = {
     runId: runId({
       startedAtMs,
@@ -134,7 +137,7 @@ export async function openRun(options: RunnerOptions, about: NewRun): Promise<Ru
     store: options.store.location,
   });
   await reserveRoom(options.root, subject.runId);
-  const run = { options, ...about, subject, opened, intents };
+  const run = { options, ...about, subject, opened, intents, startedMonotonicMs };
   await hit(run, 'F02_intent_opened');
   await enterOpened(run);
   return run;
@@ -255,9 +258,14 @@ export async function fenceAlone(transaction: Transaction, id: string): Promise<
   await transaction.query(sql`select pg_advisory_xact_lock(hashtextextended(${`varve:run:${id}`}, 0))::text`);
 }
 
-/** The end of a run: its start plus what the clock says has passed, never before its start (M127). */
-export function finishedAt(run: Run): string {
-  return isoTime(Math.max(Date.parse(run.opened.started_at), run.options.clock.nowMs()));
+/**
+ * The end of a run: its start plus the monotonic time that passed, whatever the wall clock was set to meanwhile (M127). Of a
+ * run that another process began only the wall clock can tell; it never ends before its start.
+ */
+export function finishedAt({ opened, options, startedMonotonicMs }: Run): string {
+  const startedAtMs = Date.parse(opened.started_at);
+  if (startedMonotonicMs === undefined) return isoTime(Math.max(startedAtMs, options.clock.nowMs()));
+  return isoTime(startedAtMs + Math.round(options.clock.monotonicMs() - startedMonotonicMs));
 }
 
 /** Lets go of the room that was kept for the receipt. */

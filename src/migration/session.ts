@@ -16,6 +16,7 @@ import {
 } from './ledger.ts';
 import { kindFor, type Direction, type MigrationKind } from './kind.ts';
 import type { Refused } from './refused.ts';
+import { signerFindings } from './runner-key.ts';
 import { enterOpened, hit, loadForward, type OpenedBody, type Run } from './run.ts';
 import { settleRun, type Settled } from './settle.ts';
 
@@ -40,7 +41,7 @@ export interface Runnable {
  * Does work as the one runner of the store (M93). What earlier runners left decided but not closed is settled first,
  * and what they had only announced is entered or ended, so that work begins with a ledger that tells all (M68).
  */
-export async function withSession<T>(
+export async function withSession<T extends { readonly findings: readonly Finding[] }>(
   options: RunnerOptions,
   work: (session: LockedSession) => Promise<T>,
 ): Promise<T | Refused> {
@@ -51,13 +52,31 @@ export async function withSession<T>(
   const stranger = before.find(({ environment }) => environment !== options.environment);
   if (stranger !== undefined)
     return { status: 'refused', findings: [otherEnvironment(options, stranger.environment)] };
-  const { findings } = await syncLedgerFile(options.root, options.environment, before);
+  const unsigned = await signerFindings(options);
+  if (unsigned.length > 0) return { status: 'refused', findings: unsigned };
+  const { findings } = await syncLedgerFile(options, before);
   if (findings.some(({ severity }) => severity === 'error')) return { status: 'refused', findings };
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   await enterAnnounced(options, signal);
   const { settled, unsettled } = await settleDecided(options, { signal });
   // Awaited here: the lock is let go when this function returns, settled or not.
-  return await work({ runs: ledgerRuns(await readLedger(options.store)), signal, settled, unsettled });
+  const result = await work({
+    runs: ledgerRuns(await readLedger(options.store)),
+    signal,
+    settled,
+    unsettled,
+  });
+  return withWarnings(result, findings);
+}
+
+/** What was found on the way in, such as a ledger file that was cut, unless the work says it itself. */
+function withWarnings<T extends { readonly findings: readonly Finding[] }>(
+  result: T,
+  warnings: readonly Finding[],
+): T {
+  const said = new Set(result.findings.map(({ code, subject }) => `${code} ${subject}`));
+  const untold = warnings.filter(({ code, subject }) => !said.has(`${code} ${subject}`));
+  return untold.length === 0 ? result : { ...result, findings: [...untold, ...result.findings] };
 }
 
 /**

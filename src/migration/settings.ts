@@ -30,6 +30,10 @@ export interface MigrationSettings {
   readonly restrictedAreas?: readonly RestrictedArea[];
   /** Principals by the name of a group, without `group:`. */
   readonly groups?: Readonly<Record<string, readonly string[]>>;
+  /** Where a bundle shows a reference in place of the receipt; default prod (M44). */
+  readonly receiptsByReference?: readonly EnvironmentName[];
+  /** Days for which nothing that a receipt names is taken out of the evidence store; default ten years (M122). */
+  readonly retentionDays?: number;
   /** The level below which nothing runs, by kind and environment (M74). */
   readonly minimumLevel: Readonly<
     Partial<Record<KindName, Readonly<Partial<Record<EnvironmentName, EnforcementLevel>>>>>

@@ -1,5 +1,6 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { VarveError, type Finding, type JsonObject } from '../base/index.ts';
+import { isoTime, VarveError, type Finding, type JsonObject } from '../base/index.ts';
 import {
   buildReceipt,
   canonicalBytes,
@@ -15,10 +16,21 @@ import {
 } from '../evidence/index.ts';
 import { runAfterSteps, type AfterEnd } from './after.ts';
 import type { Bundle } from './bundle.ts';
+import {
+  closeReceipt,
+  closingBody,
+  closingFiles,
+  ENVELOPE_PATH,
+  isByReference,
+  readClosing,
+  RECEIPT_PATH,
+  REFERENCE_PATH,
+  type Closing,
+} from './closing.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
 import { findingJson, productBytes } from './evidence-body.ts';
-import { readEvidence, storeEvidence } from './evidence-store.ts';
+import { readEvidence, readIfThere, storeEvidence } from './evidence-store.ts';
 import { openIntentLog, type IntentLog } from './intent-log.ts';
 import { syncLedgerFile } from './ledger-file.ts';
 import {
@@ -31,8 +43,8 @@ import {
 } from './ledger.ts';
 import type { MigrationKind } from './kind.ts';
 import { parseMigrationId } from './migration-id.ts';
-import { DEFAULT_SETTINGS } from './settings.ts';
 import { hit, loadRun, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
 
 /** Where a receipt is, and what it says. */
 export interface ReceiptRef {
@@ -70,17 +82,27 @@ export interface Settled {
 export async function settleRun(options: RunnerOptions, settling: Settling): Promise<Settled> {
   const known = await knownRun(options, settling.runId);
   const intents = await openIntentLog(options.root, settling.runId, options.clock);
-  const receipt = await closedReceipt(options, known, intents, settling);
+  const closing = await closeRun(options, known, intents, settling);
+  const { receipt } = closing;
   const digest = sha256(canonicalBytes(receipt));
   const entries = await readLedger(options.store);
-  if (isLatest(known, ledgerRuns(entries))) await writeProducts(options, known, receipt);
+  const kept = isLatest(known, ledgerRuns(entries)) ? await writeProducts(options, known, closing) : [];
   await hit({ options }, 'F20_products_written');
-  const { findings } = await syncLedgerFile(options.root, options.environment, entries);
+  const { findings } = await syncLedgerFile(options, entries);
   await hit({ options }, 'F21_ledger_file');
   await releaseRoom(options.root, settling.runId);
   if (intents.lines().at(-1)?.['state'] !== 'closed') await intents.announce('closed', { receipt: digest });
-  const path = `${bundlePath(known.subject.migrationId)}/receipts/run_receipt.json`;
-  return { ref: { path, digest, receipt }, findings };
+  const path = receiptPath(options, known.subject.migrationId);
+  return { ref: { path, digest, receipt }, findings: [...kept, ...findings] };
+}
+
+/** Where a bundle shows the receipt of its latest run, or the reference to it; relative to the folder `migrations`. */
+export function receiptPath(
+  { settings = DEFAULT_SETTINGS, environment }: RunnerOptions,
+  migrationId: string,
+): string {
+  const name = isByReference(settings, environment) ? REFERENCE_PATH : RECEIPT_PATH;
+  return `${bundlePath(migrationId)}/${name}`;
 }
 
 /** Where a bundle lies, relative to the folder `migrations`. */
@@ -98,33 +120,34 @@ async function knownRun(options: RunnerOptions, runId: string): Promise<LedgerRu
   });
 }
 
-/** The receipt of the run: the one that closed it, the one that was announced, or a new one. */
-async function closedReceipt(
+/** What closes the run: what did already, the receipt that was announced, or a new one. */
+async function closeRun(
   options: RunnerOptions,
   known: LedgerRun,
   intents: IntentLog,
   settling: Settling,
-): Promise<Receipt> {
-  const closed = await readBody(options.store, settling.runId, 'closed');
+): Promise<Closing> {
+  const closed = await readClosing(options.store, settling.runId);
   const body = await decidedOf(options, known);
   if (closed !== undefined) {
-    await storeAll(options, settling, body, closed as unknown as Receipt);
-    return closed as unknown as Receipt;
+    await storeAll(options, settling, body, closed);
+    return closed;
   }
   const receipt =
     (await announced(options, intents)) ?? (await newReceipt(options, known, body, intents, settling));
+  const closing = await closeReceipt(receipt, options.signer);
   await releaseRoom(options.root, settling.runId);
-  const digest = await storeAll(options, settling, body, receipt);
+  const digest = await storeAll(options, settling, body, closing);
   await hit({ options }, 'F18_receipt_stored');
   await options.store.transaction({}, (transaction) =>
     appendLedger(
       transaction,
-      { subject: known.subject, phase: 'closed', body: receipt, receiptDigest: digest },
+      { subject: known.subject, phase: 'closed', body: closingBody(closing), receiptDigest: digest },
       options.clock,
     ),
   );
   await hit({ options }, 'F19_ledger_closed');
-  return receipt;
+  return closing;
 }
 
 async function decidedOf(options: RunnerOptions, known: LedgerRun): Promise<DecidedBody> {
@@ -132,11 +155,30 @@ async function decidedOf(options: RunnerOptions, known: LedgerRun): Promise<Deci
   return (await readBody(options.store, known.subject.runId, phase)) as DecidedBody;
 }
 
-/** A receipt that an earlier try had announced and stored. */
+/** A receipt that an earlier try had announced and stored, with the key that is here now. */
 async function announced(options: RunnerOptions, intents: IntentLog): Promise<Receipt | undefined> {
   const digest = intents.lines().findLast(({ state }) => state === 'receipted')?.['receipt'];
   const bytes = isDigest(digest) ? await readEvidence(options.root, digest) : undefined;
-  return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as Receipt);
+  if (bytes === undefined) return undefined;
+  const receipt = JSON.parse(new TextDecoder().decode(bytes)) as Receipt;
+  return receipt.signed_by === signedBy(options) ? receipt : undefined;
+}
+
+function signedBy({ signer }: RunnerOptions): Digest | null {
+  return signer?.keyId ?? null;
+}
+
+/** The key was held against the register, and signed on trial, when the session began; dev goes without. */
+function signatureCheck({ signer }: RunnerOptions): Check {
+  return signer === undefined
+    ? { name: 'signature', status: 'not_run', required: false }
+    : { name: 'signature', status: 'pass' };
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+function retentionUntil({ settings = DEFAULT_SETTINGS }: RunnerOptions, finishedAt: string): string {
+  return isoTime(Date.parse(finishedAt) + (settings.retentionDays ?? 3653) * DAY_MS);
 }
 
 async function newReceipt(
@@ -153,12 +195,17 @@ async function newReceipt(
   await intents.announce('verified', { checks: readBack.checks });
   await hit({ options }, 'F16_verified');
   const { resolvedFrom } = settling;
-  const receipt = buildReceipt(body.receipt as unknown as ReceiptBody, {
-    checks: [...after.checks, ...readBack.checks],
-    findings: await redactJson([...after.findings, ...readBack.findings]),
+  const decided = body.receipt as unknown as ReceiptBody;
+  const built = buildReceipt(decided, {
+    checks: [...after.checks, ...readBack.checks, signatureCheck(options)],
+    findings: [...after.findings, ...readBack.findings],
     chain: { seq, prev, digest },
     resolvedFrom,
+    signedBy: signedBy(options),
+    retentionUntil: retentionUntil(options, decided.finished_at),
   });
+  // Every run ends in a receipt, so that what may not stand in it is withheld.
+  const receipt = await redactJson(built);
   await intents.announce('receipted', { receipt: sha256(canonicalBytes(receipt)) });
   await hit({ options }, 'F17_receipt_announced');
   return receipt;
@@ -223,7 +270,7 @@ async function storeAll(
   options: RunnerOptions,
   { runId, bundle }: Settling,
   body: DecidedBody,
-  receipt: Receipt,
+  closing: Closing,
 ): Promise<Digest> {
   const opened = (await readBody(options.store, runId, 'opened')) as OpenedBody;
   const named = new Set(opened.inputs.map(({ digest }) => digest));
@@ -232,7 +279,9 @@ async function storeAll(
   await storeEvidence(options.root, canonicalBytes(opened.plan));
   for (const product of Object.values(body.products))
     await storeEvidence(options.root, productBytes(product));
-  return storeEvidence(options.root, canonicalBytes(receipt));
+  for (const file of Object.values(closingFiles(closing)))
+    await storeEvidence(options.root, canonicalBytes(file));
+  return sha256(canonicalBytes(closing.receipt));
 }
 
 /** The bundle's folder shows the latest run only (M7). */
@@ -241,11 +290,58 @@ function isLatest(known: LedgerRun, runs: readonly LedgerRun[]): boolean {
   return last?.subject.runId === known.subject.runId;
 }
 
-async function writeProducts(options: RunnerOptions, known: LedgerRun, receipt: Receipt): Promise<void> {
-  const folder = join(options.root, bundlePath(known.subject.migrationId));
+/**
+ * Shows the products of a run in its bundle. One that somebody changed, so that it is not in the evidence store, is left
+ * as it is and told (M7).
+ */
+async function writeProducts(
+  options: RunnerOptions,
+  known: LedgerRun,
+  closing: Closing,
+): Promise<readonly Finding[]> {
+  const { settings = DEFAULT_SETTINGS, environment, root } = options;
+  const folder = join(root, bundlePath(known.subject.migrationId));
   const body = await decidedOf(options, known);
-  for (const [path, product] of Object.entries(body.products)) {
-    await writeDurable(join(folder, path), productBytes(product));
+  const hidden = isByReference(settings, environment) ? [RECEIPT_PATH, ENVELOPE_PATH] : [];
+  const shown = { ...body.products, ...closingFiles(closing) };
+  const findings: Finding[] = [];
+  for (const path of new Set([...Object.keys(shown), ...RUN_PRODUCTS])) {
+    const product = hidden.includes(path) ? undefined : shown[path];
+    const bytes = product === undefined ? undefined : productBytes(product);
+    if (!(await showProduct(root, join(folder, path), bytes))) findings.push(keptProduct(known, path));
   }
-  await writeDurable(join(folder, 'receipts/run_receipt.json'), canonicalBytes(receipt));
+  return findings;
+}
+
+/** What an earlier run may have shown and this one may not have. */
+const RUN_PRODUCTS = [
+  'baselines/pre.json',
+  'baselines/post.json',
+  'diffs/summary.json',
+  'diffs/touched.csv',
+  RECEIPT_PATH,
+  ENVELOPE_PATH,
+];
+
+/** Writes a product, or takes away what an earlier run showed in its place; false where that is of somebody's own making. */
+async function showProduct(root: string, path: string, bytes: Uint8Array | undefined): Promise<boolean> {
+  const there = await readIfThere(path);
+  if (there !== undefined) {
+    const digest = sha256(there);
+    if (bytes !== undefined && sha256(bytes) === digest) return true;
+    if ((await readEvidence(root, digest)) === undefined) return false;
+  }
+  if (bytes !== undefined) await writeDurable(path, bytes);
+  else await rm(path, { force: true });
+  return true;
+}
+
+function keptProduct({ subject }: LedgerRun, path: string): Finding {
+  return {
+    code: 'evidence_changed',
+    severity: 'warning',
+    subject: `${bundlePath(subject.migrationId)}/${path}`,
+    detail: { reason: 'not_in_store', run: subject.runId },
+    hint: 'This file is none that varve wrote, so it was left as it is; the product of the run is in the evidence store. Move yours away, then run `varve recover`.',
+  };
 }

@@ -291,12 +291,14 @@ describe('varve check', () => {
       tables defined                                   2         0
       makes read for what they do not declare          1         0
       tables whose recorded reads were compared        0         1
-      migration bundles                                1         1
+      migration bundles                                1         2
       ",
         "info: config_invalid  main  the environment variable DATABASE_URL is not set
         Set DATABASE_URL to the address of the database.
       error: declaration_invalid  migrations/pipeline/PIPE-MIG-2026-03-01-01/migration.yml:3:1  duplicate_key
         Write plain YAML: texts, whole numbers, lists and maps, each key once, no aliases, tags or merges.
+      error: registry_invalid  PIPE-MIG-2026-03-01-01  no_entry
+        Enter it: \`varve new\` and \`varve plan\` do, and \`varve gate --register\` enters one that was copied here.
       ",
       ]
     `);

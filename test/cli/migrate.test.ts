@@ -268,6 +268,7 @@ describe('the road of a migration on the command line', () => {
       rows_complete      pass
       after: tidy        pass
       read_back          pass
+      signature          not_run
       ",
         "",
       ]
@@ -280,7 +281,7 @@ describe('the road of a migration on the command line', () => {
       [
         0,
         "verified  PIPE-MIG-2026-03-01-01  committed  pipeline/PIPE-MIG-2026-03-01-01/receipts/run_receipt.json
-      Looked at 24 files and 1 receipt: everything holds.
+      Looked at 31 files and 1 receipt: everything holds.
       ",
         "",
       ]

@@ -7,7 +7,7 @@ import { pipeline, t, type Pipeline } from '../../src/pipeline/index.ts';
 import { sql } from '../../src/store/index.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
 import { withPostgres } from '../harness/index.ts';
-import { labIn, openLab, sideLab } from './lab.ts';
+import { labIn, openLab, sideLab, type Lab } from './lab.ts';
 import { versionOne, versionTwo } from './side-pipeline.ts';
 import { liveState, SETTLED, settledState } from './state.ts';
 
@@ -87,6 +87,28 @@ withPostgres('others at work during an evolution', 18, (given) => {
     expect(await settledState(lab.options(TWO))).toEqual(SETTLED);
   });
 
+  it.each(['update %t set value = 0 where s = 1', 'delete from %t where s = 2'])(
+    'carried rows that are not as they were are found before the cutover (%s)',
+    async (fault) => {
+      await using lab = await openLab(given.store);
+      await sideLab(lab);
+      await using store = await postgresStore({ url: given.url() });
+      const before = await liveState(lab.store);
+      const id = await lab.planned(TWO);
+      const outcome = await lab.apply(TWO, id, {
+        fault: async (point) => {
+          if (point !== 'E03_recomputed') return;
+          await store.script(fault.replace('%t', `varve_build."${await builtName(lab)}"`));
+        },
+      });
+      expect(outcome).toMatchObject({
+        status: 'rolled_back',
+        findings: [{ code: 'kept_rows_changed', subject: 'lab.r', detail: { rows: 1 } }],
+      });
+      expect(await liveState(lab.store)).toEqual(before);
+    },
+  );
+
   it.each(['insert', 'replace'] as const)(
     'a worker of the old definitions that comes to write after the cutover (%s) is refused and writes nothing',
     async (mode) => {
@@ -164,6 +186,14 @@ withPostgres('others at work during an evolution', 18, (given) => {
     expect(await settledState(other.options(TWO))).toEqual(SETTLED);
   });
 });
+
+/** The structure that is built for `lab.r`. */
+async function builtName(lab: Lab): Promise<string> {
+  const [row] = await lab.rows(
+    "select physical_name as name from varve.relation where name = 'lab.r' and state = 'building'",
+  );
+  return String(row?.['name']);
+}
 
 /** Version one whose make of `r` waits, once it has read, until it is let go on; the text of its definition is the same. */
 function slowOne(): {

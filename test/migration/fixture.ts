@@ -2,7 +2,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandomBytes } from '../../src/base/index.ts';
-import { planMigration, writeBundle, type RunnerOptions } from '../../src/migration/index.ts';
+import { keyIdOf, type Signer } from '../../src/evidence/index.ts';
+import {
+  createKeyPair,
+  planMigration,
+  readSignerReference,
+  registerKey,
+  writeBundle,
+  type EnvironmentName,
+  type RunnerOptions,
+} from '../../src/migration/index.ts';
 import { sql, type Store } from '../../src/store/index.ts';
 import { doubleDraft, doubleKind } from './double-kind.ts';
 
@@ -64,4 +73,17 @@ export async function forgetLedger(store: Store, seq = 0): Promise<void> {
   await store.execute(sql`alter table varve.ledger disable trigger ledger_only_grows`);
   await store.execute(sql`delete from varve.ledger where seq > ${seq}`);
   await store.execute(sql`alter table varve.ledger enable always trigger ledger_only_grows`);
+}
+
+/** A new key that is registered for a runner in these environments. */
+export async function runnerKey(
+  root: string,
+  environments: readonly EnvironmentName[] = ['dev', 'stage', 'prod'],
+): Promise<Signer> {
+  const { privatePem, publicKey } = createKeyPair();
+  const principal = `svc:runner-${keyIdOf(publicKey).slice(7, 13)}`;
+  const added = await registerKey(root, systemClock, { principal, publicKey, role: 'runner', environments });
+  const signer = await readSignerReference('test', privatePem);
+  if (added.status === 'refused' || 'code' in signer) throw new Error('This key ought to be fine.');
+  return signer;
 }

@@ -3,7 +3,9 @@
  * `node run-process.ts STORE ROOT VERB ID [POINT]`, where STORE is a URL or a folder. Prints the outcome's status.
  */
 import { applyMigration, recoverRuns, rollbackMigration } from '../../src/migration/index.ts';
+import { postgisKind } from '../../src/migration/kind/postgis/index.ts';
 import { embeddedStore, postgresStore } from '../../src/store/postgres/index.ts';
+import { doubleKind } from './double-kind.ts';
 import { runnerOptions } from './fixture.ts';
 
 const [where = '', root = '', verb = '', id = '', point] = process.argv.slice(2);
@@ -12,6 +14,7 @@ const store = where.startsWith('postgres')
   : await embeddedStore({ folder: where });
 const options = {
   ...runnerOptions(store, root),
+  kinds: [doubleKind, postgisKind],
   fault: async (reached: string): Promise<void> => {
     if (reached === point) process.kill(process.pid, 'SIGKILL');
     await Promise.resolve();

@@ -1,6 +1,7 @@
 import {
   planMigration,
   writeBundle,
+  type BundleReading,
   type PlanOutcome,
   type RunnerOptions,
 } from '../../src/migration/index.ts';
@@ -42,10 +43,10 @@ export function sqlOptions(store: Store, root: string): RunnerOptions {
 
 export const PG_ID = 'PG-MIG-2026-05-12-01';
 
-/** Writes a bundle and plans it. */
-export async function planSql(options: RunnerOptions, bundle: SqlBundle): Promise<PlanOutcome> {
+/** Writes a bundle. */
+export async function writeSql(root: string, bundle: SqlBundle): Promise<BundleReading> {
   const { id = PG_ID, forward, rollback = 'select 1;', schema, files = {} } = bundle;
-  const written = await writeBundle(options.root, {
+  return writeBundle(root, {
     declaration: {
       migration_id: id,
       type: 'postgis',
@@ -81,6 +82,11 @@ export async function planSql(options: RunnerOptions, bundle: SqlBundle): Promis
       ...files,
     },
   });
+}
+
+/** Writes a bundle and plans it. */
+export async function planSql(options: RunnerOptions, bundle: SqlBundle): Promise<PlanOutcome> {
+  const written = await writeSql(options.root, bundle);
   if (written.status === 'refused') return written;
-  return planMigration(options, id);
+  return planMigration(options, bundle.id ?? PG_ID);
 }

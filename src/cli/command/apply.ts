@@ -26,7 +26,7 @@ export function register(command: Command, act: Act): void {
   ])
     .argument('[id]', 'the migration; default: the one that is half-way, or the last that was planned')
     .addOption(attributeOption())
-    .action(act(run));
+    .action(act(run, { db: true }));
   for (const option of waitOptions()) command.addOption(option);
 }
 

@@ -7,7 +7,9 @@ import type { Project } from '../config.ts';
 import type { Context } from '../context.ts';
 import { errorFinding } from '../failure.ts';
 import type { CheckPart } from '../format/check-part.ts';
+import { inBundle } from '../bundle-finding.ts';
 import { formatOption, partsResult, type Format } from '../format/format-parts.ts';
+import { migrationSettings } from '../migrations-config.ts';
 import { countText, tableText, type CommandResult, type Style } from '../output.ts';
 import { storeToRead } from '../open-project-world.ts';
 
@@ -76,19 +78,17 @@ async function checkReads(context: Context, definitions: Definitions): Promise<C
   }
 }
 
-async function checkMigrations({ dir }: Project): Promise<CheckPart> {
-  const { lintBundle, listBundles, readBundle } = await import('../../migration/index.ts');
-  const { inBundle } = await import('../bundle-finding.ts');
-  const root = join(dir, 'migrations');
-  const ids = await listBundles(root);
-  const readings = await Promise.all(ids.map(async (id) => ({ id, reading: await readBundle(root, id) })));
-  const findings = await Promise.all(
-    readings.map(async ({ id, reading }) => {
-      const found = reading.status === 'refused' ? reading.findings : await lintBundle(reading.bundle);
-      return found.map((finding) => inBundle(id, finding));
+async function checkMigrations({ dir, config }: Project): Promise<CheckPart> {
+  const { checkBundles, DEFAULT_SETTINGS, lintBundle } = await import('../../migration/index.ts');
+  const settings = migrationSettings(config.migrations, DEFAULT_SETTINGS);
+  const { bundles, findings } = await checkBundles(join(dir, 'migrations'), settings);
+  const own = await Promise.all(
+    bundles.map(async ({ id, bundle, findings: found }) => {
+      const lints = bundle === undefined ? [] : await lintBundle(bundle);
+      return [...found, ...lints].map((finding) => inBundle(id, finding));
     }),
   );
-  return { name: 'migrations', checked: ids.length, findings: findings.flat() };
+  return { name: 'migrations', checked: bundles.length, findings: [...own.flat(), ...findings] };
 }
 
 const TITLES: Readonly<Record<string, string>> = {

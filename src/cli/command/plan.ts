@@ -62,7 +62,7 @@ export function register(command: Command, act: Act): void {
     .option('--sample <keys>', 'with --attest: keys of each earlier code; 200 if not said', readCount)
     .option('--seed <text>', 'with --attest: another text, other keys')
     .option('--adopt', 'take over tables that stand there already, as they are')
-    .action(act(run));
+    .action(act(run, { db: true }));
 }
 
 async function run(context: Context, id: string | undefined, flags: PlanFlags): Promise<CommandResult> {

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Receipt, Verification } from '../../evidence/index.ts';
+import { refusal, type Finding } from '../../base/index.ts';
+import type { Receipt, Verification, VerifyOptions } from '../../evidence/index.ts';
 import { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from '../../migration/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -28,9 +30,11 @@ export function register(command: Command, act: Act): void {
       .command('verify')
       .description('hold receipts against their evidence, offline')
       .argument('[path]', 'a receipt, a bundle, or a migrations folder; default: all of the project')
-      .option('--all', 'everything in the migrations folder of the project'),
+      .option('--all', 'everything in the migrations folder of the project')
+      .option('--head <file>', 'a ledger head that was kept elsewhere: shows a tail that is lost since'),
     [
       'varve receipts verify --all',
+      'varve receipts verify --head ~/heads/prod.head.json',
       'varve receipts verify migrations/pipeline/PIPE-MIG-2026-05-12-01/receipts/run_receipt.json',
     ],
   ).action(act(verify));
@@ -51,14 +55,16 @@ async function show(context: Context, which: string): Promise<CommandResult> {
 async function verify(
   context: Context,
   path: string | undefined,
-  { all }: { readonly all?: true },
+  { all, head }: { readonly all?: true; readonly head?: string },
 ): Promise<CommandResult> {
   if (path !== undefined && all === true) {
     return refusedResult([usageFinding('PATH and --all at once', 'Name a receipt, or write --all.')]);
   }
   // A path needs no project: whoever is given a folder of evidence can check it.
   const place = path === undefined ? await rootOf(context) : resolve(context.io.workingDir, path);
-  const verification = await verifyReceipts(place);
+  const kept = await keptHead(context, head);
+  if ('code' in kept) return refusedResult([kept]);
+  const verification = await verifyReceipts(place, kept);
   const { files, receipts, findings } = verification;
   return {
     status: findings.some(({ severity }) => severity === 'error') ? 'refused' : 'ok',
@@ -66,6 +72,21 @@ async function verify(
     fields: { files, receipts },
     text: (style) => verificationText(style, verification),
   };
+}
+
+async function keptHead(
+  context: Context,
+  file: string | undefined,
+): Promise<Pick<VerifyOptions, 'keptHead'> | Finding> {
+  if (file === undefined) return {};
+  try {
+    const bytes = new Uint8Array(await readFile(resolve(context.io.workingDir, file)));
+    return { keptHead: { path: file, bytes } };
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    const hint = 'Name the copy of an ENVIRONMENT.head.json that was kept.';
+    return refusal('evidence_missing', file, { detail: { reason }, hint });
+  }
 }
 
 async function rootOf(context: Context): Promise<string> {
@@ -103,9 +124,9 @@ function verificationText(style: Style, { files, receipts, findings }: Verificat
 
 function receiptText(style: Style, receipt: Receipt): string {
   const { validation, rollback, enforcement, environment } = receipt;
-  const checks = validation.checks.map(({ name, status }) => [
+  const checks = validation.checks.map(({ name, status, required }) => [
     name,
-    status === 'pass' ? style('green', status) : style('red', status),
+    status === 'pass' ? style('green', status) : required === false ? status : style('red', status),
   ]);
   return [
     `${style('bold', receipt.migration_id)}  ${receipt.direction}  ${receipt.outcome.replaceAll('_', ' ')}`,
@@ -116,6 +137,7 @@ function receiptText(style: Style, receipt: Receipt): string {
     `bundle       ${receipt.bundle_digest}`,
     `plan         ${receipt.plan_digest}`,
     `enforcement  ${enforcement.level} (${enforcement.layers.join(', ')})`,
+    ...(typeof receipt.signed_by === 'string' ? [`signed by    ${receipt.signed_by}`] : []),
     ...(receipt.direction === 'retire' ? [] : [`way back     ${rollback.class}`]),
     ...receipt.approvals.map((digest) => `approved     ${digest}`),
     tableText(style, [{ head: 'check' }, { head: 'status' }], checks),

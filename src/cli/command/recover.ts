@@ -9,7 +9,7 @@ import { refusedResult } from '../walk-output.ts';
 
 /** `varve recover` */
 export function register(command: Command, act: Act): void {
-  withExamples(command, ['varve recover', 'varve recover --env stage --json']).action(act(run));
+  withExamples(command, ['varve recover', 'varve recover --env stage --json']).action(act(run, { db: true }));
 }
 
 async function run(context: Context): Promise<CommandResult> {

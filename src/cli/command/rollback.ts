@@ -11,7 +11,7 @@ import { refusedResult } from '../walk-output.ts';
 export function register(command: Command, act: Act): void {
   withExamples(command, ['varve rollback PIPE-MIG-2026-05-12-01'])
     .argument('<id>', 'the migration to take back')
-    .action(act(run));
+    .action(act(run, { db: true }));
   for (const option of waitOptions()) command.addOption(option);
 }
 

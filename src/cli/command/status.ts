@@ -8,7 +8,7 @@ import { migrationsRoot, projectOrFolder } from '../runner.ts';
 
 /** `varve status` */
 export function register(command: Command, act: Act): void {
-  withExamples(command, ['varve status', 'varve status --env stage --json']).action(act(run));
+  withExamples(command, ['varve status', 'varve status --env stage --json']).action(act(run, { db: true }));
 }
 
 async function run(context: Context): Promise<CommandResult> {

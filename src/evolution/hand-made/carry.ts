@@ -18,10 +18,7 @@ import {
 import { regclass } from '../regclass.ts';
 import type { Rebuilding } from '../rebuild/world.ts';
 import { isMadeAnyway, judgeHandMade, type Carried } from './judge.ts';
-import type { HandMade } from './hand-made.ts';
-
-/** The names that carried objects get when their table takes its own, by the oid of what they stand for. */
-export type HandMadeNames = ReadonlyMap<string, Pick<HandMade, 'name' | 'comment'>>;
+import type { HandMade, HandMadeNames } from './hand-made.ts';
 
 /** Makes indexes, unique sets, checks and exclusions on a structure that has its rows. */
 export async function carryObjects(

@@ -46,6 +46,9 @@ export interface HandMadeTarget extends Placement {
   readonly options: string;
 }
 
+/** The names that carried objects get when their table takes its own, by the oid of what they stand for. */
+export type HandMadeNames = ReadonlyMap<string, Pick<HandMade, 'name' | 'comment'>>;
+
 interface Found extends HandMade, Record<string, unknown> {
   /** An index without anything but columns, in the way the database makes one by itself. */
   readonly isOrdinary: boolean;

@@ -17,7 +17,7 @@
 import type { Attribution, Decisions } from '../attribution.ts';
 import type { Change, ColumnSource } from '../change/change.ts';
 import type { IncomingKey } from '../foreign-keys.ts';
-import type { HandMadeNames } from '../hand-made/carry.ts';
+import type { HandMadeNames } from '../hand-made/hand-made.ts';
 import type { Naming } from '../naming.ts';
 import type { Finding, JsonObject } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';

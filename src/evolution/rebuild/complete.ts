@@ -280,11 +280,14 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
   const same = of.spec.primaryKey.map(
     (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
   );
-  const [found] = await store.query<{ count: bigint }>(sql`
-    select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
-    left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}
-    where ${CARRIED} and row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})
-      ${unnoted(of)}`);
+  const differs = sql`row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})
+      ${unnoted(of)}`;
+  const [found] = await store.query<{ count: bigint }>(
+    changesKey(of)
+      ? sql`select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
+        left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)} where ${CARRIED} and ${differs}`
+      : sql`select count(*) as count from ${sameKeys(of)} where ${differs} and exists (${carriedLine(of)})`,
+  );
   const rows = Number(found?.count ?? 0n);
   return rows === 0
     ? []
@@ -294,6 +297,25 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
           hint: 'Rows were changed while the new structure was built, or lost their values: apply again; if it comes again, report this.',
         }),
       ];
+}
+
+/** Old rows with the new ones, where both have one key: then the list is not needed to bring them together. */
+function sameKeys(of: Rebuilding): Sql {
+  const [old] = of.sources;
+  const next = builtOf(of);
+  const same = of.spec.primaryKey.map((column) => {
+    const former = of.pair.columns[0]?.[column] ?? column;
+    return sql`n.${sql.id(column)} = t.${sql.id(former)}`;
+  });
+  return sql`${tableId(old?.placement ?? next.placement)} t left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)}`;
+}
+
+/** The line of an old row that was carried: `offset 0`, since few rows differ, and each is looked up by its key. */
+function carriedLine(of: Rebuilding): Sql {
+  const same = (of.pair.sources[0]?.primaryKey ?? []).map(
+    (column, index) => sql`l.${oldKeyColumn(index)} = t.${sql.id(column)}`,
+  );
+  return sql`select from ${tableId(listPlacement(builtOf(of)))} l where ${CARRIED} and ${sql.join(same, sql` and `)} offset 0`;
 }
 
 /** That nothing was noted of an old row: what was is carried over later, and proves nothing now. */

@@ -7,7 +7,7 @@
  * A table is staged where each of its rows is one computation, computed alike and written whole by varve; of others the
  * computations are found batch by batch.
  */
-import { rowDigest, tableId } from '../../pipeline/index.ts';
+import { readPlan, rowDigest, tableId } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import { carryReads } from './carry-reads.ts';
 import { computedRelation, variantsOf, type Variant } from './coverage.ts';
@@ -17,7 +17,6 @@ import { carriedValue, columnOf, copiedValue, foundColumn, foundColumns } from '
 import { joinedReads } from './ways.ts';
 import { builtOf, listPlacement, stagedPlacement, type Rebuilding } from './world.ts';
 import { CARRIED, inPages, inputsOf, isHashKept, isOutputKept, type Pages } from './write.ts';
-import { readPlan } from '../../pipeline/index.ts';
 
 /** Lists all rows, unless that was done. The lines of this first look have no number: they are found by where they stand. */
 export async function fillList(transaction: Transaction, of: Rebuilding): Promise<void> {

@@ -1,4 +1,4 @@
 import { withEmbedded } from '../../harness/index.ts';
 import { randomCases } from './suite.ts';
 
-withEmbedded('random evolutions', (given) => randomCases(given, 0.6));
+withEmbedded('random evolutions', (given) => randomCases(given, { from: 0, to: 0.6 }));

@@ -8,23 +8,32 @@ import { EDITS } from './edit.ts';
 const MAX_TOLD = 5;
 
 /**
- * Without a seed these cases are run, the same each time: of any thousand, some still show faults of the engine or of this
- * reading of it, which are looked into one by one with `VARVE_TEST_SEED` and `VARVE_TEST_CASES=1000`.
+ * Without a number of cases these are run, the same each time: a thousand that are drawn anew have not passed in one piece
+ * yet since faults were last found, and `VARVE_TEST_CASES=1000` goes on looking.
  */
-const KNOWN_SEED = 1_442_242_084;
+const KNOWN_SEED = 500_000;
 const KNOWN_CASES = 40;
+
+/** Which of the cases a store runs, as shares of all: no two stores run the same one. */
+export interface Share {
+  readonly from: number;
+  readonly to: number;
+}
 
 /**
  * Runs this store's share of the random cases. `VARVE_TEST_CASES` says how many there are on all stores together, and
- * `VARVE_TEST_SEED` with `VARVE_TEST_CASES=1` runs one that failed again.
+ * `VARVE_TEST_SEED` with `VARVE_TEST_CASES=1` runs one that failed again, on every store.
  */
-export function randomCases(given: StoreUnderTest, share: number): void {
-  const seed = process.env['VARVE_TEST_CASES'] === undefined ? KNOWN_SEED : printedSeed('random evolutions');
-  const count = Math.ceil(Number(process.env['VARVE_TEST_CASES'] ?? KNOWN_CASES) * share);
+export function randomCases(given: StoreUnderTest, { from, to }: Share): void {
+  const asked = process.env['VARVE_TEST_CASES'];
+  const seed = asked === undefined ? KNOWN_SEED : printedSeed('random evolutions');
+  const all = Number(asked ?? KNOWN_CASES);
+  const first = Math.floor(all * from);
+  const count = Math.max(1, Math.floor(all * to) - first);
   it('what an evolution leaves equals dropping everything and populating, with nothing computed that could be kept', async () => {
     const failures: string[] = [];
     const done = new Map<string, number>();
-    for (let at = 0; at < count && failures.length < MAX_TOLD; at += 1) {
+    for (let at = first; at < first + count && failures.length < MAX_TOLD; at += 1) {
       try {
         const { edits } = await runCase(given.store, { seed: seed + at, edits: Object.keys(EDITS) });
         for (const edit of edits) done.set(edit, (done.get(edit) ?? 0) + 1);
@@ -32,7 +41,9 @@ export function randomCases(given: StoreUnderTest, share: number): void {
         failures.push(error instanceof Error ? error.message : String(error));
       }
     }
-    console.info(`random evolutions on ${given.name}: ${JSON.stringify(Object.fromEntries(done))}`);
+    console.info(
+      `random evolutions on ${given.name}: ${String(count)} cases, ${JSON.stringify(Object.fromEntries(done))}`,
+    );
     expect(failures).toEqual([]);
   }, 3_600_000);
 }

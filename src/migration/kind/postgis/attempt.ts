@@ -6,6 +6,7 @@ import { VarveError } from '../../../base/index.ts';
 import type { Baseline } from '../../../evidence/index.ts';
 import { sql, type Transaction } from '../../../store/index.ts';
 import type { RunContext } from '../../kind.ts';
+import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
 import { installGuards, type Guards } from './guard.ts';
 import { measure } from './measure.ts';
@@ -28,6 +29,8 @@ export interface Attempt {
   /** Catalog rows that this transaction had written itself until then, such as those of the guards. */
   readonly ownRows: ReadonlySet<string>;
   readonly counter: RowCounter;
+  /** The objects that there were, where no event trigger tells of what is dropped. */
+  readonly objects: ReadonlyMap<string, CatalogObject> | undefined;
   /** On a store of one session: rows of every table (M89). */
   readonly tableRows: ReadonlyMap<number, TableRows> | undefined;
 }
@@ -63,6 +66,7 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     relations,
     rowsBefore: new Map(baseline.tables.map(({ table, rows }) => [table, rows])),
     ownRows: new Set(ownRows.map(placeOf)),
+    objects: guards.watches ? undefined : await listCatalogObjects(transaction),
     counter: await startCounting(transaction),
     tableRows,
   });

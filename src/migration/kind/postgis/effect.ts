@@ -4,6 +4,7 @@ import { sql, type Queryable, type Transaction } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { Measure, Touched } from '../../kind.ts';
 import { placeOf, type Attempt } from './attempt.ts';
+import { goneObjects, listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
 import { isExtensionAllowed, type FreeObject } from './object-scope.ts';
 import { fullName, isIndex, isTable, loadRelations, type Relation, type Relations } from './relation.ts';
@@ -48,6 +49,10 @@ export async function readEffect(transaction: Transaction, attempt: Attempt, sco
     rows,
     seen,
     strangers,
+    gone:
+      attempt.objects === undefined
+        ? []
+        : goneObjects(attempt.objects, await listCatalogObjects(transaction)),
     counts: attempt.counter.counts(),
   });
 }
@@ -58,6 +63,8 @@ interface Sights {
   readonly relations: Relations;
   readonly rows: readonly CatalogRow[];
   readonly seen: readonly SeenDdl[];
+  /** Objects that are there no more, where event triggers do not tell. */
+  readonly gone: readonly CatalogObject[];
   /** Relations of the server's own schemas that were changed. */
   readonly strangers: ReadonlyMap<number, string>;
   readonly counts: ReadonlyMap<number, RowCounts>;
@@ -100,6 +107,7 @@ function effectOf(sights: Sights): Effect {
     );
   }
   for (const oid of relations.keys()) if (!attempt.relations.has(oid)) note(oid, 'created');
+  for (const { relation } of sights.gone) if (relation !== null) note(relation, 'changed');
   for (const { relation } of sights.rows) if (relation !== null) note(relation, 'changed');
   for (const { objectId, event, objectType } of sights.seen)
     if (objectId !== null && objectType !== null && RELATION_TYPES.includes(objectType))
@@ -321,9 +329,15 @@ function freeObjects(sights: Sights, scope: Scope): readonly FreeObject[] {
     // The lists of a type go with it.
     return name.endsWith('[]') ? [] : [{ kind: objectType, schema: schema ?? '', name }];
   });
+  const gone = sights.gone
+    .filter(({ relation }) => relation === null)
+    .map(({ kind, schema, name }) => ({ kind, schema, name }));
   const sequences = changedSequences(attempt.relations, relations, rows);
   const unique = new Map(
-    [...written, ...dropped, ...sequences].map((each) => [`${each.kind} ${each.schema} ${each.name}`, each]),
+    [...written, ...dropped, ...sequences, ...gone].map((each) => [
+      `${each.kind} ${each.schema} ${each.name}`,
+      each,
+    ]),
   );
   return [...unique.values()];
 }

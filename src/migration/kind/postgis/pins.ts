@@ -15,12 +15,13 @@ const PINNED: Readonly<Record<string, string>> = {
   quote_all_identifiers: 'off',
   row_security: 'on',
   check_function_bodies: 'on',
-  allow_in_place_tablespaces: 'off',
 };
 /** Of these the server's own value holds; a superuser alone could change them. */
 const WATCHED = [
   ...Object.keys(PINNED),
   'search_path',
+  'allow_in_place_tablespaces',
+  'allow_system_table_mods',
   'track_counts',
   'session_replication_role',
   'role',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readDeclaration } from './declaration.ts';
+import { readDeclaration } from './read-declaration.ts';
 
 const ID = 'PG-MIG-2026-03-01-01';
 const YAML = `migration_id: ${ID}
