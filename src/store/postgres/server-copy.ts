@@ -17,6 +17,7 @@ import type { Store } from '../store.ts';
 export interface Copying {
   readonly url: URL;
   readonly location: string;
+  readonly query: Store['query'];
   /** Opens another database of the same server, by its URL. */
   readonly open: (url: string) => Promise<Store>;
   /** Ends the store's own sessions. */
@@ -41,11 +42,12 @@ export async function copyDatabase(copying: Copying): Promise<Store> {
 
 /** Drops the copies of this database that no process uses. */
 export async function dropDeadCopies(copying: Copying): Promise<number> {
-  await using admin = await openMaintenance(copying);
   const prefix = prefixOf(databaseOf(copying.url));
-  const rows = await admin.query<{ readonly name: string }>(
+  const rows = await copying.query<{ readonly name: string }>(
     sql`select datname as name from pg_database where starts_with(datname, ${prefix}) order by datname`,
   );
+  if (rows.length === 0) return 0;
+  await using admin = await openMaintenance(copying);
   let dropped = 0;
   for (const { name } of rows) {
     await using lock = await admin.tryLock(lockName(name));

@@ -90,8 +90,10 @@ function createStore({ url, options, poolSize, location, newPool, newClient }: S
     pool = newPool();
     await left.end();
   };
+  const statements = standalone(reach);
   const copying: Copying = {
     url,
+    query: statements.query,
     location,
     open: (address) => postgresStore({ ...options, url: address }),
     leave,
@@ -105,7 +107,7 @@ function createStore({ url, options, poolSize, location, newPool, newClient }: S
   };
 
   return {
-    ...standalone(reach),
+    ...statements,
     capabilities: {
       concurrentSessions: true,
       restrictedRole: true,
