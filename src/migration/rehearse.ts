@@ -6,50 +6,33 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isoTime, isRefused, isVarveError, refusal, runId, type Finding } from '../base/index.ts';
+import { isRefused, isVarveError, refusal, type Finding } from '../base/index.ts';
 import {
-  canonicalBytes,
   isComparable,
   proveEqual,
-  redactJson,
   type Baseline,
   type Check,
-  type Digest,
   type RehearsalReceipt,
 } from '../evidence/index.ts';
 import type { Store } from '../store/index.ts';
 import type { RunnerOptions } from './environment.ts';
-import { findingJson, productBytes } from './evidence-body.ts';
-import { storeEvidence } from './evidence-store.ts';
 import { withoutReview } from './exception.ts';
 import { errorFinding } from './failure.ts';
-import { NOTHING_ENFORCED, type Enforcement } from './kind.ts';
+import { NOTHING_ENFORCED } from './kind.ts';
 import { appliedRuns, ledgerRuns, readBody, readLedger, unfinishedRuns } from './ledger.ts';
 import { applyMigration, openAndRun, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 import { makePlan, readPlan, type PlanFile } from './plan-file.ts';
 import { planMigration } from './plan-migration.ts';
 import type { Refused } from './refused.ts';
-import { REHEARSAL_ENVELOPE_PATH, REHEARSAL_PATH, secondChange, signRehearsal } from './rehearsal.ts';
+import { recordRehearsal, type RehearsalRecord, type Shown } from './rehearsal-record.ts';
+import { secondChange } from './rehearsal.ts';
 import type { DecidedBody } from './run.ts';
-import { storeScanned } from './scan-files.ts';
 import { findRunnable, withSession, type Runnable } from './session.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
-import { bundlePath, keptProduct, showProduct } from './settle.ts';
+import { bundlePath } from './settle.ts';
 
-/** What a rehearsal showed. `failed`: a check did not hold, on the copy; the target is as it was in any case. */
-export type RehearsalOutcome =
-  | Refused
-  | {
-      readonly status: 'rehearsed' | 'failed';
-      readonly runId: string;
-      readonly receipt: {
-        /** Relative to the folder `migrations`. */
-        readonly path: string;
-        readonly digest: Digest;
-        readonly receipt: RehearsalReceipt;
-      };
-      readonly findings: readonly Finding[];
-    };
+/** What came of a rehearsal. */
+export type RehearsalOutcome = Refused | RehearsalRecord;
 
 /**
  * Rehearses a planned migration that is not applied.
@@ -74,23 +57,15 @@ export async function rehearseMigration(
   if ('status' in there) return there;
   const twice = await rehearseTwice(options, runnable, there);
   if ('status' in twice) return twice;
-  const seen = { ...there, ...twice, checks: [...there.checks, ...twice.checks] };
   const elapsedMs = Math.round(options.clock.monotonicMs() - startedMonotonicMs);
-  return record(options, runnable, planned.plan, {
-    ...seen,
+  return recordRehearsal(options, runnable.bundle, planned.plan, {
+    ...there,
+    ...twice,
+    checks: [...there.checks, ...twice.checks],
     findings: [...there.findings, ...twice.findings],
     startedAtMs,
     elapsedMs,
   });
-}
-
-/** What one copy showed. */
-interface Shown {
-  readonly checks: readonly Check[];
-  readonly findings: readonly Finding[];
-  /** What was measured, by the path that the receipt names it with. */
-  readonly measured: Readonly<Record<string, Baseline>>;
-  readonly enforcement: Enforcement;
 }
 
 async function findHindrance(options: RunnerOptions, id: string): Promise<Finding | undefined> {
@@ -157,7 +132,8 @@ async function thereAndBack(
   let enforcement = NOTHING_ENFORCED;
   const shown = (): Shown => ({
     checks: checksOf(steps, runnable.bundle.declaration.requires_rollback),
-    findings,
+    // What fails there fails a rehearsal here, whatever it would be to a run.
+    findings: [...failuresOf(id, steps), ...findings],
     measured,
     enforcement,
   });
@@ -175,9 +151,9 @@ async function thereAndBack(
 
   const [original, pre] = [await measure(target, runnable, plan), await measure(on, runnable, plan)];
   measured['rehearsal/pre.json'] = pre;
-  const differing = copyDiffers(id, original, pre);
-  findings.push(...differing);
-  if (!pass('fingerprint_equals_target', !isRefused(differing))) return shown();
+  const written = compareCopy(original, pre);
+  if (!pass('fingerprint_equals_target', written !== undefined)) return shown();
+  findings.push(...(written ?? []));
 
   const there = await applyMigration(on, id);
   if (there.status === 'applied') ({ enforcement } = there);
@@ -190,20 +166,14 @@ async function thereAndBack(
     if (wayBack.findings.some(({ code }) => code === 'baseline_differs')) pass('equal_to_pre', false);
     return shown();
   }
-  if (!pass('equal_to_pre', isEqual(pre, back))) {
-    findings.push(notEqual(id, 'equal_to_pre', 'The way back gives another state than there was before.'));
-    return shown();
-  }
+  if (!pass('equal_to_pre', isEqual(pre, back))) return shown();
 
   // The way back may leave what a plan binds and no equality asks for, such as an order of columns.
   const planned = await planMigration(on, id);
   if (planned.status === 'refused') findings.push(...planned.findings);
   const again = await ran('second_forward', await applyMigration(on, id), 'second_post.json');
   if (again === undefined) return shown();
-  if (!pass('equal_to_first_post', isEqual(post, again)))
-    findings.push(
-      notEqual(id, 'equal_to_first_post', 'The way back left something that the second way forward met.'),
-    );
+  pass('equal_to_first_post', isEqual(post, again));
   return shown();
 }
 
@@ -235,14 +205,11 @@ async function measure(
   );
 }
 
-/** The copy must have the target's shape (M107); rows that others wrote since it was made are told. */
-function copyDiffers(id: string, original: Baseline, copy: Baseline): readonly Finding[] {
+/** The copy must have the target's shape (M107), else undefined; rows that others wrote since it was made are told. */
+function compareCopy(original: Baseline, copy: Baseline): readonly Finding[] | undefined {
   const isSame =
     isComparable(original, copy) && original.schema_fingerprint.logical === copy.schema_fingerprint.logical;
-  if (!isSame) {
-    const hint = 'Others changed the target while it was copied: rehearse again.';
-    return [refusal('rehearsal_failed', id, { detail: { check: 'fingerprint_equals_target' }, hint })];
-  }
+  if (!isSame) return undefined;
   const digests = new Map(original.tables.map(({ table, digest }) => [table, digest]));
   return copy.tables
     .filter(({ table, digest }) => digests.get(table) !== digest)
@@ -260,11 +227,22 @@ function isEqual(expected: Baseline, found: Baseline): boolean {
   return proveEqual(expected, found, []).status === 'equal';
 }
 
-function notEqual(id: string, check: string, what: string): Finding {
-  return refusal('rehearsal_failed', id, {
-    detail: { check },
-    hint: `${what} Compare the files that the receipt names.`,
-  });
+const HINTS: Readonly<Record<(typeof STEPS)[number], string>> = {
+  fingerprint_equals_target: 'Others changed the target while it was copied: rehearse again.',
+  forward: 'See what follows: the way forward did not come to its end on the copy.',
+  rollback: 'See what follows: the way back did not come to its end on the copy.',
+  equal_to_pre: 'The way back gives another state than there was before; let it give back shape and rows.',
+  second_forward: 'See what follows: the way back left something that the second way forward met.',
+  equal_to_first_post:
+    'The second way forward ends in another state than the first: the way back left something.',
+};
+
+/** The last check that failed says most: it is why one before it did. */
+function failuresOf(id: string, steps: ReadonlyMap<string, Check['status']>): readonly Finding[] {
+  const failed = STEPS.findLast((name) => steps.get(name) === 'fail');
+  return failed === undefined
+    ? []
+    : [refusal('rehearsal_failed', id, { detail: { check: failed }, hint: HINTS[failed] })];
 }
 
 async function productsOf(
@@ -328,85 +306,4 @@ async function forwardTwice(on: RunnerOptions, { kind, bundle }: Runnable): Prom
     findings: [secondChange(bundle.id)],
     forwardTwice: 'second_change',
   };
-}
-
-interface Rehearsed extends Omit<Shown, 'checks' | 'findings'>, Twice {
-  readonly startedAtMs: number;
-  readonly elapsedMs: number;
-}
-
-/** Keeps what was shown: in the evidence store first, then in the bundle, signed where there is a key. */
-async function record(
-  options: RunnerOptions,
-  { bundle }: Runnable,
-  plan: PlanFile,
-  seen: Rehearsed,
-): Promise<RehearsalOutcome> {
-  const { root, environment, actor, signer, gitCommit, paramsDigest, host } = options;
-  const passes = seen.checks.every(({ status, required }) => status === 'pass' || required === false);
-  const isBackProved = passes && bundle.declaration.requires_rollback;
-  const outputs = [];
-  for (const [path, baseline] of Object.entries(seen.measured))
-    outputs.push({ path, digest: await storeScanned(root, path, baseline) });
-  for (const { bytes } of bundle.files) await storeEvidence(root, bytes);
-  const receipt: RehearsalReceipt = {
-    run_receipt_version: 'v1',
-    run_id: runId({
-      startedAtMs: seen.startedAtMs,
-      kind: 'rehearsal',
-      subject: bundle.id,
-      randomBytes: options.randomBytes,
-    }),
-    run_type: 'migration',
-    direction: 'rehearsal',
-    migration_id: bundle.id,
-    actor: { principal: actor.principal, role: actor.role },
-    started_at: isoTime(seen.startedAtMs),
-    finished_at: isoTime(seen.startedAtMs + seen.elapsedMs),
-    environment: { name: environment, git_commit: gitCommit, params_digest: paramsDigest, host },
-    inputs: [
-      ...bundle.files.map(({ path, digest }) => ({ path, digest })),
-      { path: 'plan.json', digest: await storeEvidence(root, canonicalBytes(plan)) },
-    ],
-    outputs,
-    bundle_digest: bundle.digest,
-    plan_digest: plan.plan_digest,
-    enforcement: seen.enforcement,
-    validation: {
-      status: passes ? 'pass' : 'fail',
-      checks: seen.checks,
-      findings: await redactJson(seen.findings.map(findingJson)),
-    },
-    rollback: { class: plan.bound.rollback_class, rung: isBackProved ? 'R3' : null },
-    forward_twice: seen.forwardTwice,
-    signed_by: signer?.keyId ?? null,
-  };
-  const kept = await show(options, bundle.id, receipt);
-  return {
-    status: passes ? 'rehearsed' : 'failed',
-    runId: receipt.run_id,
-    receipt: {
-      path: `${bundlePath(bundle.id)}/${REHEARSAL_PATH}`,
-      digest: await storeEvidence(root, productBytes(receipt)),
-      receipt,
-    },
-    findings: [...seen.findings, ...kept],
-  };
-}
-
-async function show(
-  { root, signer }: RunnerOptions,
-  id: string,
-  receipt: RehearsalReceipt,
-): Promise<readonly Finding[]> {
-  const envelope = signer === undefined ? undefined : await signRehearsal(receipt, signer);
-  const files = { [REHEARSAL_PATH]: receipt, [REHEARSAL_ENVELOPE_PATH]: envelope };
-  const findings: Finding[] = [];
-  for (const [path, file] of Object.entries(files)) {
-    const bytes = file === undefined ? undefined : canonicalBytes(file);
-    if (bytes !== undefined) await storeEvidence(root, bytes);
-    if (!(await showProduct(root, join(root, bundlePath(id), path), bytes)))
-      findings.push(keptProduct({ migrationId: id, runId: receipt.run_id }, path));
-  }
-  return findings;
 }
