@@ -11,7 +11,7 @@ import {
   type RunnerOptions,
 } from '../../src/migration/index.ts';
 import { sql } from '../../src/store/index.ts';
-import { installCatalog, readCatalogFiles } from '../../src/store/postgres/index.ts';
+import { installCatalog, postgresStore, readCatalogFiles } from '../../src/store/postgres/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
 import { migrationsFolder, plannedDouble, runnerOptions } from './fixture.ts';
 import { planSql, sqlOptions, type SqlBundle } from './sql-bundle.ts';
@@ -164,6 +164,24 @@ function suite(given: StoreUnderTest): void {
 
 withEmbedded('rehearsal', suite);
 withPostgres('rehearsal', 18, suite);
+
+withPostgres('rehearsal where others are connected', 18, (given) => {
+  it('M107 is refused with the number of those who are in the way, and leaves nothing', async () => {
+    await installCatalog(given.store, { files: await readCatalogFiles() });
+    await using folder = await migrationsFolder();
+    const options = runnerOptions(given.store, folder.root);
+    const { id } = await plannedDouble(options, await given.freshSchema());
+    await using other = await postgresStore({ url: given.url() });
+    await other.query(sql`select 1`);
+    expect(await rehearseMigration(options, id)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'copy_blocked', detail: { sessions: 1 } }],
+    });
+    expect(await given.store.query(sql`select from pg_database where datname like 'varve\_copy%'`)).toEqual(
+      [],
+    );
+  }, 120_000);
+});
 
 withPostgres('rehearsal of a kind that foresees its rows', 18, (given) => {
   it('M107 there, back and there again; a second forward is another plan there', async () => {
