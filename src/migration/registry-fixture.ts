@@ -19,7 +19,10 @@ const COUNTS = {
 
 /** Of each artifact a valid value, with what makes it invalid: a member left out, or one that is not as it has to be. */
 const VALUES: Readonly<
-  Partial<Record<SchemaName, readonly [JsonObject, string, (value: JsonObject) => Json]>>
+  Record<
+    Exclude<SchemaName, 'migration_declaration.v1'>,
+    readonly [JsonObject, string, (value: JsonObject) => Json]
+  >
 > = {
   'plan.v1': [
     {
@@ -121,6 +124,26 @@ const VALUES: Readonly<
     },
     'const',
     (value) => ({ ...value, direction: 'forward' }),
+  ],
+  'receipt_ref.v1': [
+    {
+      ref_version: 'v1',
+      run_id: 'varve://run/1',
+      migration_id: ID,
+      digest: DIGEST,
+      size: 2048,
+      media_type: 'application/json',
+      uri: 'evidence/store/sha256/aa/aaaa',
+      store: { kind: 'folder', retention_until: null },
+      envelope_digest: null,
+    },
+    'pattern',
+    (value) => ({ ...value, uri: 'https://store.example.org/receipt?token=x' }),
+  ],
+  'ledger_head.v1': [
+    { head_version: 'v1', environment: 'dev', tree_size: 1, root: DIGEST, seq: 1, digest: DIGEST, at: AT },
+    'minimum',
+    (value) => ({ ...value, tree_size: 0 }),
   ],
   'ledger_entry.v1': [
     {

@@ -151,7 +151,7 @@ withEmbedded('M42 F24 what must not be kept', (given) => {
     expect(outcome).toMatchObject({ status: 'rolled_back' });
     if (!('receipt' in outcome) || outcome.receipt === undefined) throw new Error(outcome.status);
     const { outputs, validation } = outcome.receipt.receipt;
-    expect(outputs.map(({ path }) => path)).toEqual(['baselines/pre.json']);
+    expect(outputs.map(({ path }) => path)).toEqual(['baselines/pre.json', 'diffs/touched.csv']);
     expect(
       validation.findings.map(({ code, detail }) => [
         code,

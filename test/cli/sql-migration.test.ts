@@ -60,6 +60,8 @@ it('plans an SQL migration in a project without any pipeline, and changes nothin
   expect(stdout).toBe(`${ID}
   forward.sql:1  alter table plot add column x int
   forward.sql:2  update plot set x = id
+locks    forward.sql:1 takes ACCESS EXCLUSIVE on plot
+locks    forward.sql:2 takes ROW EXCLUSIVE on plot
 touches  lab.plot  (about 5 rows, an estimate)
 held     guarded (L0, L1, L2, L3, L5, L6, L7, L8)
 Nothing has changed yet. Go on with: varve apply ${ID}

@@ -17,7 +17,7 @@ import {
 } from '../../src/migration/index.ts';
 import { installCatalog, readCatalogFiles } from '../../src/store/postgres/index.ts';
 import { withStores } from '../harness/index.ts';
-import { migrationsFolder, plannedDouble, runnerKey, runnerOptions } from './fixture.ts';
+import { migrationsFolder, plannedDouble, runnerOptions } from './fixture.ts';
 
 const told = (outcome: RunOutcome): readonly unknown[] =>
   outcome.status === 'refused'
@@ -52,11 +52,20 @@ withStores('environments', (given) => {
     const signer = await readSigner(secret);
     if ('code' in signer) throw new Error('no key');
     const environments = ['dev', 'stage', 'prod'];
-    const runner = await runnerKey(folder.root);
     await registerKey(folder.root, systemClock, {
       principal: 'user:eve',
       publicKey,
       role: 'approver',
+      environments,
+    });
+    const runner = createKeyPair();
+    await writeFile(join(folder.root, '../runner.pem'), runner.privatePem);
+    const runnerSigner = await readSigner(join(folder.root, '../runner.pem'));
+    if ('code' in runnerSigner) throw new Error('no key');
+    await registerKey(folder.root, systemClock, {
+      principal: 'svc:runner',
+      publicKey: runner.publicKey,
+      role: 'runner',
       environments,
     });
     const at = (
@@ -64,8 +73,8 @@ withStores('environments', (given) => {
       more: Partial<RunnerOptions> = {},
     ): RunnerOptions => ({
       ...dev,
+      signer: runnerSigner,
       environment,
-      signer: runner,
       ...more,
     });
     /** The same tables once more, in a database of this environment, planned there. */

@@ -152,7 +152,10 @@ async function killAndEnd(where: Where, point: string, verb: string): Promise<vo
   const isDecided = /^F(1[3-9]|2[01])_/u.test(point);
   const isApplied = verb === 'apply' ? !isOfUndo(point) : isDecided;
   expect(columns).toBe(isApplied ? 'area id x' : 'area id');
-  await expectSettled(found);
+  // Killed before it was announced there was no run; one that was undone already is asked for anew.
+  const runs =
+    point === 'F01_locked' && verb === 'recover' ? 0 : point === 'F24_undone' && verb === 'apply' ? 2 : 1;
+  await expectSettled(found, runs);
 }
 
 async function scene(
@@ -199,7 +202,7 @@ async function hasIndex({ store, schema }: Scene): Promise<boolean> {
 }
 
 /** Nothing is unfinished, every run has one receipt, all of it verifies offline, and no guard is left. */
-async function expectSettled(s: Scene): Promise<void> {
+async function expectSettled(s: Scene, runs = 1): Promise<void> {
   expect((await readStatus(s.options)).unfinished).toEqual([]);
   expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
   const [count] = await s.store.query(sql`
@@ -207,7 +210,7 @@ async function expectSettled(s: Scene): Promise<void> {
       (count(*) filter (where phase in ('committed', 'undone')))::int as decided,
       (select count(*)::int from pg_event_trigger) as guards, (select count(*)::int from varve.seen_ddl) as seen
     from varve.ledger`);
-  expect(count).toEqual({ runs: 1, closed: 1, decided: 1, guards: 0, seen: 0 });
+  expect(count).toEqual({ runs, closed: runs, decided: runs, guards: 0, seen: 0 });
 }
 
 async function child(

@@ -7,7 +7,6 @@ import type { Project } from '../config.ts';
 import type { Context } from '../context.ts';
 import { errorFinding } from '../failure.ts';
 import type { CheckPart } from '../format/check-part.ts';
-import { inBundle } from '../bundle-finding.ts';
 import { formatOption, partsResult, type Format } from '../format/format-parts.ts';
 import { migrationSettings } from '../migrations-config.ts';
 import { countText, tableText, type CommandResult, type Style } from '../output.ts';
@@ -79,13 +78,14 @@ async function checkReads(context: Context, definitions: Definitions): Promise<C
 }
 
 async function checkMigrations({ dir, config }: Project): Promise<CheckPart> {
-  const { checkBundles, DEFAULT_SETTINGS, lintBundle } = await import('../../migration/index.ts');
+  const { checkBundles, DEFAULT_SETTINGS, findingInProject, lintBundle } =
+    await import('../../migration/index.ts');
   const settings = migrationSettings(config.migrations, DEFAULT_SETTINGS);
   const { bundles, findings } = await checkBundles(join(dir, 'migrations'), settings);
   const own = await Promise.all(
     bundles.map(async ({ id, bundle, findings: found }) => {
-      const lints = bundle === undefined ? [] : await lintBundle(bundle);
-      return [...found, ...lints].map((finding) => inBundle(id, finding));
+      const linted = bundle === undefined ? [] : await lintBundle(bundle);
+      return [...found, ...linted].map((finding) => findingInProject(id, finding));
     }),
   );
   return { name: 'migrations', checked: bundles.length, findings: [...own.flat(), ...findings] };

@@ -127,7 +127,12 @@ function planResult(plan: PlanFile, findings: readonly Finding[], words: readonl
     rollbackClass: bound.rollback_class,
     ...(shown['estimates'] === undefined
       ? {}
-      : { objects: bound.objects, estimates: shown['estimates'], enforcement: bound.enforcement ?? null }),
+      : {
+          objects: bound.objects,
+          locks: shown['locks'] ?? [],
+          estimates: shown['estimates'],
+          enforcement: bound.enforcement ?? null,
+        }),
   };
   const refused = isRefused(findings);
   const next = refused
@@ -138,6 +143,7 @@ function planResult(plan: PlanFile, findings: readonly Finding[], words: readonl
       style('bold', migrationId),
       ...words.map((line) => `  ${line}`),
       ...(bound.tables.length === 0 ? [] : [countsText(style, bound.tables)]),
+      ...locksText(shown['locks']),
       ...(shown['estimates'] === undefined
         ? []
         : [touchedText(bound, shown['estimates'] as unknown as readonly Estimate[])]),
@@ -147,6 +153,18 @@ function planResult(plan: PlanFile, findings: readonly Finding[], words: readonl
       next,
     ].join('\n');
   return { status: refused ? 'refused' : 'ok', findings, fields, text };
+}
+
+/** `locks    forward.sql:1 takes ACCESS EXCLUSIVE on plot`. */
+function locksText(locks: Json | undefined): readonly string[] {
+  const lines = (locks ?? []) as unknown as readonly {
+    file: string;
+    line: number;
+    effects: readonly string[];
+  }[];
+  return lines.flatMap(({ file, line, effects }) =>
+    effects.map((effect) => `locks    ${file}:${String(line)} ${effect}`),
+  );
 }
 
 interface Estimate {

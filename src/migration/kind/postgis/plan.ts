@@ -6,6 +6,7 @@ import type { KindPlan, PlanContext } from '../../kind.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardPower } from './guard.ts';
 import { invariantFaults } from './invariant.ts';
+import { readLocks } from './lint/index.ts';
 import { measureCatalog } from './measure.ts';
 import { boundOf, misplacedFindings, phaseFaults } from './nontransactional.ts';
 import { namedObjects, type NamedObject } from './named.ts';
@@ -53,6 +54,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
     shown: {
       operations: statementsOf(phases).map(wordsOf),
       estimates: estimatesOf(tables, relations),
+      locks: await locksOf(phases, direction === 'rollback'),
       unguarded: power.unguardable,
     },
     rollbackClass: 'lossless',
@@ -245,6 +247,18 @@ function protectedFinding(name: string): Finding {
   return refusal('protected_domain_changed', name, {
     hint: 'Leave this table alone; what is protected is touched only with an approval that names it.',
   });
+}
+
+/** What each statement locks and rewrites, by its text. */
+function locksOf(phases: readonly ScriptPhase[], isRollback: boolean): Promise<readonly JsonObject[]> {
+  return readLocks(
+    phases.map(({ file, mode, text }) => ({
+      file,
+      text,
+      inTransaction: mode === 'transactional',
+      isRollback,
+    })),
+  );
 }
 
 /** Planner numbers, marked as what they are (M71). */

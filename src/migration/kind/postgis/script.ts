@@ -23,6 +23,8 @@ export interface Statement {
 
 /** A file with its statements and how it runs. */
 export interface ScriptPhase extends Phase {
+  /** The whole file. */
+  readonly text: string;
   readonly statements: readonly Statement[];
 }
 
@@ -79,7 +81,7 @@ async function readPhases(
       statementOf({ phase, script, text, ordinal: count + index + 1 }, each),
     );
     count += statements.length;
-    read.push({ ...phase, statements });
+    read.push({ ...phase, text, statements });
   }
   return { phases: read, findings };
 }

@@ -1,4 +1,4 @@
-export { lintMigration, type LintOptions } from './lint-migration.ts';
+export { lintMigration, readLocks, type LintOptions } from './lint-migration.ts';
 export type { LintRule } from './lint-rule.ts';
 export type { LintScript } from './lint-statement.ts';
 export { LINT_RULES } from './rules.ts';

@@ -11,6 +11,7 @@
 import { refusal, type Finding, type JsonObject } from '../../../../base/index.ts';
 import { readScript, type Script, type ScriptFault } from '../../../../store/index.ts';
 import { withAllowances, type Placed } from './allowance.ts';
+import { effectText } from './effect.ts';
 import { openChronicle, type Chronicle } from './history.ts';
 import type { LintRule, LintView } from './lint-rule.ts';
 import type { LintScript, LintStatement, ScriptSetting } from './lint-statement.ts';
@@ -49,6 +50,31 @@ export async function lintMigration(
     findings.push(...lintScript(await readScript(script.text), script, { chronicle, setting }));
   }
   return findings;
+}
+
+/** What one statement does to relations, in words. */
+interface StatementLocks extends JsonObject {
+  readonly file: string;
+  readonly line: number;
+  /** Such as `takes ACCESS EXCLUSIVE on geo.place and rewrites it`. */
+  readonly effects: readonly string[];
+}
+
+/** What each statement of a bundle locks and rewrites, in the order in which they run; those without such an effect are left out. */
+export async function readLocks(scripts: readonly LintScript[]): Promise<readonly StatementLocks[]> {
+  const chronicle = openChronicle();
+  const locks: StatementLocks[] = [];
+  for (const { text, file = '', inTransaction = false, isRollback = false } of scripts) {
+    const script = await readScript(text);
+    chronicle.begin({ inTransaction, isRollback });
+    for (const read of readStatements(script, text, chronicle)) {
+      const statement = read();
+      const effects = statement.effects.map((effect) => effectText(effect));
+      if (effects.length > 0) locks.push({ file, line: statement.line, effects });
+      chronicle.record(statement);
+    }
+  }
+  return locks;
 }
 
 interface Lint {
