@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { sql } from '../../src/store/index.ts';
 import { embeddedStore, postgresStore } from '../../src/store/postgres/index.ts';
@@ -10,7 +11,8 @@ import { postgresDatabase } from '../harness/index.ts';
 
 /** A process that holds a copy. */
 async function holder(where: string): Promise<ChildProcess> {
-  const child = spawn('node', ['test/store/copy-holder.ts', where], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const script = fileURLToPath(new URL('copy-holder.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, where], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   return child;
 }
