@@ -200,7 +200,7 @@ withEmbedded('a signed run', (given) => {
     expect(new Uint8Array(await readFile(join(s.root, String(reference['uri']))))).toEqual(bytes);
     // A run whose receipt is shown again puts the reference beside it.
     expect(await rollbackMigration(s.options, id)).toMatchObject({ status: 'applied' });
-    expect(await readdir(s.inBundle('receipts'))).toHaveLength(4);
+    expect(await readdir(s.inBundle('receipts'))).toHaveLength(6);
     expect((await verifyReceipts(s.root)).findings).toEqual([]);
   });
 
