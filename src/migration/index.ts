@@ -69,6 +69,7 @@ export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { newBundle, type NewBundleOptions } from './new-bundle.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
+export { rehearseMigration, type RehearsalOutcome } from './rehearse.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
 export { scanBundle } from './scan-files.ts';
 export { freezeBundles, registerAll } from './register.ts';
