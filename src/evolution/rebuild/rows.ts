@@ -102,6 +102,11 @@ function text(word: string): string {
   return `'${word.replaceAll("'", "''")}'::text`;
 }
 
+/** Whether what becomes of a row hangs on other rows of its table. */
+export function looksAtOthers(of: Rebuilding): boolean {
+  return shared(of) || newUniqueSets(of).length > 0;
+}
+
 /** Whether two old rows may meet on one new key. */
 function shared(of: Rebuilding): boolean {
   return of.operation.from.length > 0 && isNarrower(of);
