@@ -5,9 +5,8 @@ import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { dependents } from '../dependents.ts';
 import { judgeHandMade, strandedKeys } from '../hand-made/judge.ts';
 import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../operation/operation.ts';
-import { variantsOf } from './coverage.ts';
+import { factsOf, judgesText } from './facts.ts';
 import { classifiedRows, isPlain } from './rows.ts';
-import type { Facts } from './row-test.ts';
 import { oldKeyColumn } from './values.ts';
 import { unforeseen } from './ways.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
@@ -116,7 +115,7 @@ export async function plannedLists(
   const how = sql.raw(isInlined ? 'not materialized' : '');
   const canJudgeText = await judgesText(scope.transaction);
   for (const of of tables) {
-    const facts: Facts = { variants: await variantsOf(scope.transaction, of), canJudgeText };
+    const facts = await factsOf(scope.transaction, of, canJudgeText);
     const isAsked = one?.table === of.operation.table && isPlain(of);
     const rows = classifiedRows(of, facts, isAsked ? { only: one.only(of) } : {});
     // Kept where others look at it as well, else part of what counts it, in which processes share the work.
@@ -133,14 +132,6 @@ function writtenOut(tables: readonly Rebuilding[], asked: string): number {
     counted.set(operation.table, 1 + above.reduce((sum, each) => sum + each, 0));
   }
   return counted.get(asked) ?? 0;
-}
-
-/** Whether the server can be asked if a text is a value of a type, instead of failing over it. */
-export async function judgesText(store: Queryable): Promise<boolean> {
-  const [row] = await store.query<{ there: boolean }>(
-    sql`select exists (select from pg_proc where proname = 'pg_input_is_valid') as there`,
-  );
-  return row?.there === true;
 }
 
 function countsOf(
