@@ -108,6 +108,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/plan.ts'),
   },
   {
+    name: 'rehearse',
+    summary: 'a migration on a disposable copy: there, back, and there again',
+    load: () => import('./command/rehearse.ts'),
+  },
+  {
     name: 'apply',
     summary: 'do what was planned, or go on where a killed run stopped',
     load: () => import('./command/apply.ts'),

@@ -46,8 +46,9 @@ export type KindsOf = (world: ProjectWorld) => Promise<Kinds>;
 export const kindsOf: KindsOf = async (world) => {
   const { pipelineKind } = await import('../evolution/index.ts');
   const { postgisKind } = await import('../migration/kind/postgis/index.ts');
+  const { importedKind } = await import('../migration/kind/imported/index.ts');
   return {
-    list: [pipelineKind(() => evolutionWorld(world)), postgisKind],
+    list: [pipelineKind(() => evolutionWorld(world)), postgisKind, importedKind],
     draft: (options, rules, choices) => draftPipeline(world, options, { rules, choices }),
     undeclared: async (store) => {
       const { checkRecordedReads } = await import('../pipeline/index.ts');

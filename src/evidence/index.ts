@@ -52,7 +52,16 @@ export {
   type ObjectState,
 } from './object-diff.ts';
 export { buildReceipt, validationStatus } from './receipt.ts';
-export type { Artifact, Check, EqualityProof, Outcome, Receipt, ReceiptBody, ReceiptEnd } from './receipt.ts';
+export type {
+  Artifact,
+  Check,
+  EqualityProof,
+  Outcome,
+  Receipt,
+  ReceiptBody,
+  ReceiptEnd,
+  RehearsalReceipt,
+} from './receipt.ts';
 export { redactJson, scanFindings, scanText } from './scan/index.ts';
 export type { RestrictedArea, ScanAbout, ScanHit } from './scan/index.ts';
 export { SCHEMAS, type SchemaName } from './schema.ts';

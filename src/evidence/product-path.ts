@@ -7,6 +7,8 @@ const PRODUCT_PATHS: readonly string[] = [
   'baselines/post.json',
   'diffs/summary.json',
   'diffs/touched.csv',
+  'receipts/rehearsal_receipt.dsse.json',
+  'receipts/rehearsal_receipt.json',
   'receipts/run_receipt.json',
   'receipts/run_receipt.dsse.json',
   'receipts/prov.jsonld',

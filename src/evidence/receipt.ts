@@ -114,3 +114,33 @@ export function validationStatus(outcome: Outcome, checks: readonly Check[]): 'p
     ? 'pass'
     : 'fail';
 }
+
+/**
+ * The record of one rehearsal: what a run on a disposable copy of the target showed. It stands in no ledger, for nothing
+ * happened to the target, and never counts as an execution (M38).
+ */
+export interface RehearsalReceipt extends JsonObject {
+  readonly run_receipt_version: 'v1';
+  readonly run_id: string;
+  readonly run_type: 'migration';
+  readonly direction: 'rehearsal';
+  readonly migration_id: string;
+  readonly actor: ReceiptBody['actor'];
+  readonly started_at: string;
+  readonly finished_at: string;
+  /** Whose target was copied. */
+  readonly environment: ReceiptBody['environment'];
+  readonly inputs: readonly Artifact[];
+  /** What the copy was measured to be, before, after, and after the way back. */
+  readonly outputs: readonly Artifact[];
+  readonly bundle_digest: Digest;
+  readonly plan_digest: Digest;
+  readonly enforcement: ReceiptBody['enforcement'];
+  readonly validation: ReceiptBody['validation'];
+  /** `R3` where the way back and the second forward gave what they had to; null: this was not shown. */
+  readonly rollback: { readonly class: string; readonly rung: 'R3' | null };
+  /** What running forward twice in a row comes to (M131). */
+  readonly forward_twice: 'no_op' | 'error' | 'second_change' | 'not_run';
+  /** The runner key that signed it; null: nobody did. */
+  readonly signed_by: Digest | null;
+}

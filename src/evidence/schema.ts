@@ -188,6 +188,29 @@ const RUN_RECEIPT = open(
   },
 );
 
+const REHEARSAL_RECEIPT = open(
+  {
+    run_receipt_version: { const: 'v1' },
+    run_id: { type: 'string', pattern: '^varve://run/.+' },
+    run_type: { const: 'migration' },
+    direction: { const: 'rehearsal' },
+    migration_id: MIGRATION_ID,
+    actor: open({ principal: TEXT, role: TEXT }),
+    started_at: TIME,
+    finished_at: TIME,
+    environment: open({ name: ENVIRONMENT }),
+    inputs: list(ARTIFACT, 1),
+    outputs: list(ARTIFACT),
+    bundle_digest: DIGEST,
+    plan_digest: DIGEST,
+    enforcement: open({ level: TEXT, layers: list(TEXT), role: TEXT }),
+    validation: open({ status: { enum: ['pass', 'fail'] }, checks: list(CHECK, 1), findings: list(FINDING) }),
+    rollback: open({ class: TEXT, rung: { enum: ['R3', null] } }),
+    forward_twice: { enum: ['no_op', 'error', 'second_change', 'not_run'] },
+  },
+  { signed_by: { anyOf: [DIGEST, { type: 'null' }] } },
+);
+
 const LEDGER_ENTRY = closed({
   ledger_version: { const: 'v1' },
   seq: { ...COUNT, minimum: 1 },
@@ -257,6 +280,12 @@ const APPROVAL = closed({
   expires_at: TIME,
 });
 
+/** A path that leads nowhere else by its text: relative, no `..`, no backslash. */
+const INSIDE = {
+  type: 'string',
+  pattern: '^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))[^\\\\\\u0000]+$',
+} as const;
+
 const STATUS = {
   enum: [
     'draft',
@@ -284,6 +313,27 @@ const REGISTRY = closed({
   ),
 });
 
+const ADOPTED_HISTORY = closed({
+  history_version: { const: 'v1' },
+  tool: { enum: ['flyway', 'graphile-migrate', 'prisma', 'sql'] },
+  folder: INSIDE,
+  table: { anyOf: [TEXT, { type: 'null' }] },
+  migrations: list(
+    closed({
+      id: TEXT,
+      description: { type: 'string' },
+      path: INSIDE,
+      checksum: TEXT,
+      checksum_algorithm: { enum: ['flyway-crc32', 'graphile-sha1', 'sha256'] },
+      equal_checksums: list(TEXT),
+      digest: DIGEST,
+      order: { ...COUNT, minimum: 1 },
+      repeatable: { type: 'boolean' },
+    }),
+    1,
+  ),
+});
+
 /** Every schema by its name with its version. */
 export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
   'migration_declaration.v1': document('migration_declaration.v1', DECLARATION),
@@ -291,12 +341,14 @@ export const SCHEMAS: Readonly<Record<SchemaName, JsonObject>> = {
   'baseline.v1': document('baseline.v1', BASELINE),
   'diff_summary.v1': document('diff_summary.v1', DIFF_SUMMARY),
   'run_receipt.v1': document('run_receipt.v1', RUN_RECEIPT),
+  'rehearsal_receipt.v1': document('rehearsal_receipt.v1', REHEARSAL_RECEIPT),
   'receipt_ref.v1': document('receipt_ref.v1', RECEIPT_REF),
   'ledger_entry.v1': document('ledger_entry.v1', LEDGER_ENTRY),
   'ledger_head.v1': document('ledger_head.v1', LEDGER_HEAD),
   'keys.v1': document('keys.v1', KEYS),
   'approval.v1': document('approval.v1', APPROVAL),
   'registry.v1': document('registry.v1', REGISTRY),
+  'adopted_history.v1': document('adopted_history.v1', ADOPTED_HISTORY),
 };
 
 /** The name of a schema. */
@@ -306,9 +358,11 @@ export type SchemaName =
   | 'baseline.v1'
   | 'diff_summary.v1'
   | 'run_receipt.v1'
+  | 'rehearsal_receipt.v1'
   | 'receipt_ref.v1'
   | 'ledger_entry.v1'
   | 'ledger_head.v1'
   | 'keys.v1'
   | 'approval.v1'
-  | 'registry.v1';
+  | 'registry.v1'
+  | 'adopted_history.v1';

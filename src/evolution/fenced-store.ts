@@ -23,6 +23,8 @@ export function fencedStore({ store, fence }: Pick<RunContext, 'store' | 'fence'
     script: (text) => alone((inner) => inner.script(text)),
     transaction,
     tryLock: (name) => store.tryLock(name),
+    copy: () => store.copy(),
+    dropDeadCopies: () => store.dropDeadCopies(),
     // The store is its opener's to close.
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

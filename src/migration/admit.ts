@@ -5,7 +5,7 @@
  * | environment | beside a plan without refusals |
  * |---|---|
  * | dev | nothing |
- * | stage | the signatures of all required reviewers, newer than the last rollback |
+ * | stage | the signatures of all required reviewers, newer than the last rollback, and a passing rehearsal of this plan |
  * | prod | those, the merge, and a passing receipt of stage for the same inputs that is not taken back and at most 30 days old |
  */
 import { isRefused, refusal, type Finding, type JsonObject } from '../base/index.ts';
@@ -15,7 +15,7 @@ import type { Bundle } from './bundle.ts';
 import { classFindings } from './change-class.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readEvidence, readIfThere } from './evidence-store.ts';
-import { holdToApprovals } from './exception.ts';
+import { holdToApprovals, withoutReview } from './exception.ts';
 import { readApprovals, storeApprovals, type ValidApproval } from './find-approvals.ts';
 import { readKeyRegister } from './key-register.ts';
 import type { LedgerRun } from './ledger.ts';
@@ -23,6 +23,7 @@ import type { PlanFile } from './plan-file.ts';
 import type { Refused } from './refused.ts';
 import { isMerged } from './merged.ts';
 import { readRegistry } from './registry.ts';
+import { hearRehearsal } from './rehearsal.ts';
 import { reviewFindings } from './reviewers.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
@@ -52,6 +53,7 @@ const STAGE_RECEIPT_DAYS = 30;
 /** Holds a run to its approvals and its environment. Errors: refuses with what is missing, and with `key_invalid`. */
 export async function admitRun(options: RunnerOptions, asked: Asked): Promise<Admitted | Refused> {
   const { bundle, direction, plan } = asked;
+  if (options.isRehearsal === true) return admitRehearsal(asked.findings);
   const grant = direction === 'forward' ? 'apply' : 'rollback';
   const reading = await readApprovals(options, bundle, { planDigest: plan.plan_digest, grant });
   if (reading.status === 'refused') return reading;
@@ -75,6 +77,13 @@ export async function admitRun(options: RunnerOptions, asked: Asked): Promise<Ad
   };
 }
 
+/** On a copy nobody has to be asked: what wants a review is what reviewers want to see the effect of. */
+function admitRehearsal(found: readonly Finding[]): Admitted | Refused {
+  const findings = withoutReview(found);
+  if (isRefused(findings)) return { status: 'refused', findings };
+  return { status: 'admitted', approvals: [], exceptions: [], findings };
+}
+
 /** When the bundle was last taken back here: what was signed before does not speak for running it again (M50). */
 function lastRollbackMs({ bundle, runs }: Asked): number {
   const last = runs.findLast(
@@ -88,10 +97,11 @@ function lastRollbackMs({ bundle, runs }: Asked): number {
 
 async function environmentFindings(
   options: RunnerOptions,
-  { bundle }: Asked,
+  asked: Asked,
   approvals: readonly ValidApproval[],
 ): Promise<readonly Finding[]> {
   const { environment, root, settings = DEFAULT_SETTINGS, actor } = options;
+  const { bundle } = asked;
   if (environment === 'dev') return [];
   const keys = await readKeyRegister(root);
   if (keys.status === 'refused') return keys.findings;
@@ -106,8 +116,20 @@ async function environmentFindings(
     runner: actor.principal,
     authors: entry?.owners ?? [],
   });
-  if (environment === 'stage') return signed;
+  if (environment === 'stage') return [...signed, ...(await rehearsalFindings(options, asked, approvals))];
   return [...signed, ...(await mergeFindings(options, bundle)), ...(await stageFindings(options, bundle))];
+}
+
+/** The rehearsal that stage asks for (M49, M105): of these files and this plan, signed by a runner. */
+async function rehearsalFindings(
+  options: RunnerOptions,
+  { bundle, plan }: Asked,
+  approvals: readonly ValidApproval[],
+): Promise<readonly Finding[]> {
+  const { fault: reason, findings } = await hearRehearsal(options, bundle, plan.plan_digest);
+  if (reason === undefined) return holdToApprovals(findings, approvals);
+  const hint = `Run \`varve rehearse ${bundle.id} --env ${options.environment}\` and look at what it says.`;
+  return [environmentFinding(bundle, { reason }, hint)];
 }
 
 async function mergeFindings({ root }: RunnerOptions, bundle: Bundle): Promise<readonly Finding[]> {

@@ -87,8 +87,8 @@ export async function freeMigrationId(
   const day = new Date(options.nowMs).toISOString().slice(0, 10);
   const registry = await readRegistry(root);
   const entered = registry.status === 'ok' ? registry.registry.migrations.map(({ id }) => id) : [];
-  const folders = await folderNames(join(root, kind));
-  return nextMigrationId(kind, day, [...folders, ...entered, ...(options.taken ?? [])]);
+  const bundles = await listBundles(root);
+  return nextMigrationId(kind, day, [...bundles, ...entered, ...(options.taken ?? [])]);
 }
 
 /** Writes a new bundle. Refuses when its folder is there already: nothing authored is ever overwritten. */

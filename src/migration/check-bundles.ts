@@ -161,5 +161,9 @@ async function registryFindings(
 /** A finding of a bundle with the path of its file in the project; it speaks of its own files by their names in it. */
 export function findingInProject(id: string, finding: Finding): Finding {
   const folder = `migrations/${parseMigrationId(id)?.kind ?? ''}/${id}`;
+  const { file } = finding.detail;
+  // What names its file in the detail speaks of something in it, such as a table.
+  if (typeof file === 'string')
+    return { ...finding, detail: { ...finding.detail, file: `${folder}/${file}` } };
   return { ...finding, subject: finding.subject === id ? folder : `${folder}/${finding.subject}` };
 }

@@ -27,6 +27,11 @@ export interface RunnerOptions {
   readonly signer?: Signer;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
+  /**
+   * The store is a disposable copy, on which a rehearsal runs: nothing has to be signed or approved, and what wants a
+   * review is told and goes on (M107).
+   */
+  readonly isRehearsal?: true;
   readonly signal?: AbortSignal;
   readonly fault?: FaultHook;
   readonly progress?: (progress: StepProgress) => void;

@@ -144,7 +144,7 @@ function receiptBody(run: Run, ending: Ending, outputs: readonly Artifact[]): Re
       checks: ending.checks,
       findings: ending.findings.map(findingJson),
     },
-    rollback: { class: opened.plan.bound.rollback_class, rung: null },
+    rollback: { class: opened.plan.bound.rollback_class, rung: opened.rung ?? null },
     ...(opened.rolls_back === null ? {} : { rolls_back: opened.rolls_back }),
     ...(ending.proof === undefined ? {} : { proof: ending.proof }),
   };

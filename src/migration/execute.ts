@@ -12,6 +12,7 @@ import { isStoreError, sql, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
+import { withoutReview } from './exception.ts';
 import {
   backoffMs,
   errorFinding,
@@ -334,6 +335,7 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
       : [['baseline_equality', proof.status === 'not_equal' ? [notEqual(run)] : []] as const]),
   ];
   const kindFindings = [...observation.findings, ...failedChecks(observation.checks)];
+  const found = [...groups.flatMap(([, findings]) => findings), ...kindFindings];
   return {
     outcome: 'committed',
     checks: [
@@ -341,7 +343,7 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
       ...groups.map(([name, findings]): Check => ({ name, status: findings.length === 0 ? 'pass' : 'fail' })),
       ...observation.checks,
     ],
-    findings: [...groups.flatMap(([, findings]) => findings), ...kindFindings],
+    findings: run.options.isRehearsal === true ? withoutReview(found) : found,
     pre,
     post,
     witnessed: {

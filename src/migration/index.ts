@@ -16,6 +16,19 @@ export {
 } from './gate/gate.ts';
 export { folderReader } from './file-reader.ts';
 export { approveMigration, type ApproveOptions, type ApproveOutcome } from './approve.ts';
+export {
+  adoptedFindings,
+  adoptedMigrations,
+  adoptHistory,
+  findAdoptions,
+  readAdopted,
+  type AdoptedMigration,
+  type Adoption,
+  type AdoptHistoryOptions,
+  type AdoptHistoryResult,
+  type ImportedItem,
+  type ImportTool,
+} from './import/index.ts';
 export { createKeyPair, readPublicKey, readSigner, readSignerReference, type KeyPair } from './ed25519.ts';
 export { KEY_REGISTER, readKeyRegister, registerKey, type NewKey } from './key-register.ts';
 export { hasSql, lintBundle } from './lint-bundle.ts';
@@ -56,6 +69,7 @@ export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { newBundle, type NewBundleOptions } from './new-bundle.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
+export { rehearseMigration, type RehearsalOutcome } from './rehearse.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
 export { scanBundle } from './scan-files.ts';
 export { freezeBundles, registerAll } from './register.ts';

@@ -29,11 +29,14 @@ export function parseMigrationId(id: string): MigrationId | undefined {
   return { kind, date, number: Number(number) };
 }
 
-/** The next free id of a day, or undefined when its 99 are used up. */
+/**
+ * The next free id of a day, or undefined when its 99 are used up. All kinds share a day's numbers: bundles run by day and
+ * number (M8), so a new one comes behind every other that was taken before it.
+ */
 export function nextMigrationId(kind: KindName, date: string, taken: readonly string[]): string | undefined {
   const numbers = taken.flatMap((id) => {
     const parts = parseMigrationId(id);
-    return parts?.kind === kind && parts.date === date ? [parts.number] : [];
+    return parts?.date === date ? [parts.number] : [];
   });
   const next = Math.max(0, ...numbers) + 1;
   return next > 99 ? undefined : `${KIND_PREFIXES[kind]}-MIG-${date}-${String(next).padStart(2, '0')}`;

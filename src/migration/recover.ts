@@ -58,6 +58,8 @@ async function recoverLocked(options: RunnerOptions, session: LockedSession): Pr
       findings.push(errorFinding(error, open.subject.migrationId));
     }
   }
+  // Of rehearsals that were killed.
+  if (options.store.capabilities.disposableCopies) await options.store.dropDeadCopies();
   return { status: findings.length === 0 ? 'recovered' : 'indeterminate', completed, runs, findings };
 }
 

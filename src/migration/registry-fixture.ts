@@ -19,7 +19,10 @@ const COUNTS = {
 
 /** Of each artifact a valid value, with what makes it invalid: a member left out, or one that is not as it has to be. */
 const VALUES: Readonly<
-  Partial<Record<SchemaName, readonly [JsonObject, string, (value: JsonObject) => Json]>>
+  Record<
+    Exclude<SchemaName, 'migration_declaration.v1'>,
+    readonly [JsonObject, string, (value: JsonObject) => Json]
+  >
 > = {
   'plan.v1': [
     {
@@ -98,6 +101,50 @@ const VALUES: Readonly<
     'enum',
     (value) => ({ ...value, outcome: 'done' }),
   ],
+  'rehearsal_receipt.v1': [
+    {
+      run_receipt_version: 'v1',
+      run_id: 'varve://run/2026-03-01T10:00:00Z.rehearsal.PG-MIG-2026-03-01-01.9f31c2aa',
+      run_type: 'migration',
+      direction: 'rehearsal',
+      migration_id: ID,
+      actor: { principal: 'svc:runner', role: 'runner' },
+      started_at: AT,
+      finished_at: AT,
+      environment: { name: 'stage', git_commit: null, params_digest: null, host: 'runner' },
+      inputs: [{ path: 'forward.sql', digest: DIGEST }],
+      outputs: [{ path: 'rehearsal/pre.json', digest: DIGEST }],
+      bundle_digest: DIGEST,
+      plan_digest: DIGEST,
+      enforcement: { level: 'guarded', layers: ['L0', 'L1'], role: 'none' },
+      validation: { status: 'pass', checks: [{ name: 'equal_to_pre', status: 'pass' }], findings: [] },
+      rollback: { class: 'lossless', rung: 'R3' },
+      forward_twice: 'no_op',
+      signed_by: null,
+    },
+    'const',
+    (value) => ({ ...value, direction: 'forward' }),
+  ],
+  'receipt_ref.v1': [
+    {
+      ref_version: 'v1',
+      run_id: 'varve://run/1',
+      migration_id: ID,
+      digest: DIGEST,
+      size: 2048,
+      media_type: 'application/json',
+      uri: 'evidence/store/sha256/aa/aaaa',
+      store: { kind: 'folder', retention_until: null },
+      envelope_digest: null,
+    },
+    'pattern',
+    (value) => ({ ...value, uri: 'https://store.example.org/receipt?token=x' }),
+  ],
+  'ledger_head.v1': [
+    { head_version: 'v1', environment: 'dev', tree_size: 1, root: DIGEST, seq: 1, digest: DIGEST, at: AT },
+    'minimum',
+    (value) => ({ ...value, tree_size: 0 }),
+  ],
   'ledger_entry.v1': [
     {
       ledger_version: 'v1',
@@ -118,6 +165,29 @@ const VALUES: Readonly<
     },
     'minimum',
     (value) => ({ ...value, seq: 0 }),
+  ],
+  'adopted_history.v1': [
+    {
+      history_version: 'v1',
+      tool: 'flyway',
+      folder: 'db/migration',
+      table: 'public.flyway_schema_history',
+      migrations: [
+        {
+          id: '1.2',
+          description: 'sites',
+          path: 'V1.2__sites.sql',
+          checksum: '-1044267932',
+          checksum_algorithm: 'flyway-crc32',
+          equal_checksums: [],
+          digest: DIGEST,
+          order: 1,
+          repeatable: false,
+        },
+      ],
+    },
+    'minItems',
+    (value) => ({ ...value, migrations: [] }),
   ],
   'keys.v1': [
     {

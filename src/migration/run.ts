@@ -29,6 +29,7 @@ import type {
   RunContext,
 } from './kind.ts';
 import type { PlanFile } from './plan-file.ts';
+import { rungOf } from './rehearsal.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
 /** One run under way in this process: what every state of it needs. */
@@ -62,6 +63,8 @@ export interface OpenedBody extends JsonObject {
   readonly approvals: readonly Digest[];
   /** What those allow of what the run may find (M26, M58); absent where it was opened by an earlier release. */
   readonly exceptions?: readonly RunException[];
+  /** How far the way back was proved before the run; absent where it was not. */
+  readonly rung?: string;
 }
 
 /** A finding that is allowed none the less, and by whom. */
@@ -128,7 +131,7 @@ export async function openRun(options: RunnerOptions, about: NewRun): Promise<Ru
     bundleDigest: about.bundle.digest,
     planDigest: about.plan.plan_digest,
   };
-  const opened = openedBody(options, about, startedAtMs);
+  const opened = openedBody(options, { ...about, rung: await rungOf(options, about.bundle) }, startedAtMs);
   await storeInputs(options.root, about);
   const intents = await openIntentLog(options.root, subject.runId, options.clock);
   await intents.announce('opened', {
@@ -295,7 +298,11 @@ export const PLAN_PATHS: Readonly<Record<Direction, string>> = {
   retire: 'retire_plan.json',
 };
 
-function openedBody(options: RunnerOptions, about: NewRun, startedAtMs: number): OpenedBody {
+function openedBody(
+  options: RunnerOptions,
+  about: NewRun & { readonly rung: string | undefined },
+  startedAtMs: number,
+): OpenedBody {
   return {
     actor: { principal: options.actor.principal, role: options.actor.role },
     host: options.host,
@@ -313,6 +320,7 @@ function openedBody(options: RunnerOptions, about: NewRun, startedAtMs: number):
     ...(about.exceptions === undefined || about.exceptions.length === 0
       ? {}
       : { exceptions: about.exceptions }),
+    ...(about.rung === undefined ? {} : { rung: about.rung }),
   };
 }
 

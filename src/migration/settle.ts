@@ -308,7 +308,8 @@ async function writeProducts(
   for (const path of new Set([...Object.keys(shown), ...RUN_PRODUCTS])) {
     const product = hidden.includes(path) ? undefined : shown[path];
     const bytes = product === undefined ? undefined : productBytes(product);
-    if (!(await showProduct(root, join(folder, path), bytes))) findings.push(keptProduct(known, path));
+    if (!(await showProduct(root, join(folder, path), bytes)))
+      findings.push(keptProduct(known.subject, path));
   }
   return findings;
 }
@@ -324,7 +325,11 @@ const RUN_PRODUCTS = [
 ];
 
 /** Writes a product, or takes away what an earlier run showed in its place; false where that is of somebody's own making. */
-async function showProduct(root: string, path: string, bytes: Uint8Array | undefined): Promise<boolean> {
+export async function showProduct(
+  root: string,
+  path: string,
+  bytes: Uint8Array | undefined,
+): Promise<boolean> {
   const there = await readIfThere(path);
   if (there !== undefined) {
     const digest = sha256(there);
@@ -336,12 +341,16 @@ async function showProduct(root: string, path: string, bytes: Uint8Array | undef
   return true;
 }
 
-function keptProduct({ subject }: LedgerRun, path: string): Finding {
+/** The warning of a product that was left as it is. */
+export function keptProduct(
+  { migrationId, runId }: { readonly migrationId: string; readonly runId: string },
+  path: string,
+): Finding {
   return {
     code: 'evidence_changed',
     severity: 'warning',
-    subject: `${bundlePath(subject.migrationId)}/${path}`,
-    detail: { reason: 'not_in_store', run: subject.runId },
+    subject: `${bundlePath(migrationId)}/${path}`,
+    detail: { reason: 'not_in_store', run: runId },
     hint: 'This file is none that varve wrote, so it was left as it is; the product of the run is in the evidence store. Move yours away, then run `varve recover`.',
   };
 }

@@ -5,6 +5,7 @@ import { withEmbedded } from '../../test/harness/index.ts';
 import {
   columnsOf,
   forgetLedger,
+  makeReadyForStage,
   migrationsFolder,
   plannedDouble,
   runnerKey,
@@ -51,6 +52,7 @@ withEmbedded('a signed run', (given) => {
     const options: RunnerOptions = { ...runnerOptions(given.store, folder.root), environment, signer };
     const { signer: _signer, ...unsigned } = options;
     const planned = await plannedDouble(options, await given.freshSchema(), { id });
+    if (environment === 'stage') await makeReadyForStage(options, id);
     const inBundle = (name: string): string => join(folder.root, 'pipeline', id, name);
     const parsed = async <T>(name: string): Promise<T> =>
       JSON.parse(await readFile(inBundle(name), 'utf8')) as T;
@@ -176,7 +178,12 @@ withEmbedded('a signed run', (given) => {
     const outcome = await applyMigration({ ...s.options, settings }, id);
     if (outcome.status !== 'applied') throw new Error(JSON.stringify(outcome));
     expect(outcome.receipt.path).toBe(`pipeline/${id}/receipts/receipt_ref.json`);
-    expect((await readdir(s.inBundle('receipts'))).toSorted()).toEqual(['prov.jsonld', 'receipt_ref.json']);
+    expect((await readdir(s.inBundle('receipts'))).toSorted()).toEqual([
+      'prov.jsonld',
+      'receipt_ref.json',
+      'rehearsal_receipt.dsse.json',
+      'rehearsal_receipt.json',
+    ]);
     const reference = await s.parsed<Record<string, unknown>>('receipts/receipt_ref.json');
     const bytes = canonicalBytes(outcome.receipt.receipt);
     expect(reference).toEqual({
@@ -193,7 +200,7 @@ withEmbedded('a signed run', (given) => {
     expect(new Uint8Array(await readFile(join(s.root, String(reference['uri']))))).toEqual(bytes);
     // A run whose receipt is shown again puts the reference beside it.
     expect(await rollbackMigration(s.options, id)).toMatchObject({ status: 'applied' });
-    expect(await readdir(s.inBundle('receipts'))).toHaveLength(4);
+    expect(await readdir(s.inBundle('receipts'))).toHaveLength(6);
     expect((await verifyReceipts(s.root)).findings).toEqual([]);
   });
 

@@ -13,6 +13,8 @@ export interface Capabilities {
   readonly sharedByProcesses: boolean;
   /** The server can end a statement from outside (`statement_timeout`, cancel). */
   readonly cancelStatement: boolean;
+  /** The whole database can be copied as it stands, to be written to and thrown away: `copy` and `dropDeadCopies`. Where false, both are refused with `capability_missing`. */
+  readonly disposableCopies: boolean;
 }
 
 /** One result row by column name; each value is decoded by `decode.ts` alike on every driver. */
@@ -90,4 +92,14 @@ export interface Store extends Queryable, AsyncDisposable {
   ) => Promise<T>;
   /** Tries once for a lock that other sessions of this store see; undefined when someone else has it. */
   readonly tryLock: (name: string) => Promise<StoreLock | undefined>;
+  /**
+   * A copy of the whole database as it stands, rows included. Nothing that is done to it reaches this store; disposing
+   * it takes it away. Needs as much room again. Nothing else may use this store until the copy is there.
+   *
+   * Errors: throws `copy_blocked` where others are connected and copying is impossible beside them, `permission_denied`,
+   * `database_full`.
+   */
+  readonly copy: () => Promise<Store>;
+  /** Takes away the copies of this database whose processes were killed, and says how many; copies in use stay. */
+  readonly dropDeadCopies: () => Promise<number>;
 }

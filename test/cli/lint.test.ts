@@ -14,6 +14,7 @@ scope:
   forbidden_tables: []
 limits: { max_table_count_touched: 1 }
 requires_rollback: true
+approvals: { required_reviewers: ['group:approvers'], change_class: routine }
 artifacts:
   forward: [forward.sql]
   rollback: [rollback.sql]

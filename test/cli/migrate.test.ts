@@ -167,6 +167,7 @@ describe('the road of a migration on the command line', () => {
           }
         ],
         "unfinished": [],
+        "adopted": [],
         "history": {
           "tables": 0,
           "rows": 0,

@@ -9,6 +9,7 @@ import {
   createKeyPair,
   planMigration,
   readSigner,
+  rehearseMigration,
   registerKey,
   rollbackMigration,
   type RunnerOptions,
@@ -57,11 +58,22 @@ withStores('environments', (given) => {
       role: 'approver',
       environments,
     });
+    const runner = createKeyPair();
+    await writeFile(join(folder.root, '../runner.pem'), runner.privatePem);
+    const runnerSigner = await readSigner(join(folder.root, '../runner.pem'));
+    if ('code' in runnerSigner) throw new Error('no key');
+    await registerKey(folder.root, systemClock, {
+      principal: 'svc:runner',
+      publicKey: runner.publicKey,
+      role: 'runner',
+      environments,
+    });
     const at = (
       environment: RunnerOptions['environment'],
       more: Partial<RunnerOptions> = {},
     ): RunnerOptions => ({
       ...dev,
+      signer: runnerSigner,
       environment,
       ...more,
     });
@@ -73,6 +85,8 @@ withStores('environments', (given) => {
         create table "${schema}".thing (id int primary key, value int not null);
         insert into "${schema}".thing select i, i * 10 from generate_series(1, 5) i;`);
       await planMigration(at(environment), id);
+      if (environment !== 'stage') return;
+      expect(await rehearseMigration(at('stage'), id)).toMatchObject({ status: 'rehearsed' });
     };
     const approve = async (environment: RunnerOptions['environment']) =>
       approveMigration(at(environment), id, { principal: 'user:eve', grant: 'apply', signer });
@@ -103,7 +117,7 @@ withStores('environments', (given) => {
     const late = told(await applyMigration(s.at('prod', { clock: later }), s.id));
     expect(late).toContain('stage_too_long_ago');
     expect(told(await applyMigration(s.at('prod'), s.id))).toEqual(['applied']);
-  });
+  }, 240_000);
 
   it('M49 M50 what was taken back in stage is not for prod, and runs there again under newer signatures only', async () => {
     await using s = await scene();
@@ -120,5 +134,23 @@ withStores('environments', (given) => {
     await s.enter('prod');
     await s.approve('prod');
     expect(told(await applyMigration(s.at('prod'), s.id))).toEqual(['taken_back_in_stage']);
-  });
+  }, 240_000);
+
+  it('M49 M105 M38 stage asks for a passing rehearsal of this plan, here, signed by a runner', async () => {
+    await using s = await scene();
+    const stage = s.at('stage');
+    const { signer: _signer, ...unsigned } = s.at('dev');
+    await s.enter('prod');
+    await planMigration(stage, s.id);
+    await s.approve('stage');
+    expect(told(await applyMigration(stage, s.id))).toEqual(['not_rehearsed']);
+    await rehearseMigration(s.at('dev'), s.id);
+    expect(told(await applyMigration(stage, s.id))).toEqual(['rehearsed_in_another_environment']);
+    await rehearseMigration({ ...unsigned, environment: 'stage' }, s.id);
+    expect(told(await applyMigration(stage, s.id))).toEqual(['rehearsal_not_signed']);
+    await rehearseMigration(stage, s.id);
+    const outcome = await applyMigration(stage, s.id);
+    expect(told(outcome), JSON.stringify(outcome)).toEqual(['applied']);
+    expect(outcome).toMatchObject({ receipt: { receipt: { rollback: { rung: 'R3' } } } });
+  }, 240_000);
 });

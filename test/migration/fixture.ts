@@ -3,11 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandomBytes } from '../../src/base/index.ts';
 import { keyIdOf, type Signer } from '../../src/evidence/index.ts';
+import { registerAll } from '../../src/migration/register.ts';
 import {
+  approveMigration,
   createKeyPair,
   planMigration,
   readSignerReference,
   registerKey,
+  rehearseMigration,
   writeBundle,
   type EnvironmentName,
   type RunnerOptions,
@@ -86,4 +89,23 @@ export async function runnerKey(
   const signer = await readSignerReference('test', privatePem);
   if (added.status === 'refused' || 'code' in signer) throw new Error('This key ought to be fine.');
   return signer;
+}
+
+/** What stage asks for before a run, beside the runner's own key: an entry in the registry, a rehearsal, a signature. */
+export async function makeReadyForStage(options: RunnerOptions, id: string): Promise<void> {
+  const { privatePem, publicKey } = createKeyPair();
+  const signer = await readSignerReference('test', privatePem);
+  if ('code' in signer) throw new Error('This key ought to be fine.');
+  await registerAll(options.root, { owners: ['user:ada'], by: 'user:ada', clock: systemClock });
+  const principal = 'user:eve';
+  await registerKey(options.root, systemClock, {
+    principal,
+    publicKey,
+    role: 'approver',
+    environments: ['stage'],
+  });
+  const rehearsed = await rehearseMigration(options, id);
+  if (rehearsed.status !== 'rehearsed') throw new Error(JSON.stringify(rehearsed.findings));
+  const approved = await approveMigration(options, id, { principal, grant: 'apply', signer });
+  if (approved.status === 'refused') throw new Error(JSON.stringify(approved.findings));
 }

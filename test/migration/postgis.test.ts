@@ -54,6 +54,26 @@ function suite(given: StoreUnderTest): void {
     expect((await readStatus(options)).unfinished).toEqual([]);
     expect((await verifyAll(folderReader(folder.root))).findings).toEqual([]);
   }, 60_000);
+
+  it('M24 counts two indexes of a new table with long values, on the way there and back', async () => {
+    const schema = await given.freshSchema();
+    const id = 'PG-MIG-2026-05-13-01';
+    const planned = await planSql(options, {
+      id,
+      schema,
+      tables: ['site'],
+      limits: { max_table_count_touched: 1, max_index_count_delta: 2, max_row_backfill: 3 },
+      forward: `
+        create table site (id int primary key, name text not null);
+        insert into site select i, 'site ' || i from generate_series(1, 3) i;
+        create index site_name on site (name);`,
+      rollback: 'drop table site;',
+    });
+    expect(planned).toMatchObject({ status: 'planned', findings: [] });
+    expect(await applyMigration(options, id)).toMatchObject({ status: 'applied', findings: [] });
+    expect(await rollbackMigration(options, id)).toMatchObject({ status: 'applied', findings: [] });
+    expect(await columnsOf(given.store, `${schema}.site`)).toEqual([]);
+  }, 60_000);
 }
 
 withEmbedded('kind postgis', suite);

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { isVarveError } from '../../src/base/index.ts';
 import { isStoreError, sql, StoreError, type Sql, type Store } from '../../src/store/index.ts';
 import { uniqueName, type StoreUnderTest } from '../harness/index.ts';
+import { copies } from './copy-conformance.ts';
 
 /** Declares the whole suite; `open` gives another store on the same database where processes may share it. */
 export function storeConformance(
@@ -21,6 +22,7 @@ export function storeConformance(
   describe('errors', () => errors(given));
   describe('locks', () => locks(given, open));
   describe('flags', () => flags(given));
+  describe('copies', () => copies(given));
   describe('closing', () => closing(fresh));
 }
 

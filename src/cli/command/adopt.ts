@@ -1,8 +1,9 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { refusal } from '../../base/index.ts';
 import type { AdoptedTable, AdoptResult } from '../../evolution/index.ts';
+import { adoptHistoryCommand, TOOL_NAMES, type AdoptHistoryFlags } from '../adopt-history.ts';
 import { withExamples, type Act } from '../command.ts';
 import { CONFIG_FILE } from '../config.ts';
 import type { Context } from '../context.ts';
@@ -11,7 +12,7 @@ import { countOf, tableText, type CommandResult, type Style } from '../output.ts
 import { refusedResult } from '../walk-output.ts';
 import { writeProject } from '../write-project.ts';
 
-interface AdoptFlags {
+interface AdoptFlags extends Partial<AdoptHistoryFlags> {
   readonly schema?: readonly string[];
   readonly out?: string;
   readonly command?: string;
@@ -25,16 +26,48 @@ export function register(command: Command, act: Act): void {
     'varve adopt --db postgres://localhost/lab --out lab',
     `varve adopt --db postgres://localhost/lab --schema lab --command 'python3 -m lab.make'`,
     'varve adopt --db postgres://localhost/shop --plain --json',
+    'varve adopt --migrations db/migration',
+    'varve adopt --migrations sql --tool sql --all-applied',
   ])
     .option('--schema <schema...>', 'only these; default: all but those of the system and of varve')
     .option('--out <folder>', 'where the project is written; default: this folder')
     .option('--command <program>', 'the outside program that makes are, given the table as its last argument')
     .option('--lines', 'that program stays, and is told a key on each line')
     .option('--plain', 'take names as they are: no tiers and parts by the conventions of DataJoint')
+    .option('--migrations <folder>', 'instead: what another migration tool has applied, as history')
+    .addOption(new Option('--tool <name>', 'with --migrations: whose folder it is').choices([...TOOL_NAMES]))
+    .option(
+      '--history-table <name>',
+      "with --migrations: the tool's table as schema.table, if not the usual one",
+    )
+    .option('--all-applied', 'with --migrations: no table says so, and every file was applied')
     .action(act(run, { db: true }));
 }
 
 async function run(context: Context, flags: AdoptFlags): Promise<CommandResult> {
+  const stray = strayFlag(flags);
+  if (stray !== undefined) return refusedResult([stray]);
+  const { migrations, ...rest } = flags;
+  return migrations === undefined
+    ? adoptTables(context, flags)
+    : adoptHistoryCommand(context, { ...rest, migrations });
+}
+
+/** An option of one of the two ways that is given with the other is refused, never ignored. */
+function strayFlag(flags: AdoptFlags): ReturnType<typeof usageFinding> | undefined {
+  const isHistory = flags.migrations !== undefined;
+  const others = isHistory
+    ? (['schema', 'out', 'command', 'lines', 'plain'] as const)
+    : (['tool', 'historyTable', 'allApplied'] as const);
+  const name = others.find((each) => flags[each] !== undefined);
+  if (name === undefined) return undefined;
+  const option = `--${name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
+  return isHistory
+    ? usageFinding(`${option} and --migrations at once`, 'Adopt tables and history with a call each.')
+    : usageFinding(`${option} without --migrations`, 'Name the folder: --migrations FOLDER.');
+}
+
+async function adoptTables(context: Context, flags: AdoptFlags): Promise<CommandResult> {
   const { io, options } = context;
   const address = options.db;
   if (address === undefined) {

@@ -7,7 +7,6 @@ import type { Project } from '../config.ts';
 import type { Context } from '../context.ts';
 import { errorFinding } from '../failure.ts';
 import type { CheckPart } from '../format/check-part.ts';
-import { inBundle } from '../bundle-finding.ts';
 import { formatOption, partsResult, type Format } from '../format/format-parts.ts';
 import { migrationSettings } from '../migrations-config.ts';
 import { countText, tableText, type CommandResult, type Style } from '../output.ts';
@@ -40,6 +39,7 @@ async function checkProject(context: Context): Promise<readonly CheckPart[]> {
     await checkSources(project, definitions),
     await checkReads(context, definitions),
     migrations,
+    ...(await checkAdopted(project)),
   ];
 }
 
@@ -79,16 +79,27 @@ async function checkReads(context: Context, definitions: Definitions): Promise<C
 }
 
 async function checkMigrations({ dir, config }: Project): Promise<CheckPart> {
-  const { checkBundles, DEFAULT_SETTINGS, lintBundle } = await import('../../migration/index.ts');
+  const { checkBundles, DEFAULT_SETTINGS, findingInProject, lintBundle } =
+    await import('../../migration/index.ts');
   const settings = migrationSettings(config.migrations, DEFAULT_SETTINGS);
   const { bundles, findings } = await checkBundles(join(dir, 'migrations'), settings);
   const own = await Promise.all(
     bundles.map(async ({ id, bundle, findings: found }) => {
-      const lints = bundle === undefined ? [] : await lintBundle(bundle);
-      return [...found, ...lints].map((finding) => inBundle(id, finding));
+      const linted = bundle === undefined ? [] : await lintBundle(bundle);
+      return [...found, ...linted].map((finding) => findingInProject(id, finding));
     }),
   );
   return { name: 'migrations', checked: bundles.length, findings: [...own.flat(), ...findings] };
+}
+
+/** The files of migrations that were taken over from another tool; no part where there are none. */
+async function checkAdopted({ dir }: Project): Promise<readonly CheckPart[]> {
+  const { adoptedFindings, adoptedMigrations, findAdoptions } = await import('../../migration/index.ts');
+  const root = join(dir, 'migrations');
+  const adoptions = (await findAdoptions(root)).filter(({ isTakenBack }) => !isTakenBack);
+  if (adoptions.length === 0) return [];
+  const migrations = await adoptedMigrations(root, adoptions);
+  return [{ name: 'adopted', checked: migrations.length, findings: adoptedFindings(migrations) }];
 }
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -96,6 +107,7 @@ const TITLES: Readonly<Record<string, string>> = {
   sources: 'makes read for what they do not declare',
   recordedReads: 'tables whose recorded reads were compared',
   migrations: 'migration bundles',
+  adopted: 'migrations of other tools',
 };
 
 function partsText(style: Style, parts: readonly CheckPart[]): string {

@@ -1,10 +1,10 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { systemClock, type Finding } from '../../base/index.ts';
 import type { GateReport, GateResult } from '../../migration/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import type { CheckPart } from '../format/check-part.ts';
-import { formatParts, type Format } from '../format/format-parts.ts';
+import { formatOption, formatParts, type Format } from '../format/format-parts.ts';
 import { migrationSettings } from '../migrations-config.ts';
 import { actorName } from '../open-project-world.ts';
 import { tableText, type CommandResult, type Style } from '../output.ts';
@@ -26,11 +26,7 @@ export function register(command: Command, act: Act): void {
     'varve gate --format sarif > gate.sarif',
   ])
     .argument('[ids...]', 'migrations; default: all of the project')
-    .addOption(
-      new Option('--format <format>', 'how it is written')
-        .choices(['text', 'json', 'sarif', 'junit'])
-        .default('text'),
-    )
+    .addOption(formatOption())
     .option('--base <revision>', 'what is merged, as git names it: nothing of it may be edited or gone')
     .option('--register', 'first enter those that the registry does not know, as drafts')
     .option(

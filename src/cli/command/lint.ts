@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { refusal, type Finding } from '../../base/index.ts';
 import {
+  findingInProject,
   hasSql,
   lintBundle,
   lintMigration,
@@ -10,7 +11,6 @@ import {
   readBundle,
   type LintOptions,
 } from '../../migration/index.ts';
-import { inBundle } from '../bundle-finding.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { formatOption, partsResult, type Format } from '../format/format-parts.ts';
@@ -77,7 +77,7 @@ async function lintOneBundle(root: string, id: string, flags: LintFlags): Promis
   if (reading.status === 'ok' && !hasSql(reading.bundle)) return [];
   const findings =
     reading.status === 'ok' ? await lintBundle(reading.bundle, optionsOf(flags)) : reading.findings;
-  return [{ name: id, findings: findings.map((finding) => inBundle(id, finding)) }];
+  return [{ name: id, findings: findings.map((finding) => findingInProject(id, finding)) }];
 }
 
 function optionsOf({ server }: LintFlags): LintOptions {

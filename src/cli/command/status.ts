@@ -1,6 +1,12 @@
 import type { Command } from 'commander';
 import type { SupersededStructure } from '../../evolution/index.ts';
-import type { MigrationState, MigrationStatus, UnfinishedRun } from '../../migration/index.ts';
+import type {
+  AdoptedMigration,
+  MigrationState,
+  MigrationStatus,
+  UnfinishedRun,
+} from '../../migration/index.ts';
+import { shortChecksum } from '../adopt-history.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { countOf, sizeText, tableText, type CommandResult, type Style } from '../output.ts';
@@ -15,19 +21,19 @@ async function run(context: Context): Promise<CommandResult> {
   const { dir } = await projectOrFolder(context);
   // A database that nothing was deployed to has a status too: everything is pending.
   const store = await context.store();
-  const { readStatus } = await import('../../migration/index.ts');
+  const { adoptedFindings, readAdopted, readStatus } = await import('../../migration/index.ts');
   const { supersededStructures } = await import('../../evolution/index.ts');
   const status = await readStatus({ store, root: migrationsRoot(dir), environment: context.options.env });
   const structures = await supersededStructures(store);
+  const adopted = await readAdopted(migrationsRoot(dir), status);
   return {
     status: 'ok',
-    findings: status.migrations.flatMap(({ migrationId, findings }) =>
-      findings.map((finding) => ({
-        ...finding,
-        severity: 'warning' as const,
-        subject: subjectIn(migrationId, finding.subject),
-      })),
-    ),
+    findings: [
+      ...status.migrations.flatMap(({ migrationId, findings }) =>
+        findings.map((finding) => ({ ...finding, subject: subjectIn(migrationId, finding.subject) })),
+      ),
+      ...adoptedFindings(adopted),
+    ].map((finding) => ({ ...finding, severity: 'warning' as const })),
     fields: {
       environment: status.environment,
       migrations: status.migrations.map(({ migrationId, status: state, runId, at, letGoAt, drifted }) => ({
@@ -40,9 +46,22 @@ async function run(context: Context): Promise<CommandResult> {
         history: costOf(structures.filter((each) => each.migrationId === migrationId)),
       })),
       unfinished: status.unfinished,
+      adopted: adopted.map(({ migrationId, tool, folder, item, file }) => ({
+        migrationId,
+        tool,
+        id: item.id,
+        description: item.description,
+        path: folder === '.' ? item.path : `${folder}/${item.path}`,
+        checksum: item.checksum,
+        checksumAlgorithm: item.checksum_algorithm,
+        file,
+      })),
       history: costOf(structures),
     },
-    text: (style) => [statusText(style, status), ...historyLines(style, structures)].join('\n'),
+    text: (style) =>
+      [statusText(style, status), ...adoptedLines(style, adopted), ...historyLines(style, structures)].join(
+        '\n',
+      ),
   };
 }
 
@@ -91,6 +110,27 @@ const COLOURS = {
 
 function stateText(style: Style, { status }: MigrationState): string {
   return style(COLOURS[status], status.replace('_', ' '));
+}
+
+/** Nobody reads more at once; `--json` has them all. */
+const ADOPTED_SHOWN = 20;
+
+/** What was taken over from other tools: the last ones, and every one whose file is not the same. */
+function adoptedLines(style: Style, adopted: readonly AdoptedMigration[]): readonly string[] {
+  if (adopted.length === 0) return [];
+  const shown = adopted.filter(({ file }, at) => file !== 'same' || at >= adopted.length - ADOPTED_SHOWN);
+  const table = tableText(
+    style,
+    [{ head: 'adopted' }, { head: 'tool' }, { head: 'checksum' }, { head: '' }],
+    shown.map(({ tool, item, file }) => [
+      item.id,
+      tool,
+      shortChecksum(item.checksum),
+      file === 'same' ? '' : style('red', file === 'missing' ? 'file missing' : 'file changed since'),
+    ]),
+  );
+  const rest = adopted.length - shown.length;
+  return rest > 0 ? [table, `and ${rest} adopted before`] : [table];
 }
 
 /** What superseded structures take. */

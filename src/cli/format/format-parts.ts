@@ -31,7 +31,7 @@ export async function partsResult(
   return { ...result, text: (style) => formatted ?? options.text(style) };
 }
 
-/** The parts of a check in a format for machines; undefined for the one for people. */
+/** The parts in a format for machines; undefined for the one for people. */
 export async function formatParts(
   parts: readonly CheckPart[],
   { format, command }: { readonly format: Format; readonly command: string },

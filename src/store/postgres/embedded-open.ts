@@ -19,14 +19,15 @@ export interface OpenDatabase {
   readonly close: (isAlive: boolean) => Promise<void>;
 }
 
-/** Opens a folder under its lock, or a database in memory. */
+/** Opens a folder under its lock, or a database in memory: an empty one, or what an image holds. */
 export async function openDatabase(
   folder: string | undefined,
   extensions: readonly string[],
   clock: Clock,
+  image?: Blob,
 ): Promise<OpenDatabase> {
   if (folder === undefined) {
-    const database = await start(undefined, extensions, await freshImage());
+    const database = await start(undefined, extensions, image ?? (await freshImage()));
     return {
       database,
       location: 'embedded:memory',

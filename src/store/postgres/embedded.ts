@@ -10,6 +10,7 @@ import type { PGlite } from '@electric-sql/pglite';
 import { isVarveError, systemClock, VarveError, type Clock } from '../../base/index.ts';
 import { StoreError } from '../store-error.ts';
 import type { Store, StoreLock, TransactionOptions, TransactionStatus } from '../store.ts';
+import { createCopies, type EmbeddedCopies } from './embedded-copy.ts';
 import { openDatabase, type OpenDatabase } from './embedded-open.ts';
 import { toStoreError } from './error.ts';
 import { createGate } from './gate.ts';
@@ -36,11 +37,15 @@ export interface EmbeddedOptions {
 export async function embeddedStore(options: EmbeddedOptions): Promise<Store> {
   const { folder, extensions = [], clock = systemClock } = options;
   const { protocol } = await import('@electric-sql/pglite');
-  const opened = await openDatabase(folder, extensions, clock);
-  return createStore(opened, sessionOf(opened, protocol.serialize));
+  const open = async (path: string | undefined, image?: Blob): Promise<Store> => {
+    const opened = await openDatabase(path, extensions, clock, image);
+    const session = sessionOf(opened, protocol.serialize);
+    return createStore(opened, session, createCopies({ ...opened, isInMemory: path === undefined }, open));
+  };
+  return await open(folder);
 }
 
-function createStore(opened: OpenDatabase, session: Session): Store {
+function createStore(opened: OpenDatabase, session: Session, copies: EmbeddedCopies): Store {
   const { location } = opened;
   const gate = createGate(1);
   const locks = new Map<string, StoreLock>();
@@ -61,6 +66,7 @@ function createStore(opened: OpenDatabase, session: Session): Store {
       restrictedRole: false,
       sharedByProcesses: false,
       cancelStatement: false,
+      disposableCopies: true,
     },
     location,
     transaction: async (options, work) => {
@@ -80,7 +86,18 @@ function createStore(opened: OpenDatabase, session: Session): Store {
       if (closed !== undefined) throw closedStore(location);
       return locks.has(name) ? undefined : holdLock(locks, name);
     },
-    [Symbol.asyncDispose]: () => (closed ??= gate.shut().then(() => opened.close(session.isAlive()))),
+    copy: () =>
+      reach(async (own) => {
+        // What is not in the files yet would have to be replayed by the copy.
+        await own.script('checkpoint');
+        return await copies.make();
+      }),
+    dropDeadCopies: () => reach(() => copies.dropDead()),
+    [Symbol.asyncDispose]: () =>
+      (closed ??= gate.shut().then(async () => {
+        await copies[Symbol.asyncDispose]();
+        await opened.close(session.isAlive());
+      })),
   };
 }
 

@@ -10,6 +10,7 @@ import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from 'pg';
 import { VarveError } from '../../base/index.ts';
 import { sql } from '../sql.ts';
 import type { Store, StoreLock } from '../store.ts';
+import { copyDatabase, dropDeadCopies, type Copying } from './server-copy.ts';
 import { endsSession, toStoreError } from './error.ts';
 import { createGate } from './gate.ts';
 import { createKeptPlans, type KeptPlan, type KeptPlans } from './kept-plan.ts';
@@ -39,10 +40,20 @@ export async function postgresStore(options: PostgresOptions): Promise<Store> {
   const { default: pg } = await import('pg');
   const config = clientConfig(url, options);
   const poolSize = options.poolSize ?? 4;
-  const pool = new pg.Pool({ ...config, max: poolSize, Client: closingClient(pg.Client) });
-  // An idle session that died is taken out by the pool itself; the next statement gets a new one.
-  pool.on('error', () => undefined);
-  const store = createStore(pool, poolSize, location, () => new pg.Client(config));
+  const newPool = (): Pool => {
+    const pool = new pg.Pool({ ...config, max: poolSize, Client: closingClient(pg.Client) });
+    // An idle session that died is taken out by the pool itself; the next statement gets a new one.
+    pool.on('error', () => undefined);
+    return pool;
+  };
+  const store = createStore({
+    url,
+    options,
+    poolSize,
+    location,
+    newPool,
+    newClient: () => new pg.Client(config),
+  });
   try {
     await store.execute(sql`select 1`);
     return store;
@@ -52,7 +63,17 @@ export async function postgresStore(options: PostgresOptions): Promise<Store> {
   }
 }
 
-function createStore(pool: Pool, poolSize: number, location: string, newClient: () => Client): Store {
+interface Server {
+  readonly url: URL;
+  readonly options: PostgresOptions;
+  readonly poolSize: number;
+  readonly location: string;
+  readonly newPool: () => Pool;
+  readonly newClient: () => Client;
+}
+
+function createStore({ url, options, poolSize, location, newPool, newClient }: Server): Store {
+  let pool = newPool();
   // In front of the pool, because its time limit for connecting would strike a caller who only waits for a free one.
   const gate = createGate(poolSize);
   const locks = new Set<StoreLock>();
@@ -63,6 +84,21 @@ function createStore(pool: Pool, poolSize: number, location: string, newClient: 
     return await gate.run(() => withSession(pool, location, work));
   };
 
+  /** Ends every session but those of locks; the next statement opens one again. */
+  const leave = async (): Promise<void> => {
+    const left = pool;
+    pool = newPool();
+    await left.end();
+  };
+  const statements = standalone(reach);
+  const copying: Copying = {
+    url,
+    query: statements.query,
+    location,
+    open: (address) => postgresStore({ ...options, url: address }),
+    leave,
+  };
+
   const close = async (): Promise<void> => {
     // The pool itself would drop a caller who still waits for a session.
     await gate.shut();
@@ -71,12 +107,13 @@ function createStore(pool: Pool, poolSize: number, location: string, newClient: 
   };
 
   return {
-    ...standalone(reach),
+    ...statements,
     capabilities: {
       concurrentSessions: true,
       restrictedRole: true,
       sharedByProcesses: true,
       cancelStatement: true,
+      disposableCopies: true,
     },
     location,
     transaction: (options, work) => reach((session) => runTransaction(session, options, work)),
@@ -84,6 +121,11 @@ function createStore(pool: Pool, poolSize: number, location: string, newClient: 
       if (closed !== undefined) throw closedStore(location);
       return await tryLock(newClient(), name, location, locks);
     },
+    copy: async () => {
+      if (closed !== undefined) throw closedStore(location);
+      return await copyDatabase(copying);
+    },
+    dropDeadCopies: () => dropDeadCopies(copying),
     [Symbol.asyncDispose]: () => (closed ??= close()),
   };
 }

@@ -286,6 +286,8 @@ function passingIndexes(
     )
       return [];
     const [schema = '', name = ''] = names ?? [];
+    // The server's own part of a table with long values; it goes with its table, and is no index of anybody's.
+    if (schema === 'pg_toast') return [];
     const index: Relation = {
       oid: objectId,
       schema,
