@@ -164,8 +164,8 @@ function appliedText(style: Style, { table, origin, before }: AppliedRow): strin
       : [
           `  before    ${before.computation === null ? 'brought by people' : `computed in ${before.computation.run.name}`}`,
           ...(before.computation?.recorded ?? []).map(
-            ({ subject, keys, rowCount, declared }) =>
-              `  read      ${subject} ${keysText(keys, rowCount)}${declared ? '' : ', not declared'}`,
+            ({ subject, now: present, keys, rowCount, declared }) =>
+              `  read      ${present === undefined ? subject : `${subject} (now ${present})`} ${keysText(keys, rowCount)}${declared ? '' : ', not declared'}`,
           ),
         ];
   return [`${style('cyan', table)} ${JSON.stringify(key)}  applied`, `  now       ${now}`, ...then].join(

@@ -225,10 +225,24 @@ async function scopeOf(
 
 async function answerFor(scope: Scope, question: ExplainQuestion): Promise<ExplainOutcome> {
   const name = scope.naming.pairs.has(question.table) ? question.table : heirOf(scope.naming, question.table);
-  const { lists, tables } = await plannedLists(scope);
+  const { key } = question;
+  const { lists, tables } = await plannedLists(
+    scope,
+    key === undefined || name === undefined
+      ? undefined
+      : {
+          table: name,
+          only: (asked) =>
+            sql.join(
+              (asked.pair.sources[0]?.primaryKey ?? []).map(
+                (column) => sql`t.${sql.id(column)} = ${keyValue(asked, column, key)}`,
+              ),
+              sql` and `,
+            ),
+        },
+  );
   const of = tables.find(({ operation }) => operation.table === name);
   if (of === undefined) return refused(notRebuilt(question.table, tables));
-  const { key } = question;
   return key === undefined ? listRows(scope, { of, lists }, question) : explainRow(scope, { of, lists, key });
 }
 

@@ -98,6 +98,14 @@ export {
   type Relation,
   type Relations,
 } from './relation.ts';
+export {
+  hadName,
+  loadNamePeriods,
+  loadRecordingTimes,
+  namesOf,
+  presentName,
+  type NamePeriod,
+} from './table-names.ts';
 export { inThreadRunner } from './run-make/in-thread-runner.ts';
 export { isolatedRunner, type IsolatedRunner } from './run-make/isolated-runner.ts';
 export type { NetworkWall } from './run-make/network-wall.ts';

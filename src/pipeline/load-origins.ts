@@ -14,6 +14,7 @@ import type { ComputationOrigin, InputOrigin, RecordedOrigin, RowOrigin, RunOrig
 import { readPlan } from './read-plan.ts';
 import { loadGenerations, relationOf, tableId, type Relation, type Relations } from './relation.ts';
 import type { ReadSpec, TableSpec } from './spec.ts';
+import { loadNamePeriods, loadRecordingTimes, presentName } from './table-names.ts';
 import { loadVersions, type Moment, type StoredVersion } from './versions.ts';
 import { keysRecordset, ORDINAL } from './write-rows.ts';
 
@@ -222,17 +223,35 @@ async function loadRecorded(
     from json_to_recordset(${JSON.stringify(asked)}::json) as a(at integer, relation integer, hash bytea, spec integer)
     cross join lateral (select * from varve.recorded_read r
       where r.relation = a.relation and r.key_hash = a.hash and r.spec = a.spec offset 0) r order by a.at, r.ordinal`);
+  const nameNow = await presentNames(store, computed, rows);
   const byPlace = Map.groupBy(rows, ({ at }) => at);
   return new Map(
     computed.map((each, at) => [
       each,
       (byPlace.get(at) ?? []).map(({ at: _at, row_count: count, digest, ...rest }) => ({
         ...rest,
+        ...nameNow(rest.subject, each.spec.id),
         rowCount: Number(count),
         digest: digestText(digest),
       })),
     ]),
   );
+}
+
+/** What tables that were read are called now, where that is another name than then. */
+async function presentNames(
+  store: Queryable,
+  computed: readonly ComputedVersion[],
+  rows: readonly RecordedRow[],
+): Promise<(subject: string, spec: number) => { readonly now?: string }> {
+  if (rows.length === 0) return () => ({});
+  const periods = await loadNamePeriods(store);
+  const specs = [...new Set(computed.map(({ spec }) => spec.id))];
+  const times = await loadRecordingTimes(store, sql`s.id = any(${specs}::integer[])`);
+  return (subject, spec) => {
+    const now = presentName(periods, subject, times.get(spec));
+    return now === undefined || now === subject ? {} : { now };
+  };
 }
 
 /** The declared reads of versions that share relation and reads, one list for each version. */

@@ -83,8 +83,10 @@ export interface InputOrigin {
 
 /** A read that was recorded as it happened. */
 export interface RecordedOrigin {
-  /** `schema.table`, `file:path` or `folder:path`. */
+  /** `schema.table` as it was called then, `file:path` or `folder:path`. */
   readonly subject: string;
+  /** What the table is called now, where that is another name. */
+  readonly now?: string;
   readonly declared: boolean;
   readonly columns: readonly string[];
   readonly keys: readonly JsonObject[] | null;

@@ -125,7 +125,10 @@ withStores('history across a wider key and another name', (given) => {
     });
     expect(await history(given.store, 'lab.grade', { key: { mouse: 1, rule: 1 } })).toMatchObject({
       status: 'ok',
-      versions: [{ rows: { 'lab.grade': [{ mouse: 1, rule: 1, value: 17 }] }, ended: null }],
+      versions: [
+        { rows: { 'lab.grade': [{ mouse: 1, rule: 1, value: 17 }] }, ended: null },
+        { rows: { 'lab.grade': [{ mouse: 1, value: 17 }] }, ended: 'structure' },
+      ],
     });
     expect(await why(given.store, 'lab.double', { mouse: 1 }, { asOf: populated, deep: true })).toMatchObject(
       {

@@ -150,9 +150,10 @@ function keysText(keys: InputOrigin['keys'], rowCount: number | null): string {
     : countOf(rowCount, 'row');
 }
 
-function recordedLine(style: Style, { subject, declared, keys, rowCount }: RecordedOrigin): string {
+function recordedLine(style: Style, { subject, now, declared, keys, rowCount }: RecordedOrigin): string {
   const rows = keys === null ? countOf(rowCount, 'row') : keysText(keys, rowCount);
-  return `  read      ${subject} ${rows}${declared ? '' : style('yellow', ', not declared')}`;
+  const name = now === undefined ? subject : `${subject} (now ${now})`;
+  return `  read      ${name} ${rows}${declared ? '' : style('yellow', ', not declared')}`;
 }
 
 function indented(text: string): readonly string[] {

@@ -10,6 +10,7 @@ import { describeChange } from '../change/changes.ts';
 import { expand } from '../rebuild/attribute.ts';
 import { build, check, constrain } from '../rebuild/complete.ts';
 import { enter, leave, observe } from '../rebuild/cut-over.ts';
+import { readSubjectsOf } from '../rebuild/read-subjects.ts';
 import { carryBack, enterBack, joinBack, leaveBack, newWrites, undo } from '../rebuild/roll-back.ts';
 import { counts, type OperationVerbs, type PlanScope, type Rebuild } from './operation.ts';
 
@@ -90,7 +91,7 @@ async function catalogOf({ from }: Rebuild, { transaction, relations }: PlanScop
 /** How often tables were read without being declared that are declared now; null where none are. */
 async function readCount(
   { from, changes }: Rebuild,
-  { transaction, relations }: PlanScope,
+  { transaction, relations, naming }: PlanScope,
 ): Promise<number | null> {
   const declared = changes.flatMap((change) =>
     change.kind === 'declare_reference' || (change.kind === 'widen_key' && change.to !== undefined)
@@ -100,9 +101,16 @@ async function readCount(
   const [name = ''] = from;
   const old = relations.get(name);
   if (declared.length === 0 || old === undefined) return null;
+  const subjects = await readSubjectsOf(transaction, old.id);
+  const targets = declared.flatMap((table) => {
+    const [was] = naming.pairs.get(table)?.sources ?? [];
+    const target = was === undefined ? undefined : relations.get(was.name);
+    return target === undefined ? [] : [subjects(target, sql`r`)];
+  });
+  if (targets.length === 0) return null;
   const [row] = await transaction.query<{ count: bigint }>(sql`
-    select count(*) as count from varve.recorded_read
-    where relation = ${old.id} and subject = any(${declared}::text[]) and not declared`);
+    select count(*) as count from varve.recorded_read r
+    where r.relation = ${old.id} and not r.declared and (${sql.join(targets, sql` or `)})`);
   const reads = Number(row?.count ?? 0n);
   return reads === 0 ? null : reads;
 }

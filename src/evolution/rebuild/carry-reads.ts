@@ -2,7 +2,7 @@
  * Reads that were recorded and are still not declared go along with the rows that are carried: the next evolution finds in
  * them what it needs to attribute these rows, and `why` goes on telling them.
  */
-import { tableId, type Placement } from '../../pipeline/index.ts';
+import { loadNamePeriods, namesOf, tableId, type Placement } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 
@@ -25,7 +25,7 @@ export async function carryReads(
     readonly list?: Placement;
   },
 ): Promise<void> {
-  const declared = of.spec.reads.map(({ table }) => table);
+  const declared = await declaredNames(transaction, of);
   if (!(await hasOtherReads(transaction, relation, declared))) return;
   const next = builtOf(of);
   await transaction.execute(sql`
@@ -40,6 +40,16 @@ export async function carryReads(
       where ${lines} and not r.declared and r.subject <> all(${declared}::text[])) w
     on conflict (relation, key_hash, spec, ordinal) do update set subject = excluded.subject, columns = excluded.columns,
       keys = excluded.keys, row_count = excluded.row_count, digest = excluded.digest`);
+}
+
+/** What the tables that are declared now were ever called, where no other table was called so. */
+async function declaredNames(store: Queryable, { spec, world }: Rebuilding): Promise<readonly string[]> {
+  const periods = await loadNamePeriods(store);
+  return spec.reads.flatMap(({ table }) => {
+    const [old] = world.naming.pairs.get(table)?.sources ?? [];
+    const relation = old === undefined ? undefined : world.old.get(old.name);
+    return [table, ...(relation === undefined ? [] : namesOf(periods, relation.id).own)];
+  });
 }
 
 /**

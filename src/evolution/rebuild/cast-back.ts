@@ -3,7 +3,7 @@
  * transaction, and one that rounds or cuts off says nothing.
  */
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
-import { judgesText } from './plan.ts';
+import { judgesText } from './facts.ts';
 import { castTo, isNumeric } from './values.ts';
 
 /** Gives this session a way to ask; before release 16 the server has none of its own. */

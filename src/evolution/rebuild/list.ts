@@ -7,22 +7,15 @@ import { keyHash, names, tableId, type Placement } from '../../pipeline/index.ts
 import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import type { TakenNotes, Watched } from '../capture.ts';
 import { changeSum } from '../row-sum.ts';
-import { variantsOf } from './coverage.ts';
-import { judgesText } from './plan.ts';
+import { factsOf } from './facts.ts';
 import { computationKey } from './old-rows.ts';
 import { classifiedRows } from './rows.ts';
-import type { Facts } from './row-test.ts';
 import { newKeyOf, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, stagedPlacement, type Rebuilding } from './world.ts';
 
 /** What a list says of each row, in the order of its columns. */
 export async function lines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<Sql> {
   return classifiedRows(of, await factsOf(transaction, of), only === undefined ? {} : { only });
-}
-
-/** What is known beside the definitions. */
-export async function factsOf(transaction: Queryable, of: Rebuilding): Promise<Facts> {
-  return { variants: await variantsOf(transaction, of), canJudgeText: await judgesText(transaction) };
 }
 
 /** Adds numbered lines; `only` is a condition over the old rows `t`. */

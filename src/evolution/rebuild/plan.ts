@@ -5,9 +5,8 @@ import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { dependents } from '../dependents.ts';
 import { judgeHandMade, strandedKeys } from '../hand-made/judge.ts';
 import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../operation/operation.ts';
-import { variantsOf } from './coverage.ts';
-import { classifiedRows } from './rows.ts';
-import type { Facts } from './row-test.ts';
+import { factsOf, judgesText } from './facts.ts';
+import { classifiedRows, isPlain } from './rows.ts';
 import { oldKeyColumn } from './values.ts';
 import { unforeseen } from './ways.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
@@ -83,8 +82,24 @@ export function listedKey(of: Rebuilding): Sql {
   return sql`jsonb_build_object(${sql.join(listedKeys(of).map(({ name, column }) => sql`${name}::text, ${column}`))})`;
 }
 
-/** The lists of all rebuilds as parts of one WITH, each after those it looks at. */
-export async function plannedLists(scope: PlanScope): Promise<{
+/** One row that is asked for, by its old key. */
+export interface OneRow {
+  readonly table: string;
+  /** Over an old row `t`. */
+  readonly only: (of: Rebuilding) => Sql;
+}
+
+/** How often lists may be written out within each other before each is better made once. */
+const INLINED = 200;
+
+/**
+ * The lists of all rebuilds as parts of one WITH, each after those it looks at. For one row, they are parts that the database
+ * looks into: it finds that row and those above it by their keys, instead of going over the tables.
+ */
+export async function plannedLists(
+  scope: PlanScope,
+  one?: OneRow,
+): Promise<{
   readonly world: RebuildWorld;
   readonly lists: readonly Sql[];
   readonly tables: readonly Rebuilding[];
@@ -96,21 +111,27 @@ export async function plannedLists(scope: PlanScope): Promise<{
     .filter(({ from }) => from.length > 0)
     .map((operation) => rebuilding(operation, world));
   const lists: Sql[] = [];
+  const isInlined = one !== undefined && writtenOut(tables, one.table) <= INLINED;
+  const how = sql.raw(isInlined ? 'not materialized' : '');
   const canJudgeText = await judgesText(scope.transaction);
   for (const of of tables) {
-    const facts: Facts = { variants: await variantsOf(scope.transaction, of), canJudgeText };
+    const facts = await factsOf(scope.transaction, of, canJudgeText);
+    const isAsked = one?.table === of.operation.table && isPlain(of);
+    const rows = classifiedRows(of, facts, isAsked ? { only: one.only(of) } : {});
     // Kept where others look at it as well, else part of what counts it, in which processes share the work.
-    lists.push(sql`${world.listOf(of.operation.table)} as (${classifiedRows(of, facts)})`);
+    lists.push(sql`${world.listOf(of.operation.table)} as ${how} (${rows})`);
   }
   return { world, lists, tables };
 }
 
-/** Whether the server can be asked if a text is a value of a type, instead of failing over it. */
-export async function judgesText(store: Queryable): Promise<boolean> {
-  const [row] = await store.query<{ there: boolean }>(
-    sql`select exists (select from pg_proc where proname = 'pg_input_is_valid') as there`,
-  );
-  return row?.there === true;
+/** How many lists stand in that of a table, each as often as a way leads to it. */
+function writtenOut(tables: readonly Rebuilding[], asked: string): number {
+  const counted = new Map<string, number>();
+  for (const { operation, spec } of tables) {
+    const above = spec.foreignKeys.map(({ to }) => (to === spec.name ? 0 : (counted.get(to) ?? 0)));
+    counted.set(operation.table, 1 + above.reduce((sum, each) => sum + each, 0));
+  }
+  return counted.get(asked) ?? 0;
 }
 
 function countsOf(

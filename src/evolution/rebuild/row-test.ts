@@ -1,12 +1,15 @@
 /** What a classification is made of. */
 import type { Sql } from '../../store/index.ts';
 import type { Variant } from './coverage.ts';
+import type { ReadSubjects } from './read-subjects.ts';
 
 /** What is known beside the definitions. */
 export interface Facts {
   readonly variants: readonly Variant[];
   /** Whether the server can say if a text is a value of a type. */
   readonly canJudgeText: boolean;
+  /** Undefined where nothing recorded can be asked. */
+  readonly readSubjects: ReadSubjects | undefined;
 }
 
 /** A fact about rows, and what it makes of them. */

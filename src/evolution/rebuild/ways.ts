@@ -37,7 +37,7 @@ export interface Ways {
 /** How values are found that are not copied: each way joins what it looks at, once. */
 export function waysOf(of: Rebuilding, found: readonly string[], facts: Facts): Ways {
   const parents = parentWays(of);
-  const reads = recordedWays(of);
+  const reads = recordedWays(of, facts);
   const inserted = insertedWays(of);
   const contents = contentsWay(of);
   const rules = ruleWays(of, found);
@@ -177,7 +177,7 @@ function parentTests(
 }
 
 /** Foreign keys that are found from recorded reads. */
-function recordedWays(of: Rebuilding): Way {
+function recordedWays(of: Rebuilding, { readSubjects }: Facts): Way {
   const joins: Sql[] = [];
   const values = new Map<string, Sql>();
   const tests: Test[] = [];
@@ -190,13 +190,12 @@ function recordedWays(of: Rebuilding): Way {
       Sql,
       Sql,
     ];
-    if (computed === undefined) {
+    if (computed === undefined || readSubjects === undefined) {
       tests.push({ when: sql`true`, becomes: 'ambiguous', why: `nothing recorded: ${key.to}` });
       continue;
     }
-    const names = target.formerNames;
     joins.push(sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = c.key_hash
-      and ${r}.spec = c.spec and ${r}.subject = any(${names}::text[])`);
+      and ${r}.spec = c.spec and ${readSubjects(target.relation, r)}`);
     joins.push(sql`left join ${tableId(target.relation.placement)} ${p}
       on jsonb_array_length(${r}.keys) = 1 and ${recordedRow(target.relation, p, r)}`);
     const parent = target.rebuild;
@@ -246,7 +245,6 @@ export function recordedKeys({ spec, operation }: Rebuilding): readonly ForeignK
 
 interface Target {
   readonly relation: Relation;
-  readonly formerNames: readonly string[];
   /** New column to the one in the standing structure. */
   readonly columns: Readonly<Record<string, string>>;
   readonly rebuild: Rebuilding | undefined;
@@ -261,7 +259,6 @@ function targetOf({ world }: Rebuilding, table: string): Target | undefined {
   const operation = rebuildOf(world, table);
   return {
     relation,
-    formerNames: [relation.name],
     columns: pair.columns[0] ?? {},
     rebuild: operation === undefined ? undefined : rebuilding(operation, world),
   };

@@ -18,6 +18,7 @@ import { isFunctionRule } from '../attribution.ts';
 import { fillsOf, isThrough } from './fill.ts';
 import { type Coverage, computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
 import { newHash } from './list.ts';
+import { readSubjectsOf, type ReadSubjects } from './read-subjects.ts';
 
 import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, ruleOf, writtenColumns } from './values.ts';
 import {
@@ -339,17 +340,25 @@ async function readRows(
 ): Promise<ReadRows> {
   const computed = computedRelation(of, 0) ?? 0;
   const tables = [...new Set(reads.map(({ table }) => table))];
+  const subjects = await readSubjectsOf(store, computed);
   const found = new Map<string, FoundRow>();
   for (const [index, table] of tables.entries()) {
     const target = targetRows(of, table);
     if (target === undefined) continue;
     const sets = await store.query<{ columns: readonly string[] }>(sql`
-      select distinct columns from varve.recorded_read where relation = ${computed} and subject = ${target.name}`);
+      select distinct columns from varve.recorded_read r where r.relation = ${computed} and ${subjects(target, sql`r`)}`);
     found.set(
       table,
       readRow(
         of,
-        { index, target, computed, now: reads.filter((read) => read.table === table), known: readOf(table) },
+        {
+          index,
+          target,
+          computed,
+          subjects,
+          now: reads.filter((read) => read.table === table),
+          known: readOf(table),
+        },
         sets.map(({ columns }) => columns),
         await isLarge(store, target),
       ),
@@ -402,12 +411,14 @@ function readRow(
     index,
     target,
     computed,
+    subjects,
     now,
     known: joined,
   }: {
     readonly index: number;
     readonly target: Relation;
     readonly computed: number;
+    readonly subjects: ReadSubjects;
     readonly now: readonly ReadSpec[];
     readonly known: RecordedRead | undefined;
   },
@@ -447,7 +458,7 @@ function readRow(
   const lookUp =
     joined === undefined
       ? sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = l."#hash"
-        and ${r}.spec = l."#spec" and ${r}.subject = ${target.name}`
+        and ${r}.spec = l."#spec" and ${subjects(target, r)}`
       : sql``;
   return {
     keys,

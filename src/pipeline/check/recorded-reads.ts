@@ -2,6 +2,7 @@ import { type Finding } from '../../base/index.ts';
 import { sql, type Queryable } from '../../store/index.ts';
 import type { Definitions } from '../definition-set.ts';
 import { splitName } from '../spec.ts';
+import { loadNamePeriods, presentName } from '../table-names.ts';
 import { readRemedy } from './remedy.ts';
 
 /**
@@ -23,7 +24,11 @@ export async function checkRecordedReads(
     join varve.computation c on c.relation = d.relation and c.key_hash = d.key_hash and c.spec = d.spec
     where not d.declared and d.subject not like 'file:%'
     group by r.name, d.subject order by r.name, d.subject`);
-  return rows.flatMap((row) => undeclared(definitions, row));
+  if (rows.length === 0) return [];
+  const periods = await loadNamePeriods(store);
+  return rows.flatMap((row) =>
+    undeclared(definitions, { ...row, subject: presentName(periods, row.subject, undefined) ?? row.subject }),
+  );
 }
 
 interface RecordedRow extends Record<string, unknown> {

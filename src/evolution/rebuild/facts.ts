@@ -1,0 +1,25 @@
+/** What is known beside the definitions when rows are classified. */
+import { sql, type Queryable } from '../../store/index.ts';
+import { computedRelation, variantsOf } from './coverage.ts';
+import { readSubjectsOf } from './read-subjects.ts';
+import type { Facts } from './row-test.ts';
+import { recordedKeys } from './ways.ts';
+import type { Rebuilding } from './world.ts';
+
+/** Of one table; `canJudgeText` is asked for unless it is known. */
+export async function factsOf(store: Queryable, of: Rebuilding, canJudgeText?: boolean): Promise<Facts> {
+  const computed = recordedKeys(of).length === 0 ? undefined : computedRelation(of, 0);
+  return {
+    variants: await variantsOf(store, of),
+    canJudgeText: canJudgeText ?? (await judgesText(store)),
+    readSubjects: computed === undefined ? undefined : await readSubjectsOf(store, computed),
+  };
+}
+
+/** Whether the server can be asked if a text is a value of a type, instead of failing over it. */
+export async function judgesText(store: Queryable): Promise<boolean> {
+  const [row] = await store.query<{ there: boolean }>(
+    sql`select exists (select from pg_proc where proname = 'pg_input_is_valid') as there`,
+  );
+  return row?.there === true;
+}
