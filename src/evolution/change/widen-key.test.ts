@@ -31,15 +31,15 @@ function narrow(): Pipeline {
   });
 }
 
-/** The parameter is part of the key. */
-function wide(): Pipeline {
+/** The parameter is part of the key; `r` may have a column more, which only its make knows. */
+function wide(hasMore = false): Pipeline {
   return lab((given, s) => {
     const param = given.manual('param', { key: { param: t.integer() }, columns: { k: t.integer() } });
     const r = given.computed('r', {
       parents: [s, param],
-      columns: { value: t.integer() },
+      columns: { value: t.integer(), ...(hasMore ? { more: t.integer() } : {}) },
       reads: { s, param },
-      make: (inputs) => ({ value: inputs.s.v * inputs.param.k }),
+      make: (inputs) => ({ value: inputs.s.v * inputs.param.k, ...(hasMore ? { more: 5 } : {}) }) as never,
     });
     given.computed('d', {
       parents: [r],
@@ -122,6 +122,30 @@ lifecycleTable('widen_key', [
     look: 'lab.note',
     wantCounts: { 'lab.note': { ambiguous: 1 } },
     wantFindings: ['rows_ambiguous'],
+  },
+  {
+    name: 'rows below go along where the row above is computed anew under the key of the one row that it read',
+    given: {
+      from: narrow(),
+      to: wide(true),
+      rows: TWO_SOURCES + PARAMS,
+      later: 'insert into lab.note values (7, 2)',
+    },
+    look: 'lab.d',
+    wantCounts: { 'lab.r': { recompute: 2 }, 'lab.d': { rekey: 2 }, 'lab.note': { rekey: 1 } },
+    afterApply: [
+      { s: 1, param: 1, twice: 140 },
+      { s: 2, param: 1, twice: 280 },
+    ],
+    also: { 'select * from lab.note': [{ note: 7, s: 2, param: 1 }] },
+    afterRollback: [
+      { s: 1, twice: 140 },
+      { s: 2, twice: 280 },
+    ],
+    afterSecondApply: [
+      { s: 1, param: 1, twice: 140 },
+      { s: 2, param: 1, twice: 280 },
+    ],
   },
   {
     name: 'a column of its own is asked for',

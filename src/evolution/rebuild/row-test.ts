@@ -20,3 +20,13 @@ export interface Test {
   /** A row of which this holds can stand as it is, if a rule says so. */
   readonly canStand?: true;
 }
+
+/**
+ * Why a row is computed anew though it is known which row it will be: nothing stands against its new key, and rows below
+ * go where it goes.
+ */
+export const IN_PLACE = {
+  rule: 'the rule says so',
+  make: 'only the make knows',
+  read: 'read anew',
+} as const;

@@ -3,7 +3,7 @@ import type { ColumnSpec } from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
 import { fitsType, leads, repointedKeys } from './fitting.ts';
-import type { Facts, Test } from './row-test.ts';
+import { IN_PLACE, type Facts, type Test } from './row-test.ts';
 import { becomesMade, columnOf, copiedValue, foundColumns, oldAlias, ruleOf } from './values.ts';
 import { isDecidable, masterOf, type Ways } from './ways.ts';
 import { rebuildOf, rebuilding, type Rebuilding } from './world.ts';
@@ -166,7 +166,7 @@ function newConditions({ operation, pair, spec }: Rebuilding, column: ColumnSpec
 /** A make that gives other values than before: the bundle says so, and nothing is kept. */
 function everyRow({ operation, spec, world }: Rebuilding): readonly Test[] {
   if (world.attribution[operation.table] !== 'recompute-all' || spec.form === undefined) return [];
-  return [{ when: sql`true`, becomes: 'recompute', why: `the rule says so: ${spec.name}` }];
+  return [{ when: sql`true`, becomes: 'recompute', why: `${IN_PLACE.rule}: ${spec.name}` }];
 }
 
 /** What people wrote is computed, and compared with what they wrote. */
@@ -207,7 +207,7 @@ function madeTests(of: Rebuilding): readonly Test[] {
         ? sql`(select d.digest from varve.computation_spec s join varve.code d on d.id = s.code where s.id = c.spec) is distinct from ${code}`
         : sql`true`,
     becomes: 'recompute',
-    why: `only the make knows: ${column.includes('.') ? column : `${spec.name}.${column}`}`,
+    why: `${IN_PLACE.make}: ${column.includes('.') ? column : `${spec.name}.${column}`}`,
   }));
 }
 
@@ -242,7 +242,7 @@ function coverageTests(of: Rebuilding, { variants }: Facts): readonly Test[] {
         // Rows that nothing computed are not judged by what a make read.
         when: sql`(c.spec is not null and not (${sql.join(covered, sql` or `)}))`,
         becomes: 'recompute',
-        why: `read anew: ${read.table}`,
+        why: `${IN_PLACE.read}: ${read.table}`,
       },
     ];
   });

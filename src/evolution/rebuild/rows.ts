@@ -17,7 +17,7 @@ import { sql, type Sql } from '../../store/index.ts';
 import { computationColumns, oldKeys, sources } from './old-rows.ts';
 import type { Facts, Test } from './row-test.ts';
 import { testsOf } from './row-tests.ts';
-import { copiedValue, foundColumn, foundColumns, oldKeyColumn, ruleOf } from './values.ts';
+import { copiedValue, foundColumn, foundColumns, isNarrower, oldKeyColumn, ruleOf } from './values.ts';
 import { newUniqueSets } from './uniqueness.ts';
 import { isDecided, waysOf, type Ways } from './ways.ts';
 import type { Rebuilding } from './world.ts';
@@ -103,15 +103,6 @@ export function baseClass(of: Rebuilding): 'keep' | 'rekey' | 'backfill' {
     .map((column) => operation.columns[column]?.from);
   if (found.length === 0) return 'keep';
   return found.every((from) => from === 'parent') ? 'rekey' : 'backfill';
-}
-
-function isNarrower({ pair, spec, operation }: Rebuilding): boolean {
-  const [old] = pair.sources;
-  const same = spec.primaryKey.flatMap((column) => {
-    const source = operation.columns[column];
-    return source?.from === 'same' || source?.from === 'cast' ? [source.column] : [];
-  });
-  return (old?.primaryKey ?? []).some((column) => !same.includes(column));
 }
 
 function text(word: string): string {

@@ -127,3 +127,13 @@ export function changesKey({ operation, pair, spec, world }: Rebuilding): boolea
   if (old.primaryKey.length !== spec.primaryKey.length) return true;
   return spec.primaryKey.some((column) => operation.columns[column]?.from !== 'same');
 }
+
+/** Whether a part of the old key is in the new one no more, so that two old rows may meet on one key. */
+export function isNarrower({ pair, spec, operation }: Rebuilding): boolean {
+  const [old] = pair.sources;
+  const same = spec.primaryKey.flatMap((column) => {
+    const source = operation.columns[column];
+    return source?.from === 'same' || source?.from === 'cast' ? [source.column] : [];
+  });
+  return (old?.primaryKey ?? []).some((column) => !same.includes(column));
+}

@@ -15,12 +15,13 @@ import { placeOfOldKey } from './old-rows.ts';
 import { ruleValue } from '../rule/expression.ts';
 import { fillsOf } from './fill.ts';
 import { copiedKey, fitsType, leads, repointedKeys } from './fitting.ts';
-import type { Facts, Test } from './row-test.ts';
+import { IN_PLACE, type Facts, type Test } from './row-test.ts';
 import {
   changesKey,
   copiedValue,
   foundColumn,
   foundColumns,
+  isNarrower,
   oldKeyColumn,
   ruleOf,
   typeOf,
@@ -115,7 +116,8 @@ function parentWays(of: Rebuilding): Way {
       Object.keys(was.columns).map((child) => sql`t.${sql.id(child)} is not null`),
       sql` and `,
     );
-    tests.push(...parentTests(of, now, { m, here, parent }));
+    const isPlaced = placed(now, was, { m, parent });
+    tests.push(...parentTests(of, now, { m, here, parent, isPlaced }));
   }
   return { joins, values, tests };
 }
@@ -142,10 +144,30 @@ function parentValue(
   return child === undefined ? undefined : sql`t.${sql.id(child)}`;
 }
 
+/** That the row above is computed anew under a key that is known already, and that no other row comes to have. */
+function placed(
+  now: ForeignKeySpec,
+  was: ForeignKeySpec,
+  { m, parent }: { readonly m: Sql; readonly parent: Rebuilding },
+): Sql {
+  if (isNarrower(parent)) return sql`false`;
+  const key = Object.values(now.columns).map((column) => parentValue(parent, { m, was, column }));
+  const known = key.map((value) => (value === undefined ? sql`false` : sql`${value} is not null`));
+  const why = sql`split_part(${m}."#why", ':', 1) = any(${Object.values(IN_PLACE)}::text[])`;
+  return sql.join([why, ...known], sql` and `);
+}
+
+interface Above {
+  readonly m: Sql;
+  readonly here: Sql;
+  readonly parent: Rebuilding;
+  readonly isPlaced: Sql;
+}
+
 function parentTests(
   of: Rebuilding,
   key: ForeignKeySpec,
-  { m, here, parent }: { readonly m: Sql; readonly here: Sql; readonly parent: Rebuilding },
+  { m, here, parent, isPlaced }: Above,
 ): readonly Test[] {
   const isMade = of.spec.form !== undefined;
   const isPart = key.kind === 'part' && masterOf(of)?.form !== undefined;
@@ -167,7 +189,7 @@ function parentTests(
     ...(isPart || moved
       ? [
           {
-            when: sql`${here} and ${m}."#class" = 'recompute'`,
+            when: sql`${here} and ${m}."#class" = 'recompute' ${isPart ? sql`` : sql`and not (${isPlaced})`}`,
             becomes: lost,
             why: `row above computed anew: ${about}`,
           },

@@ -251,8 +251,8 @@ function inputsHold(both: Pick<Both, 'was' | 'now'>, { old, table, kept, unit }:
   // What a make reads without saying so is no input of the graph, before and after.
   return table.reads.every((read) => {
     if (isUndeclared(read)) return true;
-    const former = old.reads.find(({ name }) => name === read.name);
-    if (former === undefined || former.table !== read.table) return false;
+    const former = formerRead(old, read);
+    if (former === undefined) return false;
     const before = rowsOf(both.was.model, former, kept.unit.inputs);
     const present = rowsOf(both.now.model, read, unit.inputs);
     if (before.length !== present.length) return false;
@@ -264,6 +264,15 @@ function inputsHold(both: Pick<Both, 'was' | 'now'>, { old, table, kept, unit }:
     const columns = Object.keys(before[0] ?? {});
     return order(before, columns) === order(present, columns);
   });
+}
+
+/** What found the same rows before: by its name, or, since a name is only how a make calls them, in the same way. */
+function formerRead(old: Table, read: Read): Read | undefined {
+  const known = old.reads.filter(({ table }) => table === read.table);
+  return (
+    known.find(({ name }) => name === read.name) ??
+    known.find(({ how, by }) => how === read.how && by === read.by)
+  );
 }
 
 function rowsOf(model: Model, read: Read, inputs: Inputs): readonly Readonly<Record<string, string>>[] {
