@@ -16,6 +16,7 @@ import { searchPath } from './pins.ts';
 import { isProtected, protectedTables, protectionOf } from './protected.ts';
 import { refusedConstructs, unknownConstructs } from './refuse.ts';
 import { fullName, isTable, loadRelations, type Relation, type Relations } from './relation.ts';
+import { rollbackClassOf } from './rollback-class.ts';
 import { readScripts, type ScriptPhase, type Statement } from './script.ts';
 
 /** Plans one direction; the scripts of both are read, so that a way back that cannot run is known before the way there. */
@@ -59,7 +60,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       locks: await locksOf(phases, direction === 'rollback'),
       unguarded: power.unguardable,
     },
-    rollbackClass: 'lossless',
+    rollbackClass: rollbackClassOf(statementsOf(scripts.forward), statementsOf(scripts.rollback)),
     findings: [
       ...scripts.findings,
       ...unknownConstructs(allowed),
