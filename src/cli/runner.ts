@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { isVarveError, type Finding } from '../base/index.ts';
+import { isVarveError, VarveError, type Finding } from '../base/index.ts';
 import type { Signer } from '../evidence/index.ts';
 import type { FaultHook, RunnerOptions, StepProgress } from '../migration/index.ts';
 import { CONFIG_FILE, type Project } from './config.ts';
@@ -37,12 +38,16 @@ export async function openRunner(
   const fault = faultHook(context);
   const signer = await runnerSigner(context);
   if (signer !== undefined && 'code' in signer) return { status: 'refused', findings: [signer] };
+  const protectedKey = await readProtectedKey(context);
   const options: RunnerOptions = {
     store: world.store,
     kinds: kinds.list,
     root: migrationsRoot(world.project.dir),
     environment: context.options.env,
-    settings: migrationSettings(world.project.config.migrations, DEFAULT_SETTINGS),
+    settings: {
+      ...migrationSettings(world.project.config.migrations, DEFAULT_SETTINGS),
+      ...(protectedKey === undefined ? {} : { protectedKey }),
+    },
     actor: { principal: `user:${environment.actor}`, role: 'runner' },
     host: environment.host,
     processId: environment.processId,
@@ -87,6 +92,24 @@ async function runnerSigner({ io }: Context): Promise<Signer | Finding | undefin
   if (value === undefined || value === '') return undefined;
   const { readSignerReference } = await import('../migration/index.ts');
   return readSignerReference('VARVE_RUNNER_KEY', value);
+}
+
+/**
+ * The key for digests of protected rows, from the file that VARVE_PROTECTED_KEY names (M123).
+ *
+ * Errors: throws `key_invalid` where it cannot be read.
+ */
+async function readProtectedKey({ io }: Context): Promise<Uint8Array | undefined> {
+  const path = io.env['VARVE_PROTECTED_KEY'];
+  if (path === undefined || path === '') return undefined;
+  try {
+    return await readFile(resolve(io.workingDir, path));
+  } catch {
+    throw new VarveError('key_invalid', {
+      detail: { reason: 'unreadable', name: 'VARVE_PROTECTED_KEY' },
+      hint: 'Set it to the path of a file with 32 random bytes or more.',
+    });
+  }
 }
 
 /** Crash tests name a point at which this process is to end as if its machine had. */

@@ -88,12 +88,4 @@ export {
 } from './settings.ts';
 export type { ReceiptRef } from './settle.ts';
 export { readStatus, type MigrationState, type MigrationStatus, type UnfinishedRun } from './status.ts';
-export {
-  catalogDelta,
-  measureBaseline,
-  readCatalogKeys,
-  type BaselineOutcome,
-  type BaselineSubject,
-  type CatalogKeys,
-  type CatalogWrite,
-} from './kind/postgis/baseline/index.ts';
+export { ownCatalogRows } from './kind/postgis/catalog-rows.ts';

@@ -24,6 +24,8 @@ export type EnforcementLevel = (typeof ENFORCEMENT_LEVELS)[number];
 export interface MigrationSettings {
   /** Schemas and `schema.table`s that no bundle touches without scope and an approval that names them (M27). */
   readonly protected: { readonly schemas: readonly string[]; readonly tables: readonly string[] };
+  /** Under which rows of protected tables are digested: 32 bytes or more, of this environment alone; never written down (M123). */
+  readonly protectedKey?: Uint8Array;
   /** Schemas that no scope may allow, but that of kind `pipeline` (M54). */
   readonly canonicalZones: readonly string[];
   /** Where a position in an authored file is refused; without any, each one wants a review (M125). */

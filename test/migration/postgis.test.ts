@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { verifyAll } from '../../src/evidence/index.ts';
 import {
   applyMigration,
+  DEFAULT_SETTINGS,
   folderReader,
   readStatus,
   rollbackMigration,
@@ -74,6 +75,25 @@ function suite(given: StoreUnderTest): void {
     expect(await rollbackMigration(options, id)).toMatchObject({ status: 'applied', findings: [] });
     expect(await columnsOf(given.store, `${schema}.site`)).toEqual([]);
   }, 60_000);
+
+  it('M123 a plan that meets protected rows without a key is refused', async () => {
+    const schema = await given.freshSchema();
+    await given.store.script(`create table ${schema}.plot (id int); create table ${schema}.secret (id int)`);
+    const planned = await planSql(
+      { ...options, settings: DEFAULT_SETTINGS },
+      {
+        id: 'PG-MIG-2026-05-12-02',
+        schema,
+        tables: ['plot'],
+        forbiddenTables: ['secret'],
+        forward: 'alter table plot add column x int',
+        rollback: 'alter table plot drop column x',
+      },
+    );
+    expect(planned.findings).toMatchObject([
+      { code: 'protected_key_unusable', severity: 'error', detail: { reason: 'missing' } },
+    ]);
+  });
 }
 
 withEmbedded('kind postgis', suite);

@@ -1,4 +1,5 @@
 import {
+  DEFAULT_SETTINGS,
   planMigration,
   writeBundle,
   type BundleReading,
@@ -38,7 +39,12 @@ export interface SqlBundle {
 
 /** Runner options for bundles of kind `postgis`. */
 export function sqlOptions(store: Store, root: string): RunnerOptions {
-  return { ...runnerOptions(store, root), kinds: [postgisKind] };
+  const protectedKey = new TextEncoder().encode('a key of thirty-two bytes or more');
+  return {
+    ...runnerOptions(store, root),
+    kinds: [postgisKind],
+    settings: { ...DEFAULT_SETTINGS, protectedKey },
+  };
 }
 
 export const PG_ID = 'PG-MIG-2026-05-12-01';

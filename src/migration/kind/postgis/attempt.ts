@@ -6,10 +6,10 @@ import { VarveError } from '../../../base/index.ts';
 import type { Baseline } from '../../../evidence/index.ts';
 import { sql, type Transaction } from '../../../store/index.ts';
 import type { RunContext } from '../../kind.ts';
+import { measureOrThrow } from './baseline-of.ts';
 import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
 import { installGuards, type Guards } from './guard.ts';
-import { measure } from './measure.ts';
 import { countTables, type TableRows } from './own-versions.ts';
 import { pinSettings, type Pins } from './pins.ts';
 import { protectedTables, protectionOf, type Protection } from './protected.ts';
@@ -48,7 +48,7 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   const { scope } = context.bundle.declaration;
   const { concurrentSessions, cancelStatement } = context.store.capabilities;
   const relations = await loadRelations(transaction);
-  const baseline = baselines.get(transaction) ?? (await measure(transaction, scope));
+  const baseline = baselines.get(transaction) ?? (await measureOrThrow(transaction, scope, context.settings));
   const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
   const protection = protectionOf(scope, context.settings);
   const pins = await pinSettings(transaction, {

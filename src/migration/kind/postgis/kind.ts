@@ -8,7 +8,7 @@ import { isRefused, type Finding, type JsonObject } from '../../../base/index.ts
 import type { Transaction } from '../../../store/index.ts';
 import type { MigrationKind, RunContext, Step } from '../../kind.ts';
 import { attemptOf, beginAttempt, keepBaseline } from './attempt.ts';
-import { measure } from './measure.ts';
+import { measureOrThrow } from './baseline-of.ts';
 import { besideStep, undoBeside, type BoundPhase } from './nontransactional.ts';
 import { observe } from './observe.ts';
 import { plan } from './plan.ts';
@@ -39,8 +39,8 @@ export const postgisKind: MigrationKind = {
     await undoBeside(phasesIn(bound), transaction);
     return [];
   },
-  baseline: async ({ bundle }, transaction) => {
-    const baseline = await measure(transaction, bundle.declaration.scope);
+  baseline: async ({ bundle, settings }, transaction) => {
+    const baseline = await measureOrThrow(transaction, bundle.declaration.scope, settings);
     keepBaseline(transaction, baseline);
     return baseline;
   },

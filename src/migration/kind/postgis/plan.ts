@@ -1,13 +1,14 @@
 /** What a run would do, by text and catalog alone: nothing of the bundle is executed (M71). */
 import { nearestName, refusal, type Finding, type JsonObject } from '../../../base/index.ts';
+import { fingerprint } from '../../../provenance/index.ts';
 import type { Queryable } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { KindPlan, PlanContext } from '../../kind.ts';
+import { protectedKeyFindings, subjectOf } from './baseline/index.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardPower } from './guard.ts';
 import { invariantFaults } from './invariant.ts';
 import { readLocks } from './lint/index.ts';
-import { measureCatalog } from './measure.ts';
 import { boundOf, misplacedFindings, phaseFaults } from './nontransactional.ts';
 import { namedObjects, type NamedObject } from './named.ts';
 import { objectScopeFindings, type FreeObject } from './object-scope.ts';
@@ -15,6 +16,7 @@ import { searchPath } from './pins.ts';
 import { isProtected, protectedTables, protectionOf } from './protected.ts';
 import { refusedConstructs, unknownConstructs } from './refuse.ts';
 import { fullName, isTable, loadRelations, type Relation, type Relations } from './relation.ts';
+import { rollbackClassOf } from './rollback-class.ts';
 import { readScripts, type ScriptPhase, type Statement } from './script.ts';
 
 /** Plans one direction; the scripts of both are read, so that a way back that cannot run is known before the way there. */
@@ -33,7 +35,8 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
   const bound: JsonObject[] = [];
   for (const phase of phases)
     bound.push({ ...boundPhase(phase), ...(await boundBeside(transaction, phase)) });
-  const catalog = await measureCatalog(transaction, scope);
+  const subject = await subjectOf(transaction, scope, settings, relations);
+  const catalog = await fingerprint(transaction, { scope: subject.scope });
   const enforcement = enforcementOf(capabilities, {
     watches: power.canWatch,
     denies: power.unguardable.length === 0 ? [] : undefined,
@@ -42,7 +45,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
     bound: {
       phases: bound,
       objects: named.free.map(({ kind, schema, name }) => ({ kind, schema, name })),
-      catalog: { strict: catalog.strict, logical: catalog.logical },
+      catalog: { strict: catalog.strictDigest, logical: catalog.digest },
       protected: { schemas: protection.schemas, tables: protection.tables },
       limits,
     },
@@ -57,7 +60,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       locks: await locksOf(phases, direction === 'rollback'),
       unguarded: power.unguardable,
     },
-    rollbackClass: 'lossless',
+    rollbackClass: rollbackClassOf(statementsOf(scripts.forward), statementsOf(scripts.rollback)),
     findings: [
       ...scripts.findings,
       ...unknownConstructs(allowed),
@@ -70,6 +73,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       ...unknownNames(scope, { relations, both, path }),
       ...tables.filter((name) => isProtected(protection, name)).map(protectedFinding),
       ...objectScopeFindings(scope, named.free),
+      ...(await protectedKeyFindings(transaction, subject)),
     ],
   };
 }

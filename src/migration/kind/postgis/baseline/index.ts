@@ -1,2 +1,3 @@
-export { catalogDelta, readCatalogKeys, type CatalogKeys, type CatalogWrite } from './delta.ts';
-export { measureBaseline, type BaselineOutcome, type BaselineSubject } from './measure.ts';
+export { measureBaseline, type BaselineSubject } from './measure.ts';
+export { protectedKeyFindings } from './protected-key.ts';
+export { subjectOf } from './subject.ts';

@@ -1,11 +1,14 @@
 /**
- * The baseline of kind `postgis`: the digest of the whole catalog (`pg-catalog/1`), the objects in scope one by one, the
- * rows of tables in scope as sums, those of protected tables under a key. Equal state gives equal bytes (M33).
+ * The baseline of kind `postgis` (M32): the digest (`pg-catalog/1`, M97) of the catalog in scope, that of every class of
+ * objects anywhere, the objects in scope one by one, the rows of tables in scope as sums (M102), those of protected tables under
+ * a key. Equal state gives equal bytes (M33).
+ *
+ * A way back is held to the catalog in scope: what others made elsewhere since is no reason to refuse it (M99).
  *
  * Measured inside the run's transaction, which is REPEATABLE READ, so that both baselines of a run differ by its own
  * writes only; given a store, in one snapshot of its own.
  */
-import { refusal, type Finding } from '../../../../base/index.ts';
+import type { Finding } from '../../../../base/index.ts';
 import { digestOf, type Baseline, type BaselineTable } from '../../../../evidence/index.ts';
 import {
   CATALOG_ALGORITHM,
@@ -25,11 +28,14 @@ import {
   type Store,
   type Transaction,
 } from '../../../../store/index.ts';
+import { protectedKeyFindings } from './protected-key.ts';
 
 /** What a baseline covers beyond the digest of the whole catalog. */
 export interface BaselineSubject {
-  /** Objects of these are listed. */
+  /** The digest of the catalog is that of these objects, and they are listed one by one. */
   readonly scope: CatalogScope;
+  /** Further objects that are listed, so that a difference names them; no digest that a way back is held to has them. */
+  readonly watched?: CatalogScope;
   /** `schema.table`: their rows are summed. One that does not exist is left out. */
   readonly tables: readonly string[];
   /** `schema.table`: their rows are digested under the key. */
@@ -43,8 +49,6 @@ export type BaselineOutcome =
   | { readonly status: 'measured'; readonly baseline: Baseline }
   | { readonly status: 'refused'; readonly findings: readonly Finding[] };
 
-const KEY_BYTES = 32;
-
 /**
  * Measures.
  *
@@ -56,11 +60,11 @@ export async function measureBaseline(
   subject: BaselineSubject,
 ): Promise<BaselineOutcome> {
   return await readPinned(database, async (reader): Promise<BaselineOutcome> => {
-    const findings =
-      subject.protectedTables.length === 0 ? [] : await keyFindings(reader, subject.protectedKey);
+    const findings = await protectedKeyFindings(reader, subject);
     if (findings.length > 0) return { status: 'refused', findings };
     const whole = await fingerprint(reader);
-    const objects = await listObjects(reader, subject.scope);
+    const inScope = await fingerprint(reader, { scope: subject.scope });
+    const objects = await listObjects(reader, joinScopes(subject.scope, subject.watched));
     const tables = await digestTables(reader, subject.tables, async (_, rows) => {
       const sum = await sumRows(reader, rows);
       return { rows: sum.rows, digest: sumDigest(sum) };
@@ -68,7 +72,9 @@ export async function measureBaseline(
     const guarded = await measureProtected(reader, subject);
     const positions = await sequencePositions(
       reader,
-      objects.filter(({ kind }) => kind === 'sequence').map(({ schema, name }) => [schema, name]),
+      objects
+        .filter(({ kind, schema }) => kind === 'sequence' && subject.scope.schemas?.includes(schema) === true)
+        .map(({ schema, name }) => [schema, name]),
     );
     return {
       status: 'measured',
@@ -77,7 +83,7 @@ export async function measureBaseline(
         algorithm: CATALOG_ALGORITHM,
         server_version: String(whole.major),
         object_counts: countsOf(whole),
-        schema_fingerprint: { strict: whole.strictDigest, logical: whole.digest },
+        schema_fingerprint: { strict: inScope.strictDigest, logical: inScope.digest },
         classes: whole.schemas.flatMap(({ schema, kinds }) =>
           kinds.map(({ kind, objects: count, digest, strictDigest }) => ({
             schema,
@@ -94,6 +100,13 @@ export async function measureBaseline(
       },
     };
   });
+}
+
+function joinScopes(left: CatalogScope, right: CatalogScope = {}): CatalogScope {
+  return {
+    schemas: [...new Set([...(left.schemas ?? []), ...(right.schemas ?? [])])],
+    tables: [...(left.tables ?? []), ...(right.tables ?? [])],
+  };
 }
 
 function countsOf({ schemas }: Fingerprint): Readonly<Record<string, number>> {
@@ -177,29 +190,4 @@ async function sequencePositions(
     from unnest(${sequences.map(([schema]) => schema)}::text[], ${sequences.map(([, name]) => name)}::text[]) u (s, n)
     order by s collate "C", n collate "C"`);
   return digestOf(positions.map(({ sequence, position }) => ({ sequence, position })));
-}
-
-/** A key that is there and long enough, and a server that does not write parameters of statements to its log. */
-async function keyFindings(reader: Transaction, key: Uint8Array | undefined): Promise<readonly Finding[]> {
-  const refused = (reason: string, hint: string): readonly Finding[] => [
-    refusal('protected_key_unusable', 'protected', { detail: { reason }, hint }),
-  ];
-  if (key === undefined)
-    return refused('missing', 'Configure a key for the protected rows of this environment.');
-  if (key.length < KEY_BYTES)
-    return refused('short', `Use a random key of ${String(KEY_BYTES)} bytes or more.`);
-  const [row] = await reader.query<{ logs: boolean; may: boolean }>(sql`select
-    current_setting('log_parameter_max_length') <> '0' and (current_setting('log_statement') = 'all'
-      or current_setting('log_min_duration_statement') <> '-1' or current_setting('log_min_duration_sample') <> '-1'
-      or current_setting('log_transaction_sample_rate') <> '0' or current_setting('log_duration') = 'on') as logs,
-    has_parameter_privilege('log_parameter_max_length', 'set') as may`);
-  if (row?.logs !== true) return [];
-  if (!row.may) {
-    return refused(
-      'parameters_logged',
-      'Let this role set log_parameter_max_length (GRANT SET ON PARAMETER), or switch the logging of statements off.',
-    );
-  }
-  await reader.query(sql`select set_config('log_parameter_max_length', '0', true)`);
-  return [];
 }
