@@ -1,5 +1,5 @@
 /**
- * What the way back of a bundle can promise, by its text alone (M108). Decision: docs/decisions/0027-rollback-class.md.
+ * What the way back of a bundle can promise, by its text alone (M108). Decision: docs/decisions/0029-rollback-class.md.
  *
  * `lossless` only where nothing in the text makes a place for new values, destroys or overwrites one, or is not understood;
  * for a class that promises too much is worse than one that promises too little.
