@@ -10,29 +10,34 @@ type Make = 'narrow' | 'wide' | 'other';
 /** A result, what reads one column of it, what reads all of that, and what reads the whole result. */
 function words(make: Make): Pipeline {
   return lab((given, s) => {
-    const r =
-      make === 'narrow'
-        ? given.computed('r', {
-            parents: [s],
-            columns: { value: t.integer() },
-            reads: { s },
-            derives: { value: ['s.v'] },
-            make: ({ s: { v } }) => ({ value: v + 1 }),
-          })
-        : given.computed('r', {
-            parents: [s],
-            columns: { value: t.integer(), word: t.text() },
-            reads: { s },
-            derives: { value: ['s.v'], word: ['s.v'] },
-            make:
-              make === 'wide'
-                ? ({ s: { v } }) => ({ value: v + 1, word: `w${v}` })
-                : ({ s: { s: key, v } }) => ({ value: v + key, word: `w${v}` }),
-          });
+    const narrow = () => {
+      const r = given.computed('r', {
+        parents: [s],
+        columns: { value: t.integer() },
+        reads: { s },
+        derives: { value: ['s.v'] },
+        make: ({ s: { v } }) => ({ value: v + 1 }),
+      });
+      return { r, value: r.columns('value') };
+    };
+    const wide = () => {
+      const r = given.computed('r', {
+        parents: [s],
+        columns: { value: t.integer(), word: t.text() },
+        reads: { s },
+        derives: { value: ['s.v'], word: ['s.v'] },
+        make:
+          make === 'wide'
+            ? ({ s: { v } }) => ({ value: v + 1, word: `w${v}` })
+            : ({ s: { s: key, v } }) => ({ value: v + key, word: `w${v}` }),
+      });
+      return { r, value: r.columns('value') };
+    };
+    const { r, value: ofValue } = make === 'narrow' ? narrow() : wide();
     const half = given.computed('half', {
       parents: [r],
       columns: { half: t.integer() },
-      reads: { r: r.columns('value') },
+      reads: { r: ofValue },
       make: ({ r: { value } }) => ({ half: value * 5 }),
     });
     given.computed('rest', {
