@@ -10,7 +10,7 @@ type Make = 'narrow' | 'wide' | 'other';
 /** A result, what reads one column of it, what reads all of that, and what reads the whole result. */
 function words(make: Make): Pipeline {
   return lab((given, s) => {
-    const narrow = () => {
+    if (make === 'narrow') {
       const r = given.computed('r', {
         parents: [s],
         columns: { value: t.integer() },
@@ -18,26 +18,40 @@ function words(make: Make): Pipeline {
         derives: { value: ['s.v'] },
         make: ({ s: { v } }) => ({ value: v + 1 }),
       });
-      return { r, value: r.columns('value') };
-    };
-    const wide = () => {
-      const r = given.computed('r', {
-        parents: [s],
-        columns: { value: t.integer(), word: t.text() },
-        reads: { s },
-        derives: { value: ['s.v'], word: ['s.v'] },
-        make:
-          make === 'wide'
-            ? ({ s: { v } }) => ({ value: v + 1, word: `w${v}` })
-            : ({ s: { s: key, v } }) => ({ value: v + key, word: `w${v}` }),
+      const half = given.computed('half', {
+        parents: [r],
+        columns: { half: t.integer() },
+        reads: { r: r.columns('value') },
+        make: ({ r: { value } }) => ({ half: value * 5 }),
       });
-      return { r, value: r.columns('value') };
-    };
-    const { r, value: ofValue } = make === 'narrow' ? narrow() : wide();
+      given.computed('whole', {
+        parents: [r],
+        columns: { next: t.integer() },
+        reads: { r },
+        make: ({ r: { value } }) => ({ next: value + 1 }),
+      });
+      given.computed('rest', {
+        parents: [half],
+        columns: { rest: t.integer() },
+        reads: { half },
+        make: ({ half: { half: n } }) => ({ rest: n + 1 }),
+      });
+      return;
+    }
+    const r = given.computed('r', {
+      parents: [s],
+      columns: { value: t.integer(), word: t.text() },
+      reads: { s },
+      derives: { value: ['s.v'], word: ['s.v'] },
+      make:
+        make === 'wide'
+          ? ({ s: { v } }) => ({ value: v + 1, word: `w${v}` })
+          : ({ s: { s: key, v } }) => ({ value: v + key, word: `w${v}` }),
+    });
     const half = given.computed('half', {
       parents: [r],
       columns: { half: t.integer() },
-      reads: { r: ofValue },
+      reads: { r: r.columns('value') },
       make: ({ r: { value } }) => ({ half: value * 5 }),
     });
     given.computed('rest', {
