@@ -28,20 +28,16 @@ import {
   type Store,
   type Transaction,
 } from '../../../../store/index.ts';
-import { protectedKeyFindings } from './protected-key.ts';
+import { protectedKeyFindings, type ProtectedRows } from './protected-key.ts';
 
 /** What a baseline covers beyond the digest of the whole catalog. */
-export interface BaselineSubject {
+export interface BaselineSubject extends ProtectedRows {
   /** The digest of the catalog is that of these objects, and they are listed one by one. */
   readonly scope: CatalogScope;
   /** Further objects that are listed, so that a difference names them; no digest that a way back is held to has them. */
   readonly watched?: CatalogScope;
   /** `schema.table`: their rows are summed. One that does not exist is left out. */
   readonly tables: readonly string[];
-  /** `schema.table`: their rows are digested under the key. */
-  readonly protectedTables: readonly string[];
-  /** 32 bytes or more; it is handed to the store as a parameter, derived per table, and written nowhere. */
-  readonly protectedKey?: Uint8Array;
 }
 
 /** A baseline, or why there is none. */

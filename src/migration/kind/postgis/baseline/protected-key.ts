@@ -1,7 +1,14 @@
 /** Whether the rows of protected tables can be digested: under a key, by who may read them, and unseen by the server's log. */
 import { refusal, type Finding } from '../../../../base/index.ts';
 import { sql, type Queryable } from '../../../../store/index.ts';
-import type { BaselineSubject } from './measure.ts';
+
+/** Rows that nobody may guess from a digest. */
+export interface ProtectedRows {
+  /** `schema.table`: their rows are digested under the key. */
+  readonly protectedTables: readonly string[];
+  /** 32 bytes or more; it is handed to the store as a parameter, derived per table, and written nowhere. */
+  readonly protectedKey?: Uint8Array;
+}
 
 const KEY_BYTES = 32;
 
@@ -13,7 +20,7 @@ const KEY_BYTES = 32;
  */
 export async function protectedKeyFindings(
   reader: Queryable,
-  { protectedTables, protectedKey: key }: Pick<BaselineSubject, 'protectedTables' | 'protectedKey'>,
+  { protectedTables, protectedKey: key }: ProtectedRows,
 ): Promise<readonly Finding[]> {
   if (protectedTables.length === 0) return [];
   const refused = (reason: string, hint: string, subject = 'protected'): readonly Finding[] => [
