@@ -9,10 +9,11 @@ const MAX_TOLD = 5;
 
 /**
  * Without a number of cases these are run, the same each time, all of which have passed: too few drawn anew have passed in
- * one piece since a fault was last found for CI to be trusted with new ones. `VARVE_TEST_CASES=1000` goes on looking.
+ * one piece since a fault was last found for CI to be trusted with new ones. `VARVE_TEST_CASES=1000` goes on looking. One
+ * is open: seed 930000117, where a way back after populate is refused with `baseline_differs`.
  */
 const KNOWN_SEED = 930_000_000;
-const KNOWN_CASES = 80;
+const KNOWN_CASES = 100;
 
 /** Which of the cases a store runs, as shares of all: no two stores run the same one. */
 export interface Share {
@@ -42,7 +43,7 @@ export function randomCases(given: StoreUnderTest, { from, to }: Share): void {
       }
     }
     console.info(
-      `random evolutions on ${given.name}: ${String(count)} cases, ${JSON.stringify(Object.fromEntries(done))}`,
+      `random evolutions on ${given.name}: ${String(count)} cases from seed ${String(seed + first)}, ${JSON.stringify(Object.fromEntries(done))}`,
     );
     expect(failures).toEqual([]);
   }, 3_600_000);
