@@ -11,6 +11,7 @@ import type { RunnerOptions } from '../environment.ts';
 import { readLedger } from '../ledger.ts';
 import { planMigration, type PlanOutcome } from '../plan-migration.ts';
 import type { Refused } from '../refused.ts';
+import { registerBundle } from '../registry.ts';
 import { readStatus } from '../status.ts';
 import { ADOPTED_HISTORY, adoptedItem, type AdoptedHistory } from './adopted-history.ts';
 import { compareHistory, type Comparison } from './compare-history.ts';
@@ -188,7 +189,11 @@ async function writeAdoption(options: RunnerOptions, history: AdoptedHistory): P
       'notes.md': notesOf(history),
     },
   });
-  return written.status === 'refused' ? written : planMigration(options, id);
+  if (written.status === 'refused') return written;
+  const { principal } = options.actor;
+  const about = { owners: [principal], by: principal, clock: options.clock };
+  const entered = await registerBundle(options.root, written.bundle, about);
+  return entered.status === 'refused' ? entered : planMigration(options, id);
 }
 
 /** No object of the database is touched, so none is allowed. The lists of this kind are other ones than those of tables. */
