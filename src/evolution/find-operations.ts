@@ -24,7 +24,7 @@ import {
 import type { ChangeWorld } from './change/change.ts';
 import { changesOf, columnSources } from './change/changes.ts';
 import { pairOf } from './rebuild/world.ts';
-import { nameSets, underNewNames, type Naming, type Pair } from './naming.ts';
+import { movedReads, nameSets, underNewNames, type Naming, type Pair } from './naming.ts';
 import { mayRetire, type Attribution } from './attribution.ts';
 import type { Operation, Rebuild } from './operation/operation.ts';
 
@@ -150,7 +150,7 @@ function isReshaped(pair: Pair, { naming }: ChangeWorld): boolean {
   if (Object.entries(pair.columns[0] ?? {}).some(([now, was]) => now !== was)) return true;
   const members = differing(under, pair.spec).filter((member) => !SAYING.includes(member));
   return members.some((member) => {
-    if (member === 'reads') return pair.spec.form !== undefined && !widened(under.reads, pair.spec.reads);
+    if (member === 'reads') return pair.spec.form !== undefined && isReadOtherwise(old, pair, naming);
     if (member === 'foreignKeys') return !sameJson(bareKeys(under), bareKeys(pair.spec));
     if (member === 'columns') return !sameJson(bareColumns(under), bareColumns(pair.spec));
     if (member === 'parts') return Object.keys(under.parts).join() !== Object.keys(pair.spec.parts).join();
@@ -193,19 +193,10 @@ function bareColumns({ columns }: TableSpec): readonly unknown[] {
   return columns.map((column) => ({ ...column, comment: undefined }));
 }
 
-/** Whether reads differ only by columns that tables above got. */
-function widened(old: readonly ReadSpec[], now: readonly ReadSpec[]): boolean {
-  return (
-    old.length === now.length &&
-    old.every((read, index) => {
-      const other = now[index];
-      return (
-        other !== undefined &&
-        read.columns.every((column) => other.columns.includes(column)) &&
-        sameJson({ ...read, columns: [] }, { ...other, columns: [] })
-      );
-    })
-  );
+/** Whether reads differ by more than columns that tables above get: the digests of inputs stand in the order of the reads. */
+function isReadOtherwise(old: TableSpec, pair: Pair, naming: Naming): boolean {
+  const names = (reads: readonly ReadSpec[]): string => reads.map(({ name }) => name).join();
+  return names(old.reads) !== names(pair.spec.reads) || movedReads(old, pair, naming).length > 0;
 }
 
 /** What looks like a rename that nobody declared: a guess would be wrong one day, and dropping loses the rows from sight. */

@@ -295,6 +295,40 @@ export function readsNamedAnew(
   });
 }
 
+/**
+ * Columns that a read has now and had not before, although its table had them: what was computed then has not seen them. One
+ * that the table gets in this evolution is none of them. `table` is the old name, the rest are new ones.
+ */
+export function columnsLeftOut(
+  naming: Naming,
+  before: { readonly table: string; readonly columns: readonly string[] },
+  now: ReadSpec,
+): readonly string[] {
+  const pair = naming.pairs.get(now.table);
+  const had = pair?.columns[pair.sources.findIndex(({ name }) => name === before.table)] ?? {};
+  return now.columns.filter((column) => had[column] !== undefined && !before.columns.includes(column));
+}
+
+/**
+ * Names of new reads that are not what the old table read but for columns that tables above get in this evolution. Such a
+ * column makes nothing of what was computed before it different.
+ */
+export function movedReads(old: TableSpec, pair: Pair, naming: Naming): readonly string[] {
+  const before = readsUnder(old, pair, naming);
+  return pair.spec.reads
+    .filter((read) => {
+      const place = before.findIndex(({ name }) => name === read.name);
+      const was = before[place];
+      if (was === undefined || !sameJson({ ...was, columns: [] }, { ...read, columns: [] })) return true;
+      const table = old.reads[place]?.table ?? was.table;
+      return (
+        !was.columns.every((column) => read.columns.includes(column)) ||
+        columnsLeftOut(naming, { table, columns: was.columns }, read).length > 0
+      );
+    })
+    .map(({ name }) => name);
+}
+
 /** Where the rows of a read went; of a table that was split, to one that has all columns that were read, first of those that are read now. */
 function heirOfRead(naming: Naming, { table, columns, match }: ReadSpec, { spec }: Pair): Pair | undefined {
   const heir = heirOf(naming, table);

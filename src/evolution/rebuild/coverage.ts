@@ -10,11 +10,12 @@
  * | anything else | unknown: the row is computed anew |
  *
  * Zeros equal no digest: such a row counts as stale, and the next populate computes it. A column that tables above got
- * makes nothing unknown: what was computed before it cannot have used it, and is compared without it.
+ * makes nothing unknown: what was computed before it cannot have used it, and is compared without it. One that was there
+ * and that the definition left out does: nobody knows what the make does with it.
  */
 import { readsText, sameJson, type ReadSpec, type TableSpec } from '../../pipeline/index.ts';
 import { sql, type Queryable } from '../../store/index.ts';
-import { readsNamedAnew } from '../naming.ts';
+import { columnsLeftOut, readsNamedAnew } from '../naming.ts';
 import type { Rebuilding } from './world.ts';
 import { foundColumns } from './values.ts';
 
@@ -67,20 +68,32 @@ function variantOf(
 ): Variant {
   const old = ownerOf(of, source);
   const pair = of.pair;
-  const renamed =
+  const namedAnew = (given: readonly ReadSpec[]): readonly ReadSpec[] =>
     old === undefined
-      ? reads
+      ? given
       : readsNamedAnew(
-          reads,
+          given,
           old,
           { ...pair, sources: pair.sources.map((each, index) => (index === source ? old : each)) },
           of.world.naming,
         );
+  const renamed = namedAnew(reads);
+  const declared = namedAnew(old?.reads ?? []);
+  const isBlind = (place: number, read: ReadSpec): boolean => {
+    const table = reads[place]?.table ?? '';
+    const was = renamed[place];
+    // What is recorded is fewer columns than were declared where the table got some since.
+    const former = declared.find((each) => each.name === was?.name && each.table === was.table);
+    const columns = [...(was?.columns ?? []), ...(former?.columns ?? [])];
+    return columnsLeftOut(of.world.naming, { table, columns }, read).length > 0;
+  };
   const found = new Set(foundColumns(of));
   const coverage = of.spec.reads.map((read): Coverage => {
-    const place = renamed.findIndex((was) => isSame(was, read, of, found));
+    const place = renamed.findIndex((was, at) => isSame(was, read, of, found) && !isBlind(at, read));
     if (place >= 0) return place;
-    const narrowed = renamed.findIndex((was) => isSame(withoutGoneKey(was, of), read, of, found));
+    const narrowed = renamed.findIndex(
+      (was, at) => isSame(withoutGoneKey(was, of), read, of, found) && !isBlind(at, read),
+    );
     return narrowed >= 0 ? { narrowed } : otherwise(of, read);
   });
   const recorded = of.spec.reads.map((read, index) => {

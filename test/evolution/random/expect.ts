@@ -252,7 +252,7 @@ function inputsHold(both: Pick<Both, 'was' | 'now'>, { old, table, kept, unit }:
   return table.reads.every((read) => {
     if (isUndeclared(read)) return true;
     const former = formerRead(old, read);
-    if (former === undefined) return false;
+    if (former === undefined || leavesOut(both.was.model, former, read)) return false;
     const before = rowsOf(both.was.model, former, kept.unit.inputs);
     const present = rowsOf(both.now.model, read, unit.inputs);
     if (before.length !== present.length) return false;
@@ -264,6 +264,14 @@ function inputsHold(both: Pick<Both, 'was' | 'now'>, { old, table, kept, unit }:
     const columns = Object.keys(before[0] ?? {});
     return order(before, columns) === order(present, columns);
   });
+}
+
+/** Whether a read has a column now that it had not before, although its table had it; one that names columns leaves out the key. */
+function leavesOut(model: Model, former: Read, { columns }: Read): boolean {
+  const before = former.columns;
+  if (before === undefined) return false;
+  const had = tableOf(model, former.table).columns.map(({ id }) => id);
+  return columns === undefined || columns.some((id) => had.includes(id) && !before.includes(id));
 }
 
 /** What found the same rows before: by its name, or, since a name is only how a make calls them, in the same way. */
