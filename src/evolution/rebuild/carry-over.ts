@@ -17,15 +17,7 @@ import {
 } from './list.ts';
 import { listedKey, NAMED_KEYS } from './plan.ts';
 import { CARRIED, isWithMaster, prepareSpecs, writeComputations, writeRows } from './write.ts';
-import {
-  builtOf,
-  listPlacement,
-  rebuilding,
-  rebuildsOf,
-  runWorld,
-  type Rebuilding,
-  type RebuildWorld,
-} from './world.ts';
+import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld, type Rebuilding } from './world.ts';
 
 /** What came of carrying over. */
 export interface CarriedOver {
@@ -36,7 +28,8 @@ export interface CarriedOver {
 
 /**
  * Carries over what was noted, in the one snapshot of this transaction: rows go children first and come parents first, so
- * that what hangs together is there together. Tables that are not listed yet are left to their list.
+ * that what hangs together is there together. Tables that are not listed yet are left to their list, and so are the notes of
+ * their sources: what they tell was written by others all the same, and is told of once the list is there.
  */
 export async function carryOver(transaction: Transaction, scope: RunScope): Promise<CarriedOver> {
   const world = await runWorld(transaction, scope);
@@ -46,7 +39,7 @@ export async function carryOver(transaction: Transaction, scope: RunScope): Prom
     const of = rebuilding(operation, world);
     if ((await markOf(transaction, listPlacement(builtOf(of)))) !== undefined) listed.push(of);
   }
-  const again = await refresh(transaction, listed, await takeAll(transaction, scope, world));
+  const again = await refresh(transaction, listed, await takeAll(transaction, listed));
   const findings: Finding[] = [];
   const toCompute: string[] = [];
   for (const { of, after } of again) {
@@ -98,12 +91,11 @@ async function sumWritten(transaction: Transaction, { of, after }: Refreshed): P
 /** What was noted of each source, taken once: several tables may come from it. */
 async function takeAll(
   transaction: Transaction,
-  scope: RunScope,
-  world: RebuildWorld,
+  listed: readonly Rebuilding[],
 ): Promise<ReadonlyMap<number, TakenNotes>> {
   const taken = new Map<number, TakenNotes>();
-  for (const operation of rebuildsOf(scope)) {
-    for (const watched of watchedOf(rebuilding(operation, world))) {
+  for (const of of listed) {
+    for (const watched of watchedOf(of)) {
       if (!taken.has(watched.relation.id))
         taken.set(watched.relation.id, await takeNotes(transaction, watched));
     }
