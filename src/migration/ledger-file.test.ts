@@ -4,6 +4,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { withEmbedded } from '../../test/harness/index.ts';
 import {
   forgetLedger,
+  makeReadyForStage,
   migrationsFolder,
   plannedDouble,
   runnerKey,
@@ -21,11 +22,12 @@ withEmbedded('ledger file', (given) => {
   async function scene(environment: RunnerOptions['environment']) {
     await forgetLedger(given.store);
     const folder = await migrationsFolder();
-    const signer = await runnerKey(folder.root);
+    const signer = await runnerKey(folder.root, [environment]);
     const options: RunnerOptions = { ...runnerOptions(given.store, folder.root), environment, signer };
     const apply = async (number: number) => {
       const id = `PIPE-MIG-2026-03-01-0${number}`;
       await plannedDouble(options, await given.freshSchema(), { id });
+      if (environment === 'stage') await makeReadyForStage(options, id);
       return applyMigration(options, id);
     };
     return { ...folder, options, apply };
@@ -47,16 +49,16 @@ withEmbedded('ledger file', (given) => {
   });
 
   it('is continued by a new database', async () => {
-    await using s = await scene('prod');
+    await using s = await scene('stage');
     await s.apply(1);
     await forgetLedger(given.store);
     expect(await s.apply(2)).toMatchObject({ status: 'applied' });
-    expect(await entries(s.root, 'prod.jsonl')).toBe(8);
+    expect(await entries(s.root, 'stage.jsonl')).toBe(8);
     expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
   });
 
-  it('shows an old copy of the database as a fork: refused in prod, told in dev', async () => {
-    for (const environment of ['prod', 'dev'] as const) {
+  it('shows an old copy of the database as a fork: refused in stage, told in dev', async () => {
+    for (const environment of ['stage', 'dev'] as const) {
       await using s = await scene(environment);
       await s.apply(1);
       await s.apply(2);
