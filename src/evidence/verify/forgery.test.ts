@@ -6,6 +6,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { withEmbedded } from '../../../test/harness/index.ts';
 import {
   forgetLedger,
+  makeReadyForStage,
   migrationsFolder,
   plannedDouble,
   runnerKey,
@@ -14,6 +15,7 @@ import {
 import { canonicalJson, type Clock, type Finding, type JsonObject } from '../../base/index.ts';
 import {
   applyMigration,
+  DEFAULT_SETTINGS,
   folderReader,
   rollbackMigration,
   verifyReceipts,
@@ -43,7 +45,7 @@ import {
 withEmbedded('F22 forged evidence', (given) => {
   const [one, two] = ['PIPE-MIG-2026-03-01-01', 'PIPE-MIG-2026-03-01-02'];
   let stage: Scene;
-  let prod: Scene;
+  let referring: Scene;
 
   interface Scene {
     readonly root: string;
@@ -54,22 +56,27 @@ withEmbedded('F22 forged evidence', (given) => {
 
   beforeAll(async () => {
     await installCatalog(given.store, { files: await readCatalogFiles() });
-    [stage, prod] = [await scene('stage'), await scene('prod')];
+    [stage, referring] = [await scene(false), await scene(true)];
     return async () => {
-      for (const { root } of [stage, prod]) await rm(join(root, '..'), { recursive: true, force: true });
+      for (const { root } of [stage, referring]) await rm(join(root, '..'), { recursive: true, force: true });
     };
   }, 120_000);
 
-  async function scene(environment: RunnerOptions['environment']): Promise<Scene> {
+  /** Two runs of stage and a way back; the receipts stand in the bundle, or a reference to them, as it is in prod. */
+  async function scene(isReferring: boolean): Promise<Scene> {
+    const environment = 'stage' as const;
     await forgetLedger(given.store);
     const { root } = await migrationsFolder();
     const signer = await runnerKey(root, [environment]);
-    const options: RunnerOptions = { ...runnerOptions(given.store, root), environment, signer };
+    const settings = { ...DEFAULT_SETTINGS, receiptsByReference: isReferring ? [environment] : [] };
+    const options: RunnerOptions = { ...runnerOptions(given.store, root), environment, signer, settings };
     await plannedDouble(options, await given.freshSchema(), { id: one });
+    await makeReadyForStage(options, one);
     expect(await applyMigration(options, one)).toMatchObject({ status: 'applied' });
     const kept = join(root, '..', 'kept.json');
     await cp(join(root, `evidence/ledger/${environment}.head.json`), kept);
     await plannedDouble(options, await given.freshSchema(), { id: two });
+    await makeReadyForStage(options, two);
     expect(await applyMigration(options, two)).toMatchObject({ status: 'applied' });
     expect(await rollbackMigration(options, two)).toMatchObject({ status: 'applied' });
     return { root, signer, kept };
@@ -140,8 +147,8 @@ withEmbedded('F22 forged evidence', (given) => {
     return digest;
   }
 
-  it('M41 M44 what was not touched holds, with the receipt shown in stage and referred to in prod', async () => {
-    for (const each of [stage, prod]) expect(await findingsOf(each, each.kept)).toEqual([]);
+  it('M41 M44 what was not touched holds, with the receipt shown or referred to', async () => {
+    for (const each of [stage, referring]) expect(await findingsOf(each, each.kept)).toEqual([]);
     const shown = async (each: Scene): Promise<readonly string[]> =>
       (await folderReader(each.root).list(`pipeline/${one}/receipts`))
         .map((file) => file.split('/').at(-1) ?? '')
@@ -149,12 +156,19 @@ withEmbedded('F22 forged evidence', (given) => {
     expect(await shown(stage)).toEqual([
       'prov.jsonld',
       'receipt_ref.json',
+      'rehearsal_receipt.dsse.json',
+      'rehearsal_receipt.json',
       'run_receipt.dsse.json',
       'run_receipt.json',
     ]);
-    expect(await shown(prod)).toEqual(['prov.jsonld', 'receipt_ref.json']);
+    expect(await shown(referring)).toEqual([
+      'prov.jsonld',
+      'receipt_ref.json',
+      'rehearsal_receipt.dsse.json',
+      'rehearsal_receipt.json',
+    ]);
     const reference = JSON.parse(
-      await readFile(join(prod.root, `pipeline/${one}/receipts/receipt_ref.json`), 'utf8'),
+      await readFile(join(referring.root, `pipeline/${one}/receipts/receipt_ref.json`), 'utf8'),
     ) as JsonObject;
     expect(Object.keys(reference)).toEqual(
       [
@@ -169,12 +183,12 @@ withEmbedded('F22 forged evidence', (given) => {
         'envelope_digest',
       ].toSorted(),
     );
-    const verified = await verifyReceipts(join(prod.root, `pipeline/${one}`));
+    const verified = await verifyReceipts(join(referring.root, `pipeline/${one}`));
     expect(verified).toMatchObject({ findings: [], receipts: [{ status: 'verified', migrationId: one }] });
   });
 
   it('names the file when any bit of any file is turned', async () => {
-    for (const each of [stage, prod]) {
+    for (const each of [stage, referring]) {
       // The register is what everything rests on: it is authored, and kept in version control.
       const files = (await folderReader(each.root).list('')).filter((file) => !file.startsWith('registry/'));
       const index = fc.nat({ max: files.length - 1 });
@@ -337,17 +351,17 @@ withEmbedded('F22 forged evidence', (given) => {
   });
 
   it('M120 a kept head exposes a tail that is lost with all that mentions it', async () => {
-    await using spoilt = await copyOf(prod);
+    await using spoilt = await copyOf(referring);
     const kept = join(spoilt.root, '../kept.json');
-    await cp(spoilt.path('evidence/ledger/prod.head.json'), kept);
-    const lines = (await linesOf(spoilt.root, 'prod')).filter((line) => line['migration_id'] === one);
+    await cp(spoilt.path('evidence/ledger/stage.head.json'), kept);
+    const lines = (await linesOf(spoilt.root, 'stage')).filter((line) => line['migration_id'] === one);
     await rm(spoilt.path(`pipeline/${two}`), { recursive: true });
-    await writeLedger(spoilt, 'prod', lines, spoilt.signer);
+    await writeLedger(spoilt, 'stage', lines, spoilt.signer);
     expect(await findingsOf(spoilt)).toEqual([]);
     expect(await findingsOf(spoilt, kept)).toMatchObject([
       {
         code: 'ledger_fork',
-        subject: 'evidence/ledger/prod.jsonl:5',
+        subject: 'evidence/ledger/stage.jsonl:5',
         detail: { reason: 'tail_lost', seq: 5, keptHead: 12 },
       },
     ]);
