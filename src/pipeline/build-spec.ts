@@ -81,10 +81,7 @@ function declaredKey(
     );
   }
   const columns = Object.fromEntries(
-    parent.spec.primaryKey.map((column) => [
-      Object.hasOwn(reference.names, column) ? (reference.names[column] ?? column) : column,
-      column,
-    ]),
+    parent.spec.primaryKey.map((column) => [ownValue(reference.names, column) ?? column, column]),
   );
   const name = label ?? [parent.spec.name, ...Object.values(reference.names)].join(' ');
   return {
@@ -124,7 +121,7 @@ function mergeColumns(
       assertColumnName(table, child);
       merged[child] = {
         ...foreignColumn(column, spec.optional),
-        formerName: reference.formerNames[parentColumn] ?? merged[child]?.formerName,
+        formerName: ownValue(reference.formerNames, parentColumn) ?? ownValue(merged, child)?.formerName,
       };
     }
   }
@@ -276,3 +273,8 @@ function assertFits({ name, columns, primaryKey, unique }: TableSpec): void {
 
 /** An index of PostgreSQL has no more. */
 const MAX_KEY_COLUMNS = 32;
+
+/** What a column name stands for in a record: names such as `constructor` are inherited by every object. */
+function ownValue<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}

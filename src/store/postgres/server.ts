@@ -233,10 +233,19 @@ function sessionOf(
         return await work();
       } catch (error) {
         const wrapped = toStoreError(error, location);
-        if (endsSession(wrapped)) state.markBroken();
+        if (endsSession(wrapped) || !(await isReady())) state.markBroken();
         throw wrapped;
       }
     });
+  // `pg` tells of an error before the server's word on the transaction has come: an answer to nothing comes after it.
+  const isReady = async (): Promise<boolean> => {
+    try {
+      await client.query('');
+      return true;
+    } catch (error) {
+      return !endsSession(toStoreError(error, location));
+    }
+  };
   const plans = plansOf(client);
   const send = async (
     text: string,
