@@ -1,5 +1,5 @@
 /** Random scripts there and their inverses, on real stores: what comes back is what was, and each limit is exact. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
