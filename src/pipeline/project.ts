@@ -2,7 +2,16 @@ import type { MigrationsConfig } from './migrations-config.ts';
 import type { Pipeline } from './pipeline.ts';
 
 /** Where a store is: a folder of this project, or a server whose address an environment variable holds. */
-export type StoreConfig = { readonly embedded: string } | { readonly postgres: { readonly urlFrom: string } };
+export type StoreConfig =
+  | {
+      readonly embedded: string;
+      /**
+       * Extensions that the embedded database is opened with, such as `postgis` or `pg_trgm`; a package that brings one has to
+       * be installed. `create extension` is left to a migration or to whoever makes the database.
+       */
+      readonly extensions?: readonly string[];
+    }
+  | { readonly postgres: { readonly urlFrom: string } };
 
 /**
  * Where objects are: in a folder, relative to the configuration's own, or in a bucket of a server that speaks S3.
