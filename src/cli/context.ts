@@ -144,7 +144,7 @@ function onlyName(stores: Readonly<Record<string, StoreConfig>>): string {
 }
 
 async function openConfigured(io: Io, name: string, store: StoreConfig, dir: string): Promise<Store> {
-  if ('embedded' in store) return openEmbedded(resolve(dir, store.embedded));
+  if ('embedded' in store) return openEmbedded(resolve(dir, store.embedded), store.extensions);
   return openServer(addressIn(io, store.postgres.urlFrom, name));
 }
 
@@ -221,8 +221,8 @@ async function openServer(url: string): Promise<Store> {
   return (await import('../store/postgres/index.ts')).postgresStore({ url });
 }
 
-async function openEmbedded(folder: string): Promise<Store> {
-  return (await import('../store/postgres/index.ts')).embeddedStore({ folder });
+async function openEmbedded(folder: string, extensions: readonly string[] = []): Promise<Store> {
+  return (await import('../store/postgres/index.ts')).embeddedStore({ folder, extensions });
 }
 
 async function confirm(io: Io, options: GlobalOptions, question: string): Promise<boolean> {

@@ -7,7 +7,14 @@ import type { Pipeline } from './pipeline.ts';
  * Shape: `{ postgres: { urlFrom: 'DATABASE_URL', runnerUrlFrom: 'RUNNER_URL', verifyUrlFrom: 'VERIFY_URL' } }`
  */
 export type StoreConfig =
-  | { readonly embedded: string }
+  | {
+      readonly embedded: string;
+      /**
+       * Extensions that the embedded database is opened with, such as `postgis` or `pg_trgm`; a package that brings one has to
+       * be installed. `create extension` is left to a migration or to whoever makes the database.
+       */
+      readonly extensions?: readonly string[];
+    }
   | {
       readonly postgres: {
         readonly urlFrom: string;

@@ -1,4 +1,7 @@
-/** Everything that the deciding transaction did, put together from what the layers saw. */
+/**
+ * Everything that the deciding transaction did, put together from what the layers saw: gross, by what was reached in the end,
+ * whatever view or rule led there (M25, M83).
+ */
 import { refusal, type Finding } from '../../../base/index.ts';
 import { sql, type Queryable, type Transaction } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';

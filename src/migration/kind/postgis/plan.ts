@@ -1,5 +1,6 @@
 /** What a run would do, by text and catalog alone: nothing of the bundle is executed (M71). */
 import { nearestName, refusal, type Finding, type JsonObject } from '../../../base/index.ts';
+import { redactJson } from '../../../evidence/index.ts';
 import { fingerprint } from '../../../provenance/index.ts';
 import type { Queryable } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
@@ -61,7 +62,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
     enforcement,
     measures: { max_table_count_touched: tables.length, max_index_count_delta: null, max_row_backfill: null },
     shown: {
-      operations: statementsOf(phases).map(wordsOf),
+      operations: await redactJson(statementsOf(phases).map(wordsOf)),
       estimates: estimatesOf(tables, relations),
       locks: await locksOf(phases, direction === 'rollback'),
       unguarded: isGuardable ? [] : power.unguardable,
