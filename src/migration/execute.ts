@@ -7,7 +7,7 @@ import {
   type Finding,
   type JsonObject,
 } from '../base/index.ts';
-import { proveEqual, type Baseline, type Check } from '../evidence/index.ts';
+import { proveEqual, proveWayBack, type Baseline, type Check, type WayBackProof } from '../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
@@ -33,7 +33,15 @@ import {
 import type { DecideStep, NewWrites, Observation, Step } from './kind.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { lockUnavailable, watchLocks, type LockWait } from './lock-wait.ts';
-import { baselineContextOf, contextOf, fence, hit, type DecidedBody, type Run } from './run.ts';
+import {
+  baselineContextOf,
+  contextOf,
+  fence,
+  hit,
+  type DecidedBody,
+  type ForwardRun,
+  type Run,
+} from './run.ts';
 import { cleanBody, storeScanned } from './scan-files.ts';
 import { DEFAULT_SETTINGS, minimumLevel } from './settings.ts';
 
@@ -311,10 +319,7 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
   const verdicts = judgeLimits(run.kind.limits, limits, observation.measures);
   const { settings = DEFAULT_SETTINGS } = run.options;
   const least = minimumLevel(settings, run.kind.name, run.subject.environment);
-  const proof =
-    run.forward === undefined
-      ? undefined
-      : proveEqual(run.forward.pre, post, allWrites(run.forward.newWrites, observation.newWrites));
+  const back = run.forward === undefined ? undefined : proofOf(run.forward, { pre, post, observation });
   const groups: readonly (readonly [string, readonly Finding[]])[] = [
     ['scope', scopeFindings(scope, observation.objects, observation.partOf)],
     ['limits', limitFindings(run.subject.migrationId, verdicts)],
@@ -330,12 +335,21 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
           ] as const,
         ]
       : []),
-    ...(proof === undefined
+    ...(back === undefined
       ? []
-      : [['baseline_equality', proof.status === 'not_equal' ? [notEqual(run)] : []] as const]),
+      : [
+          [
+            'baseline_equality',
+            back.proof.status === 'not_equal' ? [notEqual(run, back.differing)] : [],
+          ] as const,
+        ]),
   ];
   const kindFindings = [...observation.findings, ...failedChecks(observation.checks)];
-  const found = [...groups.flatMap(([, findings]) => findings), ...kindFindings];
+  const found = [
+    ...groups.flatMap(([, findings]) => findings),
+    ...kindFindings,
+    ...(back?.others ?? []).map(madeByOthers),
+  ];
   return {
     outcome: 'committed',
     checks: [
@@ -355,7 +369,7 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
       newWrites: observation.newWrites,
     },
     verdicts,
-    proof,
+    proof: back?.proof,
   };
 }
 
@@ -387,9 +401,43 @@ function failedChecks(checks: readonly Check[]): readonly Finding[] {
     );
 }
 
-function notEqual(run: Run): Finding {
+/** How the end of a way back compares: object by object where the kind lists them, else as a whole. */
+function proofOf(
+  forward: ForwardRun,
+  {
+    pre,
+    post,
+    observation,
+  }: { readonly pre: Baseline; readonly post: Baseline; readonly observation: Observation },
+): WayBackProof {
+  const { pre: expected, post: left, objects: touched, written } = forward;
+  const newWrites = allWrites(forward.newWrites, observation.newWrites);
+  if ([expected, left, pre, post].some(({ objects }) => objects === undefined))
+    return { proof: proveEqual(expected, post, newWrites), differing: [], others: [] };
+  return proveWayBack({ expected, left, begun: pre, found: post, touched, written, newWrites });
+}
+
+/** Names of differing things that one finding has. */
+const MOST_NAMES = 20;
+
+function madeByOthers(name: string): Finding {
+  return {
+    code: 'concurrent_change',
+    severity: 'info',
+    subject: name,
+    detail: {},
+    hint: 'Others changed this since the run that is taken back, which had not touched it. It is left as it is.',
+  };
+}
+
+function notEqual(run: Run, differing: readonly string[]): Finding {
   return refusal('baseline_differs', run.subject.migrationId, {
-    detail: { forward: run.forward?.runId ?? null },
+    detail: {
+      forward: run.forward?.runId ?? null,
+      ...(differing.length === 0
+        ? {}
+        : { differing: differing.slice(0, MOST_NAMES), count: differing.length }),
+    },
     hint: 'The way back would not give the old state: compare baselines/pre.json of both runs. Nothing was changed.',
   });
 }

@@ -74,6 +74,7 @@ export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './r
 export { scanBundle } from './scan-files.ts';
 export { freezeBundles, registerAll } from './register.ts';
 export { readRegistry, registerBundle, REGISTRY, type Registry, type RegistryEntry } from './registry.ts';
+export { readEnvironmentStatuses, type EnvironmentStatus } from './registry-status.ts';
 export { unwritable } from './session.ts';
 export { removeEvidence } from './retention.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';

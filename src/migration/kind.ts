@@ -152,7 +152,7 @@ export interface KindPlan {
 export type Step = BesideStep | DecideStep | AfterStep;
 
 /**
- * Builds beside what readers see, in transactions of its own, before the decision. Idempotent: it is run again from the
+ * Builds beside what readers see, in transactions of its own, before the decision (M64). Idempotent: it is run again from the
  * start when a run resumes, and finds by its own marks in the database what is done already.
  */
 export interface BesideStep {
