@@ -50,7 +50,8 @@ export function referenced(column: string): string | undefined {
   return column.split('.ref:')[1];
 }
 
-function drawColumn(table: string, at: number, random: Random): Column {
+/** A column of its own of a table. */
+export function drawColumn(table: string, at: number, random: Random): Column {
   const type = random.pick(['integer', 'integer', 'bigint', 'text'] as const);
   return {
     id: `${table}.v${String(at)}`,

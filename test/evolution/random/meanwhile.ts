@@ -5,7 +5,7 @@ import type { Data } from './compute.ts';
 import { ancestors } from './build.ts';
 import { insert } from './database.ts';
 import { drawNewRow, referenced, type World } from './draw.ts';
-import { isReadUnseen } from './edit.ts';
+import { isReadUnseen } from './editing.ts';
 import { written, type Values } from './make.ts';
 import { keyColumns, nameOf, primaryKey, type Model, type Table } from './model.ts';
 import type { Random } from './random.ts';
