@@ -143,21 +143,29 @@ function drawEdits(world: World, { random, allowed, places, from, at }: Drawing)
     const name = random.pick(allowed);
     // Each edit draws from its own seed, so that those after one that is left out are what they were.
     const next = EDITS[name]?.(edited, randomOf(random.upTo(2 ** 31)), at + tries);
-    if (next === undefined || !stands(world, next)) continue;
+    const carried = next === undefined ? undefined : standing(world, edited, next);
+    if (carried === undefined) continue;
     const isKept = places?.includes(from + count) ?? true;
     count += 1;
     if (!isKept) continue;
-    edited = carriedWorld(world, next);
+    edited = carried;
     names.push(name);
   }
   return { world: edited, names, count };
 }
 
-/** Every edit is one of the whole evolution: what people's rows are is said from its beginning. */
-function carriedWorld({ model, written }: World, next: World): World {
-  const { data, units } = settle(model, written);
-  const all = { data: new Map([...next.written, ...data]), units };
-  return { model: next.model, written: carry(model, next.model, all) };
+/** The rows of people after an edit: those that were there before all edits come from there, new ones from the edit before. */
+function carriedWorld(before: World, edited: World, { model, written }: World): World {
+  const from = (world: World): Data => {
+    const { data, units } = settle(world.model, world.written);
+    return carry(world.model, model, { data: new Map([...written, ...data]), units });
+  };
+  const [old, own] = [from(before), from(edited)];
+  const rows = model.tables.flatMap((table): readonly [string, readonly Values[]][] => {
+    const its = (ancestors(before.model, table).length > 0 ? old : own).get(table.id);
+    return its === undefined ? [] : [[table.id, its]];
+  });
+  return { model, written: new Map(rows) };
 }
 
 /** The model as the next evolution finds it: where its tables came from is past. */
@@ -170,27 +178,29 @@ function withoutOrigins({ tables }: Model): Model {
   };
 }
 
-/** Whether definitions can be made of it, and no key became too wide to go through here. */
-function stands(before: World, { model, written }: World): boolean {
+/** What an edit leaves, where definitions can be made of it and no key becomes too wide to go through here. */
+function standing(before: World, edited: World, next: World): World | undefined {
+  const { model } = next;
   try {
     build(model, before.model, () => {});
-    const { written: carried } = carriedWorld(before, { model, written });
-    const { data } = settle(model, carried);
+    const world = carriedWorld(before, edited, next);
+    const { data } = settle(model, world.written);
     // Rows that people keep below a row of which nobody knows where it goes, and two of them on one key, are for them.
     const isKeyed = model.tables.every((table) => {
-      const rows = carried.get(table.id) ?? [];
+      const rows = world.written.get(table.id) ?? [];
       const keys = rows.map((row) => primaryKey(model, table).map((column) => row[column] ?? null));
       return (
         keys.every((key) => !key.includes(null)) &&
         new Set(keys.map((key) => key.join())).size === keys.length
       );
     });
-    if (!isKeyed || !isFilled(model, carried) || isBelowEmpty(before.model, model)) return false;
-    return model.tables.every(
+    if (!isKeyed || !isFilled(model, world.written) || isBelowEmpty(before.model, model)) return undefined;
+    const isNarrow = model.tables.every(
       (table) => table.make === undefined || keySource(model, table, data).length <= 40,
     );
+    return isNarrow ? world : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -272,7 +282,9 @@ async function step(
     units: recorded.units,
   });
   const own = randomOf(random.upTo(2 ** 31));
-  const written = random.chance(0.3) ? await writeMore(lab.store, before, { after, random }) : before.written;
+  const written = random.chance(0.3)
+    ? await writeMore(lab.store, before, { data: recorded.data, after, random })
+    : before.written;
   const second = versionOf(lab, after.model, before.model, counting(after.model, calls));
   const now = carry(before.model, after.model, rowsNow(written));
   const since = await lastRun(lab.store);
@@ -388,15 +400,17 @@ function counting(model: Model, calls: Map<string, Set<string>>) {
 async function writeMore(
   store: Store,
   world: World,
-  { after, random }: { readonly after: World; readonly random: Random },
+  { data, after, random }: { readonly data: Data; readonly after: World; readonly random: Random },
 ): Promise<Data> {
+  const kept = new Set(after.model.tables.map(({ id }) => id));
+  const gone = { tables: world.model.tables.filter(({ id }) => !kept.has(id)) };
   const open = world.model.tables.filter(
-    ({ id, tier }) => tier === 'manual' && !isReadUnseen(after.model, id),
+    ({ id, tier }) => tier === 'manual' && !isReadUnseen(after.model, id) && !isReadUnseen(gone, id),
   );
   if (open.length === 0) return world.written;
   const table = random.pick(open);
   const rows = world.written.get(table.id) ?? [];
-  const row = drawNewRow(world, table.id, random);
+  const row = drawNewRow({ ...world, written: new Map([...data, ...world.written]) }, table.id, random);
   const known =
     row !== undefined && rows.every((each) => JSON.stringify(each, text) !== JSON.stringify(row, text));
   if (row === undefined || !known) return world.written;

@@ -283,8 +283,9 @@ export const EDITS: Readonly<Record<string, Edit>> = {
     const table = pickTable(
       world,
       random,
-      ({ tier, key, columns, keys }) =>
+      ({ id, tier, key, columns, keys }, model) =>
         tier === 'manual' &&
+        !isReadUnseen(model, id) &&
         key.length === 0 &&
         keys.length > 0 &&
         columns.every(({ id }) => referenced(id) === undefined),

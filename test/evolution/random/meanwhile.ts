@@ -79,7 +79,8 @@ function drawWrite(
   const kind = random.pick(['insert', 'update', 'update', 'delete'] as const);
   const draws = random.pick([0, 1, 2, 3, 4, 5, 6, 7]);
   if (kind === 'insert') {
-    const row = drawNewRow(world, table.id, random);
+    const all = new Map([...data, ...world.written]);
+    const row = drawNewRow({ ...world, written: all }, table.id, random);
     if (row === undefined || rows.some((each) => isSameKey(world.model, table, each, row))) return undefined;
     return { kind, row };
   }
