@@ -7,11 +7,13 @@ import type { Baseline } from '../../../evidence/index.ts';
 import { sql, type Transaction } from '../../../store/index.ts';
 import type { RunContext } from '../../kind.ts';
 import { measureOrThrow } from './baseline-of.ts';
+import { armCapture, mayWriteRows, type Capture } from './capture.ts';
 import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
 import { installGuards, type Guards } from './guard.ts';
 import { countTables, type TableRows } from './own-versions.ts';
 import { pinSettings, type Pins } from './pins.ts';
+import { readScripts } from './script.ts';
 import { protectedTables, protectionOf, type Protection } from './protected.ts';
 import { loadRelations, type Relations } from './relation.ts';
 import { startCounting, type RowCounter } from './row-counts.ts';
@@ -22,6 +24,7 @@ export interface Attempt {
   readonly pins: Pins;
   readonly protection: Protection;
   readonly guards: Guards;
+  readonly capture: Capture;
   /** Before the first statement. */
   readonly relations: Relations;
   /** Rows that each allowed table had, by name. */
@@ -55,6 +58,18 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     allowedSchemas: scope.allowed_schemas,
     canStop: cancelStatement,
   });
+  const scripts = await readScripts(context.bundle);
+  const phases = context.direction === 'rollback' ? scripts.rollback : scripts.forward;
+  const statements = phases.flatMap(({ mode, statements: own }) => (mode === 'transactional' ? own : []));
+  const { runId } = context;
+  const capture = await armCapture(transaction, {
+    runId,
+    scope,
+    relations,
+    writesRows: statements.some(mayWriteRows),
+  });
+  if (context.forward !== undefined)
+    await transaction.query(sql`select set_config('varve.capture_of', ${context.forward.runId}, true)`);
   const guards = await installGuards(transaction, protectedTables(relations, protection));
   const ownRows = await ownCatalogRows(transaction, { readsRoles: guards.watches });
   const [row] = await transaction.query<{ id: string }>(sql`select pg_current_xact_id()::text as id`);
@@ -63,6 +78,7 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     pins,
     protection,
     guards,
+    capture,
     relations,
     rowsBefore: new Map(baseline.tables.map(({ table, rows }) => [table, rows])),
     ownRows: new Set(ownRows.map(placeOf)),
