@@ -128,9 +128,12 @@ function suite(given: StoreUnderTest): void {
     const { policy } = await receiptOf(options, id);
     if (policy === undefined) throw new Error('no policy in the receipt');
     const documents = await Promise.all(
-      [policy.policy_digest, policy.request_digest].map(async (digest) =>
-        JSON.parse(new TextDecoder().decode(await readEvidence(options.root, digest))),
-      ),
+      [policy.policy_digest, policy.request_digest].map(async (digest): Promise<unknown> => {
+        const parsed: unknown = JSON.parse(
+          new TextDecoder().decode(await readEvidence(options.root, digest)),
+        );
+        return parsed;
+      }),
     );
     expect(policy.policy_label).toBe('registry/policy');
     expect(documents[0]).toEqual({ files: [{ path: 'main.cedar', text: ALL }] });
