@@ -40,7 +40,7 @@ export interface Effect {
 /** Reads it, while the transaction can still be aborted. */
 export async function readEffect(transaction: Transaction, attempt: Attempt, scope: Scope): Promise<Effect> {
   const relations = await loadRelations(transaction);
-  const rows = (await ownCatalogRows(transaction, { readsRoles: attempt.guards.watches })).filter(
+  const rows = (await ownCatalogRows(transaction, attempt.guards)).filter(
     (row) => !attempt.ownRows.has(placeOf(row)),
   );
   const seen = attempt.guards.watches ? await readSeenDdl(transaction) : [];
