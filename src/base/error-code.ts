@@ -224,6 +224,7 @@ const TABLE = {
   secret_found: [3, 422, 'a file holds what must not be kept'],
   settings_changed: [4, 409, 'a script changed a setting that holds it'],
   signer_missing: [3, 403, 'runs in this environment have to be signed, and there is no key'],
+  snapshot_contradicts: [3, 422, 'the schema of a version says something else than the steps that lead to it'],
   snapshot_invalid: [3, 422, 'the schema of a version is not usable'],
   source_unresolved: [3, 422, 'the source of a make was not found, so it is not checked'],
   sql_invalid: [3, 422, 'the database does not accept this SQL'],

@@ -5,6 +5,7 @@
  * together refuses every document with the same findings.
  */
 import { systemClock, type Clock, type Finding, type Json } from '../base/index.ts';
+import { checkCompat, type CompatMode, type CompatOptions, type CompatReport } from './compat/compat.ts';
 import { planBetween, sealedError, validatorOf, DEFAULT_LIMITS } from './model.ts';
 import type { Alias, EquivalentPaths, Model, Plan, Policy } from './model.ts';
 import { migrateDocument, type CallOptions } from './migrate.ts';
@@ -66,6 +67,8 @@ export interface DocumentType<T> {
   validateWithMigration(document: unknown, options?: CallOptions): Outcome<T>;
   path(from: Version, to: Version, options?: PathOptions): Result<readonly StepRef[]>;
   plan(from: Version, to: Version, options?: PathOptions): Result<Plan>;
+  /** Whether readers of one version can read what writers of the other write. */
+  compat(older: Version, newer: Version, mode: CompatMode, options?: CompatOptions): Result<CompatReport>;
   /** The type as other functions of this area take it. Seals it. */
   model(): Result<Model>;
 }
@@ -162,6 +165,8 @@ function documentType<T>(draft: Draft): DocumentType<T> {
         const plan = planBetween(sealed, from, to, options);
         return plan.status === 'refused' ? plan : ok(plan.value.plan);
       }),
+    compat: (older, newer, mode, options) =>
+      withModel(model(), (sealed) => checkCompat(sealed, older, newer, mode, options)),
     model,
   };
   return type;

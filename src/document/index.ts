@@ -1,3 +1,12 @@
+export type { MatrixRow, SchemaDifference } from './compat/change.ts';
+export type {
+  CompatDirection,
+  CompatMode,
+  CompatOptions,
+  CompatReport,
+  CompatVerdict,
+} from './compat/compat.ts';
+export type { Witness } from './compat/witness.ts';
 export type { CoverageFailure, CoverageReport, Thresholds } from './coverage-report.ts';
 export type { Assumed } from './assumed.ts';
 export { defineDocument, type DocumentOptions, type DocumentType, type VersionNote } from './define.ts';
