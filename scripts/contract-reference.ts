@@ -21,7 +21,10 @@ export function contractReference(): string {
     path: path.replaceAll('\\', '/'),
     text: readFileSync(path, 'utf8'),
   }));
-  const tests = filesByMust(texts.filter(({ path }) => path.endsWith('.test.ts')));
+  // Tables of test cases stand beside the tests that run them.
+  const tests = filesByMust(
+    texts.filter(({ path }) => path.startsWith('test/') || path.endsWith('.test.ts')),
+  );
   const code = filesByMust(
     texts.filter(({ path }) => /^(?:src|sql)\//u.test(path) && !path.endsWith('.test.ts')),
   );

@@ -252,6 +252,7 @@ table varve.seen_ddl
   column names text[]
   column class_id oid
   column object_id oid
+  column table_id oid
   constraint seen_ddl_pkey PRIMARY KEY (ordinal)
 
 table varve.superseded
@@ -301,8 +302,9 @@ CREATE OR REPLACE FUNCTION varve.note_ddl()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  insert into varve.seen_ddl (event, tag, object_type, schema_name, identity, class_id, object_id)
-  select 'command', command_tag, object_type, schema_name, object_identity, classid, objid
+  insert into varve.seen_ddl (event, tag, object_type, schema_name, identity, class_id, object_id, table_id)
+  select 'command', command_tag, object_type, schema_name, object_identity, classid, objid,
+    (select i.indrelid from pg_index i where classid = 'pg_class'::regclass and i.indexrelid = objid)
   from pg_event_trigger_ddl_commands();
 end
 $function$

@@ -127,19 +127,41 @@ function checkStores(stores: unknown, filePath: string): readonly Finding[] {
 
 function checkStore(name: string, store: unknown, filePath: string): readonly Finding[] {
   const hint = 'Write { embedded: ".varve/db" } or { postgres: { urlFrom: "DATABASE_URL" } }.';
-  if (!isObject(store) || Object.keys(store).length !== 1) {
+  if (!isObject(store)) return [invalid(filePath, `store ${name} is neither embedded nor postgres`, hint)];
+  const { embedded, postgres, extensions, ...others } = store;
+  if (Object.keys(others).length > 0 || (embedded === undefined) === (postgres === undefined)) {
     return [invalid(filePath, `store ${name} is neither embedded nor postgres`, hint)];
   }
-  const { embedded, postgres } = store;
+  if (extensions !== undefined && !(embedded !== undefined && isExtensionList(extensions))) {
+    const remedy =
+      "Write { embedded: '.varve/db', extensions: ['postgis'] }; a server has the extensions that are installed there.";
+    return [invalid(filePath, `store ${name} has extensions that are no list of names`, remedy)];
+  }
   if (typeof embedded === 'string' && embedded !== '') return [];
   if (isObject(postgres) && 'url' in postgres) {
     const remedy =
       'Put the address into an environment variable and write { postgres: { urlFrom: "ITS_NAME" } }.';
     return [invalid(filePath, `store ${name} holds an address, which may hold a password`, remedy)];
   }
-  const named = isObject(postgres) ? postgres['urlFrom'] : undefined;
-  if (typeof named === 'string' && /^[A-Za-z_][A-Za-z0-9_]*$/u.test(named)) return [];
+  if (isObject(postgres)) {
+    const unknown = Object.keys(postgres).filter((member) => !ADDRESSES.includes(member));
+    if (unknown[0] !== undefined) return [unknownMember(filePath, unknown[0], `store ${name}`, ADDRESSES)];
+    const { urlFrom, ...more } = postgres;
+    if ([urlFrom, ...Object.values(more)].every((each) => isVariableName(each))) return [];
+  }
   return [invalid(filePath, `store ${name} is neither embedded nor postgres`, hint)];
+}
+
+const ADDRESSES: readonly string[] = ['urlFrom', 'runnerUrlFrom', 'verifyUrlFrom'];
+
+function isVariableName(value: unknown): boolean {
+  return typeof value === 'string' && /^[A-Za-z_][A-Za-z0-9_]*$/u.test(value);
+}
+
+function isExtensionList(value: unknown): boolean {
+  return (
+    Array.isArray(value) && value.every((name) => typeof name === 'string' && /^[a-z][\w-]*$/u.test(name))
+  );
 }
 
 function checkDefaultStore(name: unknown, stores: readonly string[], filePath: string): readonly Finding[] {

@@ -21,11 +21,14 @@ export interface Artifact extends JsonObject {
 /** How the state at the end of a way back compares with the baseline it leads to. */
 export interface EqualityProof extends JsonObject {
   readonly status: 'equal' | 'equal_except_new_writes' | 'not_equal';
-  /** Digests of the two baselines compared. */
+  /** Digests of the two baselines compared: of what the way back leads to, and of what it came to. */
   readonly expected: Digest;
   readonly found: Digest;
-  /** Rows that others wrote and that were kept, exact, per table. */
-  readonly new_writes: readonly { readonly table: string; readonly rows: number }[];
+  /** Digests of what the forward run had left, and of what the way back began with, where the proof looks at these too. */
+  readonly left?: Digest;
+  readonly begun?: Digest;
+  /** Rows that others wrote and that were kept, exact, per table; `gone` are rows that they had changed or deleted. */
+  readonly new_writes: readonly { readonly table: string; readonly rows: number; readonly gone?: number }[];
 }
 
 /** Everything of a receipt that is known when the deciding transaction commits; kept in the ledger row's body. */

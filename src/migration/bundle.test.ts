@@ -92,13 +92,13 @@ describe('a bundle', () => {
     ['./forward.json', 'path_leaves_bundle'],
     ['a\\b.json', 'path_leaves_bundle'],
     ['plan.json', 'path_of_product'],
-  ])('cannot name %s as an artifact', async (path, reason) => {
+  ])('M4 cannot name %s as an artifact', async (path, reason) => {
     await using s = await scene();
     await writeFile(s.path('migration.yml'), s.yaml.replace('- forward.json', `- ${JSON.stringify(path)}`));
     expect(await reasons(s.root)).toContain(`${path} ${reason}`);
   });
 
-  it('holds regular UTF-8 files only, none of them a stranger', async () => {
+  it('M4 M5 M11 holds regular UTF-8 files only, none missing and none of them a stranger', async () => {
     const cases: readonly (readonly [string, (path: string) => Promise<void>, string])[] = [
       ['forward.json', (path) => rm(path).then(() => symlink('/etc/hostname', path)), 'no_regular_file'],
       ['sub', (path) => symlink('/etc', path), 'no_regular_file'],

@@ -50,7 +50,7 @@ export interface BundleDraft {
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
 /**
- * Reads and checks one bundle: names, declaration, every path inside the folder (M1 to M5, M9, M10).
+ * Reads and checks one bundle: names, declaration, every file that it names there and inside the folder (M1 to M5, M9 to M11).
  *
  * `root` is the absolute path of the folder `migrations`.
  */

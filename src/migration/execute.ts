@@ -7,8 +7,8 @@ import {
   type Finding,
   type JsonObject,
 } from '../base/index.ts';
-import { proveEqual, type Baseline, type Check } from '../evidence/index.ts';
-import { isStoreError, sql, type Transaction } from '../store/index.ts';
+import { proveEqual, proveWayBack, type Baseline, type Check, type WayBackProof } from '../evidence/index.ts';
+import { isStoreError, sql, type Store, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
@@ -33,7 +33,15 @@ import {
 import type { DecideStep, NewWrites, Observation, Step } from './kind.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { lockUnavailable, watchLocks, type LockWait } from './lock-wait.ts';
-import { baselineContextOf, contextOf, fence, hit, type DecidedBody, type Run } from './run.ts';
+import {
+  baselineContextOf,
+  contextOf,
+  fence,
+  hit,
+  type DecidedBody,
+  type ForwardRun,
+  type Run,
+} from './run.ts';
 import { cleanBody, storeScanned } from './scan-files.ts';
 import { DEFAULT_SETTINGS, minimumLevel } from './settings.ts';
 
@@ -197,8 +205,10 @@ async function tryOnce(
   // From here on a lost connection no longer proves that nothing was committed.
   let sent = false;
   try {
-    await options.store.transaction({ isolation: kind.isolation, lockTimeoutMs }, async (transaction) => {
+    await using session = await decidingSession(run);
+    await session.store.transaction({ isolation: kind.isolation, lockTimeoutMs }, async (transaction) => {
       await watch.follow(transaction);
+      await session.enter(transaction);
       failure = await decideInside(run, transaction, deciding, pre);
       if (failure !== undefined) throw aborting(run);
       sent = true;
@@ -214,6 +224,48 @@ async function tryOnce(
   await hit(run, 'F13_committed');
   await intents.announce('committed');
   return { status: 'committed' };
+}
+
+/** Where the deciding transaction runs. */
+interface DecidingSession extends AsyncDisposable {
+  readonly store: Store;
+  readonly enter: (transaction: Transaction) => Promise<void>;
+}
+
+/** The store's own session, or where the plan bound it one of the runner's login with what it is lent for this try (L4). */
+async function decidingSession(run: Run): Promise<DecidingSession> {
+  const { options, kind, opened } = run;
+  const { confine } = kind;
+  if (confine?.isDue(opened.plan.bound.work) !== true) {
+    const nothing = async (): Promise<void> => undefined;
+    return { store: options.store, enter: nothing, [Symbol.asyncDispose]: nothing };
+  }
+  if (options.runnerLogin === undefined) throw loginUnusable(run, 'no_runner_login');
+  const context = contextOf(run);
+  const store = await options.runnerLogin.open(options.store.location);
+  const end = async (): Promise<void> => {
+    await store[Symbol.asyncDispose]();
+    await confine.release(context);
+  };
+  try {
+    await confine.lend(context);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  const enter = async (transaction: Transaction): Promise<void> => {
+    await confine.enter(context, transaction);
+    if ((await readBody(transaction, run.subject.runId, 'opened')) === undefined)
+      throw loginUnusable(run, 'another_database');
+  };
+  return { store, enter, [Symbol.asyncDispose]: end };
+}
+
+function loginUnusable(run: Run, reason: 'no_runner_login' | 'another_database'): VarveError {
+  return new VarveError('permission_denied', {
+    detail: { subject: run.subject.migrationId, reason },
+    hint: 'Name the login of the runner as when this was planned, on the same server, or plan it again.',
+  });
 }
 
 /** Thrown to make the store abort the transaction; what there is to say is in the failure. */
@@ -311,10 +363,7 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
   const verdicts = judgeLimits(run.kind.limits, limits, observation.measures);
   const { settings = DEFAULT_SETTINGS } = run.options;
   const least = minimumLevel(settings, run.kind.name, run.subject.environment);
-  const proof =
-    run.forward === undefined
-      ? undefined
-      : proveEqual(run.forward.pre, post, allWrites(run.forward.newWrites, observation.newWrites));
+  const back = run.forward === undefined ? undefined : proofOf(run.forward, { pre, post, observation });
   const groups: readonly (readonly [string, readonly Finding[]])[] = [
     ['scope', scopeFindings(scope, observation.objects, observation.partOf)],
     ['limits', limitFindings(run.subject.migrationId, verdicts)],
@@ -330,12 +379,21 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
           ] as const,
         ]
       : []),
-    ...(proof === undefined
+    ...(back === undefined
       ? []
-      : [['baseline_equality', proof.status === 'not_equal' ? [notEqual(run)] : []] as const]),
+      : [
+          [
+            'baseline_equality',
+            back.proof.status === 'not_equal' ? [notEqual(run, back.differing)] : [],
+          ] as const,
+        ]),
   ];
   const kindFindings = [...observation.findings, ...failedChecks(observation.checks)];
-  const found = [...groups.flatMap(([, findings]) => findings), ...kindFindings];
+  const found = [
+    ...groups.flatMap(([, findings]) => findings),
+    ...kindFindings,
+    ...(back?.others ?? []).map(madeByOthers),
+  ];
   return {
     outcome: 'committed',
     checks: [
@@ -355,7 +413,7 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
       newWrites: observation.newWrites,
     },
     verdicts,
-    proof,
+    proof: back?.proof,
   };
 }
 
@@ -387,9 +445,43 @@ function failedChecks(checks: readonly Check[]): readonly Finding[] {
     );
 }
 
-function notEqual(run: Run): Finding {
+/** How the end of a way back compares: object by object where the kind lists them, else as a whole. */
+function proofOf(
+  forward: ForwardRun,
+  {
+    pre,
+    post,
+    observation,
+  }: { readonly pre: Baseline; readonly post: Baseline; readonly observation: Observation },
+): WayBackProof {
+  const { pre: expected, post: left, objects: touched, written } = forward;
+  const newWrites = allWrites(forward.newWrites, observation.newWrites);
+  if ([expected, left, pre, post].some(({ objects }) => objects === undefined))
+    return { proof: proveEqual(expected, post, newWrites), differing: [], others: [] };
+  return proveWayBack({ expected, left, begun: pre, found: post, touched, written, newWrites });
+}
+
+/** Names of differing things that one finding has. */
+const MOST_NAMES = 20;
+
+function madeByOthers(name: string): Finding {
+  return {
+    code: 'concurrent_change',
+    severity: 'info',
+    subject: name,
+    detail: {},
+    hint: 'Others changed this since the run that is taken back, which had not touched it. It is left as it is.',
+  };
+}
+
+function notEqual(run: Run, differing: readonly string[]): Finding {
   return refusal('baseline_differs', run.subject.migrationId, {
-    detail: { forward: run.forward?.runId ?? null },
+    detail: {
+      forward: run.forward?.runId ?? null,
+      ...(differing.length === 0
+        ? {}
+        : { differing: differing.slice(0, MOST_NAMES), count: differing.length }),
+    },
     hint: 'The way back would not give the old state: compare baselines/pre.json of both runs. Nothing was changed.',
   });
 }

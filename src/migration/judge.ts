@@ -63,7 +63,7 @@ export function exactMeasures(values: Readonly<Record<string, number>>): Readonl
   );
 }
 
-/** A run that would be, or was, held less firmly than its environment demands (M74). */
+/** A run that would be, or was, held less firmly than its environment demands: its limits could not be held (M12, M74). */
 export function levelFindings(
   subject: string,
   enforcement: Enforcement,

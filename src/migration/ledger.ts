@@ -11,7 +11,7 @@ import { sql, type Queryable, type Transaction } from '../store/index.ts';
 import type { EnvironmentName } from './settings.ts';
 import type { Direction } from './kind.ts';
 
-/** How far the database says that a run came; see `sql/0003_ledger.sql`. */
+/** How far the database says that a run came; see `sql/0003_ledger.sql`, which only grows (M65). */
 export type Phase = 'opened' | 'baselined' | 'committed' | 'undone' | 'closed';
 
 /** What one run is about; the same in each of its entries. */

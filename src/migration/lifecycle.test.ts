@@ -4,7 +4,8 @@ import { beforeAll, expect, it } from 'vitest';
 import { withStores, type StoreUnderTest } from '../../test/harness/index.ts';
 import { doubleKind } from '../../test/migration/double-kind.ts';
 import { columnsOf, migrationsFolder, plannedDouble, runnerOptions } from '../../test/migration/fixture.ts';
-import { verifyAll, type Receipt } from '../evidence/index.ts';
+import type { JsonObject } from '../base/index.ts';
+import { digestOf, verifyAll, type Receipt } from '../evidence/index.ts';
 import { sql } from '../store/index.ts';
 import { installCatalog, readCatalogFiles } from '../store/postgres/index.ts';
 import {
@@ -16,6 +17,7 @@ import {
   rollbackMigration,
   type MigrationKind,
 } from './index.ts';
+import { readEvidence } from './evidence-store.ts';
 
 async function emptyLedger(given: StoreUnderTest): Promise<void> {
   // Each test has a migrations folder of its own, and so needs a chain of its own.
@@ -38,7 +40,7 @@ withStores('lifecycle', (given) => {
     return { ...folder, options, schema, ...(await plannedDouble(options, schema, about)) };
   }
 
-  it('applies a plan, writes a receipt that verifies offline, and does nothing the second time', async () => {
+  it('M37 applies a plan, writes a receipt that verifies offline, and does nothing the second time', async () => {
     await using s = await scene();
     const outcome = await applyMigration(s.options, s.id);
     expect(outcome).toMatchObject({ status: 'applied', already: false, direction: 'forward' });
@@ -57,7 +59,7 @@ withStores('lifecycle', (given) => {
     });
   });
 
-  it('takes a migration back to its baseline, with a receipt of its own, and applies it again', async () => {
+  it('M111 takes a migration back to its baseline, with a receipt of its own, and applies it again', async () => {
     await using s = await scene();
     expect(await rollbackMigration(s.options, s.id)).toMatchObject({
       status: 'refused',
@@ -82,6 +84,49 @@ withStores('lifecycle', (given) => {
     });
     expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied', already: false });
     expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
+  });
+
+  it('M31 has its baseline on disk before the first step writes', async () => {
+    await using s = await scene();
+    const kept: (boolean | undefined)[] = [];
+    const fault = async (point: string): Promise<void> => {
+      if (point !== 'F06_step_started') return;
+      const [row] = await given.store.query<{ baseline: JsonObject }>(sql`
+        select body -> 'baseline' as baseline from varve.ledger where phase = 'baselined'`);
+      kept.push(row && (await readEvidence(s.root, digestOf(row.baseline))) !== undefined);
+    };
+    expect(await applyMigration({ ...s.options, fault }, s.id)).toMatchObject({ status: 'applied' });
+    expect(kept[0]).toBe(true);
+  });
+
+  it('M73 reads back what was committed, and says so when the shape is another one by then', async () => {
+    await using s = await scene();
+    const fault = async (point: string): Promise<void> => {
+      if (point !== 'F13_committed') return;
+      await given.store.execute(sql`alter table ${sql.id(s.schema, 'thing')} add column stranger int`);
+    };
+    const outcome = await applyMigration({ ...s.options, fault }, s.id);
+    expect(outcome).toMatchObject({
+      receipt: {
+        receipt: {
+          outcome: 'committed',
+          validation: {
+            status: 'fail',
+            checks: expect.arrayContaining([{ name: 'read_back', status: 'fail' }]) as unknown,
+          },
+        },
+      },
+    });
+  });
+
+  it('M71 plans on one snapshot that cannot be written to', async () => {
+    await using s = await scene();
+    const plan: MigrationKind['plan'] = async (context) => {
+      await context.transaction.execute(sql`insert into ${sql.id(s.schema, 'thing')} values (99, 99)`);
+      return doubleKind.plan(context);
+    };
+    const planned = planMigration({ ...s.options, kinds: [{ ...doubleKind, plan }] }, s.id);
+    await expect(planned).rejects.toMatchObject({ fields: { sqlstate: '25006' } });
   });
 
   it('says what each baseline is compared with, and asks a forward run for what it has measured already', async () => {
@@ -127,7 +172,7 @@ withStores('lifecycle', (given) => {
   });
 
   it.each(['beside', 'decide'])(
-    'undoes a run whose %s step fails, and proves the baseline',
+    'M37 undoes a run whose %s step fails, and proves the baseline',
     async (failAt) => {
       await using s = await scene({ failAt });
       const outcome = await applyMigration(s.options, s.id);
@@ -147,7 +192,7 @@ withStores('lifecycle', (given) => {
     },
   );
 
-  it('refuses a plan that exceeds a limit, and one whose table moved on', async () => {
+  it('M70 refuses a plan that exceeds a limit, and one whose table moved on', async () => {
     await using s = await scene({ rows: 4 });
     expect(await applyMigration(s.options, s.id)).toMatchObject({
       status: 'refused',
@@ -163,7 +208,7 @@ withStores('lifecycle', (given) => {
     expect(await applyMigration(t.options, t.id)).toMatchObject({ status: 'applied' });
   });
 
-  it('refuses an edited plan, and authored files edited after the plan or after the run', async () => {
+  it('M70 refuses an edited plan, and authored files edited after the plan or after the run', async () => {
     await using s = await scene();
     const folder = join(s.root, 'pipeline', s.id);
     const plan = await readFile(join(folder, 'plan.json'), 'utf8');
@@ -183,7 +228,15 @@ withStores('lifecycle', (given) => {
     expect(await applyMigration(s.options, s.id)).toMatchObject({ findings: [{ code: 'bundle_changed' }] });
   });
 
-  it('refuses a second runner and says who the first one is', async () => {
+  it('M13 refuses a bundle for whose kind there is no adapter', async () => {
+    await using s = await scene();
+    expect(await applyMigration({ ...s.options, kinds: [] }, s.id)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'kind_unavailable' }],
+    });
+  });
+
+  it('M93 refuses a second runner and says who the first one is', async () => {
     await using s = await scene();
     let second: unknown;
     const fault = async (point: string): Promise<void> => {
@@ -198,7 +251,7 @@ withStores('lifecycle', (given) => {
     });
   });
 
-  it('stops on request, and goes on under the same run', async () => {
+  it('M64 M68 stops on request, begins nothing else meanwhile, and goes on under the same run', async () => {
     await using s = await scene();
     const stop = new AbortController();
     let run = '';
@@ -240,7 +293,7 @@ withStores('lifecycle', (given) => {
     }
   });
 
-  it('ends with 5, never 0, while the receipt cannot be written, and recovers it', async () => {
+  it('M66 ends with 5, never 0, while the receipt cannot be written, and recovers it', async () => {
     await using s = await scene();
     const receipts = join(s.root, 'pipeline', s.id, 'receipts');
     await writeFile(receipts, '');
@@ -260,7 +313,7 @@ withStores('lifecycle', (given) => {
     });
   });
 
-  it('writes lost evidence again from the database', async () => {
+  it('M62 writes lost evidence again from the database', async () => {
     await using s = await scene();
     await applyMigration(s.options, s.id);
     await rollbackMigration(s.options, s.id);
@@ -279,7 +332,7 @@ withStores('lifecycle', (given) => {
     expect(verification).toMatchObject({ findings: [], receipts: [{ outcome: 'committed' }] });
   });
 
-  it('refuses to change or cut the ledger', async () => {
+  it('M65 refuses to change or cut the ledger, and a run to be entered twice', async () => {
     await using s = await scene();
     await applyMigration(s.options, s.id);
     for (const statement of [
@@ -289,5 +342,13 @@ withStores('lifecycle', (given) => {
     ]) {
       await expect(given.store.execute(statement)).rejects.toMatchObject({ fields: { sqlstate: '55000' } });
     }
+    await expect(
+      given.store.execute(sql`
+        insert into varve.ledger (seq, prev, digest, run_id, migration_id, phase, environment, direction, attempt,
+          bundle_digest, plan_digest, body_digest, receipt_digest, at, body)
+        select seq + 100, prev, 'sha256:' || repeat('0', 64), run_id, migration_id, phase, environment, direction, attempt + 1,
+          bundle_digest, plan_digest, body_digest, receipt_digest, at, body
+        from varve.ledger where phase = 'committed'`),
+    ).rejects.toMatchObject({ fields: { sqlstate: '23505' } });
   });
 });

@@ -23,7 +23,7 @@ export type RecoverOutcome =
     };
 
 /**
- * Settles every unfinished run of the store, from the ledger and what is left of the intent logs:
+ * Settles every unfinished run of the store, from the ledger and what is left of the intent logs, on any machine (M69):
  *
  * | the run | then |
  * |---|---|

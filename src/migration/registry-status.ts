@@ -14,6 +14,8 @@ export interface EnvironmentStatus {
   /** Whether a forward run was ever committed, with its receipt at hand; a later rollback does not take that away. */
   readonly wasExecuted: boolean;
   readonly wasRolledBack: boolean;
+  /** Whether the last of these runs was forward: it stands there. */
+  readonly stands: boolean;
 }
 
 /** The status of every migration that a ledger file names, by its id. */
@@ -31,7 +33,8 @@ export async function readEnvironmentStatuses(
       );
       const wasExecuted = runs.some((run, at) => run['direction'] === 'forward' && proved[at] === true);
       const wasRolledBack = runs.some((run, at) => run['direction'] === 'rollback' && proved[at] === true);
-      statuses.set(id, [...(statuses.get(id) ?? []), { environment, wasExecuted, wasRolledBack }]);
+      const stands = runs.findLast((_run, at) => proved[at] === true)?.['direction'] === 'forward';
+      statuses.set(id, [...(statuses.get(id) ?? []), { environment, wasExecuted, wasRolledBack, stands }]);
     }
   }
   return statuses;

@@ -8,6 +8,7 @@ import {
   type Artifact,
   type Baseline,
   type Check,
+  type DiffSummary,
   type Digest,
   type ReceiptBody,
 } from '../evidence/index.ts';
@@ -73,9 +74,12 @@ export type RunException = ApprovedException & { readonly principal: string };
 /** A committed forward run with what its way back is proved against. */
 export interface ForwardRun extends CommittedRun {
   readonly pre: Baseline;
+  readonly post: Baseline;
   /** What others wrote while it was under way, after `pre` was measured. */
   readonly newWrites: readonly NewWrites[];
   readonly objects: readonly string[];
+  /** Tables in which it wrote rows. */
+  readonly written: readonly string[];
 }
 
 /** A product of a run: an artifact of JSON, or the text of a file. */
@@ -185,7 +189,9 @@ export async function loadRun(
 export async function loadForward(options: RunnerOptions, id: string): Promise<ForwardRun> {
   const body = (await readBody(options.store, id, 'committed')) as DecidedBody | undefined;
   const pre = body?.products['baselines/pre.json'];
-  if (body === undefined || pre === undefined) {
+  const post = body?.products['baselines/post.json'];
+  const summary = body?.products['diffs/summary.json'] as unknown as DiffSummary | undefined;
+  if (body === undefined || pre === undefined || post === undefined || summary === undefined) {
     throw new VarveError('evidence_missing', {
       detail: { run: id },
       hint: 'The ledger does not hold this run: restore the database that it ran in.',
@@ -196,7 +202,9 @@ export async function loadForward(options: RunnerOptions, id: string): Promise<F
     committedAt: (body.receipt as unknown as ReceiptBody).finished_at,
     bound: body.bound,
     pre: pre as unknown as Baseline,
+    post: post as unknown as Baseline,
     objects: body.objects,
+    written: summary.witnessed.tables.map(({ table }) => table),
     newWrites: body.new_writes ?? [],
   };
 }

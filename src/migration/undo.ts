@@ -30,7 +30,7 @@ export const NO_FAILURE: Failure = {
 const UNDO_DEADLINE_MS = 60_000;
 
 /**
- * Takes back what the steps beside left, in one transaction that also proves the baseline and takes the ledger row.
+ * Takes back what the steps beside left, in one transaction that also proves the baseline and takes the ledger row (M112).
  * A run that was never baselined ran nothing: there is only the row. Repeating is harmless.
  */
 export async function undoRun(run: Run, failure: Failure): Promise<void> {

@@ -2,7 +2,7 @@ import type { Sql } from './sql.ts';
 
 /**
  * What a relational store can do. Code asks for a flag, never for a database's name; each flag is a promise that the
- * conformance suite holds the driver to, and an absent flag is a refusal that it holds it to as well.
+ * conformance suite holds the driver to, and an absent flag is a refusal that it holds it to as well (M95, M143).
  */
 export interface Capabilities {
   /** Several transactions at the same time. Where false, `transaction` queues, and work inside one must use only its handle. */

@@ -144,6 +144,11 @@ describe('the road of a migration on the command line', () => {
         "",
       ]
     `);
+    expect(await run('status', '--env', 'stage')).toEqual([
+      0,
+      expect.stringMatching(/^migration +status +last run +elsewhere\n.*\bdev\n$/u),
+      '',
+    ]);
     expect(await run('status', '--json')).toMatchInlineSnapshot(`
       [
         0,
@@ -159,6 +164,13 @@ describe('the road of a migration on the command line', () => {
             "at": "<time>",
             "drifted": false,
             "letGoAt": null,
+            "environments": [
+              {
+                "environment": "dev",
+                "stands": true,
+                "wasRolledBack": false
+              }
+            ],
             "history": {
               "tables": 0,
               "rows": 0,

@@ -4,12 +4,20 @@
  */
 import { createServer } from 'node:http';
 import type { TestProject } from 'vitest/node';
-import { startPostgres, type PostgresServer, type PostgresVersion } from './postgres-server.ts';
+import type { DatabaseServer } from './postgres-database.ts';
+import { startPostgis } from './postgis-server.ts';
+import { startPostgres } from './postgres-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     readonly postgresBroker: string;
   }
+}
+
+type Running = AsyncDisposable & { readonly url: string };
+
+function start(server: DatabaseServer): Promise<Running> {
+  return server === 'postgis' ? startPostgis() : startPostgres({ version: server });
 }
 
 /** Called by vitest once per run; what it returns is called at the end. */
@@ -18,11 +26,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   if (only !== undefined)
     console.info(`VARVE_TEST_STORES: only ${only} is tested, the other stores are left out`);
 
-  const servers = new Map<PostgresVersion, Promise<PostgresServer>>();
+  const servers = new Map<DatabaseServer, Promise<Running>>();
   const broker = createServer((request, response) => {
-    const version = request.url === '/15' ? 15 : 18;
-    let server = servers.get(version);
-    if (server === undefined) servers.set(version, (server = startPostgres({ version })));
+    const wanted = request.url === '/postgis' ? 'postgis' : request.url === '/15' ? 15 : 18;
+    let server = servers.get(wanted);
+    if (server === undefined) servers.set(wanted, (server = start(wanted)));
     server.then(
       ({ url }) => response.end(url),
       (error: unknown) => response.writeHead(500).end(String(error)),

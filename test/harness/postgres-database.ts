@@ -5,6 +5,9 @@ import { postgresStore } from '../../src/store/postgres/index.ts';
 import './global-setup.ts';
 import type { PostgresVersion } from './postgres-server.ts';
 
+/** The servers of a run: a release of PostgreSQL, or the one with PostGIS. */
+export type DatabaseServer = PostgresVersion | 'postgis';
+
 /** A database of its own on the run's shared server; dropped when disposed. */
 export interface PostgresDatabase extends AsyncDisposable {
   readonly name: string;
@@ -12,9 +15,9 @@ export interface PostgresDatabase extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Creates a database on the run's shared server of that version (some 40 ms; the first one starts the server). */
-export async function postgresDatabase(version: PostgresVersion): Promise<PostgresDatabase> {
-  const serverUrl = await sharedServer(version);
+/** Creates a database on one of the run's shared servers (some 40 ms; the first one starts the server). */
+export async function postgresDatabase(server: DatabaseServer): Promise<PostgresDatabase> {
+  const serverUrl = await sharedServer(server);
   const name = uniqueName('test');
   await onServer(serverUrl, `create database ${name}`);
   const url = new URL(serverUrl);
@@ -31,10 +34,10 @@ export function uniqueName(prefix: string): string {
   return `${prefix}_${randomBytes(5).toString('hex')}`;
 }
 
-async function sharedServer(version: PostgresVersion): Promise<string> {
-  const response = await fetch(`${inject('postgresBroker')}/${version}`);
+async function sharedServer(server: DatabaseServer): Promise<string> {
+  const response = await fetch(`${inject('postgresBroker')}/${server}`);
   const text = await response.text();
-  if (!response.ok) throw new Error(`PostgreSQL ${version} did not start: ${text}`);
+  if (!response.ok) throw new Error(`PostgreSQL ${server} did not start: ${text}`);
   return text;
 }
 

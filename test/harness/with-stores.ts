@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { sql, type Store } from '../../src/store/index.ts';
 import { embeddedStore, postgresStore } from '../../src/store/postgres/index.ts';
+import { whyNoPostgis } from './postgis-server.ts';
 import { postgresDatabase, uniqueName, type PostgresDatabase } from './postgres-database.ts';
 
 /** The stores that a suite runs on. */
-export type StoreName = 'embedded' | 'postgres-15' | 'postgres-18';
+export type StoreName = 'embedded' | 'postgres-15' | 'postgres-18' | 'embedded-postgis' | 'postgis-15';
 
 /** What a suite is given; `store` and `open` work from `beforeAll` on. */
 export interface StoreUnderTest {
@@ -26,6 +27,8 @@ const wanted: readonly string[] = process.env['VARVE_TEST_STORES']?.split(',') ?
   'embedded',
   'postgres-15',
   'postgres-18',
+  'embedded-postgis',
+  'postgis-15',
 ];
 
 /**
@@ -72,6 +75,43 @@ export function withPostgres(
   });
 }
 
+/**
+ * On the embedded store and on a server, both with PostGIS and the extension made in `public`. Where the server is not
+ * installed its suite is skipped and the run says why; in CI it fails.
+ */
+export function withPostgis(suiteName: string, define: (given: StoreUnderTest) => void): void {
+  describe.skipIf(!wanted.includes('embedded-postgis'))(`${suiteName} (embedded-postgis)`, () => {
+    const open = async (): Promise<Opened> => ({
+      store: await embeddedStore({ folder: undefined, extensions: ['postgis'] }),
+    });
+    suite('embedded-postgis', () => made(open()), define);
+  });
+  const reason = process.env['CI'] === undefined ? whyNoPostgis() : undefined;
+  if (reason !== undefined) console.info(`${suiteName} (postgis-15) is skipped: ${reason}`);
+  describe.skipIf(!wanted.includes('postgis-15') || reason !== undefined)(`${suiteName} (postgis-15)`, () => {
+    const open = async (): Promise<Opened> => {
+      const database = await postgresDatabase('postgis');
+      return { store: await postgresStore({ url: database.url }), database };
+    };
+    suite('postgis-15', () => made(open()), define);
+  });
+}
+
+async function made(opening: Promise<Opened>): Promise<Opened> {
+  const opened = await opening;
+  await opened.store.script('create extension postgis');
+  return opened;
+}
+
+/** Unpacking and making PostGIS in this process takes long. */
+const OPEN_WITHIN_MS: Readonly<Record<StoreName, number>> = {
+  embedded: 15_000,
+  'postgres-15': 15_000,
+  'postgres-18': 15_000,
+  'embedded-postgis': 180_000,
+  'postgis-15': 60_000,
+};
+
 interface Opened {
   readonly store: Store;
   readonly database?: PostgresDatabase;
@@ -81,7 +121,7 @@ function suite(name: StoreName, open: () => Promise<Opened>, define: (given: Sto
   let opened: Opened | undefined;
   beforeAll(async () => {
     opened = await open();
-  }, 15_000);
+  }, OPEN_WITHIN_MS[name]);
   afterAll(async () => {
     await opened?.store[Symbol.asyncDispose]();
     await opened?.database?.[Symbol.asyncDispose]();

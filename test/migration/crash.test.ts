@@ -50,7 +50,7 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
         (['apply', 'rollback', 'recover'] as const).map((way) => [point, way] as const),
       ),
     )(
-      'a forward run killed at %s and ended by %s is in one good state with one receipt',
+      'M61 M64 M67 a forward run killed at %s and ended by %s is in one good state with one receipt',
       async (point, way) => {
         await killAndEnd(where(), { point, way, failAt: isOfUndo(point) ? 'decide' : undefined });
       },
@@ -72,7 +72,7 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
     );
 
     it.each(['F13_committed', 'F18_receipt_stored', 'T01_batch'])(
-      'a run killed at %s whose disk is lost is settled from the database alone',
+      'M62 M69 a run killed at %s whose disk is lost is settled from the database alone',
       async (point) => {
         await using s = await scene(where(), undefined);
         expect((await child(where(), s.root, 'apply', s.id, point)).signal).toBe('SIGKILL');
@@ -86,7 +86,7 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
     );
 
     it.each(ALL_POINTS.filter((point) => isOfUndo(point) || /^F(14|15|16|17|18|19)_/u.test(point)))(
-      'a recovery killed at %s is recovered',
+      'M69 a recovery killed at %s is recovered',
       async (point) => {
         await using s = await scene(where(), undefined);
         const first = isOfUndo(point) ? 'T01_batch' : 'F13_committed';
@@ -109,7 +109,7 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'embedded').includes('embe
   'killed in an embedded store',
   () => {
     it.each(ALL_POINTS)(
-      'a forward run killed at %s and applied again is in one good state with one receipt',
+      'M61 M64 a forward run killed at %s and applied again is in one good state with one receipt',
       async (point) => {
         const folder = await mkdtemp(join(tmpdir(), 'varve-crash-'));
         try {

@@ -8,6 +8,7 @@ import {
   approveMigration,
   createKeyPair,
   planMigration,
+  readEnvironmentStatuses,
   readSigner,
   rehearseMigration,
   registerKey,
@@ -119,7 +120,7 @@ withStores('environments', (given) => {
     expect(told(await applyMigration(s.at('prod'), s.id))).toEqual(['applied']);
   }, 240_000);
 
-  it('M49 M50 what was taken back in stage is not for prod, and runs there again under newer signatures only', async () => {
+  it('M48 M49 M50 what was taken back in stage is not for prod, and runs there again under newer signatures only', async () => {
     await using s = await scene();
     await s.enter('stage');
     await s.approve('stage');
@@ -129,7 +130,10 @@ withStores('environments', (given) => {
     expect(told(await applyMigration(s.at('stage'), s.id))).toEqual(['a required reviewer has not signed']);
     await s.approve('stage');
     expect(told(await applyMigration(s.at('stage'), s.id))).toEqual(['applied']);
+    const [stage] = (await readEnvironmentStatuses(s.root)).get(s.id) ?? [];
+    expect(stage).toEqual({ environment: 'stage', wasExecuted: true, wasRolledBack: true, stands: true });
     expect(told(await rollbackMigration(s.at('stage'), s.id))).toEqual(['applied']);
+    expect((await readEnvironmentStatuses(s.root)).get(s.id)).toMatchObject([{ stands: false }]);
     await freezeBundles(s.root, [s.id], { by: 'user:ada', clock: systemClock });
     await s.enter('prod');
     await s.approve('prod');

@@ -15,6 +15,8 @@ export interface FaultCase {
   readonly wantAfter: string;
   /** Runs only where a server does. */
   readonly onServerOnly?: true;
+  /** Runs only where the one session is known to be alone. */
+  readonly onEmbeddedOnly?: true;
   /** A measure of the receipt's summary. */
   readonly observed?: Readonly<Record<string, number>>;
 }
@@ -58,7 +60,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     ['scope_violation', ':s.secret'],
   ]),
   unchanged(
-    'F1 writes a table that is not in scope, in a CTE',
+    'F1 M15 M19 writes a table that is not in scope, in a CTE',
     `with gone as (delete from lone returning 1) select count(*) from gone`,
     'refused',
     [['scope_violation', ':s.lone']],
@@ -122,9 +124,9 @@ export const FAULT_CASES: readonly FaultCase[] = [
     'abort',
     'release a',
   ].map((statement) =>
-    refused(`F3 ${statement}`, `update plot set area = 0; ${statement}; update plot set area = 1`),
+    refused(`F3 M78 ${statement}`, `update plot set area = 0; ${statement}; update plot set area = 1`),
   ),
-  refused('F4 CALL, where it is not declared', `call gone()`, {
+  refused('F4 M78 CALL, where it is not declared', `call gone()`, {
     given: `create procedure :s.gone() language plpgsql as $$ begin commit; end $$;`,
   }),
   unchanged(
@@ -151,7 +153,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     'reset session authorization',
     'create role x',
     'grant pg_read_all_data to postgres',
-  ].map((statement) => refused(`F5 ${statement}`, statement)),
+  ].map((statement) => refused(`F5 M78 ${statement}`, statement)),
   refused(
     'F5 set role in a function that the script makes',
     `create function f() returns void language plpgsql as $$ begin set role postgres; end $$`,
@@ -159,19 +161,19 @@ export const FAULT_CASES: readonly FaultCase[] = [
   ),
   refused('F6 the replication role', `set session_replication_role = replica`),
   refused('F6 set_config', `select set_config('session_replication_role', 'replica', true)`),
-  refused('F6 event triggers', `alter event trigger varve_note_ddl disable`),
+  refused('F6 M78 event triggers', `alter event trigger varve_note_ddl disable`),
   refused('F6 triggers disabled', `alter table plot disable trigger all`),
   refused('F6 the schema of the guards dropped', `drop schema varve cascade`),
   refused('F6 the guards’ function dropped', `drop function varve.deny_write() cascade`),
   unchanged(
-    'F6 a guard dropped by dynamic SQL',
+    'F6 M82 a guard dropped by dynamic SQL',
     `do $$ begin execute 'drop trigger varve_deny on secret'; end $$`,
     'rolled_back',
     ['guard_changed', ['scope_violation', ':s.secret']],
     { statements: ['do', 'dynamic_sql'] },
   ),
   unchanged(
-    'F6 an event trigger disabled by dynamic SQL',
+    'F6 M82 an event trigger disabled by dynamic SQL',
     `do $$ begin execute 'alter event trigger varve_note_ddl disable'; end $$; create table plot2 (id int)`,
     'rolled_back',
     ['guard_changed'],
@@ -185,7 +187,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     { statements: ['do', 'dynamic_sql'] },
   ),
   unchanged(
-    'F6 the replication role spoofed in a text',
+    'F6 M80 M82 the replication role spoofed in a text',
     `do $$ begin execute 'select set_con' || 'fig(''session_replication_role'', ''replica'', true)'; end $$`,
     'rolled_back',
     ['settings_changed'],
@@ -220,14 +222,14 @@ export const FAULT_CASES: readonly FaultCase[] = [
     `load 'x'`,
     `alter system set fsync = off`,
     `create server other foreign data wrapper x`,
-  ].map((statement) => refused(`F8 ${statement}`, statement)),
+  ].map((statement) => refused(`F8 M78 ${statement}`, statement)),
   refused(
     'F8 a function in an untrusted language',
     `create function f() returns int language c as 'x', 'y'`,
     { objects: ['f'] },
   ),
   unchanged(
-    'F9 writes through a view that leads to a protected table',
+    'F9 M83 writes through a view that leads to a protected table',
     `update open_secret set place = 'lost'`,
     'rolled_back',
     [['protected_domain_changed', ':s.secret']],
@@ -237,7 +239,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     },
   ),
   unchanged(
-    'F9 writes through an INSTEAD OF rule',
+    'F9 M83 writes through an INSTEAD OF rule',
     `update open_plot set area = 0`,
     'rolled_back',
     [['protected_domain_changed', ':s.secret']],
@@ -259,7 +261,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     },
   ),
   unchanged(
-    'F9 writes a partition in a schema that is not allowed',
+    'F9 M20 writes a partition in a schema that is not allowed',
     `insert into parted values (1)`,
     'rolled_back',
     [['scope_violation', ':s_other.part']],
@@ -315,7 +317,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     wantAfter: UNTOUCHED,
   },
   ...[5, 4].map((limit): FaultCase => ({
-    title: `F11 5 rows at a limit of ${String(limit)}`,
+    title: `F11 M23 5 rows at a limit of ${String(limit)}`,
     given: PLOT,
     bundle: { ...PROTECTED, forward: 'update plot set area = area', limits: { max_row_backfill: limit } },
     end: limit === 5 ? 'applied' : 'rolled_back',
@@ -339,7 +341,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     wantAfter: UNTOUCHED,
   },
   {
-    title: 'F11 MERGE, upsert and DML in a CTE count each row',
+    title: 'F11 M23 MERGE, upsert and DML in a CTE count each row',
     given: PLOT,
     bundle: {
       ...PROTECTED,
@@ -356,7 +358,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     wantAfter: UNTOUCHED,
   },
   {
-    title: 'F11 TRUNCATE counts all rows that the table had, and those that came before it',
+    title: 'F11 M23 M25 TRUNCATE counts all rows that the table had, and those that came before it',
     given: PLOT,
     bundle: {
       ...PROTECTED,
@@ -370,7 +372,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     wantAfter: UNTOUCHED,
   },
   {
-    title: 'F12 the index of a constraint counts, and each index of partitions',
+    title: 'F12 M20 M24 the index of a constraint counts, and each index of partitions',
     given: `${PLOT}
       create table :s.parted (id int) partition by list (id);
       create table :s.part1 partition of :s.parted for values in (1);
@@ -388,7 +390,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     wantAfter: UNTOUCHED,
   },
   {
-    title: 'F12 an index that came and went counts twice',
+    title: 'F12 M24 M25 an index that came and went counts twice',
     given: PLOT,
     bundle: {
       ...PROTECTED,
@@ -397,11 +399,23 @@ export const FAULT_CASES: readonly FaultCase[] = [
     },
     end: 'rolled_back',
     codes: ['limit_exceeded'],
-    observed: { max_index_count_delta: 2 },
+    observed: { max_index_count_delta: 2, max_table_count_touched: 1 },
     after: SUM,
     wantAfter: UNTOUCHED,
   },
   refused('F12 the counters set back', `select pg_stat_reset()`),
+  {
+    ...unchanged(
+      'M89 a function that stops counting',
+      `select quiet()`,
+      'rolled_back',
+      [['touched_unseen', ':s.plot']],
+      {
+        given: `create function :s.quiet() returns void language sql set track_counts = off as 'update :s.plot set area = 0';`,
+      },
+    ),
+    onEmbeddedOnly: true,
+  },
   unchanged(
     'F13 a statement fails',
     `update plot set area = 0; insert into plot values (1, 1); update plot set area = 1`,
@@ -409,7 +423,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     [['statement_failed', 'forward.sql:1:27']],
   ),
   unchanged(
-    'F13 a deferred constraint fails',
+    'F13 M81 a deferred constraint fails',
     `insert into child values (99)`,
     'rolled_back',
     ['statement_failed'],

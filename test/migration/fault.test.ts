@@ -28,7 +28,9 @@ function suite(given: StoreUnderTest): void {
   }, 60_000);
   afterAll(() => folder[Symbol.asyncDispose]());
 
-  const cases = FAULT_CASES.filter(({ onServerOnly }) => given.name !== 'embedded' || onServerOnly !== true);
+  const cases = FAULT_CASES.filter(({ onServerOnly, onEmbeddedOnly }) =>
+    given.name === 'embedded' ? onServerOnly !== true : onEmbeddedOnly !== true,
+  );
   it.each(cases.map((each) => [each.title, each] as const))(
     '%s',
     async (_title, fault) => {

@@ -84,7 +84,7 @@ function suite(given: StoreUnderTest): void {
     });
   });
 
-  it('an invariant that does not hold aborts the run, and cannot write itself', async () => {
+  it('M81 an invariant that does not hold aborts the run, and cannot write itself', async () => {
     const schema = await plots();
     const id = await planned({
       schema,
@@ -134,7 +134,7 @@ function suite(given: StoreUnderTest): void {
     );
   });
 
-  it('F19 a way back that gives the shape without the rows, fails half-way or leaves its scope changes nothing', async () => {
+  it('F19 M112 a way back that gives the shape without the rows, fails half-way or leaves its scope changes nothing', async () => {
     const schema = await plots();
     await given.store.script(`create table ${schema}.other (id int)`);
     const backs = [
@@ -156,7 +156,7 @@ function suite(given: StoreUnderTest): void {
     expect((await readStatus(options)).unfinished).toEqual([]);
   }, 60_000);
 
-  it('M19 what a function does is judged by what it touched, and a comment touches its table', async () => {
+  it('M19 M20 what a function does is judged by what it touched, and a comment touches its table', async () => {
     const schema = await plots();
     await given.store.script(`create table ${schema}.other (id int)`);
     const id = await planned({
@@ -261,7 +261,7 @@ function suite(given: StoreUnderTest): void {
 
   if (given.name === 'embedded') return;
 
-  it('F16 a long reader is waited for, and named when the tries are used up', async () => {
+  it('F16 M94 a long reader is waited for, and named when the tries are used up', async () => {
     const schema = await plots();
     const id = await planned({
       schema,
@@ -286,7 +286,7 @@ function suite(given: StoreUnderTest): void {
     expect(await applyMigration(options, id)).toMatchObject({ status: 'applied' });
   }, 60_000);
 
-  it('F16 a row that another writes meanwhile is a serialization failure, tried again', async () => {
+  it('F16 M94 a row that another writes meanwhile is a serialization failure, tried again', async () => {
     const schema = await plots();
     await given.store.script(`
       create function ${schema}.slow() returns float8 language plpgsql as $$ begin perform pg_sleep(0.7); return 1; end $$;`);
@@ -303,7 +303,7 @@ function suite(given: StoreUnderTest): void {
     expect(await sumOf(schema)).toBe(115);
   }, 60_000);
 
-  it('an abort is proved by the server where others write meanwhile', async () => {
+  it('M79 an abort is proved by the server where others write meanwhile', async () => {
     const schema = await plots();
     await given.store.script(`
       create function ${schema}.slow() returns float8 language plpgsql as $$ begin perform pg_sleep(0.5); return 1; end $$;`);

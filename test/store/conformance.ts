@@ -689,7 +689,7 @@ function flags(given: StoreUnderTest): void {
     }
   });
 
-  it('gives up waiting for a lock in time, where sessions can meet at all', async () => {
+  it('M95 M143 gives up waiting for a lock in time, where sessions can meet at all', async () => {
     const table = await mouseTable(given);
     const error = await given.store.transaction({}, async (transaction) => {
       await transaction.execute(sql`lock table ${table}`);

@@ -59,7 +59,7 @@ async function openingFailure(path: string = folder): Promise<unknown> {
 }
 
 describe('the lock of a folder', () => {
-  it('keeps another process out, says who holds it, and is gone after closing', async () => {
+  it('M90 keeps another process out, says who holds it, and is gone after closing', async () => {
     const holder = startHolder('open');
     expect(await nextLine(holder)).toBe('open');
     expect(await openingFailure()).toMatchObject({
@@ -97,7 +97,7 @@ describe('the lock of a folder', () => {
     expect(readdirSync(place)).toEqual(['lab.db.lock']);
   });
 
-  it('of a killed process is taken over by exactly one of many', async () => {
+  it('M90 of a killed process is taken over by exactly one of many', async () => {
     for (let round = 0; round < 3; round += 1) {
       const path = join(place, `round-${round}`);
       const dead = startHolder('lock', path);

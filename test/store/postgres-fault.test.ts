@@ -147,7 +147,7 @@ for (const version of [15, 18] as const) {
       expect(await store.query(sql`select 3 as three`)).toEqual([{ three: 3 }]);
     });
 
-    it('says that it does not know, when the connection breaks during a commit', async () => {
+    it('M67 says that it does not know, when the connection breaks during a commit', async () => {
       await given.store.script('create table if not exists doubt (id integer)');
       const target = new URL(given.url());
       // Passes everything on until the client commits; then it drops the line.

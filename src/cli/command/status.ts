@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { SupersededStructure } from '../../evolution/index.ts';
 import type {
   AdoptedMigration,
+  EnvironmentStatus,
   MigrationState,
   MigrationStatus,
   UnfinishedRun,
@@ -21,9 +22,11 @@ async function run(context: Context): Promise<CommandResult> {
   const { dir } = await projectOrFolder(context);
   // A database that nothing was deployed to has a status too: everything is pending.
   const store = await context.store();
-  const { adoptedFindings, readAdopted, readStatus } = await import('../../migration/index.ts');
+  const { adoptedFindings, readAdopted, readEnvironmentStatuses, readStatus } =
+    await import('../../migration/index.ts');
   const { supersededStructures } = await import('../../evolution/index.ts');
   const status = await readStatus({ store, root: migrationsRoot(dir), environment: context.options.env });
+  const evidence = await readEnvironmentStatuses(migrationsRoot(dir));
   const structures = await supersededStructures(store);
   const adopted = await readAdopted(migrationsRoot(dir), status);
   return {
@@ -43,6 +46,11 @@ async function run(context: Context): Promise<CommandResult> {
         at: at ?? null,
         drifted,
         letGoAt: letGoAt ?? null,
+        environments: (evidence.get(migrationId) ?? []).map(({ environment, stands, wasRolledBack }) => ({
+          environment,
+          stands,
+          wasRolledBack,
+        })),
         history: costOf(structures.filter((each) => each.migrationId === migrationId)),
       })),
       unfinished: status.unfinished,
@@ -59,9 +67,11 @@ async function run(context: Context): Promise<CommandResult> {
       history: costOf(structures),
     },
     text: (style) =>
-      [statusText(style, status), ...adoptedLines(style, adopted), ...historyLines(style, structures)].join(
-        '\n',
-      ),
+      [
+        statusText(style, status, evidence),
+        ...adoptedLines(style, adopted),
+        ...historyLines(style, structures),
+      ].join('\n'),
   };
 }
 
@@ -69,16 +79,35 @@ function subjectIn(migrationId: string, subject: string): string {
   return subject === migrationId ? subject : `${migrationId}/${subject}`;
 }
 
-function statusText(style: Style, { environment, migrations, unfinished }: MigrationStatus): string {
+/** By the id of a migration. */
+type Evidence = ReadonlyMap<string, readonly EnvironmentStatus[]>;
+
+function statusText(
+  style: Style,
+  { environment, migrations, unfinished }: MigrationStatus,
+  evidence: Evidence,
+): string {
   if (migrations.length === 0) return `${environment}: there are no migrations.`;
-  const heads = [{ head: 'migration' }, { head: 'status' }, { head: 'last run' }, { head: '' }];
+  // One environment says of itself what the database says; of others, only their receipts do (M48).
+  const elsewhere = migrations.map(({ migrationId }) =>
+    elsewhereText(evidence.get(migrationId), environment),
+  );
+  const hasElsewhere = elsewhere.some((text) => text !== '');
+  const heads = [
+    { head: 'migration' },
+    { head: 'status' },
+    { head: 'last run' },
+    ...(hasElsewhere ? [{ head: 'elsewhere' }] : []),
+    { head: '' },
+  ];
   const table = tableText(
     style,
     heads,
-    migrations.map((state) => [
+    migrations.map((state, at) => [
       state.migrationId,
       stateText(style, state),
       state.at ?? '',
+      ...(hasElsewhere ? [elsewhere[at] ?? ''] : []),
       state.drifted ? style('red', 'files changed since') : letGoText(state),
     ]),
   );
@@ -87,6 +116,15 @@ function statusText(style: Style, { environment, migrations, unfinished }: Migra
     return `${style('yellow', 'unfinished')}  ${migrationId} ${direction}, ${phase} since ${since}: ${wayOn(run)}`;
   });
   return [table, ...open].join('\n');
+}
+
+function elsewhereText(statuses: readonly EnvironmentStatus[] = [], here: string): string {
+  return statuses
+    .filter(({ environment }) => environment !== here)
+    .flatMap(({ environment, stands, wasRolledBack }) =>
+      stands ? [environment] : wasRolledBack ? [`${environment}, rolled back`] : [],
+    )
+    .join('; ');
 }
 
 function letGoText({ letGoAt }: MigrationState): string {

@@ -1,5 +1,5 @@
 /**
- * The catalog digest `pg-catalog/1`.
+ * The catalog digest `pg-catalog/1`: any one change of the catalog alters it (M101), ids and the order of making do not (M98).
  *
  * ```text
  * object     sha256 of the JSON array [kind, schema, table, name, property...]

@@ -1,6 +1,6 @@
 /**
  * The exclusive lock of an embedded database's folder, a file beside it: PGlite itself takes none, and two openers
- * corrupt the data.
+ * corrupt the data (M90).
  *
  * Shape: `lab.db.lock` with `{ "token", "pid", "host", "startedAs", "program", "lockedAtMs" }`
  * `startedAs` is the boot's id and the process's start in clock ticks since then, so that another process which got the

@@ -90,8 +90,10 @@ export function expectedCalls(was: Side, now: Side): Calls {
     const byKey = Map.groupBy(rows, ({ key }) => (key === undefined ? '' : keyText(key)));
     const isUnsure = old !== undefined && rows.length > 0 && isBelowInserted({ was, now }, old, table);
     if (isUnsure) unsure.add(table.id);
+    // Rows that are computed anew whatever is said of them are not asked about for standing on one key.
+    const isAnew = old !== undefined && isReadAnew({ was, now }, old, table);
     const open = rows.filter(({ unit, key }) => {
-      const isAlone = key !== undefined && byKey.get(keyText(key))?.length === 1;
+      const isAlone = key !== undefined && (isAnew || byKey.get(keyText(key))?.length === 1);
       return !isAlone || isBelowUndecided({ was, now, moved }, { old, table, unit, undecided });
     });
     undecided.set(table.id, new Set(open.map(({ unit }) => unit)));
@@ -217,6 +219,15 @@ interface Below {
   readonly table: Table;
   readonly unit: Unit;
   readonly undecided: ReadonlyMap<string, ReadonlySet<Unit>>;
+}
+
+/** Whether the make is given something now of which nothing is on record for any row. */
+function isReadAnew({ was }: Pick<Both, 'was' | 'now'>, old: Table, table: Table): boolean {
+  return table.reads.some((read) => {
+    if (isUndeclared(read)) return false;
+    const former = formerRead(old, read);
+    return former === undefined || leavesOut(was.model, former, read);
+  });
 }
 
 /** Whether a row above has another key now and nobody knows what becomes of it: then neither of this one. */

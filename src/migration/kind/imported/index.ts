@@ -1,5 +1,5 @@
 /**
- * The migration kind `other`, of which varve brings one: history of another tool, taken over as applied. A run changes nothing of
+ * The migration kind `other` (M13), of which varve brings one: history of another tool, taken over as applied. A run changes nothing of
  * the database; what it records is its own ledger entry and receipt, with the list of the migrations as an input. The tool's
  * table is read again in the deciding transaction, and that this transaction has written nothing is asked of the server.
  */

@@ -9,6 +9,7 @@ import type { RunContext } from '../../kind.ts';
 import { measureOrThrow } from './baseline-of.ts';
 import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
+import { actAsLent, confinementIn } from './confine.ts';
 import { installGuards, type Guards } from './guard.ts';
 import { countTables, type TableRows } from './own-versions.ts';
 import { pinSettings, type Pins } from './pins.ts';
@@ -43,7 +44,7 @@ export function keepBaseline(transaction: Transaction, baseline: Baseline): void
   if (!baselines.has(transaction)) baselines.set(transaction, baseline);
 }
 
-/** Measures, pins and guards, in this order, before the first statement. */
+/** Measures, guards, confines and pins, in this order, before the first statement. */
 export async function beginAttempt(context: RunContext, transaction: Transaction): Promise<void> {
   const { scope } = context.bundle.declaration;
   const { concurrentSessions, cancelStatement } = context.store.capabilities;
@@ -51,12 +52,16 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   const baseline = baselines.get(transaction) ?? (await measureOrThrow(transaction, scope, context.settings));
   const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
   const protection = protectionOf(scope, context.settings);
+  const confinement = confinementIn(context.bound);
+  const armer = confinement === undefined ? 'session' : 'roles';
+  const guards = await installGuards(transaction, protectedTables(relations, protection), armer);
+  const ownRows = await ownCatalogRows(transaction, guards);
+  const objects = guards.watches ? undefined : await listCatalogObjects(transaction);
+  if (confinement !== undefined) await actAsLent(context.store, transaction, confinement);
   const pins = await pinSettings(transaction, {
     allowedSchemas: scope.allowed_schemas,
     canStop: cancelStatement,
   });
-  const guards = await installGuards(transaction, protectedTables(relations, protection));
-  const ownRows = await ownCatalogRows(transaction, { readsRoles: guards.watches });
   const [row] = await transaction.query<{ id: string }>(sql`select pg_current_xact_id()::text as id`);
   attempts.set(transaction, {
     transactionId: row?.id ?? '',
@@ -66,7 +71,7 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     relations,
     rowsBefore: new Map(baseline.tables.map(({ table, rows }) => [table, rows])),
     ownRows: new Set(ownRows.map(placeOf)),
-    objects: guards.watches ? undefined : await listCatalogObjects(transaction),
+    objects,
     counter: await startCounting(transaction),
     tableRows,
   });

@@ -1,4 +1,7 @@
-/** Everything that the deciding transaction did, put together from what the layers saw. */
+/**
+ * Everything that the deciding transaction did, put together from what the layers saw: gross, by what was reached in the end,
+ * whatever view or rule led there (M25, M83).
+ */
 import { refusal, type Finding } from '../../../base/index.ts';
 import { sql, type Queryable, type Transaction } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
@@ -37,7 +40,7 @@ export interface Effect {
 /** Reads it, while the transaction can still be aborted. */
 export async function readEffect(transaction: Transaction, attempt: Attempt, scope: Scope): Promise<Effect> {
   const relations = await loadRelations(transaction);
-  const rows = (await ownCatalogRows(transaction, { readsRoles: attempt.guards.watches })).filter(
+  const rows = (await ownCatalogRows(transaction, attempt.guards)).filter(
     (row) => !attempt.ownRows.has(placeOf(row)),
   );
   const seen = attempt.guards.watches ? await readSeenDdl(transaction) : [];
@@ -112,6 +115,7 @@ function effectOf(sights: Sights): Effect {
   for (const { objectId, event, objectType } of sights.seen)
     if (objectId !== null && objectType !== null && RELATION_TYPES.includes(objectType))
       note(objectId, event === 'rewrite' ? 'rewritten' : 'changed');
+  for (const { tableId } of sights.seen) if (tableId !== null) note(tableId, 'changed');
   for (const table of droppedParts(sights.seen)) noteName(byName, table);
   const tables = [...byName]
     .filter(([name, { isFree }]) => !isFree && !isSequenceName(sights, name))

@@ -1,10 +1,12 @@
 /** What a run would do, by text and catalog alone: nothing of the bundle is executed (M71). */
 import { nearestName, refusal, type Finding, type JsonObject } from '../../../base/index.ts';
+import { redactJson } from '../../../evidence/index.ts';
 import { fingerprint } from '../../../provenance/index.ts';
 import type { Queryable } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { KindPlan, PlanContext } from '../../kind.ts';
 import { protectedKeyFindings, subjectOf } from './baseline/index.ts';
+import { planConfinement } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardPower } from './guard.ts';
 import { invariantFaults } from './invariant.ts';
@@ -21,7 +23,7 @@ import { readScripts, type ScriptPhase, type Statement } from './script.ts';
 
 /** Plans one direction; the scripts of both are read, so that a way back that cannot run is known before the way there. */
 export async function plan(context: PlanContext): Promise<KindPlan> {
-  const { bundle, direction, transaction, capabilities, settings } = context;
+  const { bundle, direction, transaction, settings, logins } = context;
   const { scope, limits, statements: allowed = [], invariants = [], requires_rollback } = bundle.declaration;
   const scripts = await readScripts(bundle);
   const phases = direction === 'rollback' ? scripts.rollback : scripts.forward;
@@ -37,10 +39,14 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
     bound.push({ ...boundPhase(phase), ...(await boundBeside(transaction, phase)) });
   const subject = await subjectOf(transaction, scope, settings, relations);
   const catalog = await fingerprint(transaction, { scope: subject.scope });
-  const enforcement = enforcementOf(capabilities, {
-    watches: power.canWatch,
-    denies: power.unguardable.length === 0 ? [] : undefined,
-  });
+  const { confinement, reasons } = logins.runner
+    ? await planConfinement(transaction, scope, relations)
+    : { reasons: [] };
+  const isGuardable = confinement !== undefined || power.unguardable.length === 0;
+  const enforcement = enforcementOf(
+    { watches: confinement !== undefined || power.canWatch, denies: isGuardable ? [] : undefined },
+    confinement,
+  );
   return {
     bound: {
       phases: bound,
@@ -48,6 +54,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       catalog: { strict: catalog.strictDigest, logical: catalog.digest },
       protected: { schemas: protection.schemas, tables: protection.tables },
       limits,
+      ...(confinement === undefined ? {} : { confinement }),
     },
     tables: [],
     objects: tables,
@@ -55,10 +62,11 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
     enforcement,
     measures: { max_table_count_touched: tables.length, max_index_count_delta: null, max_row_backfill: null },
     shown: {
-      operations: statementsOf(phases).map(wordsOf),
+      operations: await redactJson(statementsOf(phases).map(wordsOf)),
       estimates: estimatesOf(tables, relations),
       locks: await locksOf(phases, direction === 'rollback'),
-      unguarded: power.unguardable,
+      unguarded: isGuardable ? [] : power.unguardable,
+      ...(logins.runner ? { unconfined: reasons.slice(0, 20), unconfinedCount: reasons.length } : {}),
     },
     rollbackClass: rollbackClassOf(statementsOf(scripts.forward), statementsOf(scripts.rollback)),
     findings: [
