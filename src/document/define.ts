@@ -207,6 +207,11 @@ function seal({ name, options, steps, schemas }: Draft): Result<Model> {
     rule: options.version,
     field: versionField(options.version),
     current: options.current,
+    beyond: new Set(
+      [...versions.keys()].filter(
+        (version) => compareVersions(options.version.order, version, options.current) > 0,
+      ),
+    ),
     versions,
     graph: {
       name,

@@ -14,8 +14,8 @@ import { placesIn, settle } from './placing.ts';
 import { takeProvenance, type Provenance } from './provenance.ts';
 import { groupResidue, type Residue, type ResidueRow } from './residue-row.ts';
 import { takeResidue } from './residue.ts';
-import { ok, refused, type Refused, type Result } from './result.ts';
-import { runStep, type Ledger, type StepWorld } from './run-step.ts';
+import { refused, type Refused } from './result.ts';
+import { runStep, runSteps, type Ledger, type StepWorld } from './run-step.ts';
 import { startWorld } from './step-world.ts';
 import { unknownFields } from './unknown-field.ts';
 import type { SchemaFault } from './validate.ts';
@@ -55,7 +55,7 @@ export function migrateDocument(
   const { version } = detected.value;
   const to = target ?? model.current;
   if (!model.versions.has(to)) return refused(unknownVersion(model, to));
-  const isNewer = target === undefined && compareVersions(model.rule.order, version, to) > 0;
+  const isNewer = target === undefined && isBeyond(model, version);
   const policy = isNewer ? (options.newer ?? model.policy.newer ?? 'refuse') : 'downgrade';
   if (policy === 'refuse') return refused(newer(model, version));
   if (policy === 'downgrade' && !model.versions.has(version)) return refused(unknownVersion(model, version));
@@ -66,6 +66,12 @@ export function migrateDocument(
   if (policy === 'pass') return { status: 'passed', document: copied.value, version };
   if (version === to) return alreadyThere(model, copied.value, to);
   return moveDocument(model, copied.value, detected.value, to, options);
+}
+
+function isBeyond(model: Model, version: Version): boolean {
+  return model.versions.has(version)
+    ? model.beyond.has(version)
+    : compareVersions(model.rule.order, version, model.current) > 0;
 }
 
 function unknownVersion(model: Model, version: Version): Finding {
@@ -112,7 +118,7 @@ function moveDocument(
   if (broken !== undefined) return broken;
   const bare = takeApart(model, document, options);
   const { world, ledger } = startRun(model, bare.residue, options);
-  const moved = runPath(plan.value, bare.document, world, ledger);
+  const moved = runSteps(plan.value.edges, bare.document, world, ledger);
   if (moved.status === 'refused') return moved;
   const written = settleVersion(model, detected, to, moved.value, ledger);
   const settled = settle(model, written, bare.provenance, {
@@ -173,16 +179,6 @@ function startRun(
   const stale = residue.filter(({ isStale }) => isStale === true);
   const found = groupResidue(residue);
   return { world, ledger: { found, kept: [...stale], stale: [], assumed: [] } };
-}
-
-function runPath({ edges }: CompiledPlan, document: Json, world: StepWorld, ledger: Ledger): Result<Json> {
-  let current = document;
-  for (const edge of edges) {
-    const next = runStep(edge, current, world, ledger);
-    if (next.status === 'refused') return next;
-    current = next.value;
-  }
-  return ok(current);
 }
 
 const VERSION_ROW = { step: '', op: 'version', at: '', slot: 0 } as const;

@@ -83,10 +83,12 @@ export function parseDocument(
   if (scan.exactNumbers > 0 && !hasRawNumbers()) {
     return refused(unreadable('number_inexact', subject, 'this platform cannot hold numbers by their text'));
   }
-  const document = parse(bytes, scan.exactNumbers > 0);
-  if (typeof document === 'string') return refused(unreadable('json_invalid', subject, document));
-  return countMembers(document.value) === scan.members
-    ? ok({ document: document.value, exactNumbers: scan.exactNumbers, isReordered: scan.isReordered })
+  const text = decode(bytes);
+  if (text === undefined) return refused(unreadable('json_invalid', subject, 'not UTF-8'));
+  const parsed = parse(text, scan.exactNumbers > 0);
+  if (parsed === undefined) return refused(unreadable('json_invalid', subject, 'not JSON'));
+  return countMembers(parsed.value) === scan.members
+    ? ok({ document: parsed.value, exactNumbers: scan.exactNumbers, isReordered: scan.isReordered })
     : refused(unreadable('duplicate_key', subject, 'an object has two members of one name'));
 }
 
@@ -97,14 +99,12 @@ function unreadable(code: Finding['code'], subject: string, reason: string): Fin
   });
 }
 
-/** Its value, or why there is none. What the parser says of it would hold a piece of the document. */
-function parse(bytes: Uint8Array, isExact: boolean): { readonly value: Json } | 'not UTF-8' | 'not JSON' {
-  const text = decode(bytes);
-  if (text === undefined) return 'not UTF-8';
+/** Undefined where it is no JSON. What the parser says of it would hold a piece of the document. */
+function parse(text: string, isExact: boolean): { readonly value: Json } | undefined {
   try {
     return { value: (isExact ? JSON.parse(text, keepToken) : JSON.parse(text)) as Json };
   } catch {
-    return 'not JSON';
+    return undefined;
   }
 }
 
@@ -124,16 +124,15 @@ function keepToken(_name: string, value: unknown, context?: { readonly source?: 
 }
 
 function countMembers(value: Json): number {
+  let count = 0;
   if (isArray(value)) {
-    let count = 0;
-    for (const item of value) count += typeof item === 'object' ? countMembers(item) : 0;
+    for (const item of value) if (typeof item === 'object') count += countMembers(item);
     return count;
   }
   if (!isObject(value)) return 0;
-  const names = Object.keys(value);
-  let count = names.length;
-  for (const name of names) {
+  for (const name of Object.keys(value)) {
     const member = value[name] as Json;
+    count += 1;
     if (typeof member === 'object') count += countMembers(member);
   }
   return count;
