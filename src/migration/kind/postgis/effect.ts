@@ -117,6 +117,7 @@ function effectOf(sights: Sights): Effect {
   for (const { objectId, event, objectType } of sights.seen)
     if (objectId !== null && objectType !== null && RELATION_TYPES.includes(objectType))
       note(objectId, event === 'rewrite' ? 'rewritten' : 'changed');
+  for (const { tableId } of sights.seen) if (tableId !== null) note(tableId, 'changed');
   for (const table of droppedParts(sights.seen)) noteName(byName, table);
   const tables = [...byName]
     .filter(([name, { isFree }]) => !isFree && !isSequenceName(sights, name))
