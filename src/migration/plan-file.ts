@@ -75,8 +75,18 @@ export async function makePlan(
   const { bundle, direction, forward } = about;
   const { environment, store, settings = DEFAULT_SETTINGS } = options;
   const { capabilities } = store;
+  const held = kind.carriesLaterWrites === true ? about.planned : undefined;
   const planned = await store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
-    kind.plan({ bundle, direction, environment, transaction, capabilities, settings, forward }),
+    kind.plan({
+      bundle,
+      direction,
+      environment,
+      transaction,
+      capabilities,
+      settings,
+      forward,
+      ...(held === undefined ? {} : { planned: { tables: held.bound.tables, shown: held.shown } }),
+    }),
   );
   const { scope, limits } = bundle.declaration;
   const bound: PlanBound = {
@@ -92,7 +102,6 @@ export async function makePlan(
     enforcement: planned.enforcement,
     work: planned.bound,
   };
-  const held = kind.carriesLaterWrites === true ? about.planned : undefined;
   const measures =
     held === undefined ? planned.measures : measuresOfCounts(held.bound.tables, planned.objects);
   const least = minimumLevel(settings, kind.name, environment);
