@@ -81,8 +81,22 @@ export interface MigrationKind {
   readonly undo: (context: RunContext, transaction: Transaction) => Promise<readonly NewWrites[]>;
   /** The measured state of everything the bundle may touch. Equal state gives an equal value (M33): no time, oid or run id. */
   readonly baseline: (context: BaselineContext, transaction: Transaction) => Promise<Baseline>;
+  /** Where the deciding transaction may run in a session of the runner's own login (L4); absent: the work needs the store's. */
+  readonly confine?: ConfineVerbs;
   /** Letting go of what committed runs of a bundle superseded; absent where a kind keeps nothing. */
   readonly retire?: RetireVerbs;
+}
+
+/**
+ * A run whose credentials do not reach out of its scope. `lend` gives the login what it needs, before the transaction begins;
+ * `enter` is the first thing in it; `release` takes all of it back. Both ends go by what the plan bound, and repeating is harmless.
+ */
+export interface ConfineVerbs {
+  /** Whether the plan bound it. */
+  readonly isDue: (bound: JsonObject) => boolean;
+  readonly lend: (context: RunContext) => Promise<void>;
+  readonly enter: (context: RunContext, transaction: Transaction) => Promise<void>;
+  readonly release: (context: RunContext) => Promise<void>;
 }
 
 /** The verbs of a kind in the direction `retire`. They are held to no limit: an approval of the plan's exact counts is. */
@@ -115,6 +129,8 @@ export interface PlanContext {
   /** Read-only, one snapshot. */
   readonly transaction: Transaction;
   readonly capabilities: Capabilities;
+  /** Which logins of its own a run could use. */
+  readonly logins: { readonly runner: boolean };
   readonly settings: MigrationSettings;
   /** The committed run that a rollback takes back; undefined in the direction forward. */
   readonly forward: CommittedRun | undefined;

@@ -75,6 +75,7 @@ export async function makePlan(
   const { bundle, direction, forward } = about;
   const { environment, store, settings = DEFAULT_SETTINGS } = options;
   const { capabilities } = store;
+  const logins = { runner: options.runnerLogin !== undefined };
   const held = kind.carriesLaterWrites === true ? about.planned : undefined;
   const planned = await store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
     kind.plan({
@@ -83,6 +84,7 @@ export async function makePlan(
       environment,
       transaction,
       capabilities,
+      logins,
       settings,
       forward,
       ...(held === undefined ? {} : { planned: { tables: held.bound.tables, shown: held.shown } }),
@@ -104,7 +106,7 @@ export async function makePlan(
   };
   const measures =
     held === undefined ? planned.measures : measuresOfCounts(held.bound.tables, planned.objects);
-  const least = minimumLevel(settings, kind.name, environment);
+  const least = minimumLevel(settings, kind.name, environment, direction);
   const findings = [
     ...planFindings(kind, bundle, direction, { ...planned, measures }),
     ...levelFindings(bundle.id, planned.enforcement, least),

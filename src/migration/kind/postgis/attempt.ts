@@ -7,11 +7,14 @@ import type { Baseline } from '../../../evidence/index.ts';
 import { sql, type Transaction } from '../../../store/index.ts';
 import type { RunContext } from '../../kind.ts';
 import { measureOrThrow } from './baseline-of.ts';
+import { armCapture, mayWriteRows, type Capture } from './capture.ts';
 import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
+import { actAsLent, becomeOwner, confinementIn, openHistory } from './confine.ts';
 import { installGuards, type Guards } from './guard.ts';
 import { countTables, type TableRows } from './own-versions.ts';
 import { pinSettings, type Pins } from './pins.ts';
+import { readScripts, type Statement } from './script.ts';
 import { protectedTables, protectionOf, type Protection } from './protected.ts';
 import { loadRelations, type Relations } from './relation.ts';
 import { startCounting, type RowCounter } from './row-counts.ts';
@@ -22,6 +25,7 @@ export interface Attempt {
   readonly pins: Pins;
   readonly protection: Protection;
   readonly guards: Guards;
+  readonly capture: Capture;
   /** Before the first statement. */
   readonly relations: Relations;
   /** Rows that each allowed table had, by name. */
@@ -43,7 +47,7 @@ export function keepBaseline(transaction: Transaction, baseline: Baseline): void
   if (!baselines.has(transaction)) baselines.set(transaction, baseline);
 }
 
-/** Measures, pins and guards, in this order, before the first statement. */
+/** Measures, keeps, guards, confines and pins, in this order, before the first statement. */
 export async function beginAttempt(context: RunContext, transaction: Transaction): Promise<void> {
   const { scope } = context.bundle.declaration;
   const { concurrentSessions, cancelStatement } = context.store.capabilities;
@@ -51,25 +55,48 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   const baseline = baselines.get(transaction) ?? (await measureOrThrow(transaction, scope, context.settings));
   const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
   const protection = protectionOf(scope, context.settings);
+  const confinement = confinementIn(context.bound);
+  // Before event triggers note DDL, and by whoever owns the tables.
+  if (confinement !== undefined) await openHistory(transaction, confinement, context.direction);
+  const capture = await armCapture(transaction, {
+    runId: context.runId,
+    scope,
+    relations,
+    writesRows: (await statementsOf(context)).some(mayWriteRows),
+  });
+  if (context.forward !== undefined)
+    await transaction.query(sql`select set_config('varve.capture_of', ${context.forward.runId}, true)`);
+  if (confinement !== undefined) await becomeOwner(transaction);
+  const armer = confinement === undefined ? 'session' : 'roles';
+  const guards = await installGuards(transaction, protectedTables(relations, protection), armer);
+  const ownRows = await ownCatalogRows(transaction, guards);
+  const objects = guards.watches ? undefined : await listCatalogObjects(transaction);
+  if (confinement !== undefined) await actAsLent(context.store, transaction, confinement);
   const pins = await pinSettings(transaction, {
     allowedSchemas: scope.allowed_schemas,
     canStop: cancelStatement,
   });
-  const guards = await installGuards(transaction, protectedTables(relations, protection));
-  const ownRows = await ownCatalogRows(transaction, { readsRoles: guards.watches });
   const [row] = await transaction.query<{ id: string }>(sql`select pg_current_xact_id()::text as id`);
   attempts.set(transaction, {
     transactionId: row?.id ?? '',
     pins,
     protection,
     guards,
+    capture,
     relations,
     rowsBefore: new Map(baseline.tables.map(({ table, rows }) => [table, rows])),
     ownRows: new Set(ownRows.map(placeOf)),
-    objects: guards.watches ? undefined : await listCatalogObjects(transaction),
+    objects,
     counter: await startCounting(transaction),
     tableRows,
   });
+}
+
+/** The statements of this direction that run in the transaction. */
+async function statementsOf({ bundle, direction }: RunContext): Promise<readonly Statement[]> {
+  const { forward, rollback } = await readScripts(bundle);
+  const phases = direction === 'rollback' ? rollback : forward;
+  return phases.flatMap(({ mode, statements }) => (mode === 'transactional' ? statements : []));
 }
 
 /** The try that this transaction is. */

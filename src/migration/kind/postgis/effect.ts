@@ -40,7 +40,7 @@ export interface Effect {
 /** Reads it, while the transaction can still be aborted. */
 export async function readEffect(transaction: Transaction, attempt: Attempt, scope: Scope): Promise<Effect> {
   const relations = await loadRelations(transaction);
-  const rows = (await ownCatalogRows(transaction, { readsRoles: attempt.guards.watches })).filter(
+  const rows = (await ownCatalogRows(transaction, attempt.guards)).filter(
     (row) => !attempt.ownRows.has(placeOf(row)),
   );
   const seen = attempt.guards.watches ? await readSeenDdl(transaction) : [];
@@ -115,6 +115,7 @@ function effectOf(sights: Sights): Effect {
   for (const { objectId, event, objectType } of sights.seen)
     if (objectId !== null && objectType !== null && RELATION_TYPES.includes(objectType))
       note(objectId, event === 'rewrite' ? 'rewritten' : 'changed');
+  for (const { tableId } of sights.seen) if (tableId !== null) note(tableId, 'changed');
   for (const table of droppedParts(sights.seen)) noteName(byName, table);
   const tables = [...byName]
     .filter(([name, { isFree }]) => !isFree && !isSequenceName(sights, name))
@@ -141,10 +142,12 @@ function effectOf(sights: Sights): Effect {
   };
 }
 
-/** The event triggers themselves only add to what they note; a script that takes lines away touches it. */
+/** The triggers themselves only add to what they note and keep; a script that takes lines away touches it. */
 function isNoting(relation: Relation | undefined, { updated, deleted }: RowCounts): boolean {
-  return relation?.schema === 'varve' && relation.name === 'seen_ddl' && updated + deleted === 0;
+  return relation?.schema === 'varve' && NOTED.includes(relation.name) && updated + deleted === 0;
 }
+
+const NOTED: readonly string[] = ['seen_ddl', 'captured', 'captured_row'];
 
 const RELATION_TYPES: readonly string[] = [
   'table',

@@ -9,6 +9,9 @@ import type { Transaction } from '../../../store/index.ts';
 import type { MigrationKind, RunContext, Step } from '../../kind.ts';
 import { attemptOf, beginAttempt, keepBaseline } from './attempt.ts';
 import { measureOrThrow } from './baseline-of.ts';
+import { captureBefore } from './capture.ts';
+import { retireVerbs } from './let-go.ts';
+import { actAsOwner, confinementIn, lendRoles, takeRolesBack } from './confine.ts';
 import { besideStep, undoBeside, type BoundPhase } from './nontransactional.ts';
 import { observe } from './observe.ts';
 import { plan } from './plan.ts';
@@ -25,7 +28,7 @@ export const postgisKind: MigrationKind = {
   patience: { lockTimeoutMs: 2_000, tries: 10 },
   baselineIn: 'deciding',
   foreseesRows: false,
-  faultPoints: ['P01_guarded', 'P02_statement', 'P03_observed', 'P04_beside'],
+  faultPoints: ['P00_lent', 'P01_guarded', 'P02_statement', 'P03_observed', 'P04_beside'],
   plan,
   apply: (bound) => stepsOf(bound),
   rollback: (bound) => stepsOf(bound),
@@ -33,6 +36,20 @@ export const postgisKind: MigrationKind = {
     const observation = await observe(context, transaction);
     await context.fault('P03_observed');
     return observation;
+  },
+  confine: {
+    isDue: (bound) => confinementIn(bound) !== undefined,
+    lend: async (context) => {
+      const confinement = confinementIn(context.bound);
+      if (confinement === undefined) return;
+      await lendRoles(context.store, confinement);
+      await context.fault('P00_lent');
+    },
+    enter: (_context, transaction) => actAsOwner(transaction),
+    release: async ({ store, bound }) => {
+      const confinement = confinementIn(bound);
+      if (confinement !== undefined) await takeRolesBack(store, confinement);
+    },
   },
   undo: async ({ bound }, transaction) => {
     // What ran in the deciding transaction went with it.
@@ -44,6 +61,7 @@ export const postgisKind: MigrationKind = {
     keepBaseline(transaction, baseline);
     return baseline;
   },
+  retire: retireVerbs,
 };
 
 /** What runs beside the transaction first, then the guards, then one step a file. */
@@ -83,10 +101,11 @@ async function runFile(
 ): Promise<readonly Finding[]> {
   const phases = await phasesOf(context);
   const statementCount = phases.reduce((sum, { statements }) => sum + statements.length, 0);
-  const { transactionId, counter } = attemptOf(transaction);
+  const { transactionId, counter, capture } = attemptOf(transaction);
   for (const statement of phases.find((phase) => phase.file === file)?.statements ?? []) {
     context.signal.throwIfAborted();
     const mayReset = !isPlainWrite(statement);
+    await captureBefore(transaction, capture, statement);
     if (mayReset) await counter.read(transaction);
     const findings = await runStatement(transaction, statement, { transactionId, statementCount });
     if (isRefused(findings)) return findings;

@@ -1,7 +1,7 @@
 /**
- * What the deciding transaction touched, before its commit, in the order of M81: constraints immediate, rows (L5), locks and
- * file nodes (L6), catalog rows (L7), the state before and after (L8), invariants. Then the settings and the guards are
- * verified, and the guards taken away: nothing of the script runs after that.
+ * What the deciding transaction touched, before its commit: constraints immediate, rows (L5), invariants, which write
+ * nothing, and the settings; from here on nothing of the script runs. Then locks and file nodes (L6), catalog rows (L7), the
+ * state before and after (L8), and the guards, which are taken away (M81).
  */
 import { refusal, type Finding } from '../../../base/index.ts';
 import type { Check, TableCounts } from '../../../evidence/index.ts';
@@ -9,6 +9,8 @@ import { isStoreError, sql, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
 import type { Observation, RunContext } from '../../kind.ts';
 import { attemptOf } from './attempt.ts';
+import { captureFindings, disarmCapture } from './capture.ts';
+import { actAsOwnerAgain, actAsTableOwner, closeHistory, confinementIn } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardFindings, removeGuards } from './guard.ts';
 import { checkInvariants } from './invariant.ts';
@@ -26,6 +28,11 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
   const violated = await settleConstraints(transaction);
   if (violated.length > 0) return nothingSeen(context, violated);
   await attempt.counter.read(transaction);
+  // A query may call what the script made, so it is asked while the session may no more than the script might.
+  const invariant = await checkInvariants(transaction, invariants);
+  const moved = await pinFindings(transaction, attempt.pins);
+  const confinement = confinementIn(context.bound);
+  if (confinement !== undefined) await actAsOwnerAgain(context.store, transaction);
   const effect = await readEffect(transaction, attempt, scope);
   const unseen =
     attempt.tableRows === undefined
@@ -37,16 +44,20 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
           relations: effect.relations,
           rebuilt: effect.rebuilt,
         });
-  const invariant = await checkInvariants(transaction, invariants);
-  const held = [
-    ...(await pinFindings(transaction, attempt.pins)),
-    ...(await guardFindings(transaction, attempt.guards)),
-  ];
+  const held = [...moved, ...(await guardFindings(transaction, attempt.guards))];
+  const untaken = await captureFindings(transaction, attempt.capture, {
+    counts: effect.counts,
+    rebuilt: effect.rebuilt,
+    rowsBefore: attempt.rowsBefore,
+  });
   await removeGuards(transaction, attempt.guards);
+  if (confinement !== undefined) await actAsTableOwner(transaction, confinement);
+  await disarmCapture(transaction);
+  if (confinement !== undefined) await closeHistory(transaction, confinement);
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
   const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
   const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
-  const enforcement = enforcementOf(context.store.capabilities, attempt.guards);
+  const enforcement = enforcementOf(attempt.guards, confinement);
   return {
     tables: effect.tables.flatMap(({ name, rows }) => (rows > 0 ? [countsOf(name, rows)] : [])),
     objects,
@@ -65,6 +76,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
     newWrites: [],
     checks: [
       { name: 'settings_and_guards', status: held.length === 0 ? 'pass' : 'fail' },
+      { name: 'values_captured', status: untaken.length === 0 ? 'pass' : 'fail' },
       ...(attempt.tableRows === undefined ? [] : [checkOf('row_versions', unseen)]),
       ...invariant.checks,
     ],
@@ -76,6 +88,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       ]),
       ...effect.findings,
       ...unseen,
+      ...untaken,
       ...invariant.findings,
       ...held,
     ],
