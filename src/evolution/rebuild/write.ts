@@ -7,6 +7,7 @@ import {
   readPlan,
   rowDigest,
   tableId,
+  type ForeignKeySpec,
   type ReadSpec,
   type Relation,
 } from '../../pipeline/index.ts';
@@ -20,6 +21,8 @@ import { type Coverage, computedRelation, recordedText, variantsOf, type Variant
 import { newHash } from './list.ts';
 import { readSubjectsOf, type ReadSubjects } from './read-subjects.ts';
 
+import { recordedKeys } from './recorded-ways.ts';
+import { isDecidable } from './ruled-ways.ts';
 import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, ruleOf, writtenColumns } from './values.ts';
 import {
   builtOf,
@@ -247,6 +250,8 @@ export interface RecordedRead {
   readonly keys: Sql;
   readonly columns: Sql;
   readonly digest: Sql;
+  /** The primary key of the one row that was read, where it was looked up already. */
+  readonly row?: readonly Sql[];
 }
 
 const JOINED: Recorded = { inputs: sql`c.inputs`, readOf: () => undefined };
@@ -295,14 +300,48 @@ export async function inputsOf(
   };
 }
 
-/** Reads through foreign keys of which every carried row's sources were seen to lead to the row that was read. */
+/**
+ * Reads that find the very row that was read: through foreign keys of which every carried row's sources were seen to lead
+ * there, or by columns of the key that were found from that row.
+ */
 function sureReads(of: Rebuilding): ReadonlySet<string> {
   const { looked } = fillsOf(of, of.spec.foreignKeys, () => undefined);
   const keys = of.spec.foreignKeys.filter(({ name }) => looked.has(name));
+  const found = recordedKeys(of).filter((key) => isWhole(of, key));
   return new Set(
     of.spec.reads
-      .filter((read) => keys.some((key) => read.table === key.to && isThrough(read, key)))
+      .filter(
+        (read) =>
+          keys.some((key) => read.table === key.to && isThrough(read, key)) ||
+          found.some((key) => read.table === key.to && isBy(read, key)),
+      )
       .map(({ name }) => name),
+  );
+}
+
+/** Whether all of a foreign key is found from the row that was read, of a table that stays as it is. */
+function isWhole(of: Rebuilding, { name, to, columns }: ForeignKeySpec): boolean {
+  const { operation, world } = of;
+  return (
+    rebuildOf(world, to) === undefined &&
+    Object.keys(columns).every((child) => {
+      const source = operation.columns[child];
+      const isRuled = ruleOf(world.attribution, operation.table, child) !== undefined;
+      return source?.from === 'recorded' && source.reference === name && !isRuled && !isDecidable(of, child);
+    })
+  );
+}
+
+/** Whether a read looks its row up by the columns of a foreign key, and by nothing else. */
+function isBy({ cardinality, match }: ReadSpec, { columns }: ForeignKeySpec): boolean {
+  const pairs = Object.entries(columns);
+  return (
+    cardinality !== 'many' &&
+    pairs.length === Object.keys(match).length &&
+    pairs.every(([child, parent]) => {
+      const origin = match[parent];
+      return origin?.kind === 'key' && origin.column === child;
+    })
   );
 }
 
@@ -430,7 +469,8 @@ function readRow(
     keys,
     columns: read,
     digest,
-  } = joined ?? {
+    row,
+  }: RecordedRead = joined ?? {
     keys: sql`${r}.keys`,
     columns: sql`${r}.columns`,
     digest: sql`${r}.digest`,
@@ -447,10 +487,11 @@ function readRow(
       (columns, place) => sql`sha256(${rowDigest(sql`p`, columns)}) as ${sql.id(`#was ${String(place)}`)}`,
     ),
   ];
-  const same = target.spec.primaryKey.map((column) => {
+  const same = target.spec.primaryKey.map((column, place) => {
     const type = target.spec.columns.find(({ name }) => name === column)?.type ?? 'text';
-    return sql`${pp}.${sql.id(column)} = (${keys} -> 0 ->> ${column}::text)::${sql.raw(type)}`;
+    return sql`${pp}.${sql.id(column)} = ${row?.[place] ?? sql`(${keys} -> 0 ->> ${column}::text)::${sql.raw(type)}`}`;
   });
+  const only = row === undefined ? sql`jsonb_array_length(${keys}) = 1 and ` : sql``;
   const cases = there.map(
     (columns, place) =>
       sql`when ${read} = ${columns}::text[] then ${digest} = ${pp}.${sql.id(`#was ${String(place)}`)}`,
@@ -464,7 +505,7 @@ function readRow(
     keys,
     join: sql`${lookUp}
       left join (select p.*, ${sql.join(digests)} from ${tableId(target.placement)} p ${sql.raw(isOnDemand ? '' : 'offset 0')}) ${pp}
-        on jsonb_array_length(${keys}) = 1 and ${sql.join(same, sql` and `)}`,
+        on ${only}${sql.join(same, sql` and `)}`,
     unchanged:
       cases.length === 0
         ? sql`jsonb_array_length(${keys}) = 0`
