@@ -258,6 +258,7 @@ const TABLE = {
   unrelated_table: [3, 422, 'no edge leads to this table'],
   usage: [2, 400, 'the call is not understood'],
   value_invalid: [3, 422, 'a value that its column cannot hold'],
+  values_not_captured: [4, 409, 'a run destroyed values that were not kept'],
   verify_differs: [3, 409, 'populating from nothing gives other rows'],
   verify_stale: [3, 409, 'populating from nothing gives other rows where inputs or code moved since'],
   where_invalid: [3, 422, 'this is not a condition on the table'],
