@@ -19,6 +19,7 @@ import { isFunctionRule } from '../attribution.ts';
 import { fillsOf, isThrough } from './fill.ts';
 import { type Coverage, computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
 import { newHash } from './list.ts';
+import { otherInputs, type OtherInputs } from './merged-inputs.ts';
 import { readSubjectsOf, type ReadSubjects } from './read-subjects.ts';
 
 import { recordedKeys } from './recorded-ways.ts';
@@ -163,7 +164,7 @@ export async function writeComputations(transaction: Queryable, of: Rebuilding, 
   );
   for (const variant of variants) {
     const specs = variant.specs;
-    const inputs = await inputsOf(transaction, of, variant);
+    const inputs = await inputsOf(transaction, of, variant, JOINED, otherInputs(of, variant, variants));
     const plan = inputs.needsPresent
       ? readPlan({ ...of.spec, reads: variant.recorded }, relations, sql`n`)
       : undefined;
@@ -264,10 +265,13 @@ export async function inputsOf(
   of: Rebuilding,
   variant: Variant,
   recorded: Recorded = JOINED,
+  others?: OtherInputs,
 ): Promise<Inputs> {
   const { coverage } = variant;
   const isAsWas =
-    coverage.length === variant.reads.length && coverage.every((place, index) => place === index);
+    others === undefined &&
+    coverage.length === variant.reads.length &&
+    coverage.every((place, index) => place === index);
   if (isAsWas) return { needsPresent: false, joins: sql``, value: () => recorded.inputs };
   if (coverage.length === 0) return { needsPresent: false, joins: sql``, value: () => sql`''::bytea` };
   const through = of.spec.reads.filter((_, index) => coverage[index] === 'recorded');
@@ -280,13 +284,16 @@ export async function inputsOf(
     needsPresent: of.spec.reads.some(
       (read, index) => typeof coverage[index] !== 'number' && !isSure(read, coverage[index]),
     ),
-    joins: sql`${found?.joins ?? sql``} ${narrowed ?? sql``}`,
+    joins: sql`${found?.joins ?? sql``} ${narrowed ?? sql``} ${others?.joins ?? sql``}`,
     value: (present) =>
       sql.join(
         of.spec.reads.map((read, index) => {
           const place = coverage[index];
-          if (typeof place === 'number')
-            return sql`coalesce(substr(${recorded.inputs}, ${1 + 32 * place}, 32), ${ZERO})`;
+          const own =
+            typeof place === 'number' ? sql`substr(${recorded.inputs}, ${1 + 32 * place}, 32)` : undefined;
+          if (others !== undefined && (own !== undefined || place === 'unknown'))
+            return sql`coalesce(${others.agreed(index, own ?? sql`null`)}, ${ZERO})`;
+          if (own !== undefined) return sql`coalesce(${own}, ${ZERO})`;
           if (place === 'present') return present[index] ?? ZERO;
           if (typeof place === 'object') {
             const at = 1 + 32 * place.narrowed;
