@@ -11,6 +11,8 @@ export interface Stage extends AsyncDisposable {
   readonly type: (line: string) => void;
   /** Runs `varve ...` in the project and returns what it printed, without colours. Throws where it does not end well. */
   readonly varve: (argv: readonly string[]) => Promise<string>;
+  /** The same for a command that has to end with another exit status: 3 is a refusal, 4 a run that was taken back. */
+  readonly refuses: (argv: readonly string[], status: number) => Promise<string>;
   /** To be called after an edit of the project's files. */
   readonly edited: () => Promise<void>;
   /** Throws where something is not as told. */
@@ -32,17 +34,19 @@ export function openStage(projectFolder: string, store: string | undefined): Sta
     session = undefined;
     await ended;
   };
+  const run = async (argv: readonly string[], wanted: number): Promise<string> => {
+    const line = [...argv, ...storeFlags];
+    type(['varve', ...line].map(quoted).join(' '));
+    session ??= fork(join(import.meta.dirname, 'session.ts'), { cwd: projectFolder, stdio: 'inherit' });
+    const { status, output } = await runCommand(session, line);
+    if (status !== wanted) throw new StoryBroken(`varve ${argv[0] ?? ''} ended with exit status ${status}`);
+    return output;
+  };
   return {
     say: (text) => console.log(`\n${paint('cyan', text)}`),
     type,
-    varve: async (argv) => {
-      const line = [...argv, ...storeFlags];
-      type(['varve', ...line].map(quoted).join(' '));
-      session ??= fork(join(import.meta.dirname, 'session.ts'), { cwd: projectFolder, stdio: 'inherit' });
-      const { status, output } = await runCommand(session, line);
-      if (status !== 0) throw new StoryBroken(`varve ${argv[0] ?? ''} ended with exit status ${status}`);
-      return output;
-    },
+    varve: (argv) => run(argv, 0),
+    refuses: run,
     edited: end,
     expect: (told, holds) => {
       if (!holds) throw new StoryBroken(`not as told: ${told}`);

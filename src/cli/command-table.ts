@@ -133,6 +133,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/keys.ts'),
   },
   {
+    name: 'roles',
+    summary: 'the roles of a server that confined runs need: print, or make them',
+    load: () => import('./command/roles.ts'),
+  },
+  {
     name: 'retire',
     summary: 'let go for good of what a migration superseded; needs an approval',
     load: () => import('./command/retire.ts'),

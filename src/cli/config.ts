@@ -143,9 +143,19 @@ function checkStore(name: string, store: unknown, filePath: string): readonly Fi
       'Put the address into an environment variable and write { postgres: { urlFrom: "ITS_NAME" } }.';
     return [invalid(filePath, `store ${name} holds an address, which may hold a password`, remedy)];
   }
-  const named = isObject(postgres) ? postgres['urlFrom'] : undefined;
-  if (typeof named === 'string' && /^[A-Za-z_][A-Za-z0-9_]*$/u.test(named)) return [];
+  if (isObject(postgres)) {
+    const unknown = Object.keys(postgres).filter((member) => !ADDRESSES.includes(member));
+    if (unknown[0] !== undefined) return [unknownMember(filePath, unknown[0], `store ${name}`, ADDRESSES)];
+    const { urlFrom, ...more } = postgres;
+    if ([urlFrom, ...Object.values(more)].every((each) => isVariableName(each))) return [];
+  }
   return [invalid(filePath, `store ${name} is neither embedded nor postgres`, hint)];
+}
+
+const ADDRESSES: readonly string[] = ['urlFrom', 'runnerUrlFrom', 'verifyUrlFrom'];
+
+function isVariableName(value: unknown): boolean {
+  return typeof value === 'string' && /^[A-Za-z_][A-Za-z0-9_]*$/u.test(value);
 }
 
 function isExtensionList(value: unknown): boolean {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { VarveError } from '../base/index.ts';
+import type { Login } from '../migration/index.ts';
 import type { Store } from '../store/index.ts';
 import type { StoreConfig } from '../pipeline/index.ts';
 import { loadConfig, type Project } from './config.ts';
@@ -32,6 +33,8 @@ export interface Context extends AsyncDisposable {
   readonly project: () => Promise<Project>;
   /** The store of `--db`, `--store` or the project's default; the same one on each call. */
   readonly store: () => Promise<Store>;
+  /** Further logins of that store, as far as they are named. */
+  readonly logins: () => Promise<StoreLogins>;
   /** Whether there is something to open; false for an embedded store whose folder was never made. A server is believed. */
   readonly isStoreThere: () => Promise<boolean>;
   /** Progress on standard error; silent with `--quiet` and `--json`. */
@@ -40,6 +43,14 @@ export interface Context extends AsyncDisposable {
   readonly confirm: (question: string) => Promise<boolean>;
   /** A line for people on standard error; nothing with `--quiet`. */
   readonly say: (line: string) => void;
+}
+
+/** Logins that migrations use beside the store's own. */
+export interface StoreLogins {
+  /** Runs scripts and may nothing of its own. */
+  readonly runner?: Login;
+  /** Reads the server's log. */
+  readonly verify?: Login;
 }
 
 /** The context of one command. */
@@ -55,6 +66,7 @@ export function createContext(io: Io, options: GlobalOptions, kinds: KindsOf = k
     kindsOf: kinds,
     project,
     store: () => (opened ??= openStore(io, options, project)),
+    logins: () => storeLogins(io, options, project),
     isStoreThere: async () => {
       const folder = await embeddedFolder(io, options, project);
       return folder === undefined || existsSync(folder);
@@ -133,12 +145,49 @@ function onlyName(stores: Readonly<Record<string, StoreConfig>>): string {
 
 async function openConfigured(io: Io, name: string, store: StoreConfig, dir: string): Promise<Store> {
   if ('embedded' in store) return openEmbedded(resolve(dir, store.embedded), store.extensions);
-  const url = io.env[store.postgres.urlFrom];
-  if (url !== undefined && url !== '') return openServer(url);
+  return openServer(addressIn(io, store.postgres.urlFrom, name));
+}
+
+function addressIn(io: Io, variable: string, subject: string): string {
+  const url = io.env[variable];
+  if (url !== undefined && url !== '') return url;
   throw new VarveError('config_invalid', {
-    detail: { subject: name, reason: `the environment variable ${store.postgres.urlFrom} is not set` },
-    hint: `Set ${store.postgres.urlFrom} to the address of the database.`,
+    detail: { subject, reason: `the environment variable ${variable} is not set` },
+    hint: `Set ${variable} to the address of the database.`,
   });
+}
+
+/** With `--db`, which names no configuration, two variables of fixed names are asked. */
+async function storeLogins(
+  io: Io,
+  options: GlobalOptions,
+  project: () => Promise<Project>,
+): Promise<StoreLogins> {
+  const { runner, verify } = await loginVariables(io, options, project);
+  return {
+    ...(runner === undefined ? {} : { runner: await loginFrom(io, runner) }),
+    ...(verify === undefined ? {} : { verify: await loginFrom(io, verify) }),
+  };
+}
+
+async function loginVariables(
+  io: Io,
+  options: GlobalOptions,
+  project: () => Promise<Project>,
+): Promise<{ readonly runner: string | undefined; readonly verify: string | undefined }> {
+  if (options.db !== undefined) {
+    const given = (name: string): string | undefined => (io.env[name] ? name : undefined);
+    return { runner: given('VARVE_RUNNER_URL'), verify: given('VARVE_VERIFY_URL') };
+  }
+  const { config } = await project();
+  const { store } = chooseStore(options, config.stores, config.defaultStore);
+  if ('embedded' in store) return { runner: undefined, verify: undefined };
+  return { runner: store.postgres.runnerUrlFrom, verify: store.postgres.verifyUrlFrom };
+}
+
+async function loginFrom(io: Io, variable: string): Promise<Login> {
+  const url = addressIn(io, variable, variable);
+  return (await import('../store/postgres/index.ts')).postgresLogin({ url });
 }
 
 /** `postgres://...` is a server, `embedded:FOLDER` an embedded database. */

@@ -39,6 +39,7 @@ export async function openRunner(
   const signer = await runnerSigner(context);
   if (signer !== undefined && 'code' in signer) return { status: 'refused', findings: [signer] };
   const protectedKey = await readProtectedKey(context);
+  const logins = await context.logins();
   const options: RunnerOptions = {
     store: world.store,
     kinds: kinds.list,
@@ -57,6 +58,7 @@ export async function openRunner(
     randomBytes: environment.randomBytes,
     signal: context.signal,
     progress: bars.show,
+    ...(logins.runner === undefined ? {} : { runnerLogin: logins.runner }),
     ...(signer === undefined ? {} : { signer }),
     ...(fault === undefined ? {} : { fault }),
   };

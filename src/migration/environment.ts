@@ -7,6 +7,16 @@ import type { FaultHook } from './fault-point.ts';
 import type { MigrationKind, StepProgress } from './kind.ts';
 import type { EnvironmentName, MigrationSettings } from './settings.ts';
 
+/** A further login of a store, by reference; it is used for no longer than a run needs it. */
+export interface Login {
+  /**
+   * Opens the store at this `Store.location` with it: the target, or a copy of it.
+   *
+   * Errors: throws as opening the store does.
+   */
+  readonly open: (location: string) => Promise<Store>;
+}
+
 /** Everything that the lifecycle needs from outside. */
 export interface RunnerOptions {
   readonly store: Store;
@@ -32,6 +42,8 @@ export interface RunnerOptions {
    * review is told and goes on (M107).
    */
   readonly isRehearsal?: true;
+  /** The login that runs scripts and may nothing of its own (L4); without it no run is confined. */
+  readonly runnerLogin?: Login;
   readonly signal?: AbortSignal;
   readonly fault?: FaultHook;
   readonly progress?: (progress: StepProgress) => void;

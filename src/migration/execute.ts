@@ -8,7 +8,7 @@ import {
   type JsonObject,
 } from '../base/index.ts';
 import { proveEqual, proveWayBack, type Baseline, type Check, type WayBackProof } from '../evidence/index.ts';
-import { isStoreError, sql, type Transaction } from '../store/index.ts';
+import { isStoreError, sql, type Store, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
@@ -205,8 +205,10 @@ async function tryOnce(
   // From here on a lost connection no longer proves that nothing was committed.
   let sent = false;
   try {
-    await options.store.transaction({ isolation: kind.isolation, lockTimeoutMs }, async (transaction) => {
+    await using session = await decidingSession(run);
+    await session.store.transaction({ isolation: kind.isolation, lockTimeoutMs }, async (transaction) => {
       await watch.follow(transaction);
+      await session.enter(transaction);
       failure = await decideInside(run, transaction, deciding, pre);
       if (failure !== undefined) throw aborting(run);
       sent = true;
@@ -222,6 +224,48 @@ async function tryOnce(
   await hit(run, 'F13_committed');
   await intents.announce('committed');
   return { status: 'committed' };
+}
+
+/** Where the deciding transaction runs. */
+interface DecidingSession extends AsyncDisposable {
+  readonly store: Store;
+  readonly enter: (transaction: Transaction) => Promise<void>;
+}
+
+/** The store's own session, or where the plan bound it one of the runner's login with what it is lent for this try (L4). */
+async function decidingSession(run: Run): Promise<DecidingSession> {
+  const { options, kind, opened } = run;
+  const { confine } = kind;
+  if (confine?.isDue(opened.plan.bound.work) !== true) {
+    const nothing = async (): Promise<void> => undefined;
+    return { store: options.store, enter: nothing, [Symbol.asyncDispose]: nothing };
+  }
+  if (options.runnerLogin === undefined) throw loginUnusable(run, 'no_runner_login');
+  const context = contextOf(run);
+  const store = await options.runnerLogin.open(options.store.location);
+  const end = async (): Promise<void> => {
+    await store[Symbol.asyncDispose]();
+    await confine.release(context);
+  };
+  try {
+    await confine.lend(context);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  const enter = async (transaction: Transaction): Promise<void> => {
+    await confine.enter(context, transaction);
+    if ((await readBody(transaction, run.subject.runId, 'opened')) === undefined)
+      throw loginUnusable(run, 'another_database');
+  };
+  return { store, enter, [Symbol.asyncDispose]: end };
+}
+
+function loginUnusable(run: Run, reason: 'no_runner_login' | 'another_database'): VarveError {
+  return new VarveError('permission_denied', {
+    detail: { subject: run.subject.migrationId, reason },
+    hint: 'Name the login of the runner as when this was planned, on the same server, or plan it again.',
+  });
 }
 
 /** Thrown to make the store abort the transaction; what there is to say is in the failure. */
@@ -385,9 +429,12 @@ export function checksBefore(run: Run): readonly Check[] {
 
 /** What came while the forward run was under way, and since: each table once. */
 function allWrites(during: readonly NewWrites[], since: readonly NewWrites[]): readonly NewWrites[] {
-  const rows = new Map(since.map((each) => [each.table, each.rows]));
-  for (const each of during) rows.set(each.table, (rows.get(each.table) ?? 0) + each.rows);
-  return [...rows].map(([table, count]) => ({ table, rows: count }));
+  const byTable = new Map(since.map((each) => [each.table, each]));
+  for (const each of during) {
+    const known = byTable.get(each.table);
+    byTable.set(each.table, { ...known, table: each.table, rows: (known?.rows ?? 0) + each.rows });
+  }
+  return [...byTable.values()];
 }
 
 function failedChecks(checks: readonly Check[]): readonly Finding[] {

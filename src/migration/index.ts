@@ -3,7 +3,7 @@ export type { AuthoredFile, Bundle, BundleDraft, BundleReading } from './bundle.
 export { checkBundles, findingInProject, type BundleCheck, type CheckedBundle } from './check-bundles.ts';
 export { ANY_APPROVER } from './declaration.ts';
 export type { ChangeClass, Declaration, Invariant, Phase, Scope } from './declaration.ts';
-export { readGitCommit, readParamsDigest, type RunnerOptions } from './environment.ts';
+export { readGitCommit, readParamsDigest, type Login, type RunnerOptions } from './environment.ts';
 export { FAULT_POINTS, type FaultHook, type FaultPoint } from './fault-point.ts';
 export {
   GATES,

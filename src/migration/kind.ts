@@ -74,8 +74,22 @@ export interface MigrationKind {
   readonly undo: (context: RunContext, transaction: Transaction) => Promise<readonly NewWrites[]>;
   /** The measured state of everything the bundle may touch. Equal state gives an equal value (M33): no time, oid or run id. */
   readonly baseline: (context: BaselineContext, transaction: Transaction) => Promise<Baseline>;
+  /** Where the deciding transaction may run in a session of the runner's own login (L4); absent: the work needs the store's. */
+  readonly confine?: ConfineVerbs;
   /** Letting go of what committed runs of a bundle superseded; absent where a kind keeps nothing. */
   readonly retire?: RetireVerbs;
+}
+
+/**
+ * A run whose credentials do not reach out of its scope. `lend` gives the login what it needs, before the transaction begins;
+ * `enter` is the first thing in it; `release` takes all of it back. Both ends go by what the plan bound, and repeating is harmless.
+ */
+export interface ConfineVerbs {
+  /** Whether the plan bound it. */
+  readonly isDue: (bound: JsonObject) => boolean;
+  readonly lend: (context: RunContext) => Promise<void>;
+  readonly enter: (context: RunContext, transaction: Transaction) => Promise<void>;
+  readonly release: (context: RunContext) => Promise<void>;
 }
 
 /** The verbs of a kind in the direction `retire`. They are held to no limit: an approval of the plan's exact counts is. */
@@ -108,6 +122,8 @@ export interface PlanContext {
   /** Read-only, one snapshot. */
   readonly transaction: Transaction;
   readonly capabilities: Capabilities;
+  /** Which logins of its own a run could use. */
+  readonly logins: { readonly runner: boolean };
   readonly settings: MigrationSettings;
   /** The committed run that a rollback takes back; undefined in the direction forward. */
   readonly forward: CommittedRun | undefined;
@@ -119,6 +135,12 @@ export interface CommittedRun {
   readonly committedAt: string;
   /** `bound` of the kind's plan of that run. */
   readonly bound: JsonObject;
+  /** What it was measured against, and what it left. */
+  readonly pre: Baseline;
+  readonly post: Baseline;
+  /** Tables that it touched in any way, and those of them in which it wrote rows. */
+  readonly objects: readonly string[];
+  readonly written: readonly string[];
 }
 
 /** What `plan` found. */
@@ -282,8 +304,9 @@ export interface Touched {
   readonly rows: number | null;
 }
 
-/** Rows inserted, changed or deleted by others in one table. */
+/** Rows inserted, changed or deleted by others in one table; where `gone` is given, `rows` are those that are there. */
 export interface NewWrites extends JsonObject {
   readonly table: string;
   readonly rows: number;
+  readonly gone?: number;
 }

@@ -75,8 +75,9 @@ export async function makePlan(
   const { bundle, direction, forward } = about;
   const { environment, store, settings = DEFAULT_SETTINGS } = options;
   const { capabilities } = store;
+  const logins = { runner: options.runnerLogin !== undefined };
   const planned = await store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
-    kind.plan({ bundle, direction, environment, transaction, capabilities, settings, forward }),
+    kind.plan({ bundle, direction, environment, transaction, capabilities, logins, settings, forward }),
   );
   const { scope, limits } = bundle.declaration;
   const bound: PlanBound = {

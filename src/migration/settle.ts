@@ -43,7 +43,7 @@ import {
 } from './ledger.ts';
 import type { MigrationKind } from './kind.ts';
 import { parseMigrationId } from './migration-id.ts';
-import { hit, loadRun, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
+import { contextOf, hit, loadRun, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
 /** Where a receipt is, and what it says. */
@@ -220,6 +220,8 @@ async function workAfter(
 ): Promise<AfterEnd> {
   if (kind === undefined || bundle === undefined) return { checks: [], findings: [] };
   const run = await loadRun(options, known, { kind, bundle, signal, intents });
+  // What a runner that was killed had lent its login (M84).
+  await kind.confine?.release(contextOf(run));
   return runAfterSteps(run, known.entries.committed === undefined ? 'undone' : 'committed');
 }
 

@@ -1,7 +1,11 @@
 import type { MigrationsConfig } from './migrations-config.ts';
 import type { Pipeline } from './pipeline.ts';
 
-/** Where a store is: a folder of this project, or a server whose address an environment variable holds. */
+/**
+ * Where a store is: a folder of this project, or a server whose address an environment variable holds.
+ *
+ * Shape: `{ postgres: { urlFrom: 'DATABASE_URL', runnerUrlFrom: 'RUNNER_URL', verifyUrlFrom: 'VERIFY_URL' } }`
+ */
 export type StoreConfig =
   | {
       readonly embedded: string;
@@ -11,7 +15,15 @@ export type StoreConfig =
        */
       readonly extensions?: readonly string[];
     }
-  | { readonly postgres: { readonly urlFrom: string } };
+  | {
+      readonly postgres: {
+        readonly urlFrom: string;
+        /** Of the address with which `varve_runner` logs in: scripts of migrations then run confined. */
+        readonly runnerUrlFrom?: string;
+        /** Of the address with which `varve_verify` logs in: it reads the server's log before a migration commits. */
+        readonly verifyUrlFrom?: string;
+      };
+    };
 
 /**
  * Where objects are: in a folder, relative to the configuration's own, or in a bucket of a server that speaks S3.

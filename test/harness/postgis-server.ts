@@ -49,18 +49,27 @@ export async function startPostgis(): Promise<PostgisServer> {
   execFileSync(
     join(BIN, 'initdb'),
     [
-      ...['-D', dataFolder, '-U', 'postgres', '--auth=scram-sha-256', `--pwfile=${passwordFile}`],
-      ...['--locale=C', '--encoding=UTF8', '--no-sync'],
+      '--pgdata',
+      dataFolder,
+      '--username=postgres',
+      '--auth=scram-sha-256',
+      `--pwfile=${passwordFile}`,
+      '--locale=C',
+      '--encoding=UTF8',
+      '--no-sync',
     ],
     { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder, ...user },
   );
-  const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`, 'max_connections=100'];
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    `unix_socket_directories=${folder}`,
+    'max_connections=100',
+    'fsync=off',
+    'full_page_writes=off',
+  ];
   const server = spawn(
     join(BIN, 'postgres'),
-    [
-      ...['-D', dataFolder, '-p', String(port)],
-      ...[...settings, 'fsync=off', 'full_page_writes=off'].flatMap((setting) => ['-c', setting]),
-    ],
+    ['-D', dataFolder, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
     { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder, ...user },
   );
   await untilReady(server);

@@ -399,7 +399,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     },
     end: 'rolled_back',
     codes: ['limit_exceeded'],
-    observed: { max_index_count_delta: 2 },
+    observed: { max_index_count_delta: 2, max_table_count_touched: 1 },
     after: SUM,
     wantAfter: UNTOUCHED,
   },

@@ -1,10 +1,11 @@
 /**
  * Runs one verb of the lifecycle in a process of its own, and kills it at a fault point:
- * `node run-process.ts STORE ROOT VERB ID [POINT]`, where STORE is a URL or a folder. Prints the outcome's status.
+ * `node run-process.ts STORE ROOT VERB ID [POINT]`, where STORE is a URL or a folder; the address of
+ * the runner's login stands in VARVE_TEST_RUNNER. Prints the outcome's status.
  */
 import { applyMigration, recoverRuns, rollbackMigration } from '../../src/migration/index.ts';
 import { postgisKind } from '../../src/migration/kind/postgis/index.ts';
-import { embeddedStore, postgresStore } from '../../src/store/postgres/index.ts';
+import { embeddedStore, postgresLogin, postgresStore } from '../../src/store/postgres/index.ts';
 import { doubleKind } from './double-kind.ts';
 import { runnerOptions } from './fixture.ts';
 
@@ -12,8 +13,10 @@ const [where = '', root = '', verb = '', id = '', point] = process.argv.slice(2)
 const store = where.startsWith('postgres')
   ? await postgresStore({ url: where })
   : await embeddedStore({ folder: where });
+const runner = process.env['VARVE_TEST_RUNNER'];
 const options = {
   ...runnerOptions(store, root),
+  ...(runner === undefined ? {} : { runnerLogin: postgresLogin({ url: runner }) }),
   kinds: [doubleKind, postgisKind],
   fault: async (reached: string): Promise<void> => {
     if (reached === point) process.kill(process.pid, 'SIGKILL');

@@ -7,10 +7,12 @@ import type { Baseline } from '../../../evidence/index.ts';
 import { sql, type Transaction } from '../../../store/index.ts';
 import type { RunContext } from '../../kind.ts';
 import { measureOrThrow } from './baseline-of.ts';
-import { armCapture, mayWriteRows, type Capture } from './capture.ts';
+import { armCapture, lendCapture, mayWriteRows, type Capture } from './capture.ts';
 import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
+import { actAsLent, confinementIn } from './confine.ts';
 import { installGuards, type Guards } from './guard.ts';
+import { noteSnapshot, readNewWrites, type SinceForward } from './new-writes.ts';
 import { countTables, type TableRows } from './own-versions.ts';
 import { pinSettings, type Pins } from './pins.ts';
 import { readScripts } from './script.ts';
@@ -25,6 +27,8 @@ export interface Attempt {
   readonly protection: Protection;
   readonly guards: Guards;
   readonly capture: Capture;
+  /** On the way back: what others wrote since the run that is taken back. */
+  readonly since: SinceForward | undefined;
   /** Before the first statement. */
   readonly relations: Relations;
   /** Rows that each allowed table had, by name. */
@@ -46,7 +50,7 @@ export function keepBaseline(transaction: Transaction, baseline: Baseline): void
   if (!baselines.has(transaction)) baselines.set(transaction, baseline);
 }
 
-/** Measures, pins and guards, in this order, before the first statement. */
+/** Measures, guards, confines and pins, in this order, before the first statement. */
 export async function beginAttempt(context: RunContext, transaction: Transaction): Promise<void> {
   const { scope } = context.bundle.declaration;
   const { concurrentSessions, cancelStatement } = context.store.capabilities;
@@ -54,24 +58,33 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   const baseline = baselines.get(transaction) ?? (await measureOrThrow(transaction, scope, context.settings));
   const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
   const protection = protectionOf(scope, context.settings);
-  const pins = await pinSettings(transaction, {
-    allowedSchemas: scope.allowed_schemas,
-    canStop: cancelStatement,
-  });
+  const confinement = confinementIn(context.bound);
   const scripts = await readScripts(context.bundle);
   const phases = context.direction === 'rollback' ? scripts.rollback : scripts.forward;
   const statements = phases.flatMap(({ mode, statements: own }) => (mode === 'transactional' ? own : []));
-  const { runId } = context;
   const capture = await armCapture(transaction, {
-    runId,
+    runId: context.runId,
     scope,
     relations,
     writesRows: statements.some(mayWriteRows),
   });
-  if (context.forward !== undefined)
-    await transaction.query(sql`select set_config('varve.capture_of', ${context.forward.runId}, true)`);
-  const guards = await installGuards(transaction, protectedTables(relations, protection));
-  const ownRows = await ownCatalogRows(transaction, { readsRoles: guards.watches });
+  const { forward, runId } = context;
+  if (forward === undefined) await noteSnapshot(transaction, runId);
+  else await transaction.query(sql`select set_config('varve.capture_of', ${forward.runId}, true)`);
+  const since =
+    forward === undefined
+      ? undefined
+      : await readNewWrites(transaction, { runId, forward, begun: baseline, relations });
+  if (confinement !== undefined) await lendCapture(transaction, confinement.lends);
+  const armer = confinement === undefined ? 'session' : 'roles';
+  const guards = await installGuards(transaction, protectedTables(relations, protection), armer);
+  const ownRows = await ownCatalogRows(transaction, guards);
+  const objects = guards.watches ? undefined : await listCatalogObjects(transaction);
+  if (confinement !== undefined) await actAsLent(context.store, transaction, confinement);
+  const pins = await pinSettings(transaction, {
+    allowedSchemas: scope.allowed_schemas,
+    canStop: cancelStatement,
+  });
   const [row] = await transaction.query<{ id: string }>(sql`select pg_current_xact_id()::text as id`);
   attempts.set(transaction, {
     transactionId: row?.id ?? '',
@@ -79,10 +92,11 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     protection,
     guards,
     capture,
+    since,
     relations,
     rowsBefore: new Map(baseline.tables.map(({ table, rows }) => [table, rows])),
     ownRows: new Set(ownRows.map(placeOf)),
-    objects: guards.watches ? undefined : await listCatalogObjects(transaction),
+    objects,
     counter: await startCounting(transaction),
     tableRows,
   });

@@ -40,7 +40,7 @@ export interface Effect {
 /** Reads it, while the transaction can still be aborted. */
 export async function readEffect(transaction: Transaction, attempt: Attempt, scope: Scope): Promise<Effect> {
   const relations = await loadRelations(transaction);
-  const rows = (await ownCatalogRows(transaction, { readsRoles: attempt.guards.watches })).filter(
+  const rows = (await ownCatalogRows(transaction, attempt.guards)).filter(
     (row) => !attempt.ownRows.has(placeOf(row)),
   );
   const seen = attempt.guards.watches ? await readSeenDdl(transaction) : [];
@@ -115,6 +115,7 @@ function effectOf(sights: Sights): Effect {
   for (const { objectId, event, objectType } of sights.seen)
     if (objectId !== null && objectType !== null && RELATION_TYPES.includes(objectType))
       note(objectId, event === 'rewrite' ? 'rewritten' : 'changed');
+  for (const { tableId } of sights.seen) if (tableId !== null) note(tableId, 'changed');
   for (const table of droppedParts(sights.seen)) noteName(byName, table);
   const tables = [...byName]
     .filter(([name, { isFree }]) => !isFree && !isSequenceName(sights, name))
@@ -146,7 +147,7 @@ function isNoting(relation: Relation | undefined, { updated, deleted }: RowCount
   return relation?.schema === 'varve' && NOTED.includes(relation.name) && updated + deleted === 0;
 }
 
-const NOTED: readonly string[] = ['seen_ddl', 'captured', 'captured_row'];
+const NOTED: readonly string[] = ['seen_ddl', 'captured', 'captured_row', 'run_snapshot'];
 
 const RELATION_TYPES: readonly string[] = [
   'table',

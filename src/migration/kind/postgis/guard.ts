@@ -1,7 +1,8 @@
 /**
  * The guards of a run (layers L2 and L3): event triggers that note every DDL, and on each protected table triggers that
  * refuse DML and TRUNCATE. They are made in the deciding transaction, with functions of schema `varve`, and taken away before
- * its commit: no setting arms them (M82), and nothing of them is left, whichever way the run ends.
+ * its commit: no setting arms them (M82), and nothing of them is left, whichever way the run ends. Their digest holds the number of
+ * each, so that one that was dropped and made again is another.
  *
  * A protected table is locked against other writers for as long as the run is open.
  */
@@ -9,6 +10,13 @@ import { refusal, type Finding } from '../../../base/index.ts';
 import { digestOf } from '../../../evidence/index.ts';
 import { quoteLiteral, sql, type Queryable, type Transaction } from '../../../store/index.ts';
 import type { Relation } from './relation.ts';
+
+/** Who installs the guards. */
+export type Armer =
+  /** The user of the session itself, as far as it may. */
+  | 'session'
+  /** The functions of `sql/roles.sql`, which a confined session reaches before and after the script. */
+  | 'roles';
 
 /** What can be guarded by the user of this session. */
 export interface GuardPower {
@@ -30,7 +38,10 @@ export async function guardPower(queryable: Queryable, tables: readonly Relation
 
 /** Guards in force. */
 export interface Guards {
+  readonly armer: Armer;
   readonly watches: boolean;
+  /** Whether this session reads the catalogs of roles. */
+  readonly readsRoles: boolean;
   /** Protected tables that refuse writes; undefined where not all of them could be guarded. */
   readonly denies: readonly Relation[] | undefined;
   readonly digest: string;
@@ -44,8 +55,20 @@ const EVENTS = [
 const DENY = 'varve_deny';
 const DENY_ROW = 'varve_deny_row';
 
-/** Installs what this session may. */
-export async function installGuards(transaction: Transaction, tables: readonly Relation[]): Promise<Guards> {
+/** Installs what this session may; with the roles' functions, all of it. */
+export async function installGuards(
+  transaction: Transaction,
+  tables: readonly Relation[],
+  armer: Armer,
+): Promise<Guards> {
+  if (armer === 'roles') {
+    await transaction.execute(sql`delete from varve.seen_ddl`);
+    await transaction.query(
+      sql`select varve.arm_guards(${oidsOf(tables)}::oid[], ${childrenOf(tables)}::oid[])::text`,
+    );
+    const digest = await digestGuards(transaction);
+    return { armer, watches: true, readsRoles: false, denies: tables, digest };
+  }
   const { canWatch, unguardable } = await guardPower(transaction, tables);
   const canDeny = unguardable.length === 0;
   if (canDeny) for (const table of tables) await denyWrites(transaction, table);
@@ -60,14 +83,27 @@ export async function installGuards(transaction: Transaction, tables: readonly R
     }
   }
   const denies = canDeny ? tables : undefined;
-  return { watches: canWatch, denies, digest: await digestGuards(transaction) };
+  return {
+    armer,
+    watches: canWatch,
+    readsRoles: canWatch,
+    denies,
+    digest: await digestGuards(transaction),
+  };
 }
 
 /** Takes them away; what is left of the run is its own work. */
 export async function removeGuards(
   transaction: Transaction,
-  { watches, denies = [] }: Guards,
+  { armer, watches, denies = [] }: Guards,
 ): Promise<void> {
+  if (armer === 'roles') {
+    await transaction.query(
+      sql`select varve.disarm_guards(${oidsOf(denies)}::oid[], ${childrenOf(denies)}::oid[])::text`,
+    );
+    await transaction.execute(sql`delete from varve.seen_ddl`);
+    return;
+  }
   if (watches) {
     for (const [name] of EVENTS) await transaction.execute(sql`drop event trigger if exists ${sql.id(name)}`);
     await transaction.execute(sql`delete from varve.seen_ddl`);
@@ -111,6 +147,14 @@ async function denyWrites(
   await enableAlways(transaction, { schema, name, kind }, DENY_ROW);
 }
 
+function oidsOf(tables: readonly Relation[]): readonly number[] {
+  return tables.map(({ oid }) => oid);
+}
+
+function childrenOf(tables: readonly Relation[]): readonly number[] {
+  return oidsOf(tables.filter(({ kind, isChild }) => needsRowTrigger(kind, isChild)));
+}
+
 function needsRowTrigger(kind: string, isChild: boolean): boolean {
   return isChild && kind === 'r';
 }
@@ -133,10 +177,10 @@ async function digestGuards(transaction: Queryable): Promise<string> {
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'varve' and p.proname in ('note_ddl', 'note_drop', 'note_rewrite', 'deny_write')
     union all
-    select 'event trigger', evtname, concat_ws(' ', evtevent, evtfoid, evtenabled, evttags::text) from pg_event_trigger
+    select 'event trigger', evtname, concat_ws(' ', oid, evtevent, evtfoid, evtenabled, evttags::text) from pg_event_trigger
     where evtname like ${'varve\\_%'}
     union all
-    select 'trigger', tgrelid::text || ' ' || tgname, concat_ws(' ', tgfoid, tgtype, tgenabled, tgqual::text) from pg_trigger
+    select 'trigger', tgrelid::text || ' ' || tgname, concat_ws(' ', oid, tgfoid, tgtype, tgenabled, tgqual::text) from pg_trigger
     where tgname in (${sql.raw(quoteLiteral(DENY))}, ${sql.raw(quoteLiteral(DENY_ROW))})
     order by 1, 2`);
   return digestOf(rows as readonly { readonly kind: string; readonly name: string; readonly text: string }[]);

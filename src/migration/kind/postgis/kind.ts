@@ -10,6 +10,7 @@ import type { MigrationKind, RunContext, Step } from '../../kind.ts';
 import { attemptOf, beginAttempt, keepBaseline } from './attempt.ts';
 import { measureOrThrow } from './baseline-of.ts';
 import { captureBefore } from './capture.ts';
+import { actAsOwner, confinementIn, lendRoles, takeRolesBack } from './confine.ts';
 import { retireVerbs } from './let-go.ts';
 import { besideStep, undoBeside, type BoundPhase } from './nontransactional.ts';
 import { observe } from './observe.ts';
@@ -27,7 +28,7 @@ export const postgisKind: MigrationKind = {
   patience: { lockTimeoutMs: 2_000, tries: 10 },
   baselineIn: 'deciding',
   foreseesRows: false,
-  faultPoints: ['P01_guarded', 'P02_statement', 'P03_observed', 'P04_beside'],
+  faultPoints: ['P00_lent', 'P01_guarded', 'P02_statement', 'P03_observed', 'P04_beside'],
   plan,
   apply: (bound) => stepsOf(bound),
   rollback: (bound) => stepsOf(bound),
@@ -35,6 +36,20 @@ export const postgisKind: MigrationKind = {
     const observation = await observe(context, transaction);
     await context.fault('P03_observed');
     return observation;
+  },
+  confine: {
+    isDue: (bound) => confinementIn(bound) !== undefined,
+    lend: async (context) => {
+      const confinement = confinementIn(context.bound);
+      if (confinement === undefined) return;
+      await lendRoles(context.store, confinement);
+      await context.fault('P00_lent');
+    },
+    enter: (_context, transaction) => actAsOwner(transaction),
+    release: async ({ store, bound }) => {
+      const confinement = confinementIn(bound);
+      if (confinement !== undefined) await takeRolesBack(store, confinement);
+    },
   },
   undo: async ({ bound }, transaction) => {
     // What ran in the deciding transaction went with it.

@@ -1,22 +1,26 @@
 /**
- * What the deciding transaction touched, before its commit, in the order of M81: constraints immediate, rows (L5), locks and
- * file nodes (L6), catalog rows (L7), the state before and after (L8), invariants. Then the settings and the guards are
- * verified, and the guards taken away: nothing of the script runs after that.
+ * What the deciding transaction touched, before its commit: constraints immediate, rows (L5), invariants, which write
+ * nothing, and the settings; from here on nothing of the script runs. Then locks and file nodes (L6), catalog rows (L7), the
+ * state before and after (L8), and the guards, which are taken away (M81).
  */
 import { refusal, type Finding } from '../../../base/index.ts';
 import type { Check, TableCounts } from '../../../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
-import type { Observation, RunContext } from '../../kind.ts';
+import type { KindPlan, Observation, RunContext } from '../../kind.ts';
 import { attemptOf } from './attempt.ts';
-import { captureFindings, disarmCapture } from './capture.ts';
+import { captureFindings, disarmCapture, takeCaptureBack } from './capture.ts';
+import { actAsOwnerAgain, confinementIn } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardFindings, removeGuards } from './guard.ts';
 import { checkInvariants } from './invariant.ts';
 import { objectScopeFindings } from './object-scope.ts';
 import { besideEffects, type BoundPhase } from './nontransactional.ts';
+import { checkNewWrites } from './new-writes.ts';
 import { countTables, versionFindings } from './own-versions.ts';
 import { pinFindings } from './pins.ts';
+import { rollbackClassOf } from './rollback-class.ts';
+import { readScripts } from './script.ts';
 import { isProtected } from './protected.ts';
 import { readEffect } from './effect.ts';
 
@@ -27,6 +31,11 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
   const violated = await settleConstraints(transaction);
   if (violated.length > 0) return nothingSeen(context, violated);
   await attempt.counter.read(transaction);
+  // A query may call what the script made, so it is asked while the session may no more than the script might.
+  const invariant = await checkInvariants(transaction, invariants);
+  const moved = await pinFindings(transaction, attempt.pins);
+  const confinement = confinementIn(context.bound);
+  if (confinement !== undefined) await actAsOwnerAgain(context.store, transaction);
   const effect = await readEffect(transaction, attempt, scope);
   const unseen =
     attempt.tableRows === undefined
@@ -38,11 +47,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
           relations: effect.relations,
           rebuilt: effect.rebuilt,
         });
-  const invariant = await checkInvariants(transaction, invariants);
-  const held = [
-    ...(await pinFindings(transaction, attempt.pins)),
-    ...(await guardFindings(transaction, attempt.guards)),
-  ];
+  const held = [...moved, ...(await guardFindings(transaction, attempt.guards))];
   const untaken = await captureFindings(transaction, attempt.capture, {
     counts: effect.counts,
     rebuilt: effect.rebuilt,
@@ -50,10 +55,18 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
   });
   await removeGuards(transaction, attempt.guards);
   await disarmCapture(transaction);
+  if (confinement !== undefined) await takeCaptureBack(transaction, confinement.lends);
+  const written =
+    attempt.since === undefined
+      ? { newWrites: [], findings: [] }
+      : await checkNewWrites(transaction, attempt.since, {
+          rollbackClass: await classOf(context.bundle),
+          relations: effect.relations,
+        });
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
   const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
   const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
-  const enforcement = enforcementOf(context.store.capabilities, attempt.guards);
+  const enforcement = enforcementOf(attempt.guards, confinement);
   return {
     tables: effect.tables.flatMap(({ name, rows }) => (rows > 0 ? [countsOf(name, rows)] : [])),
     objects,
@@ -69,7 +82,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       },
     },
     touched: effect.touched,
-    newWrites: [],
+    newWrites: written.newWrites,
     checks: [
       { name: 'settings_and_guards', status: held.length === 0 ? 'pass' : 'fail' },
       { name: 'values_captured', status: untaken.length === 0 ? 'pass' : 'fail' },
@@ -85,10 +98,19 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       ...effect.findings,
       ...unseen,
       ...untaken,
+      ...written.findings,
       ...invariant.findings,
       ...held,
     ],
   };
+}
+
+/** The class that was planned and signed: it follows from the scripts. */
+async function classOf(bundle: RunContext['bundle']): Promise<KindPlan['rollbackClass']> {
+  const { forward, rollback } = await readScripts(bundle);
+  const statementsOf = (phases: typeof forward): (typeof forward)[number]['statements'] =>
+    phases.flatMap(({ statements }) => statements);
+  return rollbackClassOf(statementsOf(forward), statementsOf(rollback));
 }
 
 /** Deferred constraints and triggers run now, while their effects can still be seen. */

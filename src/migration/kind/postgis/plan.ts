@@ -6,6 +6,7 @@ import type { Queryable } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { KindPlan, PlanContext } from '../../kind.ts';
 import { protectedKeyFindings, subjectOf } from './baseline/index.ts';
+import { planConfinement } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardPower } from './guard.ts';
 import { invariantFaults } from './invariant.ts';
@@ -22,7 +23,7 @@ import { readScripts, type ScriptPhase, type Statement } from './script.ts';
 
 /** Plans one direction; the scripts of both are read, so that a way back that cannot run is known before the way there. */
 export async function plan(context: PlanContext): Promise<KindPlan> {
-  const { bundle, direction, transaction, capabilities, settings } = context;
+  const { bundle, direction, transaction, settings, logins } = context;
   const { scope, limits, statements: allowed = [], invariants = [], requires_rollback } = bundle.declaration;
   const scripts = await readScripts(bundle);
   const phases = direction === 'rollback' ? scripts.rollback : scripts.forward;
@@ -38,10 +39,14 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
     bound.push({ ...boundPhase(phase), ...(await boundBeside(transaction, phase)) });
   const subject = await subjectOf(transaction, scope, settings, relations);
   const catalog = await fingerprint(transaction, { scope: subject.scope });
-  const enforcement = enforcementOf(capabilities, {
-    watches: power.canWatch,
-    denies: power.unguardable.length === 0 ? [] : undefined,
-  });
+  const { confinement, reasons } = logins.runner
+    ? await planConfinement(transaction, scope, relations)
+    : { reasons: [] };
+  const isGuardable = confinement !== undefined || power.unguardable.length === 0;
+  const enforcement = enforcementOf(
+    { watches: confinement !== undefined || power.canWatch, denies: isGuardable ? [] : undefined },
+    confinement,
+  );
   return {
     bound: {
       phases: bound,
@@ -49,6 +54,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       catalog: { strict: catalog.strictDigest, logical: catalog.digest },
       protected: { schemas: protection.schemas, tables: protection.tables },
       limits,
+      ...(confinement === undefined ? {} : { confinement }),
     },
     tables: [],
     objects: tables,
@@ -59,7 +65,8 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       operations: await redactJson(statementsOf(phases).map(wordsOf)),
       estimates: estimatesOf(tables, relations),
       locks: await locksOf(phases, direction === 'rollback'),
-      unguarded: power.unguardable,
+      unguarded: isGuardable ? [] : power.unguardable,
+      ...(logins.runner ? { unconfined: reasons.slice(0, 20), unconfinedCount: reasons.length } : {}),
     },
     rollbackClass: rollbackClassOf(statementsOf(scripts.forward), statementsOf(scripts.rollback)),
     findings: [

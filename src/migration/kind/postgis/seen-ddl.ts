@@ -13,11 +13,14 @@ export interface SeenDdl {
   /** Of a dropped object: the names that lead to it. */
   readonly names: readonly string[] | null;
   readonly objectId: number | null;
+  /** Of an index that was made: its table. */
+  readonly tableId: number | null;
 }
 
 /** All of them, in order. */
 export async function readSeenDdl(queryable: Queryable): Promise<readonly SeenDdl[]> {
   return queryable.query<SeenDdl & Record<string, unknown>>(sql`
-    select event, tag, object_type as "objectType", schema_name as schema, identity, names, object_id as "objectId"
+    select event, tag, object_type as "objectType", schema_name as schema, identity, names, object_id as "objectId",
+      table_id as "tableId"
     from varve.seen_ddl order by ordinal`);
 }

@@ -1,0 +1,2 @@
+drop index geo.country_shape;
+drop index geo.airport_place;

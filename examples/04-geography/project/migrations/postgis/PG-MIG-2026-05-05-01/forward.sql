@@ -1,0 +1,1 @@
+update geo.airport set place = st_snaptogrid(place, 0.0001);

@@ -1,0 +1,1 @@
+select geo.follow_plate(2.5);

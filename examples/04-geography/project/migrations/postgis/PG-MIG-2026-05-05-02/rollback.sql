@@ -1,0 +1,1 @@
+update geo.airport set place = place where id < 0;

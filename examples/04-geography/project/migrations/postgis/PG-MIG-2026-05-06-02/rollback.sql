@@ -1,0 +1,1 @@
+alter table geo.airport drop column country_id;

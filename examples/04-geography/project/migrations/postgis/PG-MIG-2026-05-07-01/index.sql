@@ -1,0 +1,1 @@
+create index concurrently airport_country on geo.airport (country_id);

@@ -1,0 +1,18 @@
+export type { CoverageFailure, CoverageReport, Thresholds } from './coverage-report.ts';
+export type { Assumed } from './assumed.ts';
+export { defineDocument, type DocumentOptions, type DocumentType, type VersionNote } from './define.ts';
+export type { CallOptions } from './migrate.ts';
+export type { Alias, EquivalentPaths, Model, Plan, Policy } from './model.ts';
+export type { Loss } from './op/loss.ts';
+export { op } from './op/op.ts';
+export type { Conversion, JsonType, OnExisting, Op, ScalarType, Test } from './op/op.ts';
+export type { Migrated, Outcome } from './outcome.ts';
+export type { PathOptions, PathRef } from './path.ts';
+export type { Pointer } from './pointer.ts';
+export type { HistoryEntry, Provenance } from './provenance.ts';
+export type { Residue, ResidueRow } from './residue-row.ts';
+export type { Refused, Result } from './result.ts';
+export type { JsonSchema, Output, Schema, Snapshot, StandardSchemaV1 } from './schema.ts';
+export { code, step } from './step.ts';
+export type { CodeStep, DeclaredStep, Step, StepContext, StepFunction, StepRef } from './step.ts';
+export type { Detector, Version, VersionOrder, VersionRule } from './version.ts';

@@ -1,0 +1,153 @@
+/**
+ * The language of declarative steps: an op is data, has an inverse, a loss class and a schema transform.
+ *
+ * | op | forward | inverse | loss class |
+ * |---|---|---|---|
+ * | add | puts a value where none is | takes it away; an edited one is residue | generates |
+ * | remove | takes the value away, as residue | brings it back | residue |
+ * | constant | puts a fixed value in its place | brings the old one back | residue |
+ * | rename, move | same value, other place | the reverse | lossless |
+ * | copy | a second place | takes it away if still equal | residue |
+ * | nest, hoist | members into or out of an object | each other | lossless |
+ * | wrap, head | value to one-element array; array to its first | each other; the tail is residue | lossless; residue |
+ * | inside, map, mapValues | ops on an object, each element, each member | ops reversed | worst of its ops |
+ * | convert | by table, scale, case, epoch to time | inverted | lossless if one-to-one, else residue |
+ * | split, combine, coerce | one value to several and back; other scalar type | each other | residue |
+ * | when | ops for documents that meet a test | by test, else residue | worst of its ops |
+ *
+ * An absent value stays absent: only `add` and `constant` make one. An op that would write into an object that is not
+ * there refuses; put an `add` of the object before it.
+ */
+import type { Json } from '../../base/index.ts';
+import type { Pointer } from '../pointer.ts';
+
+/** What becomes of a value where one is to be put: the document is refused, it stays, or it leaves as residue. */
+export type OnExisting = 'refuse' | 'keep' | 'replace';
+
+/** A scalar type that `coerce` knows. */
+export type ScalarType = 'string' | 'number' | 'integer' | 'boolean';
+
+/** How `convert` turns one value into another. */
+export type Conversion =
+  | { readonly table: readonly (readonly [Json, Json])[] }
+  | { readonly scale: number }
+  | { readonly case: 'lower' | 'upper' }
+  /** A number of milliseconds or seconds since 1970 to ISO 8601 text in UTC. */
+  | { readonly epoch: 'ms' | 's' };
+
+/** A question about the values of a document. */
+export type Test =
+  | { readonly at: Pointer; readonly exists: boolean }
+  | { readonly at: Pointer; readonly equals: Json }
+  | { readonly at: Pointer; readonly type: JsonType };
+
+/** The type of a value as JSON Schema calls it; a whole number is a `number` here too. */
+export type JsonType = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object';
+
+/** One op. Made by the functions of `op`. */
+export type Op =
+  | {
+      readonly kind: 'add';
+      readonly at: Pointer;
+      readonly value: Json;
+      readonly onExisting?: OnExisting;
+      /** Why the value is a guess: it is then told in the provenance of each document. */
+      readonly assumed?: string;
+    }
+  | { readonly kind: 'remove'; readonly at: Pointer }
+  | { readonly kind: 'constant'; readonly at: Pointer; readonly value: Json }
+  | {
+      readonly kind: 'rename';
+      readonly at: Pointer;
+      readonly name: string;
+      readonly onExisting?: OnExisting;
+    }
+  | {
+      readonly kind: 'move' | 'copy';
+      readonly from: Pointer;
+      readonly to: Pointer;
+      readonly onExisting?: OnExisting;
+    }
+  | { readonly kind: 'nest'; readonly names: readonly string[]; readonly under: string }
+  | { readonly kind: 'hoist'; readonly at: Pointer; readonly names: readonly string[] }
+  | { readonly kind: 'wrap' | 'head'; readonly at: Pointer }
+  | { readonly kind: 'inside' | 'map' | 'mapValues'; readonly at: Pointer; readonly ops: readonly Op[] }
+  | { readonly kind: 'convert'; readonly at: Pointer; readonly by: Conversion }
+  | {
+      readonly kind: 'split';
+      readonly at: Pointer;
+      readonly into: readonly Pointer[];
+      readonly separator: string;
+    }
+  | {
+      readonly kind: 'combine';
+      readonly from: readonly Pointer[];
+      readonly into: Pointer;
+      readonly separator: string;
+    }
+  | { readonly kind: 'coerce'; readonly at: Pointer; readonly to: ScalarType; readonly from: ScalarType }
+  | {
+      readonly kind: 'when';
+      readonly test: Test;
+      readonly ops: readonly Op[];
+      readonly otherwise: readonly Op[];
+    };
+
+interface Placing {
+  readonly onExisting?: OnExisting;
+}
+
+/**
+ * The ops of declarative steps.
+ *
+ * Example:
+ * ```ts
+ * import { op, step } from 'varve/document';
+ * step('1.0.0', '1.1.0', [op.rename('/title', 'name'), op.remove('/draft')]);
+ * ```
+ */
+export const op = {
+  add: (at: Pointer, value: Json, options: Placing & { readonly assumed?: string } = {}): Op => ({
+    kind: 'add',
+    at,
+    value,
+    ...options,
+  }),
+  remove: (at: Pointer): Op => ({ kind: 'remove', at }),
+  constant: (at: Pointer, value: Json): Op => ({ kind: 'constant', at, value }),
+  rename: (at: Pointer, name: string, options: Placing = {}): Op => ({
+    kind: 'rename',
+    at,
+    name,
+    ...options,
+  }),
+  move: (from: Pointer, to: Pointer, options: Placing = {}): Op => ({ kind: 'move', from, to, ...options }),
+  copy: (from: Pointer, to: Pointer, options: Placing = {}): Op => ({ kind: 'copy', from, to, ...options }),
+  nest: (names: readonly string[], under: string): Op => ({ kind: 'nest', names, under }),
+  hoist: (at: Pointer, names: readonly string[]): Op => ({ kind: 'hoist', at, names }),
+  wrap: (at: Pointer): Op => ({ kind: 'wrap', at }),
+  head: (at: Pointer): Op => ({ kind: 'head', at }),
+  inside: (at: Pointer, ops: readonly Op[]): Op => ({ kind: 'inside', at, ops }),
+  map: (at: Pointer, ops: readonly Op[]): Op => ({ kind: 'map', at, ops }),
+  mapValues: (at: Pointer, ops: readonly Op[]): Op => ({ kind: 'mapValues', at, ops }),
+  convert: (at: Pointer, by: Conversion): Op => ({ kind: 'convert', at, by }),
+  split: (at: Pointer, into: readonly Pointer[], separator: string): Op => ({
+    kind: 'split',
+    at,
+    into,
+    separator,
+  }),
+  combine: (from: readonly Pointer[], into: Pointer, separator: string): Op => ({
+    kind: 'combine',
+    from,
+    into,
+    separator,
+  }),
+  coerce: (at: Pointer, to: ScalarType, from: ScalarType): Op => ({ kind: 'coerce', at, to, from }),
+  when: (test: Test, ops: readonly Op[], otherwise: readonly Op[] = []): Op => ({
+    kind: 'when',
+    test,
+    ops,
+    otherwise,
+  }),
+} as const;
