@@ -233,6 +233,7 @@ table varve.relation_source
   column relation integer not null
   column source integer not null
   column map text
+  column columns jsonb
   constraint relation_source_pkey PRIMARY KEY (relation, source)
   constraint relation_source_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
   constraint relation_source_source_fkey FOREIGN KEY (source) REFERENCES varve.relation(id)

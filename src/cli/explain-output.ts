@@ -122,8 +122,8 @@ function rowText(style: Style, row: ExplainedRow): string {
       ({ column, from: way, isFound }) => `  value     ${column} by ${way}${isFound ? '' : ', none'}`,
     ),
     ...recorded.map(
-      ({ subject, declared, columns, keys, rowCount, digest }) =>
-        `  read      ${subject} ${keysText(keys, rowCount)} (${columns.join(', ')}) ${digest}${declared ? '' : ', not declared'}`,
+      ({ subject, now, declared, columns, keys, rowCount, digest }) =>
+        `  read      ${subjectText(subject, now)} ${keysText(keys, rowCount)} (${columns.join(', ')}) ${digest}${declared ? '' : ', not declared'}`,
     ),
     ...inputs.map(
       ({ read, table: source, known, digest }) =>
@@ -143,6 +143,10 @@ const KNOWN: Readonly<Record<ExplainedRow['inputs'][number]['known'], string>> =
   present: 'what stands there now',
   unknown: 'nothing recorded',
 };
+
+function subjectText(subject: string, now: string | undefined): string {
+  return now === undefined ? subject : `${subject} (now ${now})`;
+}
 
 function keysText(keys: readonly JsonObject[] | null, rowCount: number): string {
   if (keys === null || keys.length > 3) return `${countText(rowCount)} rows`;
@@ -165,7 +169,7 @@ function appliedText(style: Style, { table, origin, before }: AppliedRow): strin
           `  before    ${before.computation === null ? 'brought by people' : `computed in ${before.computation.run.name}`}`,
           ...(before.computation?.recorded ?? []).map(
             ({ subject, now: present, keys, rowCount, declared }) =>
-              `  read      ${present === undefined ? subject : `${subject} (now ${present})`} ${keysText(keys, rowCount)}${declared ? '' : ', not declared'}`,
+              `  read      ${subjectText(subject, present)} ${keysText(keys, rowCount)}${declared ? '' : ', not declared'}`,
           ),
         ];
   return [`${style('cyan', table)} ${JSON.stringify(key)}  applied`, `  now       ${now}`, ...then].join(

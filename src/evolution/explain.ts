@@ -8,13 +8,16 @@ import { readBundle } from '../migration/index.ts';
 import {
   deployedSet,
   history,
+  loadNamePeriods,
+  loadRecordingTimes,
   loadRelations,
+  presentName,
   tableId,
   why,
   type ReadSpec,
   type RowOrigin,
 } from '../pipeline/index.ts';
-import { isStoreError, sql, type Sql, type Transaction } from '../store/index.ts';
+import { isStoreError, sql, type Row, type Sql, type Transaction } from '../store/index.ts';
 import type { Attribution } from './attribution.ts';
 import { findOperations } from './find-operations.ts';
 import { documentsOf, operationsIn, movedFindings } from './kind.ts';
@@ -83,8 +86,11 @@ export interface ExplainedRow extends ListedRow {
 }
 
 /** A read that was recorded. */
-export interface RecordedInput extends JsonObject {
+export interface RecordedInput {
+  /** The table, as it was called then. */
   readonly subject: string;
+  /** What it is called now, where that is another name. */
+  readonly now?: string;
   readonly declared: boolean;
   readonly columns: readonly string[];
   /** Null where the statement does not tell them. */
@@ -387,10 +393,17 @@ async function recordedOf(
 ): Promise<readonly RecordedInput[]> {
   const relation = computedRelation(of, 0);
   if (spec === null || hash === null || relation === undefined) return [];
-  return transaction.query<RecordedInput>(sql`
+  const rows = await transaction.query<RecordedInput & Row>(sql`
     select subject, declared, columns, keys, row_count::integer as "rowCount", 'sha256:' || encode(digest, 'hex') as digest
     from varve.recorded_read where relation = ${relation}::integer and key_hash = ${hash} and spec = ${spec}::integer
     order by ordinal`);
+  if (rows.length === 0) return [];
+  const periods = await loadNamePeriods(transaction);
+  const times = await loadRecordingTimes(transaction, sql`s.id = ${spec}::integer`);
+  return rows.map((row) => {
+    const now = presentName(periods, row.subject, times.get(spec));
+    return now === undefined || now === row.subject ? row : { ...row, now };
+  });
 }
 
 async function inputsOf(

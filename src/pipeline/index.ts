@@ -98,6 +98,7 @@ export {
   type Relation,
   type Relations,
 } from './relation.ts';
+export { loadFormerKeyNames, type FormerKeyNames } from './key-names.ts';
 export {
   hadName,
   loadNamePeriods,

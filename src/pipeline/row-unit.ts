@@ -11,6 +11,7 @@ import { nearestName, refusal, type Finding, type JsonObject } from '../base/ind
 import { isStoreError, sql, type Queryable } from '../store/index.ts';
 import { encodeKey } from './encode-row.ts';
 import type { Key } from './key-source.ts';
+import { loadFormerKeyNames, underPresentNames } from './key-names.ts';
 import { loadGenerations, type Generation, type Relation, type Relations } from './relation.ts';
 import type { TableSpec } from './spec.ts';
 import { unknownTable } from './unknown-table.ts';
@@ -143,12 +144,28 @@ export async function askUnits(
 ): Promise<readonly Omit<AskedUnit, 'status'>[]> {
   const owner = masterOf(relations, table);
   if (owner === undefined || keys.length === 0) return [];
+  const named = at === undefined ? await namedAsNow(store, relations, table, keys) : keys;
   for await (const world of worldsOf(store, relations, table, at)) {
-    const units = await unitsIn(store, world, table, keys);
+    const units = await unitsIn(store, world, table, named);
     if (units.length > 0)
       return units.map((unit) => ({ ...unit, relation: { ...unit.relation, name: owner.name } }));
   }
   return [];
+}
+
+/** Keys of a table by what its columns are called now: one that was recorded before a rename is still that of the row. */
+async function namedAsNow(
+  store: Queryable,
+  relations: Relations,
+  table: string,
+  keys: readonly JsonObject[],
+): Promise<readonly JsonObject[]> {
+  const relation = relations.get(table);
+  const isWhole = (key: JsonObject): boolean =>
+    relation?.spec.primaryKey.every((column) => Object.hasOwn(key, column)) === true;
+  if (relation === undefined || keys.every(isWhole)) return keys;
+  const names = await loadFormerKeyNames(store, relation.id);
+  return keys.map((key) => (isWhole(key) ? key : underPresentNames(key, names)));
 }
 
 async function unitsIn(

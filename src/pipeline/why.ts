@@ -106,7 +106,8 @@ async function unitsRead(
   level: readonly RowOrigin[],
   seen: Set<string>,
 ): Promise<ReadonlyMap<string, readonly Key[]>> {
-  const keysByTable = Map.groupBy(level.flatMap(rowsRead), ({ table }) => table);
+  const read = level.flatMap((origin) => rowsRead(origin, at === PRESENT));
+  const keysByTable = Map.groupBy(read, ({ table }) => table);
   const units = new Map<string, Key[]>();
   for (const [table, rows] of keysByTable) {
     const asked = { keys: rows.map(({ key }) => key), at: at === PRESENT ? undefined : at.at };
@@ -130,15 +131,17 @@ function inOrderOf(
   return [...units].flatMap(([table, keys]) => keys.flatMap((key) => byName.get(unitName(table, key)) ?? []));
 }
 
-function rowsRead({
-  computation,
-}: RowOrigin): readonly { readonly table: string; readonly key: JsonObject }[] {
+/** Of tables that were read undeclared, by the name of now or by that of then. */
+function rowsRead(
+  { computation }: RowOrigin,
+  isNow: boolean,
+): readonly { readonly table: string; readonly key: JsonObject }[] {
   if (computation === null) return [];
   const declared = computation.inputs.flatMap(({ table, keys }) =>
     (keys ?? []).map((key) => ({ table, key })),
   );
-  const recorded = computation.recorded.flatMap(({ subject, keys }) =>
-    (keys ?? []).map((key) => ({ table: subject, key })),
+  const recorded = computation.recorded.flatMap(({ subject, now, keys }) =>
+    (keys ?? []).map((key) => ({ table: isNow ? (now ?? subject) : subject, key })),
   );
   return [...declared, ...recorded];
 }

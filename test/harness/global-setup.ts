@@ -4,9 +4,8 @@
  */
 import { createServer } from 'node:http';
 import type { TestProject } from 'vitest/node';
-import type { DatabaseServer } from './postgres-database.ts';
 import { startPostgis } from './postgis-server.ts';
-import { startPostgres } from './postgres-server.ts';
+import { startPostgres, type DatabaseServer } from './postgres-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

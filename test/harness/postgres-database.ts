@@ -3,10 +3,7 @@ import { inject } from 'vitest';
 import { sql } from '../../src/store/index.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
 import './global-setup.ts';
-import type { PostgresVersion } from './postgres-server.ts';
-
-/** The servers of a run: a release of PostgreSQL, or the one with PostGIS. */
-export type DatabaseServer = PostgresVersion | 'postgis';
+import type { DatabaseServer } from './postgres-server.ts';
 
 /** A database of its own on the run's shared server; dropped when disposed. */
 export interface PostgresDatabase extends AsyncDisposable {

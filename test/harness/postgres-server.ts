@@ -8,6 +8,9 @@ import { join } from 'node:path';
 /** The PostgreSQL releases that come as npm packages: the oldest and the newest that varve supports. */
 export type PostgresVersion = 15 | 18;
 
+/** The servers of a run: a release of PostgreSQL, or the one with PostGIS. */
+export type DatabaseServer = PostgresVersion | 'postgis';
+
 /** How a server starts. */
 export interface PostgresServerOptions {
   readonly version: PostgresVersion;

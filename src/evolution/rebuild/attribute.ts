@@ -70,9 +70,10 @@ async function createNext(transaction: Transaction, of: Rebuilding, run: string)
     predecessor: first?.id ?? null,
     run,
   });
-  for (const source of of.sources) {
+  for (const [index, source] of of.sources.entries()) {
+    const columns = JSON.stringify(of.pair.columns[index] ?? {});
     await transaction.execute(
-      sql`insert into varve.relation_source (relation, source) values (${next.id}, ${source.id})`,
+      sql`insert into varve.relation_source (relation, source, columns) values (${next.id}, ${source.id}, ${columns}::jsonb)`,
     );
   }
   return next;

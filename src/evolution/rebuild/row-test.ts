@@ -1,4 +1,5 @@
 /** What a classification is made of. */
+import type { FormerKeyNames } from '../../pipeline/index.ts';
 import type { Sql } from '../../store/index.ts';
 import type { Variant } from './coverage.ts';
 import type { ReadSubjects } from './read-subjects.ts';
@@ -10,6 +11,8 @@ export interface Facts {
   readonly canJudgeText: boolean;
   /** Undefined where nothing recorded can be asked. */
   readonly readSubjects: ReadSubjects | undefined;
+  /** By the relation of a table that was read: what the columns of its key were called before. */
+  readonly formerKeys: ReadonlyMap<number, FormerKeyNames>;
 }
 
 /** A fact about rows, and what it makes of them. */

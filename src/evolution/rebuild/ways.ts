@@ -6,6 +6,7 @@ import {
   rowDigest,
   tableId,
   type ForeignKeySpec,
+  type FormerKeyNames,
   type Relation,
   type TableSpec,
 } from '../../pipeline/index.ts';
@@ -199,7 +200,7 @@ function parentTests(
 }
 
 /** Foreign keys that are found from recorded reads. */
-function recordedWays(of: Rebuilding, { readSubjects }: Facts): Way {
+function recordedWays(of: Rebuilding, { readSubjects, formerKeys }: Facts): Way {
   const joins: Sql[] = [];
   const values = new Map<string, Sql>();
   const tests: Test[] = [];
@@ -219,7 +220,7 @@ function recordedWays(of: Rebuilding, { readSubjects }: Facts): Way {
     joins.push(sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = c.key_hash
       and ${r}.spec = c.spec and ${readSubjects(target.relation, r)}`);
     joins.push(sql`left join ${tableId(target.relation.placement)} ${p}
-      on jsonb_array_length(${r}.keys) = 1 and ${recordedRow(target.relation, p, r)}`);
+      on jsonb_array_length(${r}.keys) = 1 and ${recordedRow(target.relation, formerKeys.get(target.relation.id), { p, r })}`);
     const parent = target.rebuild;
     if (parent !== undefined && changesKey(parent)) {
       const on = target.relation.spec.primaryKey.flatMap((column) => {
@@ -273,7 +274,7 @@ interface Target {
 }
 
 /** Where the rows stand that were read: the structure of now, whatever becomes of it. */
-function targetOf({ world }: Rebuilding, table: string): Target | undefined {
+export function targetOf({ world }: Rebuilding, table: string): Target | undefined {
   const pair = world.naming.pairs.get(table);
   const [old] = pair?.sources ?? [];
   const relation = old === undefined ? undefined : world.old.get(old.name);
@@ -286,12 +287,17 @@ function targetOf({ world }: Rebuilding, table: string): Target | undefined {
   };
 }
 
-/** The one row that was read, by its recorded key. */
-function recordedRow(target: Relation, p: Sql, r: Sql): Sql {
-  const same = target.spec.primaryKey.map(
-    (column) =>
-      sql`${p}.${sql.id(column)} = (${r}.keys -> 0 ->> ${column}::text)::${sql.raw(typeOf(target.spec, column))}`,
-  );
+/** The one row that was read, by its recorded key: its columns may have been called otherwise then. */
+function recordedRow(
+  target: Relation,
+  former: FormerKeyNames | undefined,
+  { p, r }: { readonly p: Sql; readonly r: Sql },
+): Sql {
+  const same = target.spec.primaryKey.map((column) => {
+    const names = (former?.get(column) ?? [column]).map((name) => sql`${r}.keys -> 0 ->> ${name}::text`);
+    const value = names.length === 0 ? sql`null` : sql`coalesce(${sql.join(names)})`;
+    return sql`${p}.${sql.id(column)} = (${value})::${sql.raw(typeOf(target.spec, column))}`;
+  });
   return sql.join(same, sql` and `);
 }
 

@@ -23,9 +23,15 @@ export interface Done {
 export async function planAndApply(version: Version, before: Model, known: Known): Promise<Done | undefined> {
   const { model } = version;
   const ruled = new Set(known.expected.asked);
+  // Of people's tables that are merged, rows without a partner go; somebody may write one until the last moment.
+  const merged = model.tables.filter(({ tier, mergedFrom }) => tier === 'manual' && mergedFrom !== undefined);
+  const retired = merged.map((table) => [nameOf(model, table), 'retire'] as const);
   const codes: string[] = [];
   for (;;) {
-    const rules: Attribution = Object.fromEntries(namesOf(model, ruled).map((name) => [name, 'recompute']));
+    const rules: Attribution = Object.fromEntries([
+      ...retired,
+      ...namesOf(model, ruled).map((name) => [name, 'recompute'] as const),
+    ]);
     const made = await version.plan(rules);
     if (made.status === 'nothing') return undefined;
     const { id, tables, findings } = planned(made);

@@ -10,7 +10,7 @@ import { liveState } from '../state.ts';
 import { planAndApply } from './apply.ts';
 import { ancestors, build } from './build.ts';
 import { carry } from './carry.ts';
-import { keySource, settle, type Data } from './compute.ts';
+import { keySource, settle, type Data, type Settled } from './compute.ts';
 import {
   computedAfter,
   contentIn,
@@ -23,12 +23,14 @@ import {
   versionOf,
   type Version,
 } from './database.ts';
+import { drawMore } from './draw-more.ts';
 import { drawNewRow, drawWorld, type World } from './draw.ts';
-import { EDITS, isReadUnseen } from './edit.ts';
-import { expectedCalls, keyText, stableRow } from './expect.ts';
+import { EDITS } from './edit.ts';
+import { isReadUnseen } from './editing.ts';
+import { expectedCalls, keyText, recordedSince, stableRow } from './expect.ts';
 import { drawMeanwhile, nothingMeanwhile } from './meanwhile.ts';
 import type { Values } from './make.ts';
-import { primaryKey, tableOf, type Model, type Table } from './model.ts';
+import { isByPeople, primaryKey, tableOf, type Model, type Table } from './model.ts';
 import { randomOf, type Random } from './random.ts';
 
 /** What a case did, for counting what the cases together have covered. */
@@ -45,6 +47,9 @@ export interface CaseOptions {
   /** Names of edits that may be drawn. */
   readonly edits: readonly string[];
 }
+
+/** Edits from here on have other names than those of a first evolution. */
+const SECOND = 12;
 
 /** Runs a case; throws what is wrong, with the fewest of its edits that still go wrong. */
 export async function runCase(store: Store, options: CaseOptions): Promise<CaseReport> {
@@ -67,14 +72,20 @@ const NOTHING: CaseReport = { edits: [], outcome: 'nothing', codes: [] };
 
 /** `places` keeps to the edits that came at these places; the others are drawn and left out. */
 async function tryCase(store: Store, options: CaseOptions, places?: readonly number[]): Promise<Tried> {
-  const world = drawWorld(randomOf(options.seed));
-  const edited = drawEdits(world, randomOf(options.seed ^ 0x1f3a), options.edits, places);
+  const world = drawMore(drawWorld(randomOf(options.seed)), randomOf(options.seed ^ 0x2b5d));
+  const steps = drawSteps(world, options, places);
+  const edits = steps.flatMap(({ names }) => names);
   try {
     await using lab = await openLab(store);
-    const report = await evolve({ lab, random: randomOf(options.seed ^ 0x77c1) }, world, edited.world);
-    return { edits: edited.names, world: { ...report, edits: edited.names } };
+    const random = randomOf(options.seed ^ 0x77c1);
+    const report = await evolve(
+      { lab, random },
+      world,
+      steps.map((step) => step.world),
+    );
+    return { edits, world: { ...report, edits } };
   } catch (error) {
-    return { edits: edited.names, world: NOTHING, error };
+    return { edits, world: NOTHING, error };
   }
 }
 
@@ -91,58 +102,105 @@ async function shrink(store: Store, options: CaseOptions, count: number): Promis
 interface Edited {
   readonly world: World;
   readonly names: readonly string[];
+  /** How many edits there would be with all of them kept. */
+  readonly count: number;
+}
+
+/** One evolution, or two of which the second changes what the first one left. */
+function drawSteps(
+  world: World,
+  { seed, edits }: CaseOptions,
+  places: readonly number[] | undefined,
+): readonly Edited[] {
+  const first = drawEdits(world, { random: randomOf(seed ^ 0x1f3a), allowed: edits, places, from: 0, at: 0 });
+  const more = randomOf(seed ^ 0x3c6e);
+  const steps = [first];
+  if (more.chance(0.3)) {
+    const settledWorld = { model: withoutOrigins(first.world.model), written: first.world.written };
+    steps.push(
+      drawEdits(settledWorld, { random: more, allowed: edits, places, from: first.count, at: SECOND }),
+    );
+  }
+  return steps.filter(({ names }) => names.length > 0);
+}
+
+interface Drawing {
+  readonly random: Random;
+  readonly allowed: readonly string[];
+  readonly places: readonly number[] | undefined;
+  /** The place of the first one. */
+  readonly from: number;
+  readonly at: number;
 }
 
 /** Up to three edits that can stand together. */
-export function drawEdits(
-  world: World,
-  random: Random,
-  allowed: readonly string[],
-  places?: readonly number[],
-): Edited {
-  let edited: Edited = { world, names: [] };
+function drawEdits(world: World, { random, allowed, places, from, at }: Drawing): Edited {
+  let edited: World = world;
+  const names: string[] = [];
   const wanted = 1 + random.upTo(3);
   let count = 0;
-  for (let at = 0; at < 12 && count < wanted; at += 1) {
+  for (let tries = 0; tries < SECOND && count < wanted; tries += 1) {
     const name = random.pick(allowed);
     // Each edit draws from its own seed, so that those after one that is left out are what they were.
-    const next = EDITS[name]?.(edited.world, randomOf(random.upTo(2 ** 31)), at);
-    if (next === undefined || !stands(world, next)) continue;
-    const isKept = places?.includes(count) ?? true;
+    const next = EDITS[name]?.(edited, randomOf(random.upTo(2 ** 31)), at + tries);
+    const carried = next === undefined ? undefined : standing(world, edited, next);
+    if (carried === undefined) continue;
+    const isKept = places?.includes(from + count) ?? true;
     count += 1;
-    if (isKept) edited = { world: carriedWorld(edited.world, next), names: [...edited.names, name] };
+    if (!isKept) continue;
+    edited = carried;
+    names.push(name);
   }
-  return edited;
+  return { world: edited, names, count };
 }
 
-function carriedWorld({ model, written }: World, next: World): World {
-  const all = new Map([...settle(model, written).data, ...next.written]);
-  return { model: next.model, written: carry(model, next.model, all) };
+/** The rows of people after an edit: those that were there before all edits come from there, new ones from the edit before. */
+function carriedWorld(before: World, edited: World, { model, written }: World): World {
+  const from = (world: World): Data => {
+    const { data, units } = settle(world.model, world.written);
+    return carry(world.model, model, { data: new Map([...written, ...data]), units });
+  };
+  const [old, own] = [from(before), from(edited)];
+  const rows = model.tables.flatMap((table): readonly [string, readonly Values[]][] => {
+    const its = (ancestors(before.model, table).length > 0 ? old : own).get(table.id);
+    return its === undefined ? [] : [[table.id, its]];
+  });
+  return { model, written: new Map(rows) };
 }
 
-/** Whether definitions can be made of it, and no key became too wide to go through here. */
-function stands(before: World, { model, written }: World): boolean {
+/** The model as the next evolution finds it: where its tables came from is past. */
+function withoutOrigins({ tables }: Model): Model {
+  return {
+    tables: tables.map((table) => {
+      const { splitFrom: _, mergedFrom: __, ...rest } = table;
+      return rest;
+    }),
+  };
+}
+
+/** What an edit leaves, where definitions can be made of it and no key becomes too wide to go through here. */
+function standing(before: World, edited: World, next: World): World | undefined {
+  const { model } = next;
   try {
     build(model, before.model, () => {});
-    const all = new Map([...written, ...settle(before.model, before.written).data]);
-    const carried = carry(before.model, model, all);
-    const { data } = settle(model, carried);
-    // Rows that people keep below a key that widens are given their place by the rows above: not said here. Two of them
-    // on one key are for them to choose between.
+    const world = carriedWorld(before, edited, next);
+    const { data } = settle(model, world.written);
+    // Rows that people keep below a row of which nobody knows where it goes, and two of them on one key, are for them.
     const isKeyed = model.tables.every((table) => {
-      const rows = carried.get(table.id) ?? [];
+      const rows = world.written.get(table.id) ?? [];
       const keys = rows.map((row) => primaryKey(model, table).map((column) => row[column] ?? null));
       return (
         keys.every((key) => !key.includes(null)) &&
         new Set(keys.map((key) => key.join())).size === keys.length
       );
     });
-    if (!isKeyed || !isFilled(model, carried) || isBelowEmpty(before.model, model)) return false;
-    return model.tables.every(
+    if (!isKeyed || !isFilled(model, world.written) || isBelowEmpty(before.model, model)) return undefined;
+    const isNarrow = model.tables.every(
       (table) => table.make === undefined || keySource(model, table, data).length <= 40,
     );
+    return isNarrow ? world : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -171,34 +229,70 @@ interface Bench {
 }
 
 async function evolve(
-  { lab, random }: Bench,
+  bench: Bench,
   before: World,
-  after: World,
+  steps: readonly World[],
 ): Promise<Omit<CaseReport, 'edits'>> {
-  const calls = new Map<string, Set<string>>();
-  const as = random.chance(0.25) ? 'one of several' : 'alone';
+  const { lab } = bench;
   const first = versionOf(lab, before.model, undefined, () => {});
   await deployFirst(lab.store, first);
-  await fill(lab.store, before.model, before.written);
-  await first.populate(as);
-  const was = { model: before.model, settled: settle(before.model, before.written) };
+  await fill(lab.store, before.model, before.written, 'before makes');
+  await first.populate(bench.random.chance(0.25) ? 'one of several' : 'alone');
+  await fill(lab.store, before.model, before.written, 'after them');
+  let known: Known = { world: before, settled: settle(before.model, before.written) };
   assertSameContent(
     'after the first populate',
     await contentOf(lab.store, before.model),
-    contentIn(was.settled.data),
+    contentIn(known.settled.data),
   );
+  let report: Omit<CaseReport, 'edits'> = NOTHING;
+  for (const [at, after] of steps.entries()) {
+    const stepped = await step(bench, known, { after, isLast: at === steps.length - 1 });
+    report = { outcome: stepped.outcome, codes: [...report.codes, ...stepped.codes] };
+    if (stepped.known === undefined) break;
+    known = stepped.known;
+  }
+  return report;
+}
 
+/** A pipeline with its rows and what is on record of them. */
+interface Known {
+  readonly world: World;
+  readonly settled: Settled;
+}
+
+interface Stepped {
+  readonly outcome: CaseReport['outcome'];
+  readonly codes: readonly string[];
+  /** Undefined where it did not come to that. */
+  readonly known?: Known;
+}
+
+/** One evolution, forward and, now and then, back. */
+async function step(
+  { lab, random }: Bench,
+  { world: before, settled: recorded }: Known,
+  { after, isLast }: { readonly after: World; readonly isLast: boolean },
+): Promise<Stepped> {
+  const calls = new Map<string, Set<string>>();
+  const as = random.chance(0.25) ? 'one of several' : 'alone';
+  const was = { model: before.model, settled: recorded };
+  const rowsNow = (written: Data): Settled => ({
+    data: new Map([...after.written, ...recorded.data, ...written]),
+    units: recorded.units,
+  });
   const own = randomOf(random.upTo(2 ** 31));
-  const written = random.chance(0.3) ? await writeMore(lab.store, before, { after, random }) : before.written;
+  const written = random.chance(0.3)
+    ? await writeMore(lab.store, before, { data: recorded.data, after, random })
+    : before.written;
   const second = versionOf(lab, after.model, before.model, counting(after.model, calls));
-  const all = new Map([...after.written, ...was.settled.data, ...written]);
-  const now = carry(before.model, after.model, all);
+  const now = carry(before.model, after.model, rowsNow(written));
   const since = await lastRun(lab.store);
   const expected = expectedCalls(was, { model: after.model, settled: settle(after.model, now) });
   const content = await contentOf(lab.store, before.model);
   const [baseline, shape] = [await liveState(lab.store), await shapeOf(lab.store, before.model)];
   const meanwhile = random.chance(0.3)
-    ? drawMeanwhile(lab.store, { ...before, written }, { data: was.settled.data, after, random: own })
+    ? drawMeanwhile(lab.store, { ...before, written }, { data: recorded.data, after, random: own })
     : nothingMeanwhile(written);
   const done = await planAndApply(second, before.model, { expected, content, fault: meanwhile.fault });
   if (done === undefined) return { outcome: 'nothing', codes: [] };
@@ -224,23 +318,33 @@ async function evolve(
   calls.clear();
   await fillNew(lab.store, before.model, after.model, now);
   await second.populate(as);
-  const last = new Map([...after.written, ...was.settled.data, ...meanwhile.written()]);
-  const settled = settle(after.model, carry(before.model, after.model, last));
+  const carried = carry(before.model, after.model, rowsNow(meanwhile.written()));
+  const settled = settle(after.model, carried);
   assertSameContent('after the evolution', await contentOf(lab.store, after.model), contentIn(settled.data));
   const computed = keysOf(after.model, await computedAfter(lab.store, after.model, since));
   assertComputed(after.model, computed, expectedCalls(was, { model: after.model, settled }));
   assertCalls(after.model, calls, computed);
 
   // What a make computed for a table that people filled before is theirs when they fill it again.
-  const isCompared = expected.asked.size === 0;
-  if (isCompared && random.chance(0.3))
+  const isCompared = isLast && expected.asked.size === 0;
+  if (isCompared && random.chance(0.3)) {
+    const first = versionOf(lab, before.model, undefined, () => {});
     await goBack({ lab, first, second }, before.model, { id: done.id, written: meanwhile.written() });
-  return { outcome: 'done', codes: done.codes };
+  }
+  const model = withoutOrigins(after.model);
+  return {
+    outcome: 'done',
+    codes: done.codes,
+    known: {
+      world: { model, written: carried },
+      settled: recordedSince(was, { model: after.model, settled }, computed),
+    },
+  };
 }
 
 /** What people wrote. */
 function manualRows(model: Model, written: Data): Data {
-  const ids = new Set(model.tables.filter(({ tier }) => tier === 'manual').map(({ id }) => id));
+  const ids = new Set(model.tables.filter((table) => isByPeople(model, table)).map(({ id }) => id));
   return new Map([...written].filter(([id]) => ids.has(id)));
 }
 
@@ -296,15 +400,17 @@ function counting(model: Model, calls: Map<string, Set<string>>) {
 async function writeMore(
   store: Store,
   world: World,
-  { after, random }: { readonly after: World; readonly random: Random },
+  { data, after, random }: { readonly data: Data; readonly after: World; readonly random: Random },
 ): Promise<Data> {
+  const kept = new Set(after.model.tables.map(({ id }) => id));
+  const gone = { tables: world.model.tables.filter(({ id }) => !kept.has(id)) };
   const open = world.model.tables.filter(
-    ({ id, tier }) => tier === 'manual' && !isReadUnseen(after.model, id),
+    ({ id, tier }) => tier === 'manual' && !isReadUnseen(after.model, id) && !isReadUnseen(gone, id),
   );
   if (open.length === 0) return world.written;
   const table = random.pick(open);
   const rows = world.written.get(table.id) ?? [];
-  const row = drawNewRow(world, table.id, random);
+  const row = drawNewRow({ ...world, written: new Map([...data, ...world.written]) }, table.id, random);
   const known =
     row !== undefined && rows.every((each) => JSON.stringify(each, text) !== JSON.stringify(row, text));
   if (row === undefined || !known) return world.written;
@@ -319,7 +425,7 @@ function text(_: string, value: unknown): unknown {
 /** Rows of tables that the new model brings. */
 async function fillNew(store: Store, before: Model, model: Model, written: Data): Promise<void> {
   for (const table of model.tables) {
-    if (table.tier !== 'manual' || ancestors(before, table).length > 0) continue;
+    if (!isByPeople(model, table) || ancestors(before, table).length > 0) continue;
     await insert(store, model, table.id, written.get(table.id) ?? []);
   }
 }

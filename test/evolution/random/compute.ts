@@ -3,7 +3,16 @@
  */
 import { isUndeclared, compareKeys, partsOf, runMake, written, type Inputs, type Values } from './make.ts';
 import { namedValue } from './build.ts';
-import { columnName, keyColumns, primaryKey, tableOf, type Model, type Read, type Table } from './model.ts';
+import {
+  columnName,
+  isByPeople,
+  keyColumns,
+  primaryKey,
+  tableOf,
+  type Model,
+  type Read,
+  type Table,
+} from './model.ts';
 
 /** Rows by table id. */
 export type Data = ReadonlyMap<string, readonly Values[]>;
@@ -12,6 +21,8 @@ export type Data = ReadonlyMap<string, readonly Values[]>;
 export interface Unit {
   readonly key: Values;
   readonly inputs: Inputs;
+  /** What the columns are that are on record of an input, where that is less than it has by now. */
+  readonly known?: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** All rows, and the runs of each made table. */
@@ -25,7 +36,7 @@ export function settle(model: Model, written: Data): Settled {
   const data = new Map<string, readonly Values[]>();
   const units = new Map<string, readonly Unit[]>();
   for (const table of model.tables) {
-    if (table.tier === 'manual') data.set(table.id, written.get(table.id) ?? []);
+    if (isByPeople(model, table)) data.set(table.id, written.get(table.id) ?? []);
     if (table.tier === 'lookup') data.set(table.id, contentsOf(table));
     if (table.make === undefined) continue;
     const made = computeTable(model, table, data);

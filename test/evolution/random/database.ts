@@ -25,7 +25,7 @@ import { runnerOptions, worldOf, type Lab } from '../lab.ts';
 import { build, type Called } from './build.ts';
 import type { Data } from './compute.ts';
 import type { Values } from './make.ts';
-import { nameOf, tableOf, type Model } from './model.ts';
+import { isByPeople, nameOf, tableOf, type Model, type Table } from './model.ts';
 
 /** Rows as text, sorted, by table id: what two states are compared by. */
 export type Content = Readonly<Record<string, readonly string[]>>;
@@ -71,11 +71,23 @@ export async function deployFirst(store: Store, { world: { definitions } }: Vers
   });
 }
 
-/** Writes what people write. */
-export async function fill(store: Store, model: Model, written: Data): Promise<void> {
+/** Writes what people write: before anything is computed, or on what was. */
+export async function fill(
+  store: Store,
+  model: Model,
+  written: Data,
+  when: 'before makes' | 'after them',
+): Promise<void> {
   for (const table of model.tables) {
-    if (table.tier === 'manual') await insert(store, model, table.id, written.get(table.id) ?? []);
+    if (isByPeople(model, table) && isBelowMake(model, table) === (when === 'after them'))
+      await insert(store, model, table.id, written.get(table.id) ?? []);
   }
+}
+
+function isBelowMake(model: Model, { keys }: Table): boolean {
+  return keys
+    .map(({ to }) => tableOf(model, to))
+    .some((above) => above.make !== undefined || isBelowMake(model, above));
 }
 
 /** Writes rows into one table. */

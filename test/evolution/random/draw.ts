@@ -50,7 +50,8 @@ export function referenced(column: string): string | undefined {
   return column.split('.ref:')[1];
 }
 
-function drawColumn(table: string, at: number, random: Random): Column {
+/** A column of its own of a table. */
+export function drawColumn(table: string, at: number, random: Random): Column {
   const type = random.pick(['integer', 'integer', 'bigint', 'text'] as const);
   return {
     id: `${table}.v${String(at)}`,
@@ -145,7 +146,8 @@ function oneEach(model: Model, table: Table, rows: readonly Values[]): readonly 
 /** A new row for a manual table, as people write it later. */
 export function drawNewRow({ model, written: data }: World, id: string, random: Random): Values | undefined {
   const table = tableOf(model, id);
-  if (table.key.length === 0) return undefined;
+  const isPlaced = table.keys.every(({ to }) => (data.get(to) ?? []).length > 0);
+  if (table.key.length === 0 || !isPlaced) return undefined;
   return drawRow(model, table, {
     row: drawNumbers(table, 50 + random.upTo(50), data, random),
     data,

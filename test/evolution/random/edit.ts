@@ -1,58 +1,22 @@
 /** Changes of a model as a person would make them, each by one operation of an evolution; what does not fit is undefined. */
-import { changed, drawMade, referenced, withManual, type World } from './draw.ts';
-import { isUndeclared } from './make.ts';
+import { changed, drawMade, referenced, withManual } from './draw.ts';
 import {
-  dependencies,
-  withTable,
-  type Column,
-  type Key,
-  type Model,
-  type Read,
-  type Table,
-  primaryKey,
-  tableOf,
-} from './model.ts';
-import type { Random } from './random.ts';
-
-/** One kind of change, made at random; `at` is its place in the sequence, for names that nothing has yet. */
-export type Edit = (world: World, random: Random, at: number) => World | undefined;
-
-const withModel = (world: World, model: Model | undefined): World | undefined =>
-  model === undefined ? undefined : { ...world, model };
-
-function pickTable(
-  { model }: World,
-  random: Random,
-  fits: (table: Table, model: Model) => boolean,
-): Table | undefined {
-  const found = model.tables.filter((table) => fits(table, model));
-  return found.length === 0 ? undefined : random.pick(found);
-}
-
-/**
- * Whether a table has several foreign keys that bring the key of this one: with the names of all their columns changed at
- * once, nothing says which of them is which, and the rows are rightly called ambiguous.
- */
-function isBroughtTwice(model: Model, { key }: Table): boolean {
-  const names = new Set(key.map(({ name }) => name));
-  return model.tables.some(({ keys }) =>
-    keys.some(
-      ({ id, to }) =>
-        keys.some((other) => other.id !== id && other.to === to) &&
-        primaryKey(model, tableOf(model, to)).some((column) =>
-          [...names].some((name) => column.startsWith(name)),
-        ),
-    ),
-  );
-}
-
-/** What changes in a table that is read without being declared reaches no result until it is. */
-export function isReadUnseen({ tables }: Model, id: string): boolean {
-  return tables.some(({ reads }) => reads.some((read) => isUndeclared(read) && read.table === id));
-}
-
-const isMade = ({ make }: Table): boolean => make !== undefined;
-const isWritten = ({ tier }: Table): boolean => tier === 'manual';
+  declared,
+  isBroughtTwice,
+  isMade,
+  isPlainInteger,
+  isReadUnseen,
+  isStraight,
+  isWritten,
+  pickTable,
+  withModel,
+  withoutColumn,
+  withoutKey,
+  type Edit,
+} from './editing.ts';
+import { isUndeclared } from './make.ts';
+import { dependencies, withTable, type Column, type Key, type Read, type Table } from './model.ts';
+import { RESHAPES } from './reshape.ts';
 
 /** Every kind of change by name. */
 export const EDITS: Readonly<Record<string, Edit>> = {
@@ -319,8 +283,9 @@ export const EDITS: Readonly<Record<string, Edit>> = {
     const table = pickTable(
       world,
       random,
-      ({ tier, key, columns, keys }) =>
+      ({ id, tier, key, columns, keys }, model) =>
         tier === 'manual' &&
+        !isReadUnseen(model, id) &&
         key.length === 0 &&
         keys.length > 0 &&
         columns.every(({ id }) => referenced(id) === undefined),
@@ -354,91 +319,6 @@ export const EDITS: Readonly<Record<string, Edit>> = {
       withTable(world.model, table.id, () => ({ ...rest, tier: 'manual', keys, reads: [] })),
     );
   },
+
+  ...RESHAPES,
 };
-
-/** A foreign key of the primary key that brings its columns under their own names. */
-function isStraight({ kind, suffix }: Key): boolean {
-  return kind === 'primary' && suffix === undefined;
-}
-
-function isPlainInteger({ id, type }: Column): boolean {
-  return type === 'integer' && referenced(id) === undefined;
-}
-/** The undeclared read as a secondary foreign key: filled where a column names the row, else returned by the make. */
-function declared(table: Table): Partial<Table> {
-  const known = table.reads.filter((read) => !isUndeclared(read));
-  const found = table.reads.filter(isUndeclared);
-  const keys = found.map((read): Key => {
-    const { name, table: to, namedBy } = read;
-    const base = {
-      id: `${table.id}.${name}`,
-      to,
-      kind: 'secondary' as const,
-      label: name,
-      suffix: name,
-      optional: true,
-    };
-    return namedBy === undefined ? base : { ...base, filledBy: namedBy };
-  });
-  const reads = found.map(({ name, table: of, namedBy }): Read =>
-    namedBy === undefined
-      ? { name, table: of, how: 'all' }
-      : { name, table: of, how: 'key', by: `${table.id}.${name}` },
-  );
-  const chosen = Object.fromEntries(
-    found.filter(({ namedBy }) => namedBy === undefined).map(({ name }) => [`${table.id}.${name}`, name]),
-  );
-  const { make } = table;
-  return {
-    keys: [...table.keys, ...keys],
-    reads: [...known, ...reads],
-    ...(make === undefined ? {} : { make: { ...make, chosen: { ...make.chosen, ...chosen } } }),
-  };
-}
-
-/** A table without a foreign key and without what its make read by it. */
-function withoutKey(table: Table, key: Key): Partial<Table> {
-  const gone = new Set(table.reads.filter(({ by }) => by === key.id).map(({ name }) => name));
-  const make = table.make;
-  return {
-    keys: table.keys.filter(({ id }) => id !== key.id),
-    reads: table.reads.filter(({ name }) => !gone.has(name)),
-    ...(make === undefined
-      ? {}
-      : {
-          make: {
-            ...make,
-            uses: Object.fromEntries(Object.entries(make.uses).filter(([name]) => !gone.has(name))),
-            chosen: Object.fromEntries(Object.entries(make.chosen).filter(([id]) => id !== key.id)),
-          },
-        }),
-  };
-}
-
-/** A model without a column; undefined where a foreign key is filled from it. */
-function withoutColumn(model: Model, table: Table, column: string): Model | undefined {
-  const isNeeded = model.tables.some(
-    ({ keys, reads }) =>
-      keys.some(({ filledBy }) => filledBy?.column === column) ||
-      reads.some(
-        ({ namedBy, columns }) =>
-          namedBy?.column === column || (columns?.includes(column) === true && columns.length === 1),
-      ),
-  );
-  if (isNeeded) return undefined;
-  const without = (list: readonly string[]): readonly string[] => list.filter((id) => id !== column);
-  const narrowed = model.tables.map((each): Table => {
-    const reads = each.reads.map((read) =>
-      read.columns === undefined ? read : { ...read, columns: without(read.columns) },
-    );
-    if (each.make === undefined) return { ...each, reads };
-    const uses = Object.fromEntries(
-      Object.entries(each.make.uses).map(([name, ids]) => [name, without(ids)]),
-    );
-    return { ...each, reads, make: { ...each.make, uses } };
-  });
-  return withTable({ tables: narrowed }, table.id, (each) => ({
-    ...each,
-    columns: each.columns.filter(({ id }) => id !== column),
-  }));
-}

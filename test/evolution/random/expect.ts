@@ -6,7 +6,7 @@
  */
 import { ancestors } from './build.ts';
 import type { Settled, Unit } from './compute.ts';
-import { codeOf, isUndeclared, type Inputs, type Values } from './make.ts';
+import { codeOf, isUndeclared, type Values } from './make.ts';
 import { keyColumns, tableOf, type Key, type Model, type Read, type Table } from './model.ts';
 
 /** Keys by table id, as text: `stable id=value ...`. */
@@ -65,7 +65,7 @@ interface Side {
 }
 
 /** Old unit with the new key it goes to. */
-interface Moved {
+export interface Moved {
   readonly unit: Unit;
   /** Undefined where a column of it is not known. */
   readonly key: Readonly<Record<string, string>> | undefined;
@@ -78,15 +78,17 @@ export function expectedCalls(was: Side, now: Side): Calls {
   const ambiguous = new Set<string>();
   const asked = new Set<string>();
   const unsure = new Set<string>();
-  const moved = new Map<string, readonly Moved[]>();
+  const moved = movedTables(was, now);
+  const both: Both = { was, now, moved };
   const undecided = new Map<string, ReadonlySet<Unit>>();
   for (const table of now.model.tables) {
     const units = now.settled.units.get(table.id);
     if (units === undefined) continue;
-    const [old] = ancestors(was.model, table);
+    const olds = ancestors(was.model, table);
+    const [old] = olds;
     if (old !== undefined && old.make === undefined) asked.add(table.id);
-    const rows = old?.make === undefined ? [] : movedUnits({ was, now, moved }, old, table);
-    moved.set(table.id, rows);
+    const rows = moved.get(table.id) ?? [];
+    const partners = olds.slice(1).map((other) => movedUnits(both, other, table));
     const byKey = Map.groupBy(rows, ({ key }) => (key === undefined ? '' : keyText(key)));
     const isUnsure = old !== undefined && rows.length > 0 && isBelowInserted({ was, now }, old, table);
     if (isUnsure) unsure.add(table.id);
@@ -94,12 +96,15 @@ export function expectedCalls(was: Side, now: Side): Calls {
     const isAnew = old !== undefined && isReadAnew({ was, now }, old, table);
     const open = rows.filter(({ unit, key }) => {
       const isAlone = key !== undefined && (isAnew || byKey.get(keyText(key))?.length === 1);
-      return !isAlone || isBelowUndecided({ was, now, moved }, { old, table, unit, undecided });
+      return !isAlone || isBelowUndecided(both, { old, table, unit, undecided });
     });
     undecided.set(table.id, new Set(open.map(({ unit }) => unit)));
-    const isOpen = open.length > 0;
+    const isAlone =
+      partners.length > 0 &&
+      (partners.some((each) => each.length !== rows.length) ||
+        rows.some(({ key }) => key === undefined || !partners.every((each) => unitOn(each, keyText(key)))));
+    const isOpen = open.length > 0 || isAlone;
     if (isOpen) ambiguous.add(table.id);
-    const isOther = old?.make !== undefined && bareCode(was.model, old) !== bareCode(now.model, table);
     const isToldOtherwise = old?.make !== undefined && codeOf(was.model, old) !== codeOf(now.model, table);
     for (const unit of units) {
       const key = keyText(stableRow(now.model, table, unit.key));
@@ -107,26 +112,16 @@ export function expectedCalls(was: Side, now: Side): Calls {
       const isKnown =
         kept !== undefined &&
         another === undefined &&
-        old !== undefined &&
-        inputsHold({ was, now }, { old, table, kept, unit });
+        inputsHold({ was, now }, table, unit, [
+          { old, unit: kept.unit },
+          ...partners.map((each, at) => ({ old: olds[at + 1], unit: unitOn(each, key) })),
+        ]);
       const into =
-        isUnsure && byKey.has('')
-          ? may
-          : !isKnown
-            ? must
-            : isOther || isToldOtherwise || isOpen
-              ? may
-              : undefined;
+        isUnsure && byKey.has('') ? may : !isKnown ? must : isToldOtherwise || isOpen ? may : undefined;
       into?.set(table.id, (into.get(table.id) ?? new Set()).add(key));
     }
   }
   return { must, may, ambiguous, asked, unsure };
-}
-
-/** The code without how it comes to its inputs: a read that is declared now was read before. */
-function bareCode(model: Model, table: Table): string {
-  const { undeclared: _, chosen: __, ...rest } = JSON.parse(codeOf(model, table)) as Record<string, unknown>;
-  return JSON.stringify(rest);
 }
 
 /** Whether a foreign key of the key leads to a table that was not there, and was not read before either. */
@@ -137,10 +132,20 @@ function isBelowInserted({ was }: Pick<Both, 'was' | 'now'>, old: Table, table: 
   );
 }
 
-interface Both {
+export interface Both {
   readonly was: Side;
-  readonly now: Side;
+  readonly now: Pick<Side, 'model'>;
   readonly moved: ReadonlyMap<string, readonly Moved[]>;
+}
+
+/** Where the rows of all makes go. */
+export function movedTables(was: Side, now: Pick<Side, 'model'>): ReadonlyMap<string, readonly Moved[]> {
+  const moved = new Map<string, readonly Moved[]>();
+  for (const table of now.model.tables) {
+    const [old] = ancestors(was.model, table);
+    if (old?.make !== undefined) moved.set(table.id, movedUnits({ was, now, moved }, old, table));
+  }
+  return moved;
 }
 
 function movedUnits(both: Both, old: Table, table: Table): readonly Moved[] {
@@ -149,7 +154,7 @@ function movedUnits(both: Both, old: Table, table: Table): readonly Moved[] {
     const known = stableRow(both.was.model, old, unit.key);
     const entries = wanted.map((id): [string, string | undefined] => [
       id,
-      known[id] ?? addedValue(both, { old, table, unit, id }),
+      known[id] ?? valueAbove(both, { old, table, unit, id }),
     ]);
     const isWhole = entries.every(([, value]) => value !== undefined && value !== 'null');
     return { unit, key: isWhole ? (Object.fromEntries(entries) as Record<string, string>) : undefined };
@@ -167,16 +172,17 @@ function sourceColumns(model: Model, table: Table): readonly string[] {
   ];
 }
 
+/** What is asked of a row before. */
+interface Asked {
+  readonly old: Table;
+  readonly table: Table;
+  readonly unit: Unit;
+  /** What the column is. */
+  readonly id: string;
+}
+
 /** The value of a key column that the old row did not have: its parent got it, or it was read. */
-function addedValue(
-  { was, now, moved }: Both,
-  {
-    old,
-    table,
-    unit,
-    id,
-  }: { readonly old: Table; readonly table: Table; readonly unit: Unit; readonly id: string },
-): string | undefined {
+export function valueAbove({ was, now, moved }: Both, { old, table, unit, id }: Asked): string | undefined {
   const names = stableNames(now.model, table);
   for (const key of table.keys.filter(({ kind }) => kind === 'primary')) {
     const target = tableOf(now.model, key.to);
@@ -222,10 +228,10 @@ interface Below {
 }
 
 /** Whether the make is given something now of which nothing is on record for any row. */
-function isReadAnew({ was }: Pick<Both, 'was' | 'now'>, old: Table, table: Table): boolean {
+function isReadAnew({ was, now }: Pick<Both, 'was' | 'now'>, old: Table, table: Table): boolean {
   return table.reads.some((read) => {
     if (isUndeclared(read)) return false;
-    const former = formerRead(old, read);
+    const former = formerRead({ was, now }, { old, table }, read);
     return former === undefined || leavesOut(was.model, former, read);
   });
 }
@@ -250,31 +256,86 @@ function changesKey({ was, now }: Both, id: string): boolean {
   return ids(was.model, old) !== ids(now.model, table);
 }
 
-interface Kept {
-  readonly old: Table;
-  readonly table: Table;
-  readonly kept: Moved;
-  readonly unit: Unit;
+/** What is on record by now: of what was kept, only the columns that it was computed from. */
+export function recordedSince(
+  was: Side,
+  now: Side,
+  computed: ReadonlyMap<string, ReadonlySet<string>>,
+): Settled {
+  const units = [...now.settled.units].map(([id, all]): [string, readonly Unit[]] => {
+    const table = tableOf(now.model, id);
+    const known = knownColumns({ was, now }, table);
+    return [
+      id,
+      all.map((unit) => {
+        const isComputed = computed.get(id)?.has(keyText(stableRow(now.model, table, unit.key))) === true;
+        return isComputed ? unit : { ...unit, known };
+      }),
+    ];
+  });
+  return { data: now.settled.data, units: new Map(units) };
 }
 
-/** Whether every input now is on record as it was. */
-function inputsHold(both: Pick<Both, 'was' | 'now'>, { old, table, kept, unit }: Kept): boolean {
+function knownColumns(
+  both: Pick<Both, 'was' | 'now'>,
+  table: Table,
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const olds = ancestors(both.was.model, table);
+  return new Map(
+    table.reads.flatMap((read): readonly [string, ReadonlySet<string>][] => {
+      const columns = olds.flatMap((old) => {
+        const former = formerRead(both, { old, table }, read);
+        if (former === undefined || isUndeclared(former)) return [];
+        return (
+          former.columns ?? Object.values(stableNames(both.was.model, tableOf(both.was.model, former.table)))
+        );
+      });
+      return columns.length === 0 ? [] : [[read.name, new Set(columns)]];
+    }),
+  );
+}
+
+/** A row before that goes into a row now. */
+interface Kept {
+  readonly old: Table | undefined;
+  readonly unit: Unit | undefined;
+}
+
+/** Whether every input now is on record as it was, of one of the rows that go into this one. */
+function inputsHold(
+  both: Pick<Both, 'was' | 'now'>,
+  table: Table,
+  unit: Unit,
+  kept: readonly Kept[],
+): boolean {
   // What a make reads without saying so is no input of the graph, before and after.
-  return table.reads.every((read) => {
-    if (isUndeclared(read)) return true;
-    const former = formerRead(old, read);
-    if (former === undefined || leavesOut(both.was.model, former, read)) return false;
-    const before = rowsOf(both.was.model, former, kept.unit.inputs);
-    const present = rowsOf(both.now.model, read, unit.inputs);
-    if (before.length !== present.length) return false;
-    const order = (rows: readonly Readonly<Record<string, string>>[], columns: readonly string[]) =>
-      rows
-        .map((row) => keyText(Object.fromEntries(columns.map((id) => [id, row[id] ?? '?']))))
-        .toSorted()
-        .join('\n');
-    const columns = Object.keys(before[0] ?? {});
-    return order(before, columns) === order(present, columns);
-  });
+  return table.reads
+    .filter((read) => !isUndeclared(read))
+    .every((read) =>
+      kept.some(({ old, unit: was }) => {
+        if (old === undefined || was === undefined) return false;
+        const former = formerRead(both, { old, table }, read);
+        if (former === undefined || leavesOut(both.was.model, former, read)) return false;
+        const before = rowsOf(both.was.model, former, was);
+        const present = rowsOf(both.now.model, read, unit);
+        if (before.length !== present.length) return false;
+        // Of what was read without a declaration the very row is on record, whatever of it is declared now.
+        const columns = Object.keys((isUndeclared(former) ? present : before)[0] ?? {});
+        return inOrder(before, columns) === inOrder(present, columns);
+      }),
+    );
+}
+
+function inOrder(rows: readonly Readonly<Record<string, string>>[], columns: readonly string[]): string {
+  return rows
+    .map((row) => keyText(Object.fromEntries(columns.map((id) => [id, row[id] ?? '?']))))
+    .toSorted()
+    .join('\n');
+}
+
+/** The row of a partner that goes to a key. */
+function unitOn(moved: readonly Moved[], key: string): Unit | undefined {
+  return moved.find((each) => each.key !== undefined && keyText(each.key) === key)?.unit;
 }
 
 /** Whether a read has a column now that it had not before, although its table had it; one that names columns leaves out the key. */
@@ -286,17 +347,38 @@ function leavesOut(model: Model, former: Read, { columns }: Read): boolean {
 }
 
 /** What found the same rows before: by its name, or, since a name is only how a make calls them, in the same way. */
-function formerRead(old: Table, read: Read): Read | undefined {
-  const known = old.reads.filter(({ table }) => table === read.table);
+function formerRead(
+  { was, now }: Pick<Both, 'was' | 'now'>,
+  { old, table }: { readonly old: Table; readonly table: Table },
+  read: Read,
+): Read | undefined {
+  const target = tableOf(now.model, read.table);
+  const sources = new Set(ancestors(was.model, target).map(({ id }) => id));
+  const known = old.reads.filter((each) => sources.has(each.table));
+  // Of tables that are merged the keys have the ids of the first one.
+  const isBySame = ({ by }: Read): boolean => {
+    if (by === read.by) return true;
+    const [left, right] = [old.keys.find(({ id }) => id === by), table.keys.find(({ id }) => id === read.by)];
+    return left !== undefined && right !== undefined && left.to === right.to && left.suffix === right.suffix;
+  };
   return (
     known.find(({ name }) => name === read.name) ??
-    known.find(({ how, by }) => how === read.how && by === read.by)
+    known.find((each) => each.how === read.how && isBySame(each))
   );
 }
 
-function rowsOf(model: Model, read: Read, inputs: Inputs): readonly Readonly<Record<string, string>>[] {
+function rowsOf(
+  model: Model,
+  read: Read,
+  { inputs, known }: Unit,
+): readonly Readonly<Record<string, string>>[] {
   const given = inputs[read.name];
   const rows = Array.isArray(given) ? (given as readonly Values[]) : [given as Values | null | undefined];
   const table = tableOf(model, read.table);
-  return rows.flatMap((row) => (row === null || row === undefined ? [] : [stableRow(model, table, row)]));
+  const columns = known?.get(read.name);
+  return rows.flatMap((row) => {
+    if (row === null || row === undefined) return [];
+    const entries = Object.entries(stableRow(model, table, row));
+    return [Object.fromEntries(entries.filter(([id]) => columns?.has(id) !== false))];
+  });
 }

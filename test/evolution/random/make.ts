@@ -22,10 +22,11 @@ const MODULUS = 5;
 export function codeOf(model: Model, table: Table): string {
   const { make } = table;
   if (make === undefined) return '';
-  const uses = Object.entries(make.uses).map(([name, ids]) => {
-    const read = table.reads.find((each) => each.name === name);
-    return [name, ids.map((column) => columnName(model, { table: read?.table ?? '', column }))];
-  });
+  const named = (given: Make['uses']): unknown =>
+    Object.entries(given).map(([name, ids]) => {
+      const read = table.reads.find((each) => each.name === name);
+      return [name, ids.map((column) => columnName(model, { table: read?.table ?? '', column }))];
+    });
   const parts = partsOf(model, table);
   const outputs = [table, ...parts].map(({ columns, key }) =>
     [...key, ...columns].map(({ name, type, id }) => [name, type, id]),
@@ -35,10 +36,15 @@ export function codeOf(model: Model, table: Table): string {
   return JSON.stringify({
     salt: make.salt,
     parts: [make.partRows, ...parts.map(({ name }) => name)],
-    uses,
+    uses: named(make.uses),
     outputs,
     chosen,
     undeclared,
+    ...(make.asBefore === undefined
+      ? {}
+      : {
+          asBefore: Object.entries(make.asBefore).map(([id, { salt, uses }]) => [id, salt, named(uses)]),
+        }),
   });
 }
 
@@ -60,10 +66,18 @@ function chosenColumns(model: Model, table: Table, keyId: string): Readonly<Reco
 /** Runs the make of a table on its inputs. */
 export function runMake(model: Model, table: Table, inputs: Inputs): Made {
   const make = table.make as Make;
-  const seeds = Object.entries(make.uses).flatMap(([name, ids]) =>
-    seedsOf(model, table, { name, ids, inputs }),
+  const seedsFor = ({ uses }: Pick<Make, 'uses'>): readonly Value[] =>
+    Object.entries(uses).flatMap(([name, ids]) => seedsOf(model, table, { name, ids, inputs }));
+  const seeds = seedsFor(make);
+  const own = Object.fromEntries(
+    table.columns.map((column) => {
+      const before = make.asBefore?.[column.id];
+      return [
+        column.name,
+        before === undefined ? output(make, column, seeds) : output(before, column, seedsFor(before)),
+      ];
+    }),
   );
-  const own = Object.fromEntries(table.columns.map((column) => [column.name, output(make, column, seeds)]));
   const chosen = Object.entries(make.chosen).flatMap(([key, name]): readonly [string, Value][] => {
     const row = newest(model, table, { name, inputs });
     return Object.entries(chosenColumns(model, table, key)).map(([child, parent]) => [
@@ -122,7 +136,7 @@ export function compareKeys(left: Values, right: Values, key: readonly string[])
   return 0;
 }
 
-function output({ salt }: Make, column: Column, seeds: readonly Value[]): Value {
+function output({ salt }: Pick<Make, 'salt'>, column: Column, seeds: readonly Value[]): Value {
   let sum = Array.from(`${salt}.${column.id}`).reduce(
     (total, letter) => (total * 31 + letter.charCodeAt(0)) % 9973,
     7,

@@ -5,7 +5,7 @@ import type { Data } from './compute.ts';
 import { ancestors } from './build.ts';
 import { insert } from './database.ts';
 import { drawNewRow, referenced, type World } from './draw.ts';
-import { isReadUnseen } from './edit.ts';
+import { isReadUnseen } from './editing.ts';
 import { written, type Values } from './make.ts';
 import { keyColumns, nameOf, primaryKey, type Model, type Table } from './model.ts';
 import type { Random } from './random.ts';
@@ -79,7 +79,8 @@ function drawWrite(
   const kind = random.pick(['insert', 'update', 'update', 'delete'] as const);
   const draws = random.pick([0, 1, 2, 3, 4, 5, 6, 7]);
   if (kind === 'insert') {
-    const row = drawNewRow(world, table.id, random);
+    const all = new Map([...data, ...world.written]);
+    const row = drawNewRow({ ...world, written: all }, table.id, random);
     if (row === undefined || rows.some((each) => isSameKey(world.model, table, each, row))) return undefined;
     return { kind, row };
   }

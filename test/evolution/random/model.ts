@@ -9,6 +9,7 @@
  * | `salt` | makes its numbers its own; another salt is another code |
  * | `uses` | the columns of its inputs that reach the result: often fewer than are declared |
  * | `chosen` | columns of a reference that it returns itself: of the newest row of a read of many |
+ * | `asBefore` | columns that come from a make of another salt and other uses: of tables that were merged |
  */
 
 /** What a column holds: a number, written as this type. */
@@ -66,6 +67,8 @@ export interface Make {
   readonly chosen: Readonly<Record<string, string>>;
   /** Rows of each part. */
   readonly partRows: number;
+  /** Own columns that are computed as another make did, by their ids. */
+  readonly asBefore?: Readonly<Record<string, Pick<Make, 'salt' | 'uses'>>>;
 }
 
 export type Tier = 'manual' | 'lookup' | 'imported' | 'computed' | 'part';
@@ -102,6 +105,11 @@ export function tableOf(model: Model, id: string): Table {
   return table;
 }
 
+/** Whether people write its rows: of a table of theirs, or of a part of one. */
+export function isByPeople(model: Model, { tier, master }: Table): boolean {
+  return tier === 'manual' || (master !== undefined && tableOf(model, master).tier === 'manual');
+}
+
 /** Its full name; a part carries that of its master. */
 export function nameOf(model: Model, { schema, name, master }: Table): string {
   if (master === undefined) return `${schema}.${name}`;
@@ -112,6 +120,22 @@ export function nameOf(model: Model, { schema, name, master }: Table): string {
 /** The model with one table changed. */
 export function withTable(model: Model, id: string, change: (table: Table) => Table): Model {
   return { tables: model.tables.map((table) => (table.id === id ? change(table) : table)) };
+}
+
+/** A make of which each column takes something else of its inputs. */
+export function withUses(make: Make, change: (uses: Make['uses']) => Make['uses']): Make {
+  const { asBefore } = make;
+  return {
+    ...make,
+    uses: change(make.uses),
+    ...(asBefore === undefined
+      ? {}
+      : {
+          asBefore: Object.fromEntries(
+            Object.entries(asBefore).map(([id, one]) => [id, { ...one, uses: change(one.uses) }]),
+          ),
+        }),
+  };
 }
 
 /** The columns that a foreign key brings: name here to name there. */
