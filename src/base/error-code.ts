@@ -28,6 +28,7 @@ const TABLE = {
   bundle_invalid: [3, 422, 'a migration bundle is not usable'],
   bundle_missing: [3, 404, 'no such migration'],
   capability_missing: [3, 501, 'this store cannot do that'],
+  catalog_drifted: [3, 409, 'the catalog was changed since the last receipt'],
   catalog_mismatch: [3, 409, "varve's own catalog in this database does not match this release"],
   catalog_missing: [3, 409, "varve's own catalog is not in this database"],
   change_class_too_low: [3, 422, 'a change is of a higher class than declared'],
