@@ -12,6 +12,7 @@ import { describeMachine, describeVersions, type Machine, type Versions } from '
 import { benchCapture } from './capture.ts';
 import { benchCli } from './cli.ts';
 import { benchCutover } from './evolution-cutover.ts';
+import { benchDocument } from './document.ts';
 import { benchEvolution } from './evolution/evolution.ts';
 import { benchFingerprint } from './fingerprint.ts';
 import { benchPeers } from './peers/peers.ts';
@@ -27,6 +28,7 @@ const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult
   provenance: async (stores) => measured(await benchProvenance(stores)),
   start: async (stores) => measured(await benchStart(stores)),
   worker: async (stores) => measured(await benchWorker(stores)),
+  document: async () => measured(await benchDocument()),
   evolution: benchEvolution,
   cli: async (stores) => measured(await benchCli(stores)),
   cutover: benchCutover,

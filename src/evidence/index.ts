@@ -62,6 +62,7 @@ export { buildReceipt, validationStatus } from './receipt.ts';
 export type {
   Artifact,
   Check,
+  DecidedPolicy,
   EqualityProof,
   Outcome,
   Receipt,

@@ -15,7 +15,7 @@ import { installGuards, type Guards } from './guard.ts';
 import { noteSnapshot, readNewWrites, type SinceForward } from './new-writes.ts';
 import { countTables, type TableRows } from './own-versions.ts';
 import { pinSettings, type Pins } from './pins.ts';
-import { readScripts } from './script.ts';
+import { readScripts, type Statement } from './script.ts';
 import { protectedTables, protectionOf, type Protection } from './protected.ts';
 import { loadRelations, type Relations } from './relation.ts';
 import { startCounting, type RowCounter } from './row-counts.ts';
@@ -50,7 +50,7 @@ export function keepBaseline(transaction: Transaction, baseline: Baseline): void
   if (!baselines.has(transaction)) baselines.set(transaction, baseline);
 }
 
-/** Measures, guards, confines and pins, in this order, before the first statement. */
+/** Measures, keeps, guards, confines and pins, in this order, before the first statement. */
 export async function beginAttempt(context: RunContext, transaction: Transaction): Promise<void> {
   const { scope } = context.bundle.declaration;
   const { concurrentSessions, cancelStatement } = context.store.capabilities;
@@ -59,14 +59,11 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
   const protection = protectionOf(scope, context.settings);
   const confinement = confinementIn(context.bound);
-  const scripts = await readScripts(context.bundle);
-  const phases = context.direction === 'rollback' ? scripts.rollback : scripts.forward;
-  const statements = phases.flatMap(({ mode, statements: own }) => (mode === 'transactional' ? own : []));
   const capture = await armCapture(transaction, {
     runId: context.runId,
     scope,
     relations,
-    writesRows: statements.some(mayWriteRows),
+    writesRows: (await statementsOf(context)).some(mayWriteRows),
   });
   const { forward, runId } = context;
   if (forward === undefined) await noteSnapshot(transaction, runId);
@@ -100,6 +97,13 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     counter: await startCounting(transaction),
     tableRows,
   });
+}
+
+/** The statements of this direction that run in the transaction. */
+async function statementsOf({ bundle, direction }: RunContext): Promise<readonly Statement[]> {
+  const { forward, rollback } = await readScripts(bundle);
+  const phases = direction === 'rollback' ? rollback : forward;
+  return phases.flatMap(({ mode, statements }) => (mode === 'transactional' ? statements : []));
 }
 
 /** The try that this transaction is. */

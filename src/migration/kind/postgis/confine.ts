@@ -80,7 +80,7 @@ export async function takeRolesBack(store: Store, { lends }: Confinement): Promi
  * Errors: throws `permission_denied` where it is another login.
  */
 export async function actAsOwner(transaction: Transaction): Promise<void> {
-  await transaction.execute(sql`set local role ${sql.id(OWNER)}`);
+  await becomeOwner(transaction);
   const [row] = await transaction.query<{ isRunner: boolean }>(
     sql`select session_user = ${RUNNER} as "isRunner"`,
   );
@@ -118,6 +118,11 @@ export async function actAsLent(
 export async function actAsOwnerAgain(store: Store, transaction: Transaction): Promise<void> {
   await store.script(`grant ${OWNER} to ${RUNNER}`);
   await takeNotice(transaction, 'pg_shseclabel');
+  await becomeOwner(transaction);
+}
+
+/** The session acts as `varve_owner`. */
+export async function becomeOwner(transaction: Transaction): Promise<void> {
   await transaction.execute(sql`set local role ${sql.id(OWNER)}`);
 }
 
