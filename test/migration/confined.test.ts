@@ -373,6 +373,50 @@ describe.skipIf(!isWanted)('a confined run on PostgreSQL', () => {
     });
   }, 60_000);
 
+  it('M109 M84 what a confined run overwrites is kept, its way back reads that, and nothing else of varve is open to it', async () => {
+    const { schema } = await given.scene();
+    const planned = await planSql(options, {
+      id: 'PG-MIG-2026-06-30-01',
+      schema,
+      tables: ['plot'],
+      forbiddenTables: ['secret'],
+      forward:
+        'alter table plot add column x int; update plot set x = id; alter table plot drop column area;',
+      rollback: `alter table plot drop column x; alter table plot add column area float8;
+        update plot p set area = c.area from varve.captured(null::plot) c where c.id = p.id;
+        alter table plot alter column area set not null;`,
+    });
+    expect(planned.findings).toEqual([]);
+    const before = await given.store.query(sql`select area from ${sql.id(schema, 'plot')} order by id`);
+    const outcome = await applyMigration(options, 'PG-MIG-2026-06-30-01');
+    expect(outcome, JSON.stringify(outcome.findings)).toMatchObject({
+      status: 'applied',
+      enforcement: { level: 'confined', role: 'exact' },
+    });
+    const back = await rollbackMigration(options, 'PG-MIG-2026-06-30-01');
+    expect(back, JSON.stringify(back.findings)).toMatchObject({
+      status: 'applied',
+      receipt: { receipt: { proof: { status: 'equal' }, rollback: { class: 'restore_from_capture' } } },
+    });
+    expect(await given.store.query(sql`select area from ${sql.id(schema, 'plot')} order by id`)).toEqual(
+      before,
+    );
+    expect(
+      await given.store
+        .query(sql`select p.proname from pg_proc p join pg_roles r on r.rolname not in ('varve_owner', current_user)
+        and not r.rolsuper and r.rolname !~ '^pg_' where p.pronamespace = 'varve'::regnamespace and p.proname ~ '^(arm_|disarm_|captured|capture_table)'
+        and has_function_privilege(r.oid, p.oid, 'execute')`),
+    ).toEqual([]);
+    const reading = await run({
+      forward: 'create table plot_copy as select * from varve.captured_row',
+      tables: ['plot', 'plot_copy'],
+    });
+    expect(reading, JSON.stringify(reading)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'construct_refused', detail: { reason: 'own_catalog' } }],
+    });
+  }, 60_000);
+
   it.each(
     ['P00_lent', 'F08_deciding', 'P01_guarded', 'P02_statement', 'P03_observed', 'F12_ledger_row'].map(
       (point, index) => [point, index % 2 === 0 ? 'recover' : 'apply'] as const,
