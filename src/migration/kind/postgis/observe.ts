@@ -8,12 +8,14 @@ import type { Check, TableCounts } from '../../../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
 import type { Observation, RunContext } from '../../kind.ts';
+import { readAccess, reducedPolicies } from './access.ts';
 import { attemptOf } from './attempt.ts';
 import { actAsOwnerAgain, confinementIn } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardFindings, removeGuards } from './guard.ts';
 import { checkInvariants } from './invariant.ts';
 import { objectScopeFindings } from './object-scope.ts';
+import { largeFindings } from './large.ts';
 import { besideEffects, type BoundPhase } from './nontransactional.ts';
 import { countTables, versionFindings } from './own-versions.ts';
 import { pinFindings } from './pins.ts';
@@ -44,6 +46,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
           rebuilt: effect.rebuilt,
         });
   const held = [...moved, ...(await guardFindings(transaction, attempt.guards))];
+  const reduced = await reducedPolicies(transaction, attempt.access, await readAccess(transaction));
   await removeGuards(transaction, attempt.guards);
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
   const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
@@ -81,6 +84,9 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
         ...beside.types.map(({ schema, name }) => ({ kind: 'type', schema, name })),
       ]),
       ...effect.findings,
+      ...reduced,
+      ...largeFindings(context.settings, effect.tables, effect.built),
+      ...noticeFindings(context.bundle.id, attempt.notices),
       ...unseen,
       ...invariant.findings,
       ...held,
@@ -123,6 +129,13 @@ function nothingSeen(context: RunContext, findings: readonly Finding[]): Observa
     checks: [],
     findings,
   };
+}
+
+/** Their texts quote values, so that only their number is told (M126). */
+function noticeFindings(subject: string, count: number): readonly Finding[] {
+  if (count === 0) return [];
+  const hint = 'Run the script on a copy by hand to read them.';
+  return [{ code: 'notices_counted', severity: 'info', subject, detail: { count }, hint }];
 }
 
 function checkOf(name: string, findings: readonly Finding[]): Check {
