@@ -20,6 +20,7 @@ import { besideEffects, type BoundPhase } from './nontransactional.ts';
 import { countTables, versionFindings } from './own-versions.ts';
 import { pinFindings } from './pins.ts';
 import { isProtected } from './protected.ts';
+import { checkRequired } from './required.ts';
 import { readEffect } from './effect.ts';
 
 /** Observes a try of the deciding transaction, and takes its guards away. */
@@ -46,6 +47,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
           rebuilt: effect.rebuilt,
         });
   const held = [...moved, ...(await guardFindings(transaction, attempt.guards))];
+  const required = await checkRequired(transaction, context.settings);
   const reduced = await reducedPolicies(transaction, attempt.access, await readAccess(transaction));
   await removeGuards(transaction, attempt.guards);
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
@@ -76,6 +78,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       { name: 'settings_and_guards', status: held.length === 0 ? 'pass' : 'fail' },
       ...(attempt.tableRows === undefined ? [] : [checkOf('row_versions', unseen)]),
       ...invariant.checks,
+      ...required.checks,
     ],
     findings: [
       ...protectedNames.map(({ name }) => protectedFinding(name)),
@@ -89,6 +92,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       ...noticeFindings(context.bundle.id, attempt.notices),
       ...unseen,
       ...invariant.findings,
+      ...required.findings,
       ...held,
     ],
   };
