@@ -13,6 +13,7 @@ import { benchCli } from './cli.ts';
 import { benchCutover } from './evolution-cutover.ts';
 import { benchEvolution } from './evolution/evolution.ts';
 import { benchFingerprint } from './fingerprint.ts';
+import { benchMigration } from './migration.ts';
 import { benchPeers } from './peers/peers.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchProvenance } from './provenance.ts';
@@ -30,6 +31,7 @@ const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult
   cli: async (stores) => measured(await benchCli(stores)),
   cutover: benchCutover,
   fingerprint: async (stores) => measured(await benchFingerprint(stores)),
+  migration: async (stores) => measured(await benchMigration(stores)),
   peers: benchPeers,
 };
 
