@@ -293,12 +293,14 @@ async function decideInside(
   await fence(transaction, subject.runId);
   await hit(run, 'F08_deciding');
   const pre = before ?? (await baselineInside(run, transaction, begun));
+  const carried: NewWrites[] = [];
   for (const step of steps) {
-    const { findings } = await step.run(context, transaction);
-    if (isRefused(findings)) return failureOf(failed({ findings }));
+    const result = await step.run(context, transaction);
+    if (isRefused(result.findings)) return failureOf(failed({ findings: result.findings }));
+    carried.push(...(result.carried ?? []));
   }
   await hit(run, 'F09_decided');
-  const observation = await kind.observe(context, transaction);
+  const observation = await kind.observe(context, transaction, carried);
   await hit(run, 'F10_observed');
   seen.counted = observation.counted ?? {};
   // Of a transaction that is lost already nothing can be measured.
@@ -367,7 +369,7 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
   const planned = run.opened.plan.bound;
   const verdicts = judgeLimits(run.kind.limits, limits, observation.measures);
   const { settings = DEFAULT_SETTINGS } = run.options;
-  const least = minimumLevel(settings, run.kind.name, run.subject.environment);
+  const least = minimumLevel(settings, run.kind.name, run.subject.environment, run.subject.direction);
   const back = run.forward === undefined ? undefined : proofOf(run.forward, { pre, post, observation });
   const groups: readonly (readonly [string, readonly Finding[]])[] = [
     ['scope', scopeFindings(scope, observation.objects, observation.partOf)],

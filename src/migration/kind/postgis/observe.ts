@@ -10,7 +10,8 @@ import { isTransient, isUnreachable } from '../../failure.ts';
 import type { Observation, RunContext } from '../../kind.ts';
 import { readAccess, reducedPolicies } from './access.ts';
 import { attemptOf } from './attempt.ts';
-import { actAsOwnerAgain, confinementIn } from './confine.ts';
+import { captureFindings, disarmCapture } from './capture.ts';
+import { actAsOwnerAgain, actAsTableOwner, closeHistory, confinementIn } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardFindings, removeGuards } from './guard.ts';
 import { checkInvariants } from './invariant.ts';
@@ -49,7 +50,15 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
   const held = [...moved, ...(await guardFindings(transaction, attempt.guards))];
   const required = await checkRequired(transaction, context.settings);
   const reduced = await reducedPolicies(transaction, attempt.access, await readAccess(transaction));
+  const untaken = await captureFindings(transaction, attempt.capture, {
+    counts: effect.counts,
+    rebuilt: effect.rebuilt,
+    rowsBefore: attempt.rowsBefore,
+  });
   await removeGuards(transaction, attempt.guards);
+  if (confinement !== undefined) await actAsTableOwner(transaction, confinement);
+  await disarmCapture(transaction);
+  if (confinement !== undefined) await closeHistory(transaction, confinement);
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
   const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
   const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
@@ -76,6 +85,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
     newWrites: [],
     checks: [
       { name: 'settings_and_guards', status: held.length === 0 ? 'pass' : 'fail' },
+      { name: 'values_captured', status: untaken.length === 0 ? 'pass' : 'fail' },
       ...(attempt.tableRows === undefined ? [] : [checkOf('row_versions', unseen)]),
       ...invariant.checks,
       ...required.checks,
@@ -91,6 +101,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       ...largeFindings(context.settings, effect.tables, effect.built),
       ...noticeFindings(context.bundle.id, attempt.notices),
       ...unseen,
+      ...untaken,
       ...invariant.findings,
       ...required.findings,
       ...held,
