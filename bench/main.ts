@@ -15,6 +15,7 @@ import { benchCutover } from './evolution-cutover.ts';
 import { benchDocument } from './document.ts';
 import { benchEvolution } from './evolution/evolution.ts';
 import { benchFingerprint } from './fingerprint.ts';
+import { benchMigration } from './migration.ts';
 import { benchPeers } from './peers/peers.ts';
 import { benchPipeline } from './pipeline.ts';
 import { benchProvenance } from './provenance.ts';
@@ -34,6 +35,7 @@ const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult
   cutover: benchCutover,
   capture: async (stores) => measured(await benchCapture(stores)),
   fingerprint: async (stores) => measured(await benchFingerprint(stores)),
+  migration: async (stores) => measured(await benchMigration(stores)),
   peers: benchPeers,
 };
 

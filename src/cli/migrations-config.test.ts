@@ -29,7 +29,27 @@ it('M27 M54 M59 M74 the settings of a project complete the defaults, member by m
   });
 });
 
+it('M130 a project lists what has to be in force after every run', () => {
+  const required = {
+    constraints: ['app.site.named'],
+    geometries: [{ column: 'app.site.place', srid: 4326 }],
+  };
+  expect(check({ required })).toEqual([]);
+  expect(migrationSettings({ required }, DEFAULT_SETTINGS)).toEqual({ ...DEFAULT_SETTINGS, required });
+});
+
 it.each<readonly [string, unknown, string]>([
+  [
+    'a constraint without table',
+    { required: { constraints: ['site.named'] } },
+    'without its schema and table',
+  ],
+  ['a shape without srid', { required: { geometries: [{ column: 'a.b.c' }] } }, 'no column with its srid'],
+  [
+    'a shape with a text',
+    { required: { geometries: [{ column: 'a.b.c', srid: '4326' }] } },
+    'srid is no number',
+  ],
   ['no object', 'strict', 'migrations has no members'],
   ['an unknown member', { protect: {} }, 'protect is not a member of migrations'],
   ['a wildcard', { protected: { schemas: ['*'] } }, '.schemas names something without a name'],

@@ -37,6 +37,11 @@ const CHECKS: Readonly<Record<keyof MigrationsConfig, Check>> = {
   groups: groupsFault,
   minimumLevel: (value) =>
     membersFault(value, Object.fromEntries(KIND_NAMES.map((kind) => [kind, levelsFault]))),
+  required: (value) =>
+    membersFault(value, {
+      constraints: (list) => listFault(list, threeNamesFault),
+      geometries: (list) => listFault(list, geometryFault),
+    }),
   large: (value) =>
     membersFault(value, {
       indexRows: largeFault(1_000_000),
@@ -70,6 +75,8 @@ const HINTS: Readonly<Record<keyof MigrationsConfig, string>> = {
   restrictedAreas: "Write restrictedAreas: [{ name: 'site', west: 7, south: 46, east: 8, north: 47 }].",
   groups: "Write groups: { data: ['user:eve', 'user:ada'] } and group:data under required_reviewers.",
   minimumLevel: `Write minimumLevel: { postgis: { prod: 'confined' } } with one of: ${LEVELS.join(', ')}.`,
+  required:
+    "Write required: { constraints: ['app.site.site_name_check'], geometries: [{ column: 'app.site.place', srid: 4326 }] }.",
   large: 'Write large: { backfillRows: 50_000 }; a limit may be lowered, never raised.',
 };
 
@@ -103,6 +110,20 @@ function tableNamesFault(value: unknown): string | undefined {
       ? undefined
       : 'names a table without its schema',
   );
+}
+
+function threeNamesFault(value: unknown): string | undefined {
+  return typeof value === 'string' && /^[^.]+\.[^.]+\.[^.]+$/u.test(value)
+    ? undefined
+    : 'names something without its schema and table';
+}
+
+function geometryFault(value: unknown): string | undefined {
+  if (!isObject(value) || Object.keys(value).length !== 2 || threeNamesFault(value['column']) !== undefined)
+    return 'has a geometry that is no column with its srid';
+  return Number.isSafeInteger(value['srid']) && Number(value['srid']) >= 0
+    ? undefined
+    : 'has a geometry whose srid is no number';
 }
 
 function groupsFault(value: unknown): string | undefined {

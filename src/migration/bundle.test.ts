@@ -98,7 +98,7 @@ describe('a bundle', () => {
     expect(await reasons(s.root)).toContain(`${path} ${reason}`);
   });
 
-  it('M4 M5 M11 holds regular UTF-8 files only, none missing and none of them a stranger', async () => {
+  it('M4 M5 M11 F21 holds regular UTF-8 files only, none missing and none of them a stranger', async () => {
     const cases: readonly (readonly [string, (path: string) => Promise<void>, string])[] = [
       ['forward.json', (path) => rm(path).then(() => symlink('/etc/hostname', path)), 'no_regular_file'],
       ['sub', (path) => symlink('/etc', path), 'no_regular_file'],

@@ -13,7 +13,7 @@ import { stepsOf } from './after.ts';
 import { decidingSession } from './deciding-session.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
-import { withoutReview } from './exception.ts';
+import { holdToApprovals, withoutReview } from './exception.ts';
 import {
   backoffMs,
   errorFinding,
@@ -396,6 +396,11 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
         ]),
   ];
   const kindFindings = [...observation.findings, ...failedChecks(observation.checks)];
+  const excepted = (run.opened.exceptions ?? []).map((each) => ({
+    principal: each.principal,
+    exceptions: [each],
+  }));
+  const held = (findings: readonly Finding[]): readonly Finding[] => holdToApprovals(findings, excepted);
   const found = [
     ...groups.flatMap(([, findings]) => findings),
     ...kindFindings,
@@ -405,10 +410,13 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
     outcome: 'committed',
     checks: [
       ...checksBefore(run),
-      ...groups.map(([name, findings]): Check => ({ name, status: findings.length === 0 ? 'pass' : 'fail' })),
+      ...groups.map(([name, findings]): Check => ({
+        name,
+        status: isRefused(held(findings)) ? 'fail' : 'pass',
+      })),
       ...observation.checks,
     ],
-    findings: run.options.isRehearsal === true ? withoutReview(found) : found,
+    findings: run.options.isRehearsal === true ? withoutReview(found) : held(found),
     pre,
     post,
     witnessed: {

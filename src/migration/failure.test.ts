@@ -372,7 +372,7 @@ describe('when something outside fails', () => {
       };
     }
 
-    it('a run is refused before it begins', async () => {
+    it('F15 a run is refused before it begins', async () => {
       await using disk = await smallDisk();
       await using s = await scene(disk.place);
       await disk.fill();
@@ -386,7 +386,7 @@ describe('when something outside fails', () => {
       await expectWhole(s.root, 'committed');
     });
 
-    it('a receipt finds the room that was kept for it', async () => {
+    it('F15 M66 a receipt finds the room that was kept for it', async () => {
       await using disk = await smallDisk();
       await using s = await scene(disk.place);
       const fault = async (point: string): Promise<void> =>
@@ -395,7 +395,7 @@ describe('when something outside fails', () => {
       await expectWhole(s.root, 'committed');
     });
 
-    it('that leaves no room at all after the commit is told by 5, and recovered once there is room', async () => {
+    it('F15 M66 that leaves no room at all after the commit is told by 5, and recovered once there is room', async () => {
       await using disk = await smallDisk();
       await using s = await scene(disk.place);
       const fault = async (point: string): Promise<void> => {
@@ -414,7 +414,7 @@ describe('when something outside fails', () => {
       await expectWhole(s.root, 'committed');
     });
 
-    it('midway, takes the work back', async () => {
+    it('F15 midway, takes the work back', async () => {
       await using disk = await smallDisk();
       await using s = await scene(disk.place);
       const fault = async (point: string): Promise<void> =>

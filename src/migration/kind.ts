@@ -1,5 +1,5 @@
 import type { Finding, JsonObject } from '../base/index.ts';
-import type { Baseline, Check, TableCounts } from '../evidence/index.ts';
+import type { ApprovedException, Baseline, Check, TableCounts } from '../evidence/index.ts';
 import type { Capabilities, Store, Transaction, TransactionOptions } from '../store/index.ts';
 import type { Bundle } from './bundle.ts';
 import type { FaultHook } from './fault-point.ts';
@@ -237,6 +237,8 @@ export interface RunContext {
   readonly bound: JsonObject;
   readonly tables: readonly TableCounts[];
   readonly settings: MigrationSettings;
+  /** What signatures allow of what the run may find (M26). */
+  readonly exceptions: readonly ApprovedException[];
   /** The run taken back; undefined in the direction forward. */
   readonly forward: CommittedRun | undefined;
   /** Aborted on Ctrl-C: stop at the next safe point by throwing what `signal.throwIfAborted` throws; the run stays resumable. */

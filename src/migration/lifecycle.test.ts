@@ -208,7 +208,7 @@ withStores('lifecycle', (given) => {
     expect(await applyMigration(t.options, t.id)).toMatchObject({ status: 'applied' });
   });
 
-  it('M70 refuses an edited plan, and authored files edited after the plan or after the run', async () => {
+  it('M70 F21 refuses an edited plan, and authored files edited after the plan or after the run', async () => {
     await using s = await scene();
     const folder = join(s.root, 'pipeline', s.id);
     const plan = await readFile(join(folder, 'plan.json'), 'utf8');
@@ -236,7 +236,7 @@ withStores('lifecycle', (given) => {
     });
   });
 
-  it('M93 refuses a second runner and says who the first one is', async () => {
+  it('M93 F17 refuses a second runner and says who the first one is', async () => {
     await using s = await scene();
     let second: unknown;
     const fault = async (point: string): Promise<void> => {

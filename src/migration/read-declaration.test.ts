@@ -171,7 +171,7 @@ describe('migration.yml', () => {
       /names_itself/u,
     ],
     ['M2 a day that never was', put('2026-02-28-02', '2026-02-30-02'), /no_such_day/u],
-  ])('is refused at its line and column: %s', async (_what, spoil, want) => {
+  ])('F23 is refused at its line and column: %s', async (_what, spoil, want) => {
     const spoilt = spoil(YAML);
     expect(spoilt).not.toBe(YAML);
     const found = await reasons(spoilt);

@@ -220,6 +220,7 @@ export function contextOf(run: Run): RunContext {
     bound: opened.plan.bound.work,
     tables: opened.plan.bound.tables,
     settings: options.settings ?? DEFAULT_SETTINGS,
+    exceptions: opened.exceptions ?? [],
     forward,
     signal,
     fence: (transaction) => fence(transaction, subject.runId),

@@ -40,6 +40,11 @@ export interface MigrationSettings {
   readonly minimumLevel: Readonly<
     Partial<Record<KindName, Readonly<Partial<Record<EnvironmentName, EnforcementLevel>>>>>
   >;
+  /** What has to be in force after every run (M130): `schema.table.constraint`, and shapes by `schema.table.column`. */
+  readonly required?: {
+    readonly constraints?: readonly string[];
+    readonly geometries?: readonly { readonly column: string; readonly srid: number }[];
+  };
   /** From how many on an effect wants a review: rows under a rebuilt index, rows written, nodes and edges (M59). */
   readonly large: { readonly indexRows: number; readonly backfillRows: number; readonly elements: number };
 }

@@ -20,6 +20,13 @@ export interface MigrationsConfig {
   readonly groups?: Readonly<Record<string, readonly string[]>>;
   /** The level of enforcement below which nothing runs. Default for postgis: dev `observed`, stage `guarded`, prod `confined`. */
   readonly minimumLevel?: { readonly [kind in Kind]?: Levels };
+  /** What no migration may leave missing, not validated, without a spatial index or with another SRID. */
+  readonly required?: {
+    /** `schema.table.constraint` */
+    readonly constraints?: readonly string[];
+    /** Columns as `schema.table.column`; they need PostGIS. */
+    readonly geometries?: readonly { readonly column: string; readonly srid: number }[];
+  };
   /** From how many on an effect wants a review. */
   readonly large?: {
     readonly indexRows?: number;

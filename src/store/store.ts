@@ -56,6 +56,8 @@ export interface Transaction extends Queryable {
    * like, leaves `idle`.
    */
   readonly status: () => TransactionStatus;
+  /** How many notices its session was sent until now; what they said is not kept, for they quote values. */
+  readonly noticeCount: () => number;
   /** Ends the session at once: nothing more is sent on it, and a transaction that is still open dies with it. */
   readonly cut: () => void;
 }

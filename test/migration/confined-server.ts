@@ -7,7 +7,7 @@ import {
   postgresStore,
   readCatalogFiles,
 } from '../../src/store/postgres/index.ts';
-import { startPostgres } from '../harness/index.ts';
+import { startPostgres } from '../harness/postgres-server.ts';
 import type { PostgresServer } from '../harness/postgres-server.ts';
 import { sqlOptions } from './sql-bundle.ts';
 

@@ -59,7 +59,7 @@ async function openingFailure(path: string = folder): Promise<unknown> {
 }
 
 describe('the lock of a folder', () => {
-  it('M90 keeps another process out, says who holds it, and is gone after closing', async () => {
+  it('M90 F17 keeps another process out, says who holds it, and is gone after closing', async () => {
     const holder = startHolder('open');
     expect(await nextLine(holder)).toBe('open');
     expect(await openingFailure()).toMatchObject({

@@ -141,6 +141,7 @@ function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Ser
   const turn = createGate(1);
   let fault: VarveError | undefined;
   let status: TransactionStatus = 'idle';
+  let notices = 0;
   const guard = <T>(work: () => Promise<T>): Promise<T> =>
     turn.run(async () => {
       if (fault !== undefined) throw fault;
@@ -154,6 +155,7 @@ function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Ser
     });
   const exchange = async (message: Uint8Array): Promise<readonly Message[]> => {
     const messages = await database.execProtocolStream(message, {});
+    notices += messages.filter(({ name }) => name === 'notice').length;
     const ready = messages.findLast(isReady);
     if (ready !== undefined) status = statusOf(ready.status);
     return messages;
@@ -209,6 +211,7 @@ function sessionOf({ database, location, hasRoom }: OpenDatabase, serialize: Ser
         return rawResults(await exchange(serialize.query(text)));
       }),
     status: () => status,
+    noticeCount: () => notices,
     cut: () => {
       fault = cutSession(location);
     },

@@ -200,11 +200,18 @@ async function withSession<T>(
   const markBroken = (): void => {
     broken = true;
   };
+  let notices = 0;
+  const countNotice = (): void => {
+    notices += 1;
+  };
   // Without a listener, the death of a session in use would end the process.
   client.on('error', markBroken);
+  client.on('notice', countNotice);
   try {
-    return await work(sessionOf(client, location, { markBroken, isBroken: () => broken }));
+    const state = { markBroken, isBroken: () => broken, noticeCount: () => notices };
+    return await work(sessionOf(client, location, state));
   } finally {
+    client.off('notice', countNotice);
     client.off('error', markBroken);
     client.release(broken);
   }
@@ -231,7 +238,11 @@ async function connect(pool: Pool): Promise<PoolClient> {
 function sessionOf(
   client: Pick<Client, 'query' | 'getTransactionStatus'>,
   location: string,
-  state: { readonly markBroken: () => void; readonly isBroken: () => boolean },
+  state: {
+    readonly markBroken: () => void;
+    readonly isBroken: () => boolean;
+    readonly noticeCount: () => number;
+  },
 ): Session {
   // One at a time: a client that is given a statement while another runs is deprecated by `pg`.
   const turn = createGate(1);
@@ -277,6 +288,7 @@ function sessionOf(
         return (Array.isArray(given) ? given : [given]).map(rawResult);
       }),
     status: () => statusOf(client.getTransactionStatus()),
+    noticeCount: state.noticeCount,
     // Whoever gives a broken session back to the pool ends it there.
     cut: state.markBroken,
     isAlive: () => !state.isBroken(),

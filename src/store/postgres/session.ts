@@ -31,6 +31,8 @@ export interface Session {
   readonly script: (text: string) => Promise<readonly RawResult[]>;
   /** As the protocol told it after the last statement. */
   readonly status: () => TransactionStatus;
+  /** Notices that came until now. */
+  readonly noticeCount: () => number;
   /** Ends it at once. */
   readonly cut: () => void;
   /** False once it is lost: whatever it is asked then fails, and its transaction is over. */

@@ -71,6 +71,7 @@ function createHandle(session: Session): { readonly transaction: Transaction; re
       ...queryableOf(reach),
       savepoint,
       status: () => session.status(),
+      noticeCount: () => session.noticeCount(),
       cut: () => {
         ended = true;
         session.cut();

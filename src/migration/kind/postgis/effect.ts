@@ -9,6 +9,7 @@ import type { Measure, Touched } from '../../kind.ts';
 import { placeOf, type Attempt } from './attempt.ts';
 import { goneObjects, listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
+import type { BuiltIndex } from './large.ts';
 import { isExtensionAllowed, type FreeObject } from './object-scope.ts';
 import { fullName, isIndex, isTable, loadRelations, type Relation, type Relations } from './relation.ts';
 import { rowsOf, type RowCounts } from './row-counts.ts';
@@ -33,6 +34,8 @@ export interface Effect {
   readonly partOf: Readonly<Record<string, string>>;
   readonly objects: readonly FreeObject[];
   readonly measures: Readonly<Record<string, Measure>>;
+  /** Indexes built on tables that were there before. */
+  readonly built: readonly BuiltIndex[];
   /** Rows by every name that a touched table has or had. */
   readonly counted: Readonly<Record<string, number>>;
   readonly touched: readonly Touched[];
@@ -139,6 +142,7 @@ function effectOf(sights: Sights): Effect {
       max_index_count_delta: { value: indexes.length, isUpperBound: false },
       max_row_backfill: { value: total, isUpperBound: all.some(({ isUpperBound }) => isUpperBound) },
     },
+    built: builtIndexes(sights, indexes),
     counted: Object.fromEntries([
       ...formerNames(sights),
       ...[...byName].map(([name, { rows }]): [string, number] => [name, rows]),
@@ -146,6 +150,15 @@ function effectOf(sights: Sights): Effect {
     touched: touchedLines(tables, indexes, objects),
     findings: unnamedFindings(sights.seen),
   };
+}
+
+function builtIndexes(sights: Sights, indexes: readonly IndexChange[]): readonly BuiltIndex[] {
+  return indexes.flatMap(({ index, change }) => {
+    const table = sights.attempt.relations.get(index.table);
+    return change === 'dropped' || table === undefined
+      ? []
+      : [{ table: fullName(table), rows: rowsBefore(sights, table.oid) }];
+  });
 }
 
 /** A table that was renamed is called by its old name in the log of what was done before that. */

@@ -110,13 +110,16 @@ async function runFile(
 ): Promise<readonly Finding[]> {
   const phases = await phasesOf(context);
   const statementCount = phases.reduce((sum, { statements }) => sum + statements.length, 0);
-  const { transactionId, counter, capture } = attemptOf(transaction);
+  const attempt = attemptOf(transaction);
+  const { transactionId, counter, capture } = attempt;
   for (const statement of phases.find((phase) => phase.file === file)?.statements ?? []) {
     context.signal.throwIfAborted();
     const mayReset = !isPlainWrite(statement);
     await captureBefore(transaction, capture, statement);
     if (mayReset) await counter.read(transaction);
+    const noticesBefore = transaction.noticeCount();
     const findings = await runStatement(transaction, statement, { transactionId, statementCount });
+    attempt.notices += transaction.noticeCount() - noticesBefore;
     if (isRefused(findings)) return findings;
     // Once more, for counters that were set back may grow to what they were.
     if (mayReset) await counter.read(transaction);

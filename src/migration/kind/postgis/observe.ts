@@ -8,6 +8,7 @@ import type { Check, TableCounts } from '../../../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
 import type { KindPlan, Observation, RunContext } from '../../kind.ts';
+import { readAccess, reducedPolicies } from './access.ts';
 import { attemptOf } from './attempt.ts';
 import { captureFindings, disarmCapture, takeCaptureBack } from './capture.ts';
 import { actAsOwnerAgain, confinementIn } from './confine.ts';
@@ -15,6 +16,7 @@ import { enforcementOf } from './enforcement.ts';
 import { guardFindings, removeGuards } from './guard.ts';
 import { checkInvariants } from './invariant.ts';
 import { objectScopeFindings } from './object-scope.ts';
+import { largeFindings } from './large.ts';
 import { besideEffects, type BoundPhase } from './nontransactional.ts';
 import { checkNewWrites } from './new-writes.ts';
 import { countTables, versionFindings } from './own-versions.ts';
@@ -22,6 +24,7 @@ import { pinFindings } from './pins.ts';
 import { rollbackClassOf } from './rollback-class.ts';
 import { readScripts } from './script.ts';
 import { isProtected } from './protected.ts';
+import { checkRequired } from './required.ts';
 import { readEffect } from './effect.ts';
 
 /** Observes a try of the deciding transaction, and takes its guards away. */
@@ -48,6 +51,8 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
           rebuilt: effect.rebuilt,
         });
   const held = [...moved, ...(await guardFindings(transaction, attempt.guards))];
+  const required = await checkRequired(transaction, context.settings);
+  const reduced = await reducedPolicies(transaction, attempt.access, await readAccess(transaction));
   const untaken = await captureFindings(transaction, attempt.capture, {
     counts: effect.counts,
     rebuilt: effect.rebuilt,
@@ -92,6 +97,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       { name: 'values_captured', status: untaken.length === 0 ? 'pass' : 'fail' },
       ...(attempt.tableRows === undefined ? [] : [checkOf('row_versions', unseen)]),
       ...invariant.checks,
+      ...required.checks,
     ],
     findings: [
       ...protectedNames.map(({ name }) => protectedFinding(name)),
@@ -100,10 +106,14 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
         ...beside.types.map(({ schema, name }) => ({ kind: 'type', schema, name })),
       ]),
       ...effect.findings,
+      ...reduced,
+      ...largeFindings(context.settings, effect.tables, effect.built),
+      ...noticeFindings(context.bundle.id, attempt.notices),
       ...unseen,
       ...untaken,
       ...written.findings,
       ...invariant.findings,
+      ...required.findings,
       ...held,
     ],
   };
@@ -152,6 +162,13 @@ function nothingSeen(context: RunContext, findings: readonly Finding[]): Observa
     checks: [],
     findings,
   };
+}
+
+/** Their texts quote values, so that only their number is told (M126). */
+function noticeFindings(subject: string, count: number): readonly Finding[] {
+  if (count === 0) return [];
+  const hint = 'Run the script on a copy by hand to read them.';
+  return [{ code: 'notices_counted', severity: 'info', subject, detail: { count }, hint }];
 }
 
 function checkOf(name: string, findings: readonly Finding[]): Check {
