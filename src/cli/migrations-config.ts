@@ -34,6 +34,7 @@ const CHECKS: Readonly<Record<keyof MigrationsConfig, Check>> = {
   protected: (value) => membersFault(value, { schemas: namesFault, tables: tableNamesFault }),
   canonicalZones: namesFault,
   restrictedAreas: (value) => listFault(value, areaFault),
+  required: (value) => membersFault(value, { constraints: partNamesFault, geometries: geometriesFault }),
   groups: groupsFault,
   minimumLevel: (value) =>
     membersFault(value, Object.fromEntries(KIND_NAMES.map((kind) => [kind, levelsFault]))),
@@ -68,6 +69,8 @@ const HINTS: Readonly<Record<keyof MigrationsConfig, string>> = {
   protected: "Write protected: { schemas: ['audit'], tables: ['app.person'] }.",
   canonicalZones: "Write canonicalZones: ['RAW', 'WORK'].",
   restrictedAreas: "Write restrictedAreas: [{ name: 'site', west: 7, south: 46, east: 8, north: 47 }].",
+  required:
+    "Write required: { constraints: ['app.site.site_code_key'], geometries: [{ column: 'app.site.place', srid: 4326 }] }.",
   groups: "Write groups: { data: ['user:eve', 'user:ada'] } and group:data under required_reviewers.",
   minimumLevel: `Write minimumLevel: { postgis: { prod: 'confined' } } with one of: ${LEVELS.join(', ')}.`,
   large: 'Write large: { backfillRows: 50_000 }; a limit may be lowered, never raised.',
@@ -103,6 +106,28 @@ function tableNamesFault(value: unknown): string | undefined {
       ? undefined
       : 'names a table without its schema',
   );
+}
+
+function partNamesFault(value: unknown): string | undefined {
+  return listFault(value, (name) =>
+    isPartName(name) ? undefined : 'names something without its schema and table',
+  );
+}
+
+function geometriesFault(value: unknown): string | undefined {
+  return listFault(value, (item) =>
+    isObject(item) &&
+    Object.keys(item).length === 2 &&
+    isPartName(item['column']) &&
+    Number.isSafeInteger(item['srid']) &&
+    Number(item['srid']) >= 0
+      ? undefined
+      : 'has a geometry without its column and srid',
+  );
+}
+
+function isPartName(name: unknown): boolean {
+  return typeof name === 'string' && /^[^.*]+\.[^.*]+\.[^.*]+$/u.test(name);
 }
 
 function groupsFault(value: unknown): string | undefined {

@@ -18,6 +18,7 @@ import { besideEffects, type BoundPhase } from './nontransactional.ts';
 import { countTables, versionFindings } from './own-versions.ts';
 import { pinFindings } from './pins.ts';
 import { isProtected } from './protected.ts';
+import { checkRequired } from './required.ts';
 import { readEffect } from './effect.ts';
 
 /** Observes a try of the deciding transaction, and takes its guards away. */
@@ -47,6 +48,10 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
   await removeGuards(transaction, attempt.guards);
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
   const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
+  const required = await checkRequired(transaction, context.settings, {
+    tables: objects,
+    direction: context.direction,
+  });
   const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
   const enforcement = enforcementOf(attempt.guards, confinement);
   return {
@@ -69,6 +74,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       { name: 'settings_and_guards', status: held.length === 0 ? 'pass' : 'fail' },
       ...(attempt.tableRows === undefined ? [] : [checkOf('row_versions', unseen)]),
       ...invariant.checks,
+      ...required.checks,
     ],
     findings: [
       ...protectedNames.map(({ name }) => protectedFinding(name)),
@@ -79,6 +85,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       ...effect.findings,
       ...unseen,
       ...invariant.findings,
+      ...required.findings,
       ...held,
     ],
   };
