@@ -9,8 +9,10 @@ import { embeddedStore, postgresStore } from '../src/store/postgres/index.ts';
 import { startPostgres } from '../test/harness/postgres-server.ts';
 import type { Figure } from './figure.ts';
 import { describeMachine, describeVersions, type Machine, type Versions } from './machine.ts';
+import { benchCapture } from './capture.ts';
 import { benchCli } from './cli.ts';
 import { benchCutover } from './evolution-cutover.ts';
+import { benchDocument } from './document.ts';
 import { benchEvolution } from './evolution/evolution.ts';
 import { benchFingerprint } from './fingerprint.ts';
 import { benchPeers } from './peers/peers.ts';
@@ -26,9 +28,11 @@ const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult
   provenance: async (stores) => measured(await benchProvenance(stores)),
   start: async (stores) => measured(await benchStart(stores)),
   worker: async (stores) => measured(await benchWorker(stores)),
+  document: async () => measured(await benchDocument()),
   evolution: benchEvolution,
   cli: async (stores) => measured(await benchCli(stores)),
   cutover: benchCutover,
+  capture: async (stores) => measured(await benchCapture(stores)),
   fingerprint: async (stores) => measured(await benchFingerprint(stores)),
   peers: benchPeers,
 };

@@ -5,13 +5,16 @@
  * together refuses every document with the same findings.
  */
 import { systemClock, type Clock, type Finding, type Json } from '../base/index.ts';
+import { checkCompat, type CompatMode, type CompatOptions, type CompatReport } from './compat/compat.ts';
+import { coverCorpus, type Corpus, type CoverageOptions, type CoverageResult } from './coverage.ts';
+import { readLazily, type DocumentStore, type LazyOptions, type LazyRead } from './lazy.ts';
 import { planBetween, sealedError, validatorOf, DEFAULT_LIMITS } from './model.ts';
 import type { Alias, EquivalentPaths, Model, Plan, Policy } from './model.ts';
 import { migrateDocument, type CallOptions } from './migrate.ts';
 import type { Outcome } from './outcome.ts';
 import type { PathOptions } from './path.ts';
 import { refusedRead, typedOutcome } from './read.ts';
-import { ok, refused, type Result } from './result.ts';
+import { ok, refused, type Refused, type Result } from './result.ts';
 import {
   snapshotOf,
   type JsonSchema,
@@ -22,6 +25,7 @@ import {
 } from './schema.ts';
 import { sealFindings } from './seal.ts';
 import { edgesOf, type Step, type StepRef } from './step.ts';
+import { migrateText, type TextOptions } from './text.ts';
 import { compareVersions, versionField, type Version, type VersionRule } from './version.ts';
 
 /** What a version added, for people. */
@@ -62,10 +66,18 @@ export interface DocumentType<T> {
   detectVersion(document: unknown): Result<Version>;
   isMigrationNeeded(document: unknown, target?: Version): boolean;
   migrate(document: unknown, target?: Version, options?: CallOptions): Outcome<Json>;
+  /** The same for the bytes of a JSON text, whose numbers and layout are kept. */
+  migrateText(bytes: Uint8Array, target?: Version, options?: TextOptions): Outcome<Uint8Array>;
   /** Detects, migrates, validates, and returns the document as its type. */
   validateWithMigration(document: unknown, options?: CallOptions): Outcome<T>;
   path(from: Version, to: Version, options?: PathOptions): Result<readonly StepRef[]>;
   plan(from: Version, to: Version, options?: PathOptions): Result<Plan>;
+  /** Whether readers of one version can read what writers of the other write. */
+  compat(older: Version, newer: Version, mode: CompatMode, options?: CompatOptions): Result<CompatReport>;
+  /** Reads one document of a store as the current version; writes it back if asked to. */
+  read(store: DocumentStore, id: string, options?: LazyOptions): Promise<LazyRead | Refused | undefined>;
+  /** What a move of a whole corpus would do, without writing anything. */
+  coverage(corpus: Corpus, target?: Version, options?: CoverageOptions): Promise<CoverageResult | Refused>;
   /** The type as other functions of this area take it. Seals it. */
   model(): Result<Model>;
 }
@@ -151,6 +163,8 @@ function documentType<T>(draft: Draft): DocumentType<T> {
     },
     migrate: (document, target, options) =>
       withModel(model(), (sealed) => migrateDocument(sealed, document, target, options)),
+    migrateText: (bytes, target, options) =>
+      withModel(model(), (sealed) => migrateText(sealed, bytes, target, options)),
     validateWithMigration: (document, options) =>
       withModel(model(), (sealed) => readTyped<T>(sealed, document, options)),
     path: (from, to, options) => {
@@ -162,6 +176,12 @@ function documentType<T>(draft: Draft): DocumentType<T> {
         const plan = planBetween(sealed, from, to, options);
         return plan.status === 'refused' ? plan : ok(plan.value.plan);
       }),
+    compat: (older, newer, mode, options) =>
+      withModel(model(), (sealed) => checkCompat(sealed, older, newer, mode, options)),
+    read: async (store, id, options) =>
+      withModel(model(), (sealed) => readLazily(sealed, store, id, options)),
+    coverage: async (corpus, target = draft.options.current, options = {}) =>
+      withModel(model(), (sealed) => coverCorpus(sealed, corpus, target, options)),
     model,
   };
   return type;
@@ -187,6 +207,11 @@ function seal({ name, options, steps, schemas }: Draft): Result<Model> {
     rule: options.version,
     field: versionField(options.version),
     current: options.current,
+    beyond: new Set(
+      [...versions.keys()].filter(
+        (version) => compareVersions(options.version.order, version, options.current) > 0,
+      ),
+    ),
     versions,
     graph: {
       name,

@@ -1,6 +1,17 @@
+export type { MatrixRow, SchemaDifference } from './compat/change.ts';
+export type {
+  CompatDirection,
+  CompatMode,
+  CompatOptions,
+  CompatReport,
+  CompatVerdict,
+} from './compat/compat.ts';
+export type { Witness } from './compat/witness.ts';
+export type { Corpus, CorpusDocument, CoverageOptions, CoverageResult } from './coverage.ts';
 export type { CoverageFailure, CoverageReport, Thresholds } from './coverage-report.ts';
 export type { Assumed } from './assumed.ts';
 export { defineDocument, type DocumentOptions, type DocumentType, type VersionNote } from './define.ts';
+export type { DocumentStore, LazyOptions, LazyRead } from './lazy.ts';
 export type { CallOptions } from './migrate.ts';
 export type { Alias, EquivalentPaths, Model, Plan, Policy } from './model.ts';
 export type { Loss } from './op/loss.ts';
@@ -16,3 +27,4 @@ export type { JsonSchema, Output, Schema, Snapshot, StandardSchemaV1 } from './s
 export { code, step } from './step.ts';
 export type { CodeStep, DeclaredStep, Step, StepContext, StepFunction, StepRef } from './step.ts';
 export type { Detector, Version, VersionOrder, VersionRule } from './version.ts';
+export type { TextOptions } from './text.ts';

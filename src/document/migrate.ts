@@ -5,7 +5,7 @@
  * Provenance and residue are taken out before the first step and put back after the last, so that steps see what people
  * wrote and nothing else.
  */
-import { isoTime, refusal, type Finding, type Json } from '../base/index.ts';
+import { refusal, type Finding, type Json } from '../base/index.ts';
 import { applyAliases } from './alias.ts';
 import type { Assumed } from './assumed.ts';
 import { planBetween, validatorOf, type CompiledPlan, type Model } from './model.ts';
@@ -14,11 +14,12 @@ import { placesIn, settle } from './placing.ts';
 import { takeProvenance, type Provenance } from './provenance.ts';
 import { groupResidue, type Residue, type ResidueRow } from './residue-row.ts';
 import { takeResidue } from './residue.ts';
-import { ok, refused, type Refused, type Result } from './result.ts';
-import { runStep, type Ledger, type StepWorld } from './run-step.ts';
+import { refused, type Refused } from './result.ts';
+import { runStep, runSteps, type Ledger, type StepWorld } from './run-step.ts';
+import { startWorld } from './step-world.ts';
 import { unknownFields } from './unknown-field.ts';
 import type { SchemaFault } from './validate.ts';
-import { copyJson } from './value.ts';
+import { copyJson, holdsRawNumber } from './value.ts';
 import { compareVersions, type Detected, type Version } from './version.ts';
 
 /** What one call may say beside its document. */
@@ -30,6 +31,8 @@ export interface CallOptions {
   readonly own?: boolean;
   /** Whether a way down may lose something. */
   readonly allowLossy?: boolean;
+  /** Whether raw numbers (`JSON.rawJSON`) may stand in the document. Default: they are looked for. */
+  readonly mayHoldRaw?: boolean;
   /** What was kept beside the document. */
   readonly residue?: Residue;
   /** Where the document came from, when that is kept beside it. */
@@ -52,7 +55,7 @@ export function migrateDocument(
   const { version } = detected.value;
   const to = target ?? model.current;
   if (!model.versions.has(to)) return refused(unknownVersion(model, to));
-  const isNewer = target === undefined && compareVersions(model.rule.order, version, to) > 0;
+  const isNewer = target === undefined && isBeyond(model, version);
   const policy = isNewer ? (options.newer ?? model.policy.newer ?? 'refuse') : 'downgrade';
   if (policy === 'refuse') return refused(newer(model, version));
   if (policy === 'downgrade' && !model.versions.has(version)) return refused(unknownVersion(model, version));
@@ -63,6 +66,12 @@ export function migrateDocument(
   if (policy === 'pass') return { status: 'passed', document: copied.value, version };
   if (version === to) return alreadyThere(model, copied.value, to);
   return moveDocument(model, copied.value, detected.value, to, options);
+}
+
+function isBeyond(model: Model, version: Version): boolean {
+  return model.versions.has(version)
+    ? model.beyond.has(version)
+    : compareVersions(model.rule.order, version, model.current) > 0;
 }
 
 function unknownVersion(model: Model, version: Version): Finding {
@@ -104,14 +113,15 @@ function moveDocument(
   const from = detected.version;
   const plan = planBetween(model, from, to, { allowLossy: options.allowLossy === true });
   if (plan.status === 'refused') return plan;
-  const broken = sourceFaults(model, document, from);
+  const mayHoldRaw = options.mayHoldRaw ?? holdsRawNumber(document);
+  const broken = sourceFaults(model, document, from, mayHoldRaw);
   if (broken !== undefined) return broken;
   const bare = takeApart(model, document, options);
   const { world, ledger } = startRun(model, bare.residue, options);
-  const moved = runPath(plan.value, bare.document, world, ledger);
+  const moved = runSteps(plan.value.edges, bare.document, world, ledger);
   if (moved.status === 'refused') return moved;
   const written = settleVersion(model, detected, to, moved.value, ledger);
-  const migrated = settle(model, written, bare.provenance, {
+  const settled = settle(model, written, bare.provenance, {
     plan: plan.value.plan,
     at: world.now,
     run: options.run,
@@ -119,12 +129,12 @@ function moveDocument(
     residue: leftOver(ledger),
     stale: ledger.stale,
   });
-  return finish(model, plan.value, migrated, document);
+  return finish(model, plan.value, settled, { document, mayHoldRaw });
 }
 
 /** A document that does not fit its own version is refused before the first step (D8, D23). */
-function sourceFaults(model: Model, document: Json, from: Version): Refused | undefined {
-  const verdict = validatorOf(model, from)?.(document);
+function sourceFaults(model: Model, document: Json, from: Version, mayHoldRaw: boolean): Refused | undefined {
+  const verdict = validatorOf(model, from)?.(document, mayHoldRaw);
   return verdict === undefined || verdict.isValid
     ? undefined
     : refused(invalidDocument(model, from, 'before the first step', verdict.faults));
@@ -165,26 +175,10 @@ function startRun(
   residue: Residue,
   options: CallOptions,
 ): { readonly world: StepWorld; readonly ledger: Ledger } {
-  const world: StepWorld = {
-    name: model.name,
-    field: model.field,
-    now: options.now ?? isoTime(model.clock.nowMs()),
-    depth: model.limits.depth,
-    snapshot: (version) => model.versions.get(version)?.snapshot,
-  };
+  const world = startWorld(model, options.now);
   const stale = residue.filter(({ isStale }) => isStale === true);
   const found = groupResidue(residue);
   return { world, ledger: { found, kept: [...stale], stale: [], assumed: [] } };
-}
-
-function runPath({ edges }: CompiledPlan, document: Json, world: StepWorld, ledger: Ledger): Result<Json> {
-  let current = document;
-  for (const edge of edges) {
-    const next = runStep(edge, current, world, ledger);
-    if (next.status === 'refused') return next;
-    current = next.value;
-  }
-  return ok(current);
 }
 
 const VERSION_ROW = { step: '', op: 'version', at: '', slot: 0 } as const;
@@ -213,12 +207,17 @@ interface Settled {
   readonly findings: readonly Finding[];
 }
 
-function finish(model: Model, plan: CompiledPlan, settled: Settled, source: Json): Outcome<Json> {
+interface Source {
+  readonly document: Json;
+  readonly mayHoldRaw: boolean;
+}
+
+function finish(model: Model, plan: CompiledPlan, settled: Settled, source: Source): Outcome<Json> {
   const { from, to, path } = plan.plan;
   const aliased = applyAliases(model, settled.document, to);
   if (aliased.status === 'refused') return aliased;
   const { document } = aliased.value;
-  const verdict = validatorOf(model, to)?.(document);
+  const verdict = validatorOf(model, to)?.(document, source.mayHoldRaw);
   if (verdict !== undefined && !verdict.isValid) return blame(model, plan, source, verdict.faults);
   const unknown = unknownFields(model, document, to);
   if (unknown.some(({ severity }) => severity === 'error')) return refused(...unknown);
@@ -238,15 +237,20 @@ function finish(model: Model, plan: CompiledPlan, settled: Settled, source: Json
 }
 
 /** Names the first step whose result does not fit its own version; the last where no earlier one has a schema. */
-function blame(model: Model, { edges }: CompiledPlan, source: Json, faults: readonly SchemaFault[]): Refused {
-  const bare = takeApart(model, source, {});
+function blame(
+  model: Model,
+  { edges }: CompiledPlan,
+  { document, mayHoldRaw }: Source,
+  faults: readonly SchemaFault[],
+): Refused {
+  const bare = takeApart(model, document, {});
   const { world, ledger } = startRun(model, bare.residue, { now: '' });
   let current = bare.document;
   for (const edge of edges.slice(0, -1)) {
     const next = runStep(edge, current, world, ledger);
     if (next.status === 'refused') break;
     current = next.value;
-    const verdict = validatorOf(model, edge.to)?.(current);
+    const verdict = validatorOf(model, edge.to)?.(current, mayHoldRaw);
     if (verdict !== undefined && !verdict.isValid) return unfit(model, edge, verdict.faults);
   }
   const last = edges.at(-1);

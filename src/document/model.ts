@@ -72,6 +72,8 @@ export interface Model {
   readonly rule: VersionRule;
   readonly field: VersionField;
   readonly current: Version;
+  /** Registered versions beyond the current one. */
+  readonly beyond: ReadonlySet<Version>;
   readonly versions: ReadonlyMap<Version, VersionEntry>;
   readonly graph: Graph;
   readonly aliases: readonly Alias[];

@@ -1,37 +1,29 @@
-import type { Json, JsonObject } from '../base/index.ts';
+import type { Json } from '../base/index.ts';
 import { valueAt, withValueAt, type Segments } from './pointer.ts';
 import type { JsonSchema } from './schema.ts';
 import { followRef, isFalse, subschemas, typesOf } from './schema-part.ts';
 import { isObject, memberOf, withMember } from './value.ts';
 
-/** The object at a place and the objects above it made where they are absent; undefined where something else stands. */
-export function withObjectAt(root: Json, segments: Segments): Json | undefined {
-  let current = root;
-  for (let length = 1; length <= segments.length; length += 1) {
-    const here = segments.slice(0, length);
-    const value = valueAt(current, here);
-    if (isObject(value)) continue;
-    const made = value === undefined ? withValueAt(current, here, {}) : undefined;
-    if (made === undefined) return undefined;
-    current = made;
+/** Whether an object stands at a place, or can be made there: nothing else stands on the way. */
+export function hasRoom(root: Json, segments: Segments): boolean {
+  let value: Json | undefined = root;
+  for (const name of segments) {
+    if (value === undefined) return true;
+    if (!isObject(value)) return false;
+    value = memberOf(value, name);
   }
-  return isObject(valueAt(current, segments)) ? current : undefined;
+  return value === undefined || isObject(value);
 }
 
-/** The document with these members of the object at a place; undefined takes one away. */
+/** The document with these members more in the object at a place, which is made where it is absent. */
 export function withMembersAt(
-  root: Json,
-  segments: Segments,
+  root: Json | undefined,
+  [name, ...below]: Segments,
   members: Readonly<Record<string, Json>>,
-): Json | undefined {
-  const made = withObjectAt(root, segments);
-  const object = made === undefined ? undefined : valueAt(made, segments);
-  if (made === undefined || !isObject(object)) return undefined;
-  const filled = Object.entries(members).reduce<JsonObject>(
-    (now, [name, value]) => withMember(now, name, value),
-    object,
-  );
-  return withValueAt(made, segments, filled);
+): Json {
+  const object = isObject(root) ? root : {};
+  if (name === undefined) return { ...object, ...members };
+  return withMember(object, name, withMembersAt(memberOf(object, name), below, members));
 }
 
 /** The document without the objects of a place that are empty, from the innermost up; the root stays. */

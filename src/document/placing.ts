@@ -1,10 +1,11 @@
-import type { Finding, Json } from '../base/index.ts';
+import type { Finding, Json, JsonObject } from '../base/index.ts';
 import type { Assumed } from './assumed.ts';
 import { declaredPlaces, type Model, type Places, type Plan } from './model.ts';
-import { isPlaceAllowed } from './place.ts';
-import { extendProvenance, putProvenance, type HistoryEntry, type Provenance } from './provenance.ts';
+import { isPlaceAllowed, withMembersAt } from './place.ts';
+import type { Segments } from './pointer.ts';
+import { extendProvenance, placeProvenance, type HistoryEntry, type Provenance } from './provenance.ts';
 import type { Residue } from './residue-row.ts';
-import { putResidue } from './residue.ts';
+import { placeResidue } from './residue.ts';
 import type { Version } from './version.ts';
 
 /** Where provenance and residue stand in documents of a version; undefined is beside them. Without one: where they may. */
@@ -59,8 +60,8 @@ export function settle(
   const places = placesIn(model, plan.to);
   const kept =
     places.residue === undefined
-      ? { document, residue }
-      : putResidue(document, places.residue.at, places.residue.prefix, residue);
+      ? { members: {}, residue }
+      : placeResidue(document, places.residue.at, places.residue.prefix, residue);
   const pointers = residue.filter(({ step }) => step !== '').map(({ pointer }) => pointer);
   const entry: HistoryEntry = {
     from: plan.from,
@@ -73,7 +74,7 @@ export function settle(
   };
   const provenance = extendProvenance(before, entry);
   const noted =
-    places.provenance === undefined ? undefined : putProvenance(kept.document, places.provenance, provenance);
+    places.provenance === undefined ? undefined : placeProvenance(document, places.provenance, provenance);
   const isWanted = {
     provenance: model.policy.provenance !== 'beside',
     residue: model.policy.residue !== 'beside',
@@ -84,7 +85,20 @@ export function settle(
     ...(outside.length > 0 && isWanted.residue ? [beside(model, plan.to, 'residue')] : []),
     ...(stale.length > 0 ? [staleFinding(model, plan.to, stale)] : []),
   ];
-  return { document: noted ?? kept.document, residue: kept.residue, provenance, assumed, findings };
+  const placed = putMembers(document, places, kept.members, noted ?? {});
+  return { document: placed, residue: kept.residue, provenance, assumed, findings };
+}
+
+/** Both at once where they stand in one object, as they do by default. */
+function putMembers(document: Json, places: Places, residue: JsonObject, provenance: JsonObject): Json {
+  const [at, other] = [places.residue?.at ?? [], places.provenance ?? []];
+  const isOnePlace = at.length === other.length && at.every((name, index) => name === other[index]);
+  if (isOnePlace) return putAt(document, at, { ...residue, ...provenance });
+  return putAt(putAt(document, at, residue), other, provenance);
+}
+
+function putAt(document: Json, place: Segments, members: JsonObject): Json {
+  return Object.keys(members).length === 0 ? document : withMembersAt(document, place, members);
 }
 
 function beside(model: Model, version: Version, what: 'provenance' | 'residue'): Finding {

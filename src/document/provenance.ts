@@ -12,7 +12,7 @@
 import type { Json, JsonObject } from '../base/index.ts';
 import type { Digest } from '../evidence/index.ts';
 import type { Assumed } from './assumed.ts';
-import { withMembersAt, withoutEmptyAt } from './place.ts';
+import { hasRoom, withoutEmptyAt } from './place.ts';
 import { valueAt, withValueAt, type Pointer, type Segments } from './pointer.ts';
 import { isArray, isObject, withoutMember } from './value.ts';
 import type { Version } from './version.ts';
@@ -92,13 +92,14 @@ function isEntry(entry: Json): boolean {
   return isObject(entry) && ['from', 'to', 'plan', 'at'].every((name) => typeof entry[name] === 'string');
 }
 
-/** The document with its provenance; undefined where the place holds something else. */
-export function putProvenance(document: Json, place: Segments, provenance: Provenance): Json | undefined {
+/** The members that hold provenance at a place; undefined where something else stands there. */
+export function placeProvenance(
+  document: Json,
+  place: Segments,
+  provenance: Provenance,
+): Readonly<Record<string, Json>> | undefined {
   const object = valueAt(document, place);
   const isTaken = isObject(object) && (Object.hasOwn(object, FROM) || Object.hasOwn(object, HISTORY));
-  if (isTaken) return undefined;
-  return withMembersAt(document, place, {
-    [FROM]: provenance.migrated_from,
-    [HISTORY]: provenance.migration_history,
-  });
+  if (isTaken || !hasRoom(document, place)) return undefined;
+  return { [FROM]: provenance.migrated_from, [HISTORY]: provenance.migration_history };
 }

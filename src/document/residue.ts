@@ -10,7 +10,7 @@
  * A name that the document already has is left alone: the value is then kept beside the document.
  */
 import type { Json, JsonObject } from '../base/index.ts';
-import { withMembersAt, withoutEmptyAt } from './place.ts';
+import { hasRoom, withoutEmptyAt } from './place.ts';
 import {
   escapeSegment,
   pointerToSegments,
@@ -60,16 +60,24 @@ function isRow(row: Json): boolean {
   );
 }
 
-/** The document with what finds a place in it; each row says where its value is kept, or nothing. */
-export function putResidue(
+/** What of residue finds a place in a document: members to put there, and the rows that say so. */
+export interface PlacedResidue {
+  readonly members: Readonly<Record<string, Json>>;
+  readonly residue: Residue;
+}
+
+/** The members that hold residue at a place; each row says where its value is kept, or nothing. */
+export function placeResidue(
   document: Json,
   place: Segments,
   prefix: string,
   residue: Residue,
-): { readonly document: Json; readonly residue: Residue } {
-  if (residue.length === 0) return { document, residue };
+): PlacedResidue {
+  const outside = { members: {}, residue };
+  if (residue.length === 0) return outside;
   const object = valueAt(document, place);
   const theirs = isObject(object) ? object : {};
+  if (Object.hasOwn(theirs, LIST) || !hasRoom(document, place)) return outside;
   const members: Record<string, Json> = {};
   const at = segmentsToPointer(place);
   const rows = residue.map((row): ResidueRow => {
@@ -80,10 +88,9 @@ export function putResidue(
     return { ...row, kept: `${at}/${escapeSegment(name)}` };
   });
   const inside = rows.filter((row) => row.kept !== undefined || row.value === undefined);
-  if (inside.length === 0 || Object.hasOwn(theirs, LIST)) return { document, residue };
-  const list = inside.map(({ value: _value, ...row }) => ({ ...row }));
-  const written = withMembersAt(document, place, { ...members, [LIST]: list });
-  return written === undefined ? { document, residue } : { document: written, residue: rows };
+  if (inside.length === 0) return outside;
+  members[LIST] = inside.map(({ value: _value, ...row }) => row);
+  return { members, residue: rows };
 }
 
 /** Undefined where the document has a member of that name; a number is added only to names of our own. */

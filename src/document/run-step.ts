@@ -35,15 +35,44 @@ export interface Ledger {
 
 const compiledByStep = new WeakMap<object, CompiledOps>();
 
+/**
+ * The document after a path. Ops do not see the version, so it is written where code comes next, and at the end.
+ */
+export function runSteps(
+  edges: readonly Edge[],
+  document: Json,
+  world: StepWorld,
+  ledger: Ledger,
+): Result<Json> {
+  let current = document;
+  for (const [at, edge] of edges.entries()) {
+    const isSeen = edges[at + 1]?.step.kind !== 'ops';
+    const next =
+      isSeen || edge.step.kind === 'code'
+        ? runStep(edge, current, world, ledger)
+        : runOps(edge, current, world, ledger);
+    if (next.status === 'refused') return next;
+    current = next.value;
+  }
+  return ok(current);
+}
+
 /** The document after this step, of the version it leads to. */
 export function runStep(edge: Edge, document: Json, world: StepWorld, ledger: Ledger): Result<Json> {
-  const { step, isForward } = edge;
+  const { step } = edge;
   if (step.kind === 'code') return runCode(edge, step, document, world, ledger);
+  const changed = runOps(edge, document, world, ledger);
+  return changed.status === 'refused' ? changed : atVersion(edge, changed.value, world);
+}
+
+function runOps(edge: Edge, document: Json, world: StepWorld, ledger: Ledger): Result<Json> {
+  const { step, isForward } = edge;
+  if (step.kind === 'code') return ok(document);
   const walk = startWalk(edge, ledger);
   const { forward, back } = compiledOps(step);
   const changed = (isForward ? forward : back)(document, '', walk);
   if (walk.fault !== undefined) return refused(opFinding(edge, world, walk.fault));
-  return atVersion(edge, changed, world);
+  return ok(changed);
 }
 
 function startWalk(edge: Edge, { found, kept, stale, assumed }: Ledger): Walk {

@@ -64,3 +64,8 @@ export function propertiesOf(schema: Json): Readonly<Record<string, Json>> {
   const properties = isObject(schema) ? schema['properties'] : undefined;
   return isObject(properties) ? properties : {};
 }
+/** The names that an object must have. */
+export function requiredOf(schema: Json): readonly string[] {
+  const required = isObject(schema) ? schema['required'] : undefined;
+  return isArray(required) ? required.filter((name) => typeof name === 'string') : [];
+}

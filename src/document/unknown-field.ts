@@ -4,7 +4,7 @@ import { escapeSegment, segmentsToPointer, type Pointer } from './pointer.ts';
 import { followRef, propertiesOf, subschemas } from './schema-part.ts';
 import type { JsonSchema } from './schema.ts';
 import { isArray, isObject } from './value.ts';
-import type { Version } from './version.ts';
+import { versionPlaces, type Version } from './version.ts';
 
 /** What the policy has to say of fields that the schema of a version does not name. */
 export function unknownFields(model: Model, document: Json, version: Version): readonly Finding[] {
@@ -27,7 +27,8 @@ export function unknownFields(model: Model, document: Json, version: Version): r
 /** Fields that no schema names, but for what the type itself writes. */
 export function unnamedPointers(model: Model, json: JsonSchema, document: Json): readonly Pointer[] {
   const { provenance, residue } = declaredPlaces(model.policy);
-  const own = [provenance, residue?.at].filter((at) => at !== undefined).map(segmentsToPointer);
+  const places = [provenance, residue?.at].filter((at) => at !== undefined).map(segmentsToPointer);
+  const own = [...places, ...versionPlaces(model.rule)];
   return [...unnamed(json, [json], document, '')].filter(
     (pointer) =>
       !own.some((at) => at === pointer || at.startsWith(`${pointer}/`) || pointer.startsWith(`${at}/`)),

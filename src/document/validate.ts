@@ -23,8 +23,8 @@ export type Verdict =
   | { readonly isValid: true; readonly value: unknown }
   | { readonly isValid: false; readonly faults: readonly SchemaFault[] };
 
-/** Judges documents of one version. */
-export type Validate = (document: Json) => Verdict;
+/** Judges documents of one version. One that may hold raw numbers is judged by the nearest doubles. */
+export type Validate = (document: Json, mayHoldRaw?: boolean) => Verdict;
 
 const validatorBySchema = new WeakMap<Schema, Validate>();
 
@@ -50,13 +50,10 @@ function jsonValidator(schema: JsonSchema): Validate {
   const validate: ValidateFunction = /draft-0[467]/u.test(draft)
     ? new Ajv(OPTIONS).compile(asDraft7(draft, schema))
     : new Ajv2020(OPTIONS).compile(schema);
-  return (document) => {
-    if (validate(document)) return { isValid: true, value: document };
-    // A raw number is no number to a validator; only a document that fails may hold one.
-    const plain = withNearestDoubles(document);
-    if (plain !== document && validate(plain)) return { isValid: true, value: document };
-    return { isValid: false, faults: (validate.errors ?? []).map(faultOf) };
-  };
+  return (document, mayHoldRaw = false) =>
+    validate(mayHoldRaw ? withNearestDoubles(document) : document)
+      ? { isValid: true, value: document }
+      : { isValid: false, faults: (validate.errors ?? []).map(faultOf) };
 }
 
 /** Draft-06 is draft-07 with fewer keywords. */
@@ -74,8 +71,8 @@ function faultOf({ instancePath, keyword, params }: ErrorObject): SchemaFault {
 
 function standardValidator(schema: Schema & { readonly '~standard': unknown }): Validate {
   if (!isStandard(schema)) throw unusable();
-  return (document) => {
-    const verdict = schema['~standard'].validate(withNearestDoubles(document));
+  return (document, mayHoldRaw = false) => {
+    const verdict = schema['~standard'].validate(mayHoldRaw ? withNearestDoubles(document) : document);
     if (verdict instanceof Promise) {
       // A promise nobody waits for would end the process when it fails.
       verdict.catch(() => undefined);
@@ -97,7 +94,7 @@ function issueFault({ path }: StandardIssue): SchemaFault {
 }
 
 /** The value with each raw number as the nearest finite double: what a schema can judge. The same value if it has none. */
-export function withNearestDoubles(value: Json): Json {
+function withNearestDoubles(value: Json): Json {
   const text = rawText(value);
   if (text !== undefined) return nearestDouble(text);
   if (isArray(value)) {

@@ -4,15 +4,27 @@
  * A number that no double can hold, such as `2^53 + 1`, stands as a raw number (`JSON.rawJSON`): an opaque value that is
  * moved and compared by its text and never computed with. No member name, `__proto__` included, reaches a prototype.
  */
-import type { Json, JsonObject } from '../base/index.ts';
-import { sha256, type Digest } from '../evidence/index.ts';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { hex, type Json, type JsonObject } from '../base/index.ts';
+import type { Digest } from '../evidence/index.ts';
 
 /** The parts of the platform's `JSON` that TypeScript's library does not name yet. */
 interface RawJson {
+  readonly rawJSON?: (text: string) => object;
   readonly isRawJSON?: (value: unknown) => boolean;
 }
 
 const platform: RawJson = JSON as RawJson;
+
+/** Whether this platform can hold numbers by their text. */
+export function hasRawNumbers(): boolean {
+  return platform.rawJSON !== undefined;
+}
+
+/** A number by its text. Only where `hasRawNumbers`. */
+export function rawNumber(text: string): Json {
+  return platform.rawJSON?.(text) as Json;
+}
 
 /** The text of a raw number, or undefined for any other value. */
 export function rawText(value: unknown): string | undefined {
@@ -57,6 +69,17 @@ export function renamedMember(object: JsonObject, from: string, to: string): Jso
   for (const name of Object.keys(object))
     defineMember(renamed, name === from ? to : name, object[name] as Json);
   return renamed;
+}
+
+/** Whether a raw number stands anywhere in a value. */
+export function holdsRawNumber(value: Json): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (isArray(value)) return value.some(holdsRawNumber);
+  if (rawText(value) !== undefined) return true;
+  for (const name of Object.keys(value)) {
+    if (holdsRawNumber(value[name] as Json)) return true;
+  }
+  return false;
 }
 
 /** Assignment that cannot reach a prototype. */
@@ -152,9 +175,14 @@ function copyMembers(object: JsonObject, depth: number, pointer: string, fault: 
   return copy;
 }
 
-/** A digest of a value that takes raw numbers and lone surrogates too; equal values, equal digests. */
+/**
+ * A digest of a value that takes raw numbers and lone surrogates too; equal values, equal digests.
+ *
+ * Not evidence's: canonical JSON refuses these values, and its area brings what no page should have to load.
+ */
 export function valueDigest(value: Json | undefined): Digest {
-  return sha256(value === undefined ? '' : sortedText(value));
+  const text = value === undefined ? '' : sortedText(value);
+  return `sha256:${hex(sha256(new TextEncoder().encode(text)))}`;
 }
 
 function sortedText(value: Json): string {

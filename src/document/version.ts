@@ -123,7 +123,13 @@ function detect(
   }
   const field = fieldAnswer(rule, places, document, subject);
   if (field.status === 'refused') return field;
-  const answers = [field.value, ...(rule.detectors ?? []).map((detector) => detector(document))];
+  if (rule.detectors === undefined) {
+    return {
+      status: 'ok',
+      value: { version: field.value ?? rule.missing, isSaid: field.value !== undefined },
+    };
+  }
+  const answers = [field.value, ...rule.detectors.map((detector) => detector(document))];
   const bad = answers.findIndex((answer) => answer !== undefined && !isVersion(rule.order, answer));
   if (bad >= 0) return refused(badVersion(subject, `detector ${bad}`));
   const said = [...new Set(answers.filter((answer) => answer !== undefined))];

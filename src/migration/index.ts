@@ -91,3 +91,6 @@ export {
 export type { ReceiptRef } from './settle.ts';
 export { readStatus, type MigrationState, type MigrationStatus, type UnfinishedRun } from './status.ts';
 export { ownCatalogRows } from './kind/postgis/catalog-rows.ts';
+export { armCapture, disarmCapture } from './kind/postgis/capture.ts';
+export { loadRelations } from './kind/postgis/relation.ts';
+export { capturedTables, type CapturedTable } from './kind/postgis/let-go.ts';

@@ -76,6 +76,8 @@ export interface MigrationKind {
   readonly baseline: (context: BaselineContext, transaction: Transaction) => Promise<Baseline>;
   /** Where the deciding transaction may run in a session of the runner's own login (L4); absent: the work needs the store's. */
   readonly confine?: ConfineVerbs;
+  /** Whether the plan bound that the server's log is read before the commit (L9). */
+  readonly isWitnessDue?: (bound: JsonObject) => boolean;
   /** Letting go of what committed runs of a bundle superseded; absent where a kind keeps nothing. */
   readonly retire?: RetireVerbs;
 }
@@ -123,7 +125,7 @@ export interface PlanContext {
   readonly transaction: Transaction;
   readonly capabilities: Capabilities;
   /** Which logins of its own a run could use. */
-  readonly logins: { readonly runner: boolean };
+  readonly logins: { readonly runner: boolean; readonly verify: boolean };
   readonly settings: MigrationSettings;
   /** The committed run that a rollback takes back; undefined in the direction forward. */
   readonly forward: CommittedRun | undefined;
@@ -262,6 +264,8 @@ export interface Observation {
   /** Every table touched, `schema.table`, sorted; scope is judged on these (M19). */
   readonly objects: readonly string[];
   readonly partOf?: KindPlan['partOf'];
+  /** Rows by every name that a touched table had, side effects included: what a witness holds the log against. */
+  readonly counted?: Readonly<Record<string, number>>;
   /** Which layers saw it, such as `provenance_rows` or `row_counts`. */
   readonly witnesses: readonly string[];
   /** What was in force, by the weakest step (M75). */

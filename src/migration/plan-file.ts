@@ -75,7 +75,7 @@ export async function makePlan(
   const { bundle, direction, forward } = about;
   const { environment, store, settings = DEFAULT_SETTINGS } = options;
   const { capabilities } = store;
-  const logins = { runner: options.runnerLogin !== undefined };
+  const logins = { runner: options.runnerLogin !== undefined, verify: options.verifyLogin !== undefined };
   const planned = await store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
     kind.plan({ bundle, direction, environment, transaction, capabilities, logins, settings, forward }),
   );
@@ -96,7 +96,7 @@ export async function makePlan(
   const held = kind.carriesLaterWrites === true ? about.planned : undefined;
   const measures =
     held === undefined ? planned.measures : measuresOfCounts(held.bound.tables, planned.objects);
-  const least = minimumLevel(settings, kind.name, environment);
+  const least = minimumLevel(settings, kind.name, environment, direction);
   const findings = [
     ...planFindings(kind, bundle, direction, { ...planned, measures }),
     ...levelFindings(bundle.id, planned.enforcement, least),

@@ -1,4 +1,5 @@
 import type { Json } from '../../base/index.ts';
+import { isExactDouble } from '../number.ts';
 import { isArray, isObject, rawText, valueDigest } from '../value.ts';
 import type { Conversion, ScalarType } from './op.ts';
 
@@ -7,6 +8,17 @@ export type Convert = (value: Json) => Json | undefined;
 
 /** A conversion in both directions. The way back of many-to-one answers with the first of the values. */
 export function conversionOf(by: Conversion): { readonly forward: Convert; readonly back: Convert } {
+  const { forward, back } = plainConversion(by);
+  return { forward: (value) => forward(computable(value)), back: (value) => back(computable(value)) };
+}
+
+/** A raw number that only its spelling keeps from being a double, such as `1.0`, may be computed with. */
+function computable(value: Json): Json {
+  const text = rawText(value);
+  return text !== undefined && isExactDouble(text) ? Number(text) : value;
+}
+
+function plainConversion(by: Conversion): { readonly forward: Convert; readonly back: Convert } {
   if ('table' in by) {
     return {
       forward: lookUp(by.table),
@@ -62,7 +74,8 @@ function textOf(value: Json, change: (text: string) => string): string | undefin
 }
 
 /** A scalar as one of another type; undefined where it cannot be written as one. */
-export function coerceTo(value: Json, type: ScalarType): Json | undefined {
+export function coerceTo(given: Json, type: ScalarType): Json | undefined {
+  const value = computable(given);
   if (typeof value === 'object') return undefined;
   switch (type) {
     case 'string':

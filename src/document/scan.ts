@@ -1,0 +1,108 @@
+/**
+ * One pass over the bytes of a JSON text before anything is built from it.
+ *
+ * It counts what a parse would hide: members (of equal names the last one wins), number tokens that a double would not
+ * give back as they are written, and names that JavaScript puts in front of others because they look like an index. It
+ * ends at the limit of depth, so that neither a parse nor a write can overflow the stack.
+ *
+ * It takes the text for well-formed: whether it is, the parse says.
+ */
+import { isPlainToken } from './number.ts';
+
+/** What the bytes of a text hold. */
+export interface Scan {
+  readonly members: number;
+  /** Number tokens that have to be kept by their text. */
+  readonly exactNumbers: number;
+  /** Whether names would change their order. */
+  readonly isReordered: boolean;
+  readonly isTooDeep: boolean;
+}
+
+const [QUOTE, BACKSLASH, COLON, MINUS, DOT] = [0x22, 0x5c, 0x3a, 0x2d, 0x2e] as const;
+const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d] as const;
+/** Fifteen digits always come back from a double. */
+const SAFE_LENGTH = 15;
+const NO_KEY = -1;
+
+/** Scans the bytes of one JSON text. */
+export function scanJson(bytes: Uint8Array, depthLimit: number): Scan {
+  const lastKeyByDepth = new Float64Array(depthLimit + 2);
+  let [members, exactNumbers, depth, isReordered] = [0, 0, 0, false];
+  let [stringStart, stringEnd] = [0, 0];
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] as number;
+    if (byte === QUOTE) {
+      stringStart = at + 1;
+      at = endOfString(bytes, stringStart);
+      stringEnd = at;
+    } else if (byte === COLON) {
+      members += 1;
+      const first = bytes[stringStart] as number;
+      const key = isDigit(first) ? indexOf(bytes, stringStart, stringEnd) : Infinity;
+      if (key < (lastKeyByDepth[depth] as number)) isReordered = true;
+      else lastKeyByDepth[depth] = key;
+    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      depth += 1;
+      if (depth > depthLimit) return { members, exactNumbers, isReordered, isTooDeep: true };
+      lastKeyByDepth[depth] = NO_KEY;
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+      if (depth > 0) depth -= 1;
+    } else if (isDigit(byte) || byte === MINUS) {
+      const end = endOfNumber(bytes, at);
+      if (isSuspicious(bytes, at, end) && !isPlainToken(ascii(bytes, at, end))) exactNumbers += 1;
+      at = end - 1;
+    }
+  }
+  return { members, exactNumbers, isReordered, isTooDeep: false };
+}
+
+/** The place of the closing quote; the end of the bytes where there is none. */
+function endOfString(bytes: Uint8Array, start: number): number {
+  for (let at = start; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (byte === QUOTE) return at;
+    if (byte === BACKSLASH) at += 1;
+  }
+  return bytes.length;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
+function endOfNumber(bytes: Uint8Array, start: number): number {
+  let at = start + 1;
+  while (at < bytes.length && isNumberByte(bytes[at] as number)) at += 1;
+  return at;
+}
+
+/** Digits, `.`, `+`, `-`, `e`, `E`. */
+function isNumberByte(byte: number): boolean {
+  return isDigit(byte) || byte === DOT || byte === 0x65 || byte === 0x45 || byte === 0x2b || byte === MINUS;
+}
+
+/** Whether the token is more than a whole number of a few digits. */
+function isSuspicious(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > SAFE_LENGTH || (bytes[start] === MINUS && bytes[start + 1] === 0x30)) return true;
+  for (let at = start + 1; at < end; at += 1) if (!isDigit(bytes[at] as number)) return true;
+  return false;
+}
+
+function ascii(bytes: Uint8Array, start: number, end: number): string {
+  let text = '';
+  for (let at = start; at < end; at += 1) text += String.fromCharCode(bytes[at] as number);
+  return text;
+}
+
+/** The number of a name that JavaScript takes for an index; infinite for any other name. */
+function indexOf(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start > 10 || (bytes[start] === 0x30 && end - start > 1)) return Infinity;
+  let index = 0;
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at] as number;
+    if (!isDigit(byte)) return Infinity;
+    index = index * 10 + (byte - 0x30);
+  }
+  return index <= 2 ** 32 - 2 ? index : Infinity;
+}

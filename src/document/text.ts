@@ -1,0 +1,161 @@
+/**
+ * Documents as bytes: what needs no step leaves as it came, and what is moved keeps its numbers and its layout.
+ *
+ * A number that a double would not give back is kept by its text, so it is moved untouched and never rounded. Only texts
+ * that hold one are parsed the slow way.
+ */
+import { refusal, type Finding, type Json } from '../base/index.ts';
+import { migrateDocument, type CallOptions } from './migrate.ts';
+import type { Model } from './model.ts';
+import { isPlainToken } from './number.ts';
+import type { Outcome } from './outcome.ts';
+import { ok, refused, type Result } from './result.ts';
+import { scanJson } from './scan.ts';
+import { hasRawNumbers, isArray, isObject, rawNumber } from './value.ts';
+import type { Version } from './version.ts';
+
+/** What a call on bytes may say beside them. */
+export interface TextOptions extends CallOptions {
+  /** Refuses a document whose names would change their order, as those that look like an index do. */
+  readonly keepOrder?: boolean;
+}
+
+/** A document read from bytes. */
+export interface ParsedText {
+  readonly document: Json;
+  /** Numbers that are kept by their text. */
+  readonly exactNumbers: number;
+  readonly isReordered: boolean;
+}
+
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+const encoder = new TextEncoder();
+
+/** The bytes of a document at another version; the very same bytes where no step was needed. */
+export function migrateText(
+  model: Model,
+  bytes: Uint8Array,
+  target: Version | undefined,
+  options: TextOptions = {},
+): Outcome<Uint8Array> {
+  const parsed = parseDocument(bytes, model.limits, model.name, options);
+  if (parsed.status === 'refused') return parsed;
+  const { document, exactNumbers } = parsed.value;
+  const outcome = migrateDocument(model, document, target, {
+    ...options,
+    own: true,
+    mayHoldRaw: exactNumbers > 0,
+  });
+  switch (outcome.status) {
+    case 'refused':
+    case 'needs_migration':
+      return outcome;
+    case 'passed':
+      return { ...outcome, document: bytes };
+    case 'current':
+      return {
+        ...outcome,
+        document: outcome.document === document ? bytes : writeLike(bytes, outcome.document),
+      };
+    case 'migrated':
+      return { ...outcome, document: writeLike(bytes, outcome.document) };
+  }
+}
+
+/** The document that stands in these bytes. */
+export function parseDocument(
+  bytes: Uint8Array,
+  limits: Model['limits'],
+  subject: string,
+  options: Pick<TextOptions, 'keepOrder'> = {},
+): Result<ParsedText> {
+  if (bytes.length > limits.sizeBytes) {
+    return refused(unreadable('document_too_large', subject, `more than ${limits.sizeBytes} bytes`));
+  }
+  const scan = scanJson(bytes, limits.depth);
+  if (scan.isTooDeep) {
+    return refused(unreadable('document_too_deep', subject, `more than ${limits.depth} levels`));
+  }
+  if (scan.isReordered && options.keepOrder === true) {
+    return refused(unreadable('key_order', subject, 'names that look like an index come first'));
+  }
+  if (scan.exactNumbers > 0 && !hasRawNumbers()) {
+    return refused(unreadable('number_inexact', subject, 'this platform cannot hold numbers by their text'));
+  }
+  const text = decode(bytes);
+  if (text === undefined) return refused(unreadable('json_invalid', subject, 'not UTF-8'));
+  const parsed = parse(text, scan.exactNumbers > 0);
+  if (parsed === undefined) return refused(unreadable('json_invalid', subject, 'not JSON'));
+  return countMembers(parsed.value) === scan.members
+    ? ok({ document: parsed.value, exactNumbers: scan.exactNumbers, isReordered: scan.isReordered })
+    : refused(unreadable('duplicate_key', subject, 'an object has two members of one name'));
+}
+
+function unreadable(code: Finding['code'], subject: string, reason: string): Finding {
+  return refusal(code, subject, {
+    detail: { reason },
+    hint: 'Correct the document where it was written: nothing of it can be taken for certain.',
+  });
+}
+
+/** Undefined where it is no JSON. What the parser says of it would hold a piece of the document. */
+function parse(text: string, isExact: boolean): { readonly value: Json } | undefined {
+  try {
+    return { value: (isExact ? JSON.parse(text, keepToken) : JSON.parse(text)) as Json };
+  } catch {
+    return undefined;
+  }
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function keepToken(_name: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const source = context?.source;
+  return typeof value !== 'number' || source === undefined || isPlainToken(source)
+    ? value
+    : rawNumber(source);
+}
+
+function countMembers(value: Json): number {
+  let count = 0;
+  if (isArray(value)) {
+    for (const item of value) if (typeof item === 'object') count += countMembers(item);
+    return count;
+  }
+  if (!isObject(value)) return 0;
+  for (const name of Object.keys(value)) {
+    const member = value[name] as Json;
+    count += 1;
+    if (typeof member === 'object') count += countMembers(member);
+  }
+  return count;
+}
+
+/** The bytes of a document in the layout of others: byte order mark, indentation and last line break. */
+function writeLike(like: Uint8Array, document: Json): Uint8Array {
+  const text = JSON.stringify(document, undefined, indentOf(like));
+  const body = encoder.encode(like.at(-1) === 0x0a ? `${text}\n` : text);
+  if (!BYTE_ORDER_MARK.every((byte, at) => like[at] === byte)) return body;
+  const marked = new Uint8Array(body.length + BYTE_ORDER_MARK.length);
+  marked.set(BYTE_ORDER_MARK);
+  marked.set(body, BYTE_ORDER_MARK.length);
+  return marked;
+}
+
+/** The blanks before the first member, when it stands on a line of its own. */
+function indentOf(bytes: Uint8Array): string | undefined {
+  const open = bytes.indexOf(0x7b);
+  let at = open + 1;
+  if (bytes[at] === 0x0d) at += 1;
+  if (open < 0 || bytes[at] !== 0x0a) return undefined;
+  let indent = '';
+  for (at += 1; bytes[at] === 0x20 || bytes[at] === 0x09; at += 1) indent += bytes[at] === 0x20 ? ' ' : '\t';
+  return indent === '' ? undefined : indent;
+}
