@@ -72,7 +72,7 @@ function fiveOps(isFused: boolean): DocumentType<unknown> {
 }
 
 /** Measures; `documents` for each round (default 5,000). */
-export async function benchDocument(documents = DOCUMENTS): Promise<readonly Figure[]> {
+export async function benchDocument(documents: number = DOCUMENTS): Promise<readonly Figure[]> {
   const texts = Array.from({ length: documents }, (_, at) => JSON.stringify(legacyTrace(at)));
   const encoder = new TextEncoder();
   const bytes = texts.map((text) => encoder.encode(text));

@@ -293,12 +293,14 @@ async function decideInside(
   await fence(transaction, subject.runId);
   await hit(run, 'F08_deciding');
   const pre = before ?? (await baselineInside(run, transaction, begun));
+  const carried: NewWrites[] = [];
   for (const step of steps) {
-    const { findings } = await step.run(context, transaction);
-    if (isRefused(findings)) return failureOf(failed({ findings }));
+    const result = await step.run(context, transaction);
+    if (isRefused(result.findings)) return failureOf(failed({ findings: result.findings }));
+    carried.push(...(result.carried ?? []));
   }
   await hit(run, 'F09_decided');
-  const observation = await kind.observe(context, transaction);
+  const observation = await kind.observe(context, transaction, carried);
   await hit(run, 'F10_observed');
   seen.counted = observation.counted ?? {};
   // Of a transaction that is lost already nothing can be measured.

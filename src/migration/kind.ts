@@ -65,8 +65,15 @@ export interface MigrationKind {
   readonly apply: (bound: JsonObject) => readonly Step[];
   /** The steps back from a committed forward run, in order. A pure function of the rollback plan's `bound`. */
   readonly rollback: (bound: JsonObject) => readonly Step[];
-  /** What this run touched, asked after the last deciding step and before the commit. */
-  readonly observe: (context: RunContext, transaction: Transaction) => Promise<Observation>;
+  /**
+   * What this run touched, asked after the last deciding step and before the commit; `carried` is what these steps say they
+   * took along.
+   */
+  readonly observe: (
+    context: RunContext,
+    transaction: Transaction,
+    carried: readonly NewWrites[],
+  ) => Promise<Observation>;
   /**
    * Takes away whatever the `beside` steps of this run left, all of it, however far they came (also not at all).
    * Returns the rows that others wrote since the baseline, table by table, as far as the kind knows.
@@ -129,6 +136,8 @@ export interface PlanContext {
   readonly settings: MigrationSettings;
   /** The committed run that a rollback takes back; undefined in the direction forward. */
   readonly forward: CommittedRun | undefined;
+  /** The plan that is about to be run, of a kind that carries later writes: what it counted, and what it showed beside. */
+  readonly planned?: { readonly tables: readonly TableCounts[]; readonly shown: JsonObject };
 }
 
 /** A run as the ledger tells it. */
@@ -207,6 +216,8 @@ export interface AfterStep {
 /** What a step has to say. A finding of severity `error` or `review` ends the run: it is undone, or its transaction aborted. */
 export interface StepResult {
   readonly findings: readonly Finding[];
+  /** Of a deciding step: what others wrote and it took along, for `observe`. */
+  readonly carried?: readonly NewWrites[];
 }
 
 /** What a step may use. */
