@@ -218,6 +218,7 @@ const TABLE = {
   rehearsal_impossible: [3, 409, 'a migration cannot be rehearsed as things stand'],
   relation_retired: [3, 409, 'the structure of a table was replaced'],
   rename_unclear: [3, 409, 'what looks like a rename was not declared as one'],
+  requirement_broken: [4, 409, 'a table is not what the project requires after a run'],
   residue_stale: [0, 200, 'a value was edited since its old one was kept'],
   revision_unknown: [3, 404, 'no such revision in version control'],
   role_unavailable: [3, 403, 'there is no role to limit what a make reads'],

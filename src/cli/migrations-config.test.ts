@@ -13,6 +13,7 @@ it('M27 M54 M59 M74 the settings of a project complete the defaults, member by m
   const config = {
     protected: { tables: ['app.person'] },
     groups: { data: ['user:eve'] },
+    required: { constraints: ['app.site.site_key'], geometries: [{ column: 'app.site.place', srid: 4326 }] },
     minimumLevel: { postgis: { prod: 'witnessed' }, pipeline: { dev: 'observed' } },
     large: { backfillRows: 10 },
   } as const;
@@ -21,6 +22,7 @@ it('M27 M54 M59 M74 the settings of a project complete the defaults, member by m
     ...DEFAULT_SETTINGS,
     protected: { schemas: [], tables: ['app.person'] },
     groups: { data: ['user:eve'] },
+    required: { constraints: ['app.site.site_key'], geometries: [{ column: 'app.site.place', srid: 4326 }] },
     large: { ...DEFAULT_SETTINGS.large, backfillRows: 10 },
     minimumLevel: {
       pipeline: { dev: 'observed' },
@@ -39,17 +41,6 @@ it('M130 a project lists what has to be in force after every run', () => {
 });
 
 it.each<readonly [string, unknown, string]>([
-  [
-    'a constraint without table',
-    { required: { constraints: ['site.named'] } },
-    'without its schema and table',
-  ],
-  ['a shape without srid', { required: { geometries: [{ column: 'a.b.c' }] } }, 'no column with its srid'],
-  [
-    'a shape with a text',
-    { required: { geometries: [{ column: 'a.b.c', srid: '4326' }] } },
-    'srid is no number',
-  ],
   ['no object', 'strict', 'migrations has no members'],
   ['an unknown member', { protect: {} }, 'protect is not a member of migrations'],
   ['a wildcard', { protected: { schemas: ['*'] } }, '.schemas names something without a name'],
@@ -62,6 +53,16 @@ it.each<readonly [string, unknown, string]>([
   ['a limit raised', { large: { backfillRows: 100_001 } }, 'is no whole number from 1 to 100000'],
   ['a group of nobody', { groups: { data: [] } }, 'has a group of nobody'],
   ['the group of all approvers', { groups: { approvers: ['user:eve'] } }, 'defines the group approvers'],
+  [
+    'a constraint without its table',
+    { required: { constraints: ['site_code_key'] } },
+    'without its schema and',
+  ],
+  [
+    'a geometry without srid',
+    { required: { geometries: [{ column: 'a.b.c' }] } },
+    'without its column and srid',
+  ],
   ['an area that is no box', { restrictedAreas: [{ name: 'x', west: 1 }] }, 'is no box of degrees'],
 ])('the settings of a project are refused with %s', (_what, migrations, want) => {
   expect(check(migrations).join()).toContain(want);

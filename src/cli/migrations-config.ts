@@ -34,14 +34,10 @@ const CHECKS: Readonly<Record<keyof MigrationsConfig, Check>> = {
   protected: (value) => membersFault(value, { schemas: namesFault, tables: tableNamesFault }),
   canonicalZones: namesFault,
   restrictedAreas: (value) => listFault(value, areaFault),
+  required: (value) => membersFault(value, { constraints: partNamesFault, geometries: geometriesFault }),
   groups: groupsFault,
   minimumLevel: (value) =>
     membersFault(value, Object.fromEntries(KIND_NAMES.map((kind) => [kind, levelsFault]))),
-  required: (value) =>
-    membersFault(value, {
-      constraints: (list) => listFault(list, threeNamesFault),
-      geometries: (list) => listFault(list, geometryFault),
-    }),
   large: (value) =>
     membersFault(value, {
       indexRows: largeFault(1_000_000),
@@ -73,10 +69,10 @@ const HINTS: Readonly<Record<keyof MigrationsConfig, string>> = {
   protected: "Write protected: { schemas: ['audit'], tables: ['app.person'] }.",
   canonicalZones: "Write canonicalZones: ['RAW', 'WORK'].",
   restrictedAreas: "Write restrictedAreas: [{ name: 'site', west: 7, south: 46, east: 8, north: 47 }].",
+  required:
+    "Write required: { constraints: ['app.site.site_code_key'], geometries: [{ column: 'app.site.place', srid: 4326 }] }.",
   groups: "Write groups: { data: ['user:eve', 'user:ada'] } and group:data under required_reviewers.",
   minimumLevel: `Write minimumLevel: { postgis: { prod: 'confined' } } with one of: ${LEVELS.join(', ')}.`,
-  required:
-    "Write required: { constraints: ['app.site.site_name_check'], geometries: [{ column: 'app.site.place', srid: 4326 }] }.",
   large: 'Write large: { backfillRows: 50_000 }; a limit may be lowered, never raised.',
 };
 
@@ -112,18 +108,26 @@ function tableNamesFault(value: unknown): string | undefined {
   );
 }
 
-function threeNamesFault(value: unknown): string | undefined {
-  return typeof value === 'string' && /^[^.]+\.[^.]+\.[^.]+$/u.test(value)
-    ? undefined
-    : 'names something without its schema and table';
+function partNamesFault(value: unknown): string | undefined {
+  return listFault(value, (name) =>
+    isPartName(name) ? undefined : 'names something without its schema and table',
+  );
 }
 
-function geometryFault(value: unknown): string | undefined {
-  if (!isObject(value) || Object.keys(value).length !== 2 || threeNamesFault(value['column']) !== undefined)
-    return 'has a geometry that is no column with its srid';
-  return Number.isSafeInteger(value['srid']) && Number(value['srid']) >= 0
-    ? undefined
-    : 'has a geometry whose srid is no number';
+function geometriesFault(value: unknown): string | undefined {
+  return listFault(value, (item) =>
+    isObject(item) &&
+    Object.keys(item).length === 2 &&
+    isPartName(item['column']) &&
+    Number.isSafeInteger(item['srid']) &&
+    Number(item['srid']) >= 0
+      ? undefined
+      : 'has a geometry without its column and srid',
+  );
+}
+
+function isPartName(name: unknown): boolean {
+  return typeof name === 'string' && /^[^.*]+\.[^.*]+\.[^.*]+$/u.test(name);
 }
 
 function groupsFault(value: unknown): string | undefined {

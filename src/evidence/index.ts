@@ -58,7 +58,7 @@ export {
   type FingerprintState,
   type ObjectState,
 } from './object-diff.ts';
-export { buildReceipt, validationStatus } from './receipt.ts';
+export { buildReceipt, policyDocuments, validationStatus } from './receipt.ts';
 export type {
   Artifact,
   Check,

@@ -121,6 +121,15 @@ export function buildReceipt(body: ReceiptBody, end: ReceiptEnd): Receipt {
   };
 }
 
+/** The documents of the policy that allowed a run: evidence like its inputs. */
+export function policyDocuments({ policy }: Pick<ReceiptBody, 'policy'>): readonly Artifact[] {
+  if (policy === undefined) return [];
+  return [
+    { path: 'policy', digest: policy.policy_digest },
+    { path: 'policy request', digest: policy.request_digest },
+  ];
+}
+
 /** A receipt passes only when the run was committed and every check that is required of it ran and passed (M40). */
 export function validationStatus(outcome: Outcome, checks: readonly Check[]): 'pass' | 'fail' {
   return outcome === 'committed' &&

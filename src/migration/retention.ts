@@ -5,6 +5,7 @@ import { refusal, type Clock } from '../base/index.ts';
 import {
   digestOf,
   isDigest,
+  policyDocuments,
   provDocument,
   readChain,
   receiptReference,
@@ -58,7 +59,9 @@ function namedBy(receipt: Receipt, digest: Digest, envelope: Digest | null): Rea
   return new Set([
     digest,
     ...(envelope === null ? [] : [envelope]),
-    ...[...receipt.inputs, ...receipt.outputs].map((artifact) => artifact.digest),
+    ...[...receipt.inputs, ...receipt.outputs, ...policyDocuments(receipt)].map(
+      (artifact) => artifact.digest,
+    ),
     ...receipt.approvals,
     digestOf(provDocument(receipt)),
     digestOf(receiptReference(receipt, envelope)),

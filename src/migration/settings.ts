@@ -30,6 +30,14 @@ export interface MigrationSettings {
   readonly canonicalZones: readonly string[];
   /** Where a position in an authored file is refused; without any, each one wants a review (M125). */
   readonly restrictedAreas?: readonly RestrictedArea[];
+  /**
+   * What has to be true of a table after a run that touched it (M130): constraints as `schema.table.constraint`, geometry columns as
+   * `schema.table.column` with their reference system.
+   */
+  readonly required?: {
+    readonly constraints?: readonly string[];
+    readonly geometries?: readonly { readonly column: string; readonly srid: number }[];
+  };
   /** Principals by the name of a group, without `group:`. */
   readonly groups?: Readonly<Record<string, readonly string[]>>;
   /** Where a bundle shows a reference in place of the receipt; default prod (M44). */
@@ -40,11 +48,6 @@ export interface MigrationSettings {
   readonly minimumLevel: Readonly<
     Partial<Record<KindName, Readonly<Partial<Record<EnvironmentName, EnforcementLevel>>>>>
   >;
-  /** What has to be in force after every run (M130): `schema.table.constraint`, and shapes by `schema.table.column`. */
-  readonly required?: {
-    readonly constraints?: readonly string[];
-    readonly geometries?: readonly { readonly column: string; readonly srid: number }[];
-  };
   /** From how many on an effect wants a review: rows under a rebuilt index, rows written, nodes and edges (M59). */
   readonly large: { readonly indexRows: number; readonly backfillRows: number; readonly elements: number };
 }

@@ -16,17 +16,18 @@ export interface MigrationsConfig {
     readonly east: number;
     readonly north: number;
   }[];
+  /**
+   * What has to be true of a table after a migration that touched it: constraints that are there and validated, as
+   * `schema.table.constraint`; geometry columns, as `schema.table.column`, with this reference system and a valid spatial index.
+   */
+  readonly required?: {
+    readonly constraints?: readonly string[];
+    readonly geometries?: readonly { readonly column: string; readonly srid: number }[];
+  };
   /** Principals by the name of a group, which `required_reviewers` names as `group:<name>`. */
   readonly groups?: Readonly<Record<string, readonly string[]>>;
   /** The level of enforcement below which nothing runs. Default for postgis: dev `observed`, stage `guarded`, prod `confined`. */
   readonly minimumLevel?: { readonly [kind in Kind]?: Levels };
-  /** What no migration may leave missing, not validated, without a spatial index or with another SRID. */
-  readonly required?: {
-    /** `schema.table.constraint` */
-    readonly constraints?: readonly string[];
-    /** Columns as `schema.table.column`; they need PostGIS. */
-    readonly geometries?: readonly { readonly column: string; readonly srid: number }[];
-  };
   /** From how many on an effect wants a review. */
   readonly large?: {
     readonly indexRows?: number;

@@ -294,7 +294,7 @@ describe('the road of a migration on the command line', () => {
       [
         0,
         "verified  PIPE-MIG-2026-03-01-01  committed  pipeline/PIPE-MIG-2026-03-01-01/receipts/run_receipt.json
-      Looked at 33 files and 1 receipt: everything holds.
+      Looked at 36 files and 1 receipt: everything holds.
       ",
         "",
       ]

@@ -9,6 +9,7 @@ import {
   rehearseMigration,
   rollbackMigration,
   type RunnerOptions,
+  type RunOutcome,
 } from '../../src/migration/index.ts';
 import { measureBaseline, subjectOf } from '../../src/migration/kind/postgis/baseline/index.ts';
 import { fingerprint, listObjects } from '../../src/provenance/index.ts';
@@ -311,6 +312,59 @@ withPostgis('geography', (given: StoreUnderTest) => {
     await given.store.script(`update ${schema}.secret set place = st_translate(place, 0.0000001, 0)`);
     expect(await measure()).not.toBe(first);
   }, 120_000);
+
+  it('M130 what the project requires of a table holds after a run that touched it', async () => {
+    const schema = await harbours();
+    await given.store.script(`
+      create index harbour_place on ${schema}.harbour using gist (place);
+      alter table ${schema}.harbour add constraint named check (name is not null);`);
+    const required = {
+      constraints: [`${schema}.harbour.named`],
+      geometries: [{ column: `${schema}.harbour.place`, srid: 4326 }],
+    };
+    const strict = { ...options, settings: { ...(options.settings ?? DEFAULT_SETTINGS), required } };
+    const run = async (forward: string): Promise<RunOutcome> => {
+      const id = await planned({ schema, forward, rollback: 'update harbour set sea = null;' });
+      return applyMigration(strict, id);
+    };
+    const broken: readonly (readonly [string, string])[] = [
+      ['drop index harbour_place', 'spatial_index_missing'],
+      [
+        'drop index harbour_place; create index harbour_place on harbour using gist (place) where id > 1',
+        'spatial_index_missing',
+      ],
+      ['alter table harbour drop constraint named', 'constraint_missing'],
+      [
+        'alter table harbour drop constraint named, add constraint named check (name is not null) not valid',
+        'constraint_not_validated',
+      ],
+      [
+        'alter table harbour alter column place type geometry(Point, 3857) using st_transform(place, 3857)',
+        'srid_differs',
+      ],
+      ['alter table harbour rename column place to spot', 'geometry_missing'],
+    ];
+    for (const [forward, reason] of broken)
+      expect(await run(`${forward};`), forward).toMatchObject({
+        status: 'rolled_back',
+        findings: expect.arrayContaining([
+          expect.objectContaining({
+            code: 'requirement_broken',
+            detail: expect.objectContaining({ reason }),
+          }),
+        ]),
+      });
+    expect(await run('reindex index harbour_place;')).toMatchObject({
+      status: 'applied',
+      receipt: {
+        receipt: {
+          validation: {
+            checks: expect.arrayContaining([expect.objectContaining({ name: 'required', status: 'pass' })]),
+          },
+        },
+      },
+    });
+  }, 180_000);
 
   it('every receipt of these runs verifies offline', async () => {
     expect((await verifyAll(folderReader(folder.root))).findings).toEqual([]);

@@ -12,7 +12,7 @@ import { openEnvelope } from '../dsse.ts';
 import { provDocument } from '../prov.ts';
 import { readReceiptValue } from '../read-receipt.ts';
 import { receiptReference } from '../receipt-ref.ts';
-import { validationStatus, type Receipt } from '../receipt.ts';
+import { policyDocuments, validationStatus, type Receipt } from '../receipt.ts';
 import { receiptStatement, STATEMENT_TYPE } from '../statement.ts';
 import { storePath } from '../store-path.ts';
 import { validateSchema } from '../validate.ts';
@@ -136,7 +136,12 @@ async function storedArtifacts(
   envelope: Digest | null,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const { path, digest } of [...receipt.inputs, ...receipt.outputs, ...writtenWith(receipt, envelope)]) {
+  for (const { path, digest } of [
+    ...receipt.inputs,
+    ...receipt.outputs,
+    ...policyDocuments(receipt),
+    ...writtenWith(receipt, envelope),
+  ]) {
     const bytes = await readStored(evidence, digest);
     if (bytes === undefined) findings.push(missing(storePath(digest), `${receipt.run_id} ${path}`));
     else if (sha256(bytes) !== digest) findings.push(changed(storePath(digest), 'content'));

@@ -51,7 +51,6 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
           rebuilt: effect.rebuilt,
         });
   const held = [...moved, ...(await guardFindings(transaction, attempt.guards))];
-  const required = await checkRequired(transaction, context.settings);
   const reduced = await reducedPolicies(transaction, attempt.access, await readAccess(transaction));
   const untaken = await captureFindings(transaction, attempt.capture, {
     counts: effect.counts,
@@ -70,6 +69,10 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
         });
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
   const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
+  const required = await checkRequired(transaction, context.settings, {
+    tables: objects,
+    direction: context.direction,
+  });
   const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
   const enforcement = enforcementOf(attempt.guards, {
     confinement,

@@ -1,80 +1,100 @@
-/** What a project lists has to be there, and in force, after every run (M130). */
+/**
+ * What the project lists as required (M130): constraints that are there and validated, geometry columns with their reference
+ * system and a valid spatial index. A run is held to it on the tables that it touched: what others left undone is not its fault.
+ *
+ * A way back may lead to a state before the project listed it, so there it is told and does not refuse.
+ */
 import { refusal, type Finding } from '../../../base/index.ts';
 import type { Check } from '../../../evidence/index.ts';
-import { sql, type Queryable } from '../../../store/index.ts';
+import { sql, type Transaction } from '../../../store/index.ts';
+import type { Direction } from '../../kind.ts';
 import type { MigrationSettings } from '../../settings.ts';
 
-/** Asks the catalog, before the commit. */
+/** Checks what is required of these tables, by the catalog alone. */
 export async function checkRequired(
-  queryable: Queryable,
-  { required }: Pick<MigrationSettings, 'required'>,
+  transaction: Transaction,
+  { required = {} }: MigrationSettings,
+  about: { readonly tables: readonly string[]; readonly direction: Direction },
 ): Promise<{ readonly checks: readonly Check[]; readonly findings: readonly Finding[] }> {
-  const { constraints = [], geometries = [] } = required ?? {};
-  const faults = new Map<string, string | undefined>();
-  for (const name of constraints) faults.set(name, await constraintFault(queryable, name));
-  if (geometries.length > 0) {
-    const schema = await postgisSchema(queryable);
-    for (const { column, srid } of geometries)
-      faults.set(
-        column,
-        schema === undefined ? 'postgis_missing' : await geometryFault(queryable, { schema, column, srid }),
-      );
-  }
-  return {
-    checks: [...faults].map(([name, fault]) => ({
-      name: `required: ${name}`,
-      status: fault === undefined ? 'pass' : 'fail',
-    })),
-    findings: [...faults].flatMap(([name, reason]) =>
-      reason === undefined
-        ? []
-        : [
-            refusal('invariant_failed', name, {
-              detail: { reason },
-              hint: 'The project lists this under migrations.required: leave it in force, or change that list.',
-            }),
-          ],
-    ),
-  };
+  const isTouched = ({ table }: Named): boolean => about.tables.includes(table);
+  const constraints = (required.constraints ?? []).map(nameOf).filter(isTouched);
+  const geometries = (required.geometries ?? [])
+    .map(({ column, srid }) => ({ ...nameOf(column), srid }))
+    .filter(isTouched);
+  if (constraints.length + geometries.length === 0) return { checks: [], findings: [] };
+  const findings: Finding[] = [];
+  for (const each of constraints) findings.push(...(await constraintFindings(transaction, each)));
+  for (const each of geometries) findings.push(...(await geometryFindings(transaction, each)));
+  if (about.direction !== 'forward')
+    return { checks: [], findings: findings.map((finding) => ({ ...finding, severity: 'warning' })) };
+  const status = findings.length === 0 ? 'pass' : 'fail';
+  return { checks: [{ name: 'required', status }], findings };
 }
 
-/** `schema.table.name`; what is not enforced or not validated holds for no row that was there before. */
-async function constraintFault(queryable: Queryable, name: string): Promise<string | undefined> {
-  const [schema, table, constraint] = name.split('.');
-  const [row] = await queryable.query<{ isValidated: boolean }>(sql`
-    select x.convalidated and coalesce((to_jsonb(x) ->> 'conenforced')::bool, true) as "isValidated"
-    from pg_constraint x join pg_class c on c.oid = x.conrelid join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = ${schema ?? ''} and c.relname = ${table ?? ''} and x.conname = ${constraint ?? ''}`);
-  if (row === undefined) return 'missing';
-  return row.isValidated ? undefined : 'not_validated';
+/** A constraint or column of a table, from `schema.table.name`. */
+interface Named {
+  readonly full: string;
+  readonly table: string;
+  readonly schema: string;
+  readonly relation: string;
+  readonly name: string;
 }
 
-async function postgisSchema(queryable: Queryable): Promise<string | undefined> {
-  const [row] = await queryable.query<{ schema: string }>(sql`
-    select n.nspname::text as schema from pg_extension e join pg_namespace n on n.oid = e.extnamespace
-    where e.extname = 'postgis'`);
-  return row?.schema;
+function nameOf(full: string): Named {
+  const [schema = '', relation = '', name = ''] = full.split('.');
+  return { full, table: `${schema}.${relation}`, schema, relation, name };
 }
 
-/** `schema.table.column`: its SRID by PostGIS's own list, and an index of an access method for shapes that begins with it. */
-async function geometryFault(
-  queryable: Queryable,
-  about: { readonly schema: string; readonly column: string; readonly srid: number },
-): Promise<string | undefined> {
-  const [schema = '', table = '', column = ''] = about.column.split('.');
-  const [row] = await queryable.query<{ srid: number; hasIndex: boolean }>(sql`
-    select g.srid, exists (
-      select from pg_index i join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
-        join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
-        join pg_attribute a on a.attrelid = c.oid and a.attname = ${column} and a.attnum = i.indkey[0]
-      where n.nspname = ${schema} and c.relname = ${table} and i.indisvalid and i.indisready and i.indpred is null
-        and m.amname in ('gist', 'spgist', 'brin')) as "hasIndex"
-    from (
-      select f_table_schema::text as s, f_table_name::text as t, f_geometry_column::text as c, srid from ${sql.id(about.schema, 'geometry_columns')}
-      union all
-      select f_table_schema::text, f_table_name::text, f_geography_column::text, srid from ${sql.id(about.schema, 'geography_columns')}
-    ) g where g.s = ${schema} and g.t = ${table} and g.c = ${column}`);
-  if (row === undefined) return 'missing';
-  if (row.srid !== about.srid) return 'other_srid';
-  return row.hasIndex ? undefined : 'no_spatial_index';
+async function constraintFindings(transaction: Transaction, each: Named): Promise<readonly Finding[]> {
+  const [found] = await transaction.query<{ validated: boolean }>(sql`
+    select k.convalidated and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true) as validated from pg_catalog.pg_constraint k
+    join pg_catalog.pg_class c on c.oid = k.conrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${each.schema} and c.relname = ${each.relation} and k.conname = ${each.name}`);
+  if (found === undefined) return [fault(each, 'constraint_missing')];
+  return found.validated ? [] : [fault(each, 'constraint_not_validated')];
+}
+
+interface Geometry extends Record<string, unknown> {
+  readonly type: string;
+  readonly isIndexed: boolean;
+}
+
+/** An index serves a column that leads it, for all rows. */
+async function geometryFindings(
+  transaction: Transaction,
+  each: Named & { readonly srid: number },
+): Promise<readonly Finding[]> {
+  const [found] = await transaction.query<Geometry>(sql`
+    select pg_catalog.format_type(a.atttypid, a.atttypmod) as type, exists (select from pg_catalog.pg_index i
+      join pg_catalog.pg_class x on x.oid = i.indexrelid join pg_catalog.pg_am m on m.oid = x.relam
+      where i.indrelid = c.oid and i.indkey[0] = a.attnum and i.indisvalid and i.indisready and i.indpred is null
+        and m.amname in ('gist', 'spgist', 'brin')) as "isIndexed"
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${each.schema} and c.relname = ${each.relation} and a.attname = ${each.name}
+      and a.attnum > 0 and not a.attisdropped`);
+  const shape = /\b(?:geometry|geography)\b(?:\(\w+,(?<srid>\d+)\))?$/u.exec(found?.type ?? '');
+  if (found === undefined || shape === null) return [fault(each, 'geometry_missing')];
+  const srid = Number(shape.groups?.['srid'] ?? 0);
+  return [
+    ...(srid === each.srid ? [] : [fault(each, 'srid_differs', { required: each.srid, found: srid })]),
+    ...(found.isIndexed ? [] : [fault(each, 'spatial_index_missing')]),
+  ];
+}
+
+const HINTS = {
+  constraint_missing: 'Make the constraint, or take it out of migrations.required in varve.config.ts.',
+  constraint_not_validated: 'Validate it: alter table ... validate constraint ....',
+  geometry_missing: 'Make the column, or take it out of migrations.required in varve.config.ts.',
+  srid_differs: 'Give the column the reference system that the project requires.',
+  spatial_index_missing:
+    'Make an index that begins with the column: create index ... using gist (...); an invalid one does not count.',
+} as const;
+
+function fault(
+  { full }: Named,
+  reason: keyof typeof HINTS,
+  more: Readonly<Record<string, number>> = {},
+): Finding {
+  return refusal('requirement_broken', full, { detail: { reason, ...more }, hint: HINTS[reason] });
 }
