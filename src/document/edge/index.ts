@@ -1,0 +1,2 @@
+export type { MigrateFileOptions } from './file-run.ts';
+export { migrateFile, type MigrateFileResult } from './migrate-file.ts';
