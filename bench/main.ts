@@ -9,6 +9,7 @@ import { embeddedStore, postgresStore } from '../src/store/postgres/index.ts';
 import { startPostgres } from '../test/harness/postgres-server.ts';
 import type { Figure } from './figure.ts';
 import { describeMachine, describeVersions, type Machine, type Versions } from './machine.ts';
+import { benchCapture } from './capture.ts';
 import { benchCli } from './cli.ts';
 import { benchCutover } from './evolution-cutover.ts';
 import { benchDocument } from './document.ts';
@@ -31,6 +32,7 @@ const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult
   evolution: benchEvolution,
   cli: async (stores) => measured(await benchCli(stores)),
   cutover: benchCutover,
+  capture: async (stores) => measured(await benchCapture(stores)),
   fingerprint: async (stores) => measured(await benchFingerprint(stores)),
   peers: benchPeers,
 };

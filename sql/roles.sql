@@ -47,6 +47,9 @@ alter function varve.note_ddl() security definer;
 alter function varve.note_drop() security definer;
 alter function varve.note_rewrite() security definer;
 
+-- This one calls what a script may have made, such as a cast: so it may no more than the script.
+alter function varve.capture() security invoker;
+
 -- Event triggers, and triggers on tables of others, are a superuser's to make: so these two act as one, and do nothing but this.
 -- Each takes protected tables, and those of them whose rows may also come through a parent.
 create or replace function varve.arm_guards(tables oid[], children oid[]) returns void

@@ -10,6 +10,31 @@ table varve.adoption
   column adopted_at timestamp with time zone not null default now()
   constraint adoption_pkey PRIMARY KEY (relation)
 
+table varve.captured
+  column id bigint not null default nextval('varve.captured_id'::regclass)
+  column run_id text not null
+  column relation oid not null
+  column schema_name text not null
+  column table_name text not null
+  column root_schema text
+  column root_name text
+  column cause text not null
+  column columns text[] not null
+  column types text[] not null
+  column key_columns text[]
+  column rows bigint not null
+  column let_go_run text
+  constraint captured_cause_check CHECK ((cause = ANY (ARRAY['update'::text, 'delete'::text, 'truncate'::text, 'whole'::text, 'written'::text])))
+  constraint captured_pkey PRIMARY KEY (id)
+  CREATE INDEX captured_run ON varve.captured USING btree (run_id)
+
+sequence varve.captured_id
+
+table varve.captured_row
+  column captured bigint not null
+  column texts text[] not null
+  CREATE INDEX captured_row_of ON varve.captured_row USING brin (captured)
+
 table varve.catalog_file
   column number integer not null
   column name text not null
@@ -272,6 +297,109 @@ table varve.superseded
   constraint superseded_pkey PRIMARY KEY (id)
   constraint superseded_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
   CREATE INDEX superseded_key ON varve.superseded USING btree (relation, key_hash)
+
+CREATE OR REPLACE FUNCTION varve.capture()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  shape record;
+  number bigint := nextval('varve.captured_id');
+  taken bigint;
+begin
+  select * into shape from varve.capture_shape(tg_relid);
+  execute format('insert into varve.captured_row select %s, array[%s]::text[] from %s o', number, shape.texts,
+    case when tg_op = 'TRUNCATE' then format('only %I.%I', tg_table_schema, tg_table_name) else 'old_rows' end);
+  get diagnostics taken = row_count;
+  if taken > 0 then
+    insert into varve.captured (id, run_id, relation, schema_name, table_name, root_schema, root_name, cause, columns, types, key_columns, rows)
+    values (number, tg_argv[0], tg_relid, shape.schema_name, shape.table_name, shape.root_schema, shape.root_name, lower(tg_op),
+      shape.columns, shape.types, shape.key_columns, taken);
+  end if;
+  return null;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION varve.capture_shape(of oid, OUT columns text[], OUT types text[], OUT texts text, OUT key_columns text[], OUT schema_name text, OUT table_name text, OUT root_schema text, OUT root_name text)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select array_agg(a.attname::text order by a.attnum), array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum),
+    string_agg(format('o.%I::text', a.attname), ', ' order by a.attnum),
+    (select array_agg(k.attname::text order by p.place) from pg_index i
+      cross join lateral unnest(i.indkey::int2[]) with ordinality p (attnum, place)
+      join pg_attribute k on k.attrelid = of and k.attnum = p.attnum where i.indrelid = of and i.indisprimary),
+    n.nspname::text, c.relname::text,
+    (select rn.nspname::text from pg_class r join pg_namespace rn on rn.oid = r.relnamespace where r.oid = pg_partition_root(of) and c.relispartition),
+    (select r.relname::text from pg_class r where r.oid = pg_partition_root(of) and c.relispartition)
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where c.oid = of group by n.nspname, c.relname, c.relispartition
+$function$
+
+CREATE OR REPLACE FUNCTION varve.capture_table(run text, of oid, cause text, condition text DEFAULT 'true'::text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  shape record;
+  number bigint := nextval('varve.captured_id');
+  taken bigint;
+begin
+  select * into shape from varve.capture_shape(of);
+  execute format('insert into varve.captured_row select %s, array[%s]::text[] from %I.%I o where %s', number, shape.texts,
+    shape.schema_name, shape.table_name, condition);
+  get diagnostics taken = row_count;
+  insert into varve.captured (id, run_id, relation, schema_name, table_name, root_schema, root_name, cause, columns, types, key_columns, rows)
+  values (number, run, of, shape.schema_name, shape.table_name, shape.root_schema, shape.root_name, capture_table.cause,
+    shape.columns, shape.types, shape.key_columns, taken);
+  return taken;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION varve.captured(of anyelement)
+ RETURNS SETOF anyelement
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  asked oid;
+  parts text[] := '{}';
+  piece record;
+  list text;
+begin
+  select t.typrelid into asked from pg_type t where t.oid = pg_typeof(of);
+  if coalesce(asked, 0) = 0 then
+    raise exception using errcode = '42809', message = 'varve.captured takes a row of the table, such as null::plot';
+  end if;
+  for piece in
+    select array_agg(k.id) as ids, k.columns, k.key_columns from varve.captured k
+    join pg_class c on c.oid = asked join pg_namespace n on n.oid = c.relnamespace
+    where k.run_id = current_setting('varve.capture_of', true) and k.let_go_run is null and k.cause <> 'written'
+      and ((k.schema_name, k.table_name) = (n.nspname, c.relname) or (k.root_schema, k.root_name) = (n.nspname, c.relname))
+    group by k.columns, k.key_columns
+  loop
+    select string_agg(case when at is null then format('null::%s', format_type(a.atttypid, a.atttypmod))
+        else format('r.texts[%s]::%s', at, format_type(a.atttypid, a.atttypmod)) end, ', ' order by a.attnum)
+      into list from pg_attribute a cross join lateral (select array_position(piece.columns, a.attname::text)) p (at)
+      where a.attrelid = asked and a.attnum > 0 and not a.attisdropped;
+    parts := parts || format('select r.captured, %s as own_key, row(%s)::%s as own_row from varve.captured_row r where r.captured = any(%L::bigint[])',
+      case when piece.key_columns is null then 'array[r.captured::text, r.ctid::text]'
+        else (select format('array[%s]', string_agg(format('r.texts[%s]', array_position(piece.columns, k)), ', ')) from unnest(piece.key_columns) k) end,
+      list, pg_typeof(of), piece.ids);
+  end loop;
+  if cardinality(parts) > 0 then
+    return query execute format('select (d.own_row).* from (select distinct on (own_key) own_row from (%s) u order by own_key, captured) d',
+      array_to_string(parts, ' union all '));
+  end if;
+end
+$function$
 
 CREATE OR REPLACE FUNCTION varve.database_identity()
  RETURNS text

@@ -56,6 +56,7 @@ export { buildReceipt, validationStatus } from './receipt.ts';
 export type {
   Artifact,
   Check,
+  DecidedPolicy,
   EqualityProof,
   Outcome,
   Receipt,

@@ -18,6 +18,16 @@ export interface Artifact extends JsonObject {
   readonly digest: Digest;
 }
 
+/** Which policy allowed a run, and to which request it said so. */
+export interface DecidedPolicy extends JsonObject {
+  /** Of policy, request and decision together. */
+  readonly decision_id: Digest;
+  /** `built-in`, or where the policy was read from. */
+  readonly policy_label: string;
+  readonly policy_digest: Digest;
+  readonly request_digest: Digest;
+}
+
 /** How the state at the end of a way back compares with the baseline it leads to. */
 export interface EqualityProof extends JsonObject {
   readonly status: 'equal' | 'equal_except_new_writes' | 'not_equal';
@@ -63,6 +73,8 @@ export interface ReceiptBody extends JsonObject {
   };
   /** `rung` is null while no rehearsal and no earlier rollback stands behind the class. */
   readonly rollback: { readonly class: string; readonly rung: string | null };
+  /** The decision of the policy that allowed the run (M128); policy and request are in the evidence store. */
+  readonly policy?: DecidedPolicy;
   /** The run that this one takes back. */
   readonly rolls_back?: string;
   /** On the way back: how the end compares with the baseline. */
@@ -142,6 +154,7 @@ export interface RehearsalReceipt extends JsonObject {
   readonly validation: ReceiptBody['validation'];
   /** `R3` where the way back and the second forward gave what they had to; null: this was not shown. */
   readonly rollback: { readonly class: string; readonly rung: 'R3' | null };
+  readonly policy?: DecidedPolicy;
   /** What running forward twice in a row comes to (M131). */
   readonly forward_twice: 'no_op' | 'error' | 'second_change' | 'not_run';
   /** The runner key that signed it; null: nobody did. */

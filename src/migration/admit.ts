@@ -1,6 +1,6 @@
 /**
  * Whether a planned run may begin: what its findings still refuse once approvals are counted, and what its environment asks
- * for (M49, M50, M53, M58).
+ * for (M49, M50, M53, M58), and at last the policy (M128).
  *
  * | environment | beside a plan without refusals |
  * |---|---|
@@ -9,7 +9,13 @@
  * | prod | those, the merge, and a passing receipt of stage for the same inputs that is not taken back and at most 30 days old |
  */
 import { isRefused, refusal, type Finding, type JsonObject } from '../base/index.ts';
-import { readChain, type ApprovedException, type Digest, type Receipt } from '../evidence/index.ts';
+import {
+  readChain,
+  type ApprovedException,
+  type DecidedPolicy,
+  type Digest,
+  type Receipt,
+} from '../evidence/index.ts';
 import { join } from 'node:path';
 import type { Bundle } from './bundle.ts';
 import { classFindings } from './change-class.ts';
@@ -20,6 +26,7 @@ import { readApprovals, storeApprovals, type ValidApproval } from './find-approv
 import { readKeyRegister } from './key-register.ts';
 import type { LedgerRun } from './ledger.ts';
 import type { PlanFile } from './plan-file.ts';
+import { holdToPolicy } from './policy/index.ts';
 import type { Refused } from './refused.ts';
 import { isMerged } from './merged.ts';
 import { readRegistry } from './registry.ts';
@@ -35,6 +42,8 @@ export interface Admitted {
   /** What the signatures allow of what the run itself may find. */
   readonly exceptions: readonly (ApprovedException & { readonly principal: string })[];
   readonly findings: readonly Finding[];
+  /** The decision of the policy; undefined on a copy, where nobody is asked. */
+  readonly policy: DecidedPolicy | undefined;
 }
 
 /** A run that is asked for. */
@@ -66,6 +75,14 @@ export async function admitRun(options: RunnerOptions, asked: Asked): Promise<Ad
   ];
   // An approval that does not count is told of only where one is missed.
   if (isRefused(findings)) return { status: 'refused', findings: [...findings, ...reading.findings] };
+  const allowed = await holdToPolicy(options, {
+    action: grant,
+    bundle,
+    level: plan.bound.enforcement?.level ?? 'none',
+    grants: approvals.flatMap(({ grants }) => grants),
+    reviewers: approvals.map(({ principal }) => principal),
+  });
+  if (allowed.status === 'refused') return allowed;
   await storeApprovals(options.root, approvals);
   return {
     status: 'admitted',
@@ -74,6 +91,7 @@ export async function admitRun(options: RunnerOptions, asked: Asked): Promise<Ad
       exceptions.map((exception) => ({ ...exception, principal })),
     ),
     findings,
+    policy: allowed.policy,
   };
 }
 
@@ -81,7 +99,7 @@ export async function admitRun(options: RunnerOptions, asked: Asked): Promise<Ad
 function admitRehearsal(found: readonly Finding[]): Admitted | Refused {
   const findings = withoutReview(found);
   if (isRefused(findings)) return { status: 'refused', findings };
-  return { status: 'admitted', approvals: [], exceptions: [], findings };
+  return { status: 'admitted', approvals: [], exceptions: [], findings, policy: undefined };
 }
 
 /** When the bundle was last taken back here: what was signed before does not speak for running it again (M50). */

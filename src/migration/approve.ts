@@ -22,6 +22,7 @@ import type { RunnerOptions } from './environment.ts';
 import { storeEvidence } from './evidence-store.ts';
 import { KEY_REGISTER, readKeyRegister } from './key-register.ts';
 import { readPlan, type PlanFile } from './plan-file.ts';
+import { holdToPolicy } from './policy/index.ts';
 import type { Refused } from './refused.ts';
 import { planRollback } from './plan-rollback.ts';
 import { planRetire } from './retire.ts';
@@ -74,6 +75,15 @@ export async function approveMigration(
   const planned = await plannedFor(options, migrationId, grant);
   if ('status' in planned) return planned;
   const { bundle, plan } = planned;
+  const grants: readonly Grant[] = isIrreversible ? [grant, 'irreversible'] : [grant];
+  const allowed = await holdToPolicy(options, {
+    action: 'approve',
+    bundle,
+    principal: { principal, role: 'approver' },
+    level: plan.bound.enforcement?.level ?? 'none',
+    grants,
+  });
+  if (allowed.status === 'refused') return allowed;
   const approval: Approval = {
     approval_version: 'v1',
     migration_id: bundle.id,
@@ -81,7 +91,7 @@ export async function approveMigration(
     plan_digest: plan.plan_digest,
     environment: options.environment,
     principal,
-    grants: isIrreversible ? [grant, 'irreversible'] : [grant],
+    grants,
     exceptions: [...exceptions],
     issued_at: isoTime(nowMs),
     expires_at: isoTime(nowMs + validForMs),

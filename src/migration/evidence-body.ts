@@ -145,6 +145,7 @@ function receiptBody(run: Run, ending: Ending, outputs: readonly Artifact[]): Re
       findings: ending.findings.map(findingJson),
     },
     rollback: { class: opened.plan.bound.rollback_class, rung: opened.rung ?? null },
+    ...(opened.policy === undefined ? {} : { policy: opened.policy }),
     ...(opened.rolls_back === null ? {} : { rolls_back: opened.rolls_back }),
     ...(ending.proof === undefined ? {} : { proof: ending.proof }),
   };

@@ -362,7 +362,7 @@ function judgeRun(run: Run, pre: Baseline, post: Baseline, observation: Observat
   const planned = run.opened.plan.bound;
   const verdicts = judgeLimits(run.kind.limits, limits, observation.measures);
   const { settings = DEFAULT_SETTINGS } = run.options;
-  const least = minimumLevel(settings, run.kind.name, run.subject.environment);
+  const least = minimumLevel(settings, run.kind.name, run.subject.environment, run.subject.direction);
   const back = run.forward === undefined ? undefined : proofOf(run.forward, { pre, post, observation });
   const groups: readonly (readonly [string, readonly Finding[]])[] = [
     ['scope', scopeFindings(scope, observation.objects, observation.partOf)],

@@ -68,6 +68,7 @@ export { parseMigrationId, type MigrationId } from './migration-id.ts';
 export { applyMigration, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 export { makePlan, type PlanBound, type PlanFile, type PlanResult } from './plan-file.ts';
 export { newBundle, type NewBundleOptions } from './new-bundle.ts';
+export { newPolicy } from './policy/index.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
 export { rehearseMigration, type RehearsalOutcome } from './rehearse.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
@@ -90,3 +91,6 @@ export {
 export type { ReceiptRef } from './settle.ts';
 export { readStatus, type MigrationState, type MigrationStatus, type UnfinishedRun } from './status.ts';
 export { ownCatalogRows } from './kind/postgis/catalog-rows.ts';
+export { armCapture, disarmCapture } from './kind/postgis/capture.ts';
+export { loadRelations } from './kind/postgis/relation.ts';
+export { capturedTables, type CapturedTable } from './kind/postgis/let-go.ts';

@@ -141,7 +141,7 @@ async function applyLocked(
     runs: session.runs,
   });
   if (admitted.status === 'refused') return admitted;
-  const { approvals, exceptions } = admitted;
+  const { approvals, exceptions, policy } = admitted;
   return openAndRun(options, {
     bundle,
     kind,
@@ -151,6 +151,7 @@ async function applyLocked(
     forward: undefined,
     approvals,
     exceptions,
+    policy,
   });
 }
 
@@ -175,7 +176,7 @@ async function rollbackLocked(
   const asked = { bundle, direction: 'rollback', plan, findings, runs: session.runs } as const;
   const admitted = await admitRun(options, asked);
   if (admitted.status === 'refused') return admitted;
-  const { approvals, exceptions } = admitted;
+  const { approvals, exceptions, policy } = admitted;
   return openAndRun(options, {
     bundle,
     kind,
@@ -185,6 +186,7 @@ async function rollbackLocked(
     forward,
     approvals,
     exceptions,
+    policy,
   });
 }
 
@@ -214,7 +216,7 @@ export async function resumeRun(
 /** Opens a run and takes it to its end. */
 export async function openAndRun(
   options: RunnerOptions,
-  about: Wanted & Pick<NewRun, 'plan' | 'forward' | 'approvals' | 'exceptions'>,
+  about: Wanted & Pick<NewRun, 'plan' | 'forward' | 'approvals' | 'exceptions' | 'policy'>,
 ): Promise<RunOutcome> {
   const { bundle, direction, session } = about;
   const before = session.runs.filter(

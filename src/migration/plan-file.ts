@@ -96,7 +96,7 @@ export async function makePlan(
   const held = kind.carriesLaterWrites === true ? about.planned : undefined;
   const measures =
     held === undefined ? planned.measures : measuresOfCounts(held.bound.tables, planned.objects);
-  const least = minimumLevel(settings, kind.name, environment);
+  const least = minimumLevel(settings, kind.name, environment, direction);
   const findings = [
     ...planFindings(kind, bundle, direction, { ...planned, measures }),
     ...levelFindings(bundle.id, planned.enforcement, least),

@@ -5,6 +5,7 @@ import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readEvidence, readIfThere } from './evidence-store.ts';
 import { makePlan, writePlan, type PlanFile } from './plan-file.ts';
+import { holdToPolicy } from './policy/index.ts';
 import type { Refused } from './refused.ts';
 import { dirtyPlan, scanBundle, scanProduct } from './scan-files.ts';
 import { findRunnable } from './session.ts';
@@ -18,6 +19,8 @@ export async function planMigration(options: RunnerOptions, migrationId: string)
   const runnable = await findRunnable(options, migrationId);
   if ('status' in runnable) return runnable;
   const { bundle, kind } = runnable;
+  const allowed = await holdToPolicy(options, { action: 'plan', bundle });
+  if (allowed.status === 'refused') return allowed;
   const authored = await scanBundle(bundle, options.settings);
   const { plan, findings } = await makePlan(options, kind, {
     bundle,

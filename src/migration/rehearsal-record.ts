@@ -6,6 +6,7 @@ import {
   redactJson,
   type Baseline,
   type Check,
+  type DecidedPolicy,
   type Digest,
   type RehearsalReceipt,
 } from '../evidence/index.ts';
@@ -33,6 +34,8 @@ export interface Rehearsed extends Shown {
   readonly forwardTwice: RehearsalReceipt['forward_twice'];
   readonly startedAtMs: number;
   readonly elapsedMs: number;
+  /** The decision that allowed it; undefined where nobody was asked. */
+  readonly policy: DecidedPolicy | undefined;
 }
 
 /** What a rehearsal showed. `failed`: a check did not hold, on the copy; the target is as it was in any case. */
@@ -92,6 +95,7 @@ export async function recordRehearsal(
     },
     rollback: { class: plan.bound.rollback_class, rung: isBackProved ? 'R3' : null },
     forward_twice: seen.forwardTwice,
+    ...(seen.policy === undefined ? {} : { policy: seen.policy }),
     signed_by: signer?.keyId ?? null,
   };
   const kept = await show(options, bundle.id, receipt);

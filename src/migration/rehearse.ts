@@ -23,6 +23,7 @@ import { appliedRuns, ledgerRuns, readBody, readLedger, unfinishedRuns } from '.
 import { applyMigration, openAndRun, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 import { makePlan, readPlan, type PlanFile } from './plan-file.ts';
 import { planMigration } from './plan-migration.ts';
+import { holdToPolicy } from './policy/index.ts';
 import type { Refused } from './refused.ts';
 import { recordRehearsal, type RehearsalRecord, type Shown } from './rehearsal-record.ts';
 import { secondChange } from './rehearsal.ts';
@@ -48,6 +49,12 @@ export async function rehearseMigration(
   if ('status' in runnable) return runnable;
   const planned = await readPlan(runnable.bundle);
   if ('status' in planned) return planned;
+  const allowed = await holdToPolicy(options, {
+    action: 'rehearse',
+    bundle: runnable.bundle,
+    level: planned.plan.bound.enforcement?.level ?? 'none',
+  });
+  if (allowed.status === 'refused') return allowed;
   const hindrance = await findHindrance(options, migrationId);
   if (hindrance !== undefined) return { status: 'refused', findings: [hindrance] };
   const startedAtMs = options.clock.nowMs();
@@ -65,6 +72,7 @@ export async function rehearseMigration(
     findings: [...there.findings, ...twice.findings],
     startedAtMs,
     elapsedMs,
+    policy: allowed.policy,
   });
 }
 

@@ -18,6 +18,7 @@ import {
 } from './lifecycle.ts';
 import { makePlan } from './plan-file.ts';
 import type { PlanOutcome } from './plan-migration.ts';
+import { holdToPolicy } from './policy/index.ts';
 import { findRunnable, withSession, type LockedSession, type Runnable } from './session.ts';
 
 /**
@@ -67,7 +68,16 @@ async function retireLocked(
   if (isRefused(findings)) return { status: 'refused', findings };
   const approved = await findApprovals(options, bundle, { planDigest: plan.plan_digest, grant: 'retire' });
   if (approved.status === 'refused') return approved;
-  return openAndRun(options, { bundle, kind, session, plan, ...RETIRE, approvals: approved.digests });
+  const allowed = await holdToPolicy(options, {
+    action: 'retire',
+    bundle,
+    level: plan.bound.enforcement?.level ?? 'none',
+    grants: ['retire'],
+    reviewers: approved.principals,
+  });
+  if (allowed.status === 'refused') return allowed;
+  const { policy } = allowed;
+  return openAndRun(options, { bundle, kind, session, plan, ...RETIRE, approvals: approved.digests, policy });
 }
 
 /** Why there is nothing that could be retired, from the ledger alone. */

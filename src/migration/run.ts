@@ -8,6 +8,7 @@ import {
   type Artifact,
   type Baseline,
   type Check,
+  type DecidedPolicy,
   type DiffSummary,
   type Digest,
   type ReceiptBody,
@@ -66,6 +67,8 @@ export interface OpenedBody extends JsonObject {
   readonly exceptions?: readonly RunException[];
   /** How far the way back was proved before the run; absent where it was not. */
   readonly rung?: string;
+  /** The decision of the policy that allowed it; absent where nobody was asked. */
+  readonly policy?: DecidedPolicy;
 }
 
 /** A finding that is allowed none the less, and by whom. */
@@ -112,6 +115,7 @@ export interface NewRun {
   /** The envelopes that allow it; in the evidence store already. */
   readonly approvals: readonly Digest[];
   readonly exceptions?: readonly RunException[];
+  readonly policy?: DecidedPolicy | undefined;
   /** Runs of the same bundle, environment and direction before this one. */
   readonly attemptsBefore: number;
   readonly signal: AbortSignal;
@@ -329,6 +333,7 @@ function openedBody(
       ? {}
       : { exceptions: about.exceptions }),
     ...(about.rung === undefined ? {} : { rung: about.rung }),
+    ...(about.policy === undefined ? {} : { policy: about.policy }),
   };
 }
 

@@ -52,12 +52,14 @@ export const DEFAULT_SETTINGS: MigrationSettings = {
   large: { indexRows: 1_000_000, backfillRows: 100_000, elements: 10_000 },
 };
 
-/** The least level of a kind in an environment; `observed` where nothing is said. */
+/** The least level of a kind in an environment; `observed` where nothing is said, and where no text of a bundle runs. */
 export function minimumLevel(
   settings: MigrationSettings,
   kind: KindName,
   environment: EnvironmentName,
+  direction?: 'forward' | 'rollback' | 'retire',
 ): EnforcementLevel {
+  if (direction === 'retire') return 'observed';
   return settings.minimumLevel[kind]?.[environment] ?? 'observed';
 }
 

@@ -139,6 +139,32 @@ describe('varve new', () => {
   });
 });
 
+describe('a policy', () => {
+  it('M129 begins with varve new policy, and blocks the gate where a fixture is missing or decided otherwise', async () => {
+    await using s = await scene();
+    await writePlan(s);
+    const made = await s.project.run(['new', 'policy']);
+    expect(made.exit).toBe(0);
+    expect(made.stdout).toContain('migrations/registry/policy/main.cedar');
+    expect((await s.project.run(['new', 'policy', '--json'])).json()).toMatchObject({
+      findings: [{ code: 'files_exist' }],
+    });
+    expect(await s.gate()).toMatchObject({ exit: 0, told: [] });
+    const folder = join(s.project.dir, 'migrations/registry/policy');
+    await rm(join(folder, 'deny/apply.prod.nameless.json'));
+    await writeFile(
+      join(folder, 'more.cedar'),
+      'forbid (principal, action == Action::"retire", resource) when { context.environment == "dev" };',
+    );
+    expect(await s.gate()).toMatchObject({
+      exit: 3,
+      told: ['policy_fixture_failed decided_otherwise', 'policy_fixture_failed missing'],
+    });
+    const junit = await s.project.run(['gate', '--format', 'junit']);
+    expect(junit.stdout).toContain('policy_fixture_failed');
+  });
+});
+
 describe('varve gate', () => {
   it('M56 has six gates in their order; one that did not run blocks, and passes once it can', async () => {
     await using s = await scene();

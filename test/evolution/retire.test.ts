@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -91,6 +91,19 @@ withStores('retiring what a migration superseded', (given) => {
     expect(await retireMigration(options(), id)).toMatchObject({
       status: 'refused',
       findings: [{ code: 'approval_missing', subject: id, detail: { grant: 'retire', environment: 'dev' } }],
+    });
+    expect(await supersededStructures(given.store)).toHaveLength(1);
+  });
+
+  it('M128 is denied by a policy that forbids it, whoever approved, and keeps everything', async () => {
+    await approve(await keyOf('user:eve'));
+    await mkdir(join(lab.root, 'registry/policy'), { recursive: true });
+    const policy =
+      'permit (principal, action, resource); forbid (principal, action == Action::"retire", resource);';
+    await writeFile(join(lab.root, 'registry/policy/main.cedar'), policy);
+    expect(await retireMigration(options(), id)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'policy_denied', detail: { action: 'retire', policies: ['main.cedar#2'] } }],
     });
     expect(await supersededStructures(given.store)).toHaveLength(1);
   });

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { postgresDatabase, whyNoPostgis } from '../harness/index.ts';
 
-const LIMIT_MS = 600_000;
+const LIMIT_MS = 900_000;
 const folders: string[] = [];
 const reason = process.env['CI'] === undefined ? whyNoPostgis() : undefined;
 if (reason !== undefined) console.info(`example 04 on a server is skipped: ${reason}`);

@@ -288,35 +288,23 @@ function suite(given: StoreUnderTest): void {
 
   it('F16 M94 a row that another writes meanwhile is a serialization failure, tried again', async () => {
     const schema = await plots();
-    await given.store.script(`
-      create function ${schema}.slow() returns float8 language plpgsql as $$ begin perform pg_sleep(0.7); return 1; end $$;`);
     const id = await planned({
       schema,
-      forward: 'select slow(); update plot set area = area + 1 where id = 1',
+      forward: 'update plot set area = area + 1 where id = 1',
       rollback: 'update plot set area = area - 1 where id = 1',
     });
-    const running = applyMigration(options, id);
-    await using writer = await postgresStore({ url: given.url(), poolSize: 1 });
-    await asleep(writer);
-    await writer.execute(sql`update ${sql.id(schema, 'plot')} set area = 100 where id = 1`);
-    expect(await running).toMatchObject({ status: 'applied' });
+    expect(await applyMigration(writingOnce(schema, 1), id)).toMatchObject({ status: 'applied' });
     expect(await sumOf(schema)).toBe(115);
   }, 60_000);
 
   it('M79 an abort is proved by the server where others write meanwhile', async () => {
     const schema = await plots();
-    await given.store.script(`
-      create function ${schema}.slow() returns float8 language plpgsql as $$ begin perform pg_sleep(0.5); return 1; end $$;`);
     const id = await planned({
       schema,
-      forward: 'select slow(); insert into plot values (1, 1)',
+      forward: 'insert into plot values (1, 1)',
       rollback: 'delete from plot where id = 99',
     });
-    const running = applyMigration(options, id);
-    await using writer = await postgresStore({ url: given.url(), poolSize: 1 });
-    await asleep(writer);
-    await writer.execute(sql`update ${sql.id(schema, 'plot')} set area = 100 where id = 2`);
-    const outcome = await running;
+    const outcome = await applyMigration(writingOnce(schema, 2), id);
     expect(outcome).toMatchObject({
       status: 'rolled_back',
       receipt: { receipt: { outcome: 'rolled_back' } },
@@ -325,14 +313,19 @@ function suite(given: StoreUnderTest): void {
       ]),
     });
   }, 60_000);
-}
 
-/** Until another session sleeps in a function of a bundle: its snapshot is taken, its write still to come. */
-async function asleep(store: StoreUnderTest['store']): Promise<void> {
-  for (;;) {
-    const [row] = await store.query<{ sleeps: boolean }>(sql`
-      select exists (select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()) as sleeps`);
-    if (row?.sleeps === true) return;
+  /** Another session writes a row once the run's snapshot is taken, and before it locks anything. */
+  function writingOnce(schema: string, row: number): RunnerOptions {
+    let isWritten = false;
+    return {
+      ...options,
+      fault: async (point) => {
+        if (point !== 'F05_baselined' || isWritten) return;
+        isWritten = true;
+        await using writer = await postgresStore({ url: given.url(), poolSize: 1 });
+        await writer.execute(sql`update ${sql.id(schema, 'plot')} set area = 100 where id = ${row}`);
+      },
+    };
   }
 }
 

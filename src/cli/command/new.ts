@@ -10,15 +10,16 @@ import { refusedResult } from '../walk-output.ts';
 
 /** `varve new`: writes files alone, no database is opened. */
 export function register(command: Command, act: Act): void {
-  withExamples(command, ['varve new postgis --intent "Sites get a code"'])
+  withExamples(command, ['varve new postgis --intent "Sites get a code"', 'varve new policy'])
     .addArgument(
-      new Argument('<kind>', 'the kind of migration').choices([
+      new Argument('<kind>', 'the kind of migration, or policy: who may do what').choices([
         'postgis',
         'search',
         'graph',
         'pipeline',
         'document',
         'replica',
+        'policy',
       ]),
     )
     .option('--intent <text>', 'in plain words, what it is for')
@@ -27,11 +28,12 @@ export function register(command: Command, act: Act): void {
 
 async function run(
   context: Context,
-  kind: KindName,
+  kind: KindName | 'policy',
   { intent }: { readonly intent?: string },
 ): Promise<CommandResult> {
   const { dir } = await context.project();
   const { newBundle } = await import('../../migration/index.ts');
+  if (kind === 'policy') return writePolicy(migrationsRoot(dir));
   const outcome = await newBundle({
     root: migrationsRoot(dir),
     kind,
@@ -49,6 +51,26 @@ async function run(
     text: () =>
       [
         ...outcome.files.map((name) => `wrote  ${folder}/${name}`),
+        '',
+        'Next:',
+        ...next.map((line) => `  ${line}`),
+      ].join('\n'),
+  };
+}
+
+async function writePolicy(root: string): Promise<CommandResult> {
+  const { newPolicy } = await import('../../migration/index.ts');
+  const outcome = await newPolicy(root);
+  if (outcome.status === 'refused') return refusedResult(outcome.findings);
+  const { files } = outcome;
+  const next = ['edit migrations/registry/policy/main.cedar and its fixtures', 'varve gate'];
+  return {
+    status: 'ok',
+    fields: { files: files.map((path) => `migrations/${path}`), next },
+    text: () =>
+      [
+        'wrote  migrations/registry/policy/main.cedar, with a request that is allowed and one that is denied',
+        `       for each verb and environment (${String(files.length - 1)} files)`,
         '',
         'Next:',
         ...next.map((line) => `  ${line}`),

@@ -22,12 +22,12 @@ async function run(context: Context): Promise<CommandResult> {
   const { dir } = await projectOrFolder(context);
   // A database that nothing was deployed to has a status too: everything is pending.
   const store = await context.store();
-  const { adoptedFindings, readAdopted, readEnvironmentStatuses, readStatus } =
+  const { adoptedFindings, capturedTables, readAdopted, readEnvironmentStatuses, readStatus } =
     await import('../../migration/index.ts');
   const { supersededStructures } = await import('../../evolution/index.ts');
   const status = await readStatus({ store, root: migrationsRoot(dir), environment: context.options.env });
   const evidence = await readEnvironmentStatuses(migrationsRoot(dir));
-  const structures = await supersededStructures(store);
+  const structures = [...(await supersededStructures(store)), ...(await capturedTables(store))];
   const adopted = await readAdopted(migrationsRoot(dir), status);
   return {
     status: 'ok',
@@ -171,14 +171,17 @@ function adoptedLines(style: Style, adopted: readonly AdoptedMigration[]): reado
   return rest > 0 ? [table, `and ${rest} adopted before`] : [table];
 }
 
-/** What superseded structures take. */
+/** A table that was superseded, or rows of one that were overwritten. */
+type InHistory = Pick<SupersededStructure, 'migrationId' | 'rows' | 'sizeBytes'>;
+
+/** What history takes. */
 interface HistoryCost {
   readonly tables: number;
   readonly rows: number;
   readonly sizeBytes: number;
 }
 
-function costOf(structures: readonly SupersededStructure[]): HistoryCost {
+function costOf(structures: readonly InHistory[]): HistoryCost {
   return {
     tables: structures.length,
     rows: structures.reduce((sum, { rows }) => sum + rows, 0),
@@ -187,7 +190,7 @@ function costOf(structures: readonly SupersededStructure[]): HistoryCost {
 }
 
 /** A line for each migration that left something, and their sum where there are several. */
-function historyLines(style: Style, structures: readonly SupersededStructure[]): readonly string[] {
+function historyLines(style: Style, structures: readonly InHistory[]): readonly string[] {
   const byMigration = [...Map.groupBy(structures, ({ migrationId }) => migrationId)];
   const lines = byMigration.map(([migrationId, own]) => {
     const way = migrationId === null ? '' : `; let go with varve retire ${migrationId}`;

@@ -22,6 +22,7 @@ import { folderReader } from '../file-reader.ts';
 import { readApprovals } from '../find-approvals.ts';
 import { limitFindings, scopeFindings } from '../judge.ts';
 import { parseMigrationId } from '../migration-id.ts';
+import { policyFindings } from '../policy/index.ts';
 import { readPlanFile, type PlanFile } from '../plan-file.ts';
 import { readEnvironmentStatuses } from '../registry-status.ts';
 import { verifyReceipts } from '../receipts.ts';
@@ -98,7 +99,11 @@ export async function runGates(options: GateOptions, ids: readonly string[] = []
   const hint = 'Look at the folders under migrations/.';
   return {
     bundles: await Promise.all(asked.map((checked) => gateBundle(options, checked))),
-    findings: [...missing.map((id) => refusal('bundle_missing', id, { hint })), ...findings],
+    findings: [
+      ...missing.map((id) => refusal('bundle_missing', id, { hint })),
+      ...findings,
+      ...(await policyFindings(options.root)),
+    ],
   };
 }
 

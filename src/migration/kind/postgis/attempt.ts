@@ -7,12 +7,14 @@ import type { Baseline } from '../../../evidence/index.ts';
 import { sql, type Transaction } from '../../../store/index.ts';
 import type { RunContext } from '../../kind.ts';
 import { measureOrThrow } from './baseline-of.ts';
+import { armCapture, mayWriteRows, type Capture } from './capture.ts';
 import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
-import { actAsLent, confinementIn } from './confine.ts';
+import { actAsLent, becomeOwner, confinementIn, openHistory } from './confine.ts';
 import { installGuards, type Guards } from './guard.ts';
 import { countTables, type TableRows } from './own-versions.ts';
 import { pinSettings, type Pins } from './pins.ts';
+import { readScripts, type Statement } from './script.ts';
 import { protectedTables, protectionOf, type Protection } from './protected.ts';
 import { loadRelations, type Relations } from './relation.ts';
 import { startCounting, type RowCounter } from './row-counts.ts';
@@ -23,6 +25,7 @@ export interface Attempt {
   readonly pins: Pins;
   readonly protection: Protection;
   readonly guards: Guards;
+  readonly capture: Capture;
   /** Before the first statement. */
   readonly relations: Relations;
   /** Rows that each allowed table had, by name. */
@@ -44,7 +47,7 @@ export function keepBaseline(transaction: Transaction, baseline: Baseline): void
   if (!baselines.has(transaction)) baselines.set(transaction, baseline);
 }
 
-/** Measures, guards, confines and pins, in this order, before the first statement. */
+/** Measures, keeps, guards, confines and pins, in this order, before the first statement. */
 export async function beginAttempt(context: RunContext, transaction: Transaction): Promise<void> {
   const { scope } = context.bundle.declaration;
   const { concurrentSessions, cancelStatement } = context.store.capabilities;
@@ -53,6 +56,17 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
   const protection = protectionOf(scope, context.settings);
   const confinement = confinementIn(context.bound);
+  // Before event triggers note DDL, and by whoever owns the tables.
+  if (confinement !== undefined) await openHistory(transaction, confinement, context.direction);
+  const capture = await armCapture(transaction, {
+    runId: context.runId,
+    scope,
+    relations,
+    writesRows: (await statementsOf(context)).some(mayWriteRows),
+  });
+  if (context.forward !== undefined)
+    await transaction.query(sql`select set_config('varve.capture_of', ${context.forward.runId}, true)`);
+  if (confinement !== undefined) await becomeOwner(transaction);
   const armer = confinement === undefined ? 'session' : 'roles';
   const guards = await installGuards(transaction, protectedTables(relations, protection), armer);
   const ownRows = await ownCatalogRows(transaction, guards);
@@ -68,6 +82,7 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     pins,
     protection,
     guards,
+    capture,
     relations,
     rowsBefore: new Map(baseline.tables.map(({ table, rows }) => [table, rows])),
     ownRows: new Set(ownRows.map(placeOf)),
@@ -75,6 +90,13 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     counter: await startCounting(transaction),
     tableRows,
   });
+}
+
+/** The statements of this direction that run in the transaction. */
+async function statementsOf({ bundle, direction }: RunContext): Promise<readonly Statement[]> {
+  const { forward, rollback } = await readScripts(bundle);
+  const phases = direction === 'rollback' ? rollback : forward;
+  return phases.flatMap(({ mode, statements }) => (mode === 'transactional' ? statements : []));
 }
 
 /** The try that this transaction is. */

@@ -15,6 +15,7 @@ import { VarveError, type JsonObject } from '../../../base/index.ts';
 import { sql, type Queryable, type Store, type Transaction } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import { scopeFindings } from '../../judge.ts';
+import type { Direction } from '../../kind.ts';
 import { objectScopeFindings } from './object-scope.ts';
 import { fullName, isTable, type Relation, type Relations } from './relation.ts';
 
@@ -80,7 +81,7 @@ export async function takeRolesBack(store: Store, { lends }: Confinement): Promi
  * Errors: throws `permission_denied` where it is another login.
  */
 export async function actAsOwner(transaction: Transaction): Promise<void> {
-  await transaction.execute(sql`set local role ${sql.id(OWNER)}`);
+  await becomeOwner(transaction);
   const [row] = await transaction.query<{ isRunner: boolean }>(
     sql`select session_user = ${RUNNER} as "isRunner"`,
   );
@@ -118,7 +119,43 @@ export async function actAsLent(
 export async function actAsOwnerAgain(store: Store, transaction: Transaction): Promise<void> {
   await store.script(`grant ${OWNER} to ${RUNNER}`);
   await takeNotice(transaction, 'pg_shseclabel');
+  await becomeOwner(transaction);
+}
+
+/** The session acts as `varve_owner`. */
+export async function becomeOwner(transaction: Transaction): Promise<void> {
   await transaction.execute(sql`set local role ${sql.id(OWNER)}`);
+}
+
+/** The session acts as the owner of the allowed tables, while nothing of the script runs. */
+export async function actAsTableOwner(transaction: Transaction, { lends }: Confinement): Promise<void> {
+  await transaction.execute(sql`set local role ${sql.id(lends)}`);
+}
+
+/**
+ * The lent role keeps itself what its statements overwrite: a function of varve's owner must not call what a script made, such
+ * as a cast. Only a way back reads what was kept. The grants are taken back before the commit.
+ */
+export async function openHistory(
+  transaction: Transaction,
+  confinement: Confinement,
+  direction: Direction,
+): Promise<void> {
+  const role = sql.id(confinement.lends);
+  const may = direction === 'rollback' ? sql`select, insert` : sql`insert`;
+  await transaction.execute(sql`grant usage on schema varve to ${role}`);
+  await transaction.execute(sql`grant ${may} on varve.captured, varve.captured_row to ${role}`);
+  await transaction.execute(sql`grant usage on sequence varve.captured_id to ${role}`);
+  await actAsTableOwner(transaction, confinement);
+}
+
+/** Ends what `openHistory` began; the session is `varve_owner` again. */
+export async function closeHistory(transaction: Transaction, { lends }: Confinement): Promise<void> {
+  const role = sql.id(lends);
+  await becomeOwner(transaction);
+  await transaction.execute(sql`revoke all on sequence varve.captured_id from ${role}`);
+  await transaction.execute(sql`revoke all on varve.captured, varve.captured_row from ${role}`);
+  await transaction.execute(sql`revoke usage on schema varve from ${role}`);
 }
 
 /**

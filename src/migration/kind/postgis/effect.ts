@@ -142,10 +142,12 @@ function effectOf(sights: Sights): Effect {
   };
 }
 
-/** The event triggers themselves only add to what they note; a script that takes lines away touches it. */
+/** The triggers themselves only add to what they note and keep; a script that takes lines away touches it. */
 function isNoting(relation: Relation | undefined, { updated, deleted }: RowCounts): boolean {
-  return relation?.schema === 'varve' && relation.name === 'seen_ddl' && updated + deleted === 0;
+  return relation?.schema === 'varve' && NOTED.includes(relation.name) && updated + deleted === 0;
 }
+
+const NOTED: readonly string[] = ['seen_ddl', 'captured', 'captured_row'];
 
 const RELATION_TYPES: readonly string[] = [
   'table',

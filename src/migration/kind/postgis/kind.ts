@@ -9,6 +9,8 @@ import type { Transaction } from '../../../store/index.ts';
 import type { MigrationKind, RunContext, Step } from '../../kind.ts';
 import { attemptOf, beginAttempt, keepBaseline } from './attempt.ts';
 import { measureOrThrow } from './baseline-of.ts';
+import { captureBefore } from './capture.ts';
+import { retireVerbs } from './let-go.ts';
 import { actAsOwner, confinementIn, lendRoles, takeRolesBack } from './confine.ts';
 import { besideStep, undoBeside, type BoundPhase } from './nontransactional.ts';
 import { observe } from './observe.ts';
@@ -59,6 +61,7 @@ export const postgisKind: MigrationKind = {
     keepBaseline(transaction, baseline);
     return baseline;
   },
+  retire: retireVerbs,
 };
 
 /** What runs beside the transaction first, then the guards, then one step a file. */
@@ -98,10 +101,11 @@ async function runFile(
 ): Promise<readonly Finding[]> {
   const phases = await phasesOf(context);
   const statementCount = phases.reduce((sum, { statements }) => sum + statements.length, 0);
-  const { transactionId, counter } = attemptOf(transaction);
+  const { transactionId, counter, capture } = attemptOf(transaction);
   for (const statement of phases.find((phase) => phase.file === file)?.statements ?? []) {
     context.signal.throwIfAborted();
     const mayReset = !isPlainWrite(statement);
+    await captureBefore(transaction, capture, statement);
     if (mayReset) await counter.read(transaction);
     const findings = await runStatement(transaction, statement, { transactionId, statementCount });
     if (isRefused(findings)) return findings;

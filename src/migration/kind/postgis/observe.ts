@@ -9,7 +9,8 @@ import { isStoreError, sql, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
 import type { Observation, RunContext } from '../../kind.ts';
 import { attemptOf } from './attempt.ts';
-import { actAsOwnerAgain, confinementIn } from './confine.ts';
+import { captureFindings, disarmCapture } from './capture.ts';
+import { actAsOwnerAgain, actAsTableOwner, closeHistory, confinementIn } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardFindings, removeGuards } from './guard.ts';
 import { checkInvariants } from './invariant.ts';
@@ -44,7 +45,15 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
           rebuilt: effect.rebuilt,
         });
   const held = [...moved, ...(await guardFindings(transaction, attempt.guards))];
+  const untaken = await captureFindings(transaction, attempt.capture, {
+    counts: effect.counts,
+    rebuilt: effect.rebuilt,
+    rowsBefore: attempt.rowsBefore,
+  });
   await removeGuards(transaction, attempt.guards);
+  if (confinement !== undefined) await actAsTableOwner(transaction, confinement);
+  await disarmCapture(transaction);
+  if (confinement !== undefined) await closeHistory(transaction, confinement);
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
   const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
   const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
@@ -67,6 +76,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
     newWrites: [],
     checks: [
       { name: 'settings_and_guards', status: held.length === 0 ? 'pass' : 'fail' },
+      { name: 'values_captured', status: untaken.length === 0 ? 'pass' : 'fail' },
       ...(attempt.tableRows === undefined ? [] : [checkOf('row_versions', unseen)]),
       ...invariant.checks,
     ],
@@ -78,6 +88,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       ]),
       ...effect.findings,
       ...unseen,
+      ...untaken,
       ...invariant.findings,
       ...held,
     ],

@@ -2,9 +2,10 @@
  * What the way back of a bundle can promise, by its text alone (M108). Decision: docs/decisions/0029-rollback-class.md.
  *
  * `lossless` only where nothing in the text makes a place for new values, destroys or overwrites one, or is not understood;
- * for a class that promises too much is worse than one that promises too little.
+ * for a class that promises too much is worse than one that promises too little. A way back that asks for captured rows is
+ * `restore_from_capture` (docs/decisions/0037-captured-rows.md).
  */
-import { asNode, fieldsOf, listOf, namesOf, textOf } from '../../../store/index.ts';
+import { asNode, fieldsOf, listOf, namesOf, nodesBelow, textOf } from '../../../store/index.ts';
 import type { KindPlan } from '../../kind.ts';
 import type { Statement } from './script.ts';
 
@@ -15,12 +16,21 @@ export function rollbackClassOf(
   forward: readonly Parsed[],
   rollback: readonly Parsed[],
 ): KindPlan['rollbackClass'] {
+  if (rollback.some(readsCaptured)) return 'restore_from_capture';
   const added = new Set(forward.flatMap((statement) => addedNames(statement)));
   const isLossless =
     rollback.length > 0 &&
     forward.every((statement) => addsBesideRows(statement)) &&
     rollback.every((statement) => takesAwayOnly(statement, added));
   return isLossless ? 'lossless' : 'lossy_on_new_writes';
+}
+
+/** Whether a script asks for what the way there overwrote. */
+function readsCaptured({ kind, node }: Parsed): boolean {
+  return [...nodesBelow({ [kind]: node.fields })].some(({ type, fields }) => {
+    const [schema, name] = type === 'FuncCall' ? namesOf(fields['funcname']).slice(-2) : [];
+    return schema === 'varve' && name === 'captured';
+  });
 }
 
 /** They hold no values, and none of a row. */

@@ -1,3 +1,3 @@
 export { measureBaseline, type BaselineSubject } from './measure.ts';
 export { protectedKeyFindings } from './protected-key.ts';
-export { subjectOf } from './subject.ts';
+export { isInScope, subjectOf } from './subject.ts';

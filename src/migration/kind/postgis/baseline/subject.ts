@@ -22,15 +22,16 @@ export async function subjectOf(
   return {
     scope: { schemas: scope.allowed_schemas },
     watched: { schemas: protection.schemas, tables: guarded },
-    tables: [...known.values()].filter((each) => isInScope(scope, each, known)).map(fullName),
+    tables: [...known.values()]
+      .filter((each) => ['r', 'm'].includes(each.kind) && isInScope(scope, each, known))
+      .map(fullName),
     protectedTables: guarded,
     ...(settings.protectedKey === undefined ? {} : { protectedKey: settings.protectedKey }),
   };
 }
 
-/** Partitions one by one, for each counts as a table; what leads to them has no rows of its own. */
-function isInScope(scope: Scope, relation: Relation, relations: Relations): boolean {
-  if (!['r', 'm'].includes(relation.kind)) return false;
+/** Partitions one by one, for each counts as a table. */
+export function isInScope(scope: Scope, relation: Relation, relations: Relations): boolean {
   const root = relation.root === null ? undefined : relations.get(relation.root);
   const name = fullName(relation);
   return scopeFindings(scope, [name], root === undefined ? {} : { [name]: fullName(root) }).length === 0;

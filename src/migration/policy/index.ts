@@ -1,0 +1,2 @@
+export { newPolicy, policyFindings } from './fixture.ts';
+export { holdToPolicy } from './hold-to-policy.ts';
