@@ -60,6 +60,7 @@ const TABLE = {
   document_step_failed: [3, 422, 'a step between two versions of a document failed'],
   document_too_deep: [3, 422, 'a document has more levels than allowed'],
   document_too_large: [3, 413, 'a document has more bytes than allowed'],
+  document_types_missing: [3, 404, 'there is no such document type'],
   duplicate_key: [3, 422, 'an object has two members of one name'],
   environment_not_ready: [3, 409, 'an environment asks for more before a migration runs in it'],
   evidence_changed: [3, 409, 'a file of the evidence is not what was written'],

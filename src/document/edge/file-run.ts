@@ -19,6 +19,8 @@ export interface MigrateFileOptions {
   readonly keepOrder?: boolean;
   /** Bytes of input between two checkpoints. Default 1 MiB. */
   readonly batchBytes?: number;
+  /** Stops the run at its next checkpoint. */
+  readonly signal?: AbortSignal;
   /** Called after each checkpoint. */
   readonly onBatch?: (counts: BatchCounts, place: number) => void;
 }
@@ -35,4 +37,16 @@ export interface FileRun {
   readonly options: MigrateFileOptions;
   /** Vouches for all that was synced: call it after the output was. */
   readonly checkpoint: (place: number, outputLength: number, counts: BatchCounts) => Promise<void>;
+}
+
+/** How far a run came. */
+export interface RunEnd {
+  readonly counts: BatchCounts;
+  /** Whether all is done; else it was stopped on request. */
+  readonly isDone: boolean;
+}
+
+/** Whether the run was asked to stop. */
+export function isStopped({ options }: FileRun): boolean {
+  return options.signal?.aborted === true;
 }

@@ -30,7 +30,7 @@ import {
   writeCheckpoint,
   type Checkpoint,
 } from './checkpoint.ts';
-import type { FileRun, MigrateFileOptions } from './file-run.ts';
+import type { FileRun, MigrateFileOptions, RunEnd } from './file-run.ts';
 import { lockOutput } from './output-lock.ts';
 import { migrateFolder } from './migrate-folder.ts';
 import { migrateLines } from './migrate-lines.ts';
@@ -61,7 +61,8 @@ export async function migrateFile(
   await using _lock = locked.value;
   const start = await startOf(model, input, out, to, options);
   if (start.status === 'refused') return start;
-  const counts = await build(model, input, out, to, start.value, options);
+  const { counts, isDone } = await build(model, input, out, to, start.value, options);
+  if (!isDone) return { ...refused(stopped(out)), counts };
   const most = options.maxQuarantined ?? 0;
   if (counts.quarantined > most) return { ...refused(tooMany(out, counts.quarantined, most)), counts };
   await cutOver(out);
@@ -77,6 +78,10 @@ function unknownVersion(model: Model, version: Version): Finding {
 
 function sameFile(out: string): Finding {
   return refusal('files_exist', out, { hint: 'Name another output: an input is never written to.' });
+}
+
+function stopped(out: string): Finding {
+  return refusal('interrupted', out, { hint: 'Run it again with --resume to go on where it stopped.' });
 }
 
 function tooMany(out: string, found: number, most: number): Finding {
@@ -135,7 +140,7 @@ async function build(
   to: Version,
   start: Checkpoint,
   options: MigrateFileOptions,
-): Promise<BatchCounts> {
+): Promise<RunEnd> {
   await using quarantine = await openAppendFile(`${out}.quarantine.jsonl`, start.lengths.quarantine);
   await using beside = await openAppendFile(`${out}.beside.jsonl`, start.lengths.beside);
   const run: FileRun = {

@@ -1,14 +1,15 @@
-import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { refusal } from '../../base/index.ts';
-import { countItem, migrateItem, quarantineLine, type BatchCounts, type BatchItem } from '../batch.ts';
+import { countItem, migrateItem, quarantineLine, type BatchItem } from '../batch.ts';
+import { documentPaths } from './document-paths.ts';
 import { lineText } from './line-text.ts';
-import type { FileRun } from './file-run.ts';
+import { isStopped, type FileRun, type RunEnd } from './file-run.ts';
 
 const BATCH_BYTES = 16 * 1024 * 1024;
 
 /** Migrates the documents of a folder, in the order of their paths. */
-export async function migrateFolder(run: FileRun): Promise<BatchCounts> {
+export async function migrateFolder(run: FileRun): Promise<RunEnd> {
   const paths = await documentPaths(run.input);
   const most = run.options.batchBytes ?? BATCH_BYTES;
   let { counts } = run.start;
@@ -22,21 +23,9 @@ export async function migrateFolder(run: FileRun): Promise<BatchCounts> {
     if (since < most && at < paths.length - 1) continue;
     await run.checkpoint(at + 1, 0, counts);
     since = 0;
+    if (isStopped(run) && at < paths.length - 1) return { counts, isDone: false };
   }
-  return counts;
-}
-
-/** Paths of documents below a folder, sorted by their characters, with `/` between names. */
-async function documentPaths(folder: string): Promise<readonly string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
-    .map((entry) =>
-      join(entry.parentPath, entry.name)
-        .slice(folder.length + 1)
-        .replaceAll('\\', '/'),
-    )
-    .toSorted();
+  return { counts, isDone: true };
 }
 
 async function addFile(

@@ -1,16 +1,16 @@
-import { createReadStream } from 'node:fs';
-import { createGunzip, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import { refusal, type Finding } from '../../base/index.ts';
 import { countItem, migrateItem, quarantineLine, type BatchCounts } from '../batch.ts';
 import { openAppendFile } from './append-file.ts';
-import type { FileRun } from './file-run.ts';
-import { readLines, type Line } from './read-lines.ts';
+import { isStopped, type FileRun, type RunEnd } from './file-run.ts';
 import { lineText } from './line-text.ts';
+import { isBlank } from './read-lines.ts';
+import { readUnits, type Unit } from './read-units.ts';
 
 const BATCH_BYTES = 1024 * 1024;
 
 /** Migrates a file of documents: by line where its name says so, else as one document. */
-export async function migrateLines(run: FileRun): Promise<BatchCounts> {
+export async function migrateLines(run: FileRun): Promise<RunEnd> {
   const isZipped = run.input.endsWith('.gz');
   await using output = await openAppendFile(run.part, run.start.lengths.output);
   const most = run.options.batchBytes ?? BATCH_BYTES;
@@ -24,25 +24,23 @@ export async function migrateLines(run: FileRun): Promise<BatchCounts> {
     await run.checkpoint(place, output.length(), counts);
     [pending, since] = [[], 0];
   };
-  for await (const line of unitsOf(run)) {
+  for await (const line of readUnits(run.input, run.model.limits.sizeBytes, run.start.place)) {
     if (line.bytes !== undefined && isBlank(line.bytes)) {
       pending.push(line.bytes, lineText(line.lineBreak));
     } else counts = await addUnit(run, line, counts, pending);
     place += line.length;
     since += line.length;
-    if (since >= most) await flush();
+    if (since < most) continue;
+    await flush();
+    if (isStopped(run)) return { counts, isDone: false };
   }
   await flush();
-  return counts;
-}
-
-function isBlank(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
+  return { counts, isDone: true };
 }
 
 async function addUnit(
   run: FileRun,
-  line: Line & { readonly isCut?: boolean },
+  line: Unit,
   counts: BatchCounts,
   pending: Uint8Array[],
 ): Promise<BatchCounts> {
@@ -61,7 +59,7 @@ async function addUnit(
   return countItem(counts, item);
 }
 
-function faultOf(run: FileRun, line: Line & { readonly isCut?: boolean }): Finding | undefined {
+function faultOf(run: FileRun, line: Unit): Finding | undefined {
   const hint = 'Correct the document where it was written.';
   if (line.bytes === undefined) {
     const reason = `more than ${run.model.limits.sizeBytes} bytes`;
@@ -70,53 +68,4 @@ function faultOf(run: FileRun, line: Line & { readonly isCut?: boolean }): Findi
   return line.isCut === true
     ? refusal('json_invalid', run.model.name, { detail: { reason: 'the compressed input ends here' }, hint })
     : undefined;
-}
-
-/** The units of a file behind its place; one that a broken compression cuts off is marked. */
-async function* unitsOf(run: FileRun): AsyncGenerator<Line & { readonly isCut?: boolean }> {
-  const state = { isCut: false };
-  const chunks = bytesOf(run, state);
-  const { sizeBytes } = run.model.limits;
-  if (/\.(jsonl|ndjson)(\.gz)?$/u.test(run.input)) {
-    for await (const line of readLines(chunks, sizeBytes, run.start.place)) {
-      yield state.isCut && line.lineBreak === '' ? { ...line, isCut: true } : line;
-    }
-    return;
-  }
-  if (run.start.place > 0) return;
-  yield await wholeFile(chunks, sizeBytes);
-}
-
-async function wholeFile(chunks: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Line> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of chunks) {
-    length += chunk.length;
-    if (length <= mostBytes) parts.push(chunk);
-  }
-  return { place: 0, bytes: length > mostBytes ? undefined : Buffer.concat(parts), lineBreak: '', length };
-}
-
-async function* bytesOf(run: FileRun, state: { isCut: boolean }): AsyncGenerator<Uint8Array> {
-  const { place } = run.start;
-  if (!run.input.endsWith('.gz')) {
-    yield* createReadStream(run.input, { start: place }) as AsyncIterable<Uint8Array>;
-    return;
-  }
-  const file = createReadStream(run.input);
-  const unzipped = createGunzip();
-  file.on('error', (error) => unzipped.destroy(error));
-  let at = 0;
-  try {
-    for await (const chunk of file.pipe(unzipped) as AsyncIterable<Uint8Array>) {
-      const skipped = Math.min(Math.max(place - at, 0), chunk.length);
-      at += chunk.length;
-      if (skipped < chunk.length) yield chunk.subarray(skipped);
-    }
-  } catch (error) {
-    // What was read before the damage is good; the line it ends in is not.
-    if (!String((error as NodeJS.ErrnoException).code).startsWith('Z_')) throw error;
-    state.isCut = true;
-    yield new Uint8Array([0]);
-  }
 }

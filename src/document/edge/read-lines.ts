@@ -73,3 +73,8 @@ function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
   }
   return whole;
 }
+
+/** Whether a line holds nothing but blanks: it is no document, and stays. */
+export function isBlank(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
+}
