@@ -6,6 +6,7 @@ import { code, defineDocument, op, step, type DocumentType } from '../src/docume
 import { VarveError, type Json, type JsonObject } from '../src/base/index.ts';
 import { atLeast, atMost, alternate, figure, type Figure } from './figure.ts';
 
+const DOCUMENTS = 5_000;
 const ROUNDS = 7;
 const NOW = { now: '2026-05-12T00:00:00.000Z' };
 
@@ -71,7 +72,7 @@ function fiveOps(isFused: boolean): DocumentType<unknown> {
 }
 
 /** Measures; `documents` for each round (default 5,000). */
-export async function benchDocument(documents = 5_000): Promise<readonly Figure[]> {
+export async function benchDocument(documents: number = DOCUMENTS): Promise<readonly Figure[]> {
   const texts = Array.from({ length: documents }, (_, at) => JSON.stringify(legacyTrace(at)));
   const encoder = new TextEncoder();
   const bytes = texts.map((text) => encoder.encode(text));

@@ -26,7 +26,7 @@ const SIDES = 1_000;
 const BEFORE = results({ declared: false });
 const AFTER = results({ declared: true });
 /** Rows attributed in one transaction, of which a kill may undo one. */
-const BATCH_ROWS = 50_000;
+const BATCH_ROWS = 200_000;
 
 const UNAVAILABLE = { leftOut: 'no operation of this release declares a read' };
 

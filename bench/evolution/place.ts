@@ -82,8 +82,8 @@ export function script({ store }: Place, text: string): Promise<Taken> {
   return takenBy(store, () => store.script(text));
 }
 
-/** With what was written before on disk. */
-async function takenBy(store: Store, work: () => Promise<unknown>): Promise<Taken> {
+/** What a work takes, with what was written before on disk. */
+export async function takenBy(store: Store, work: () => Promise<unknown>): Promise<Taken> {
   await store.script('checkpoint');
   const before = await serverSeconds(store);
   const ms = await timedMs(work);

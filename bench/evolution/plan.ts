@@ -2,8 +2,8 @@
 import { sql } from '../../src/store/index.ts';
 import { worldOf } from '../../test/evolution/lab.ts';
 import { definitionsFrom } from '../../test/evolution/side-pipeline.ts';
-import { atMost, timedMs } from '../figure.ts';
-import { failed, PLAN_ROWS, planIfAvailable, type CaseResult, type Place } from './place.ts';
+import { atMost, figure } from '../figure.ts';
+import { failed, PLAN_ROWS, planIfAvailable, takenBy, type CaseResult, type Place } from './place.ts';
 import { CHAIN_TABLES, chains } from './pipelines.ts';
 import { fillRecorded } from './recorded.ts';
 
@@ -20,6 +20,7 @@ export async function planMany(place: Place): Promise<CaseResult> {
   await lab.deploy(before);
   await store.script('insert into lab.side values (1, 7)');
   const { codeByTable } = worldOf(definitionsFrom(before));
+  await store.script(WITHOUT_INDEXES);
   for (let chain = 0; chain < CHAINS; chain += 1) {
     progress(`making ${TABLE_ROWS} recorded rows of ${CHAIN_TABLES + 1} tables, ${chain + 1} of ${CHAINS}`);
     await store.execute(
@@ -38,13 +39,29 @@ export async function planMany(place: Place): Promise<CaseResult> {
       });
     }
   }
+  progress('indexes and statistics');
+  await store.script(WITH_INDEXES);
   await store.script('vacuum analyze');
   progress('plan');
   let id: string | undefined;
-  const ms = await timedMs(async () => {
+  const { ms, seconds } = await takenBy(store, async () => {
     id = await planIfAvailable(place, after);
   });
   if (id === undefined) return { leftOut: 'no operation of this release declares a read' };
   const rows = TABLE_ROWS * CHAINS * (CHAIN_TABLES + 1);
-  return [atMost(`plan over ${TABLES} tables, ${rows} rows`, ms / 1000, 's', 10)];
+  return [
+    atMost(`plan over ${TABLES} tables, ${rows} rows`, ms / 1000, 's', 10),
+    ...(seconds === undefined ? [] : [figure('of which processor time of the server', seconds, 's')]),
+  ];
 }
+
+/** Building them at the end takes a small part of the time that keeping them takes row by row. */
+const WITHOUT_INDEXES = `
+  alter table varve.computation drop constraint computation_pkey;
+  alter table varve.recorded_read drop constraint recorded_read_pkey;
+  drop index varve.recorded_read_subject`;
+/** As the catalog makes them. */
+const WITH_INDEXES = `
+  alter table varve.computation add primary key (relation, key_hash);
+  alter table varve.recorded_read add primary key (relation, key_hash, spec, ordinal);
+  create index recorded_read_subject on varve.recorded_read (relation, subject)`;

@@ -204,6 +204,7 @@ const TABLE = {
   policy_fixture_failed: [3, 422, 'a fixture of the policy is missing or decided otherwise'],
   policy_invalid: [3, 422, 'a policy is not usable'],
   position_found: [3, 422, 'a file holds a position on the ground'],
+  prepared_settled: [4, 409, 'a prepared transaction that a killed run left was decided'],
   protected_domain_changed: [4, 409, 'a protected object is touched'],
   protected_key_unusable: [3, 422, 'protected rows cannot be digested with this key'],
   queue_damaged: [1, 500, 'the job queue in this database is not as varve left it'],
@@ -280,6 +281,8 @@ const TABLE = {
   verify_differs: [3, 409, 'populating from nothing gives other rows'],
   verify_stale: [3, 409, 'populating from nothing gives other rows where inputs or code moved since'],
   where_invalid: [3, 422, 'this is not a condition on the table'],
+  witness_disagrees: [4, 409, "the server's log shows changes that were not counted"],
+  witness_missing: [4, 503, "the server's log cannot be read before the commit", 'retryable'],
 } as const;
 
 /** A stable, snake_case name of a failure or finding. */

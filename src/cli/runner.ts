@@ -59,6 +59,7 @@ export async function openRunner(
     signal: context.signal,
     progress: bars.show,
     ...(logins.runner === undefined ? {} : { runnerLogin: logins.runner }),
+    ...(logins.verify === undefined ? {} : { verifyLogin: logins.verify }),
     ...(signer === undefined ? {} : { signer }),
     ...(fault === undefined ? {} : { fault }),
   };

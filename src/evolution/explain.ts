@@ -20,7 +20,8 @@ import {
 import { isStoreError, sql, type Row, type Sql, type Transaction } from '../store/index.ts';
 import type { Attribution } from './attribution.ts';
 import { findOperations } from './find-operations.ts';
-import { documentsOf, operationsIn, movedFindings } from './kind.ts';
+import { documentsOf, operationsIn } from './documents.ts';
+import { movedFindings } from './moved.ts';
 import { heirOf } from './naming.ts';
 import type { EvolutionWorld, PlanScope } from './operation/operation.ts';
 import { computedRelation, variantsOf, type Coverage, type Variant } from './rebuild/coverage.ts';

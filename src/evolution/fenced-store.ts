@@ -24,6 +24,8 @@ export function fencedStore({ store, fence }: Pick<RunContext, 'store' | 'fence'
     transaction,
     tryLock: (name) => store.tryLock(name),
     copy: () => store.copy(),
+    decidePrepared: (name, decision) => store.decidePrepared(name, decision),
+    readLog: (reading) => store.readLog(reading),
     dropDeadCopies: () => store.dropDeadCopies(),
     // The store is its opener's to close.
     [Symbol.asyncDispose]: () => Promise.resolve(),

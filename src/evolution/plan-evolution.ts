@@ -16,13 +16,9 @@ import { deployedSet, loadRelations, splitName, type DefinitionSet } from '../pi
 import { withAttested, type Attestation } from './attestation.ts';
 import { offerAdoption } from './adopt/offer.ts';
 import { findOperations } from './find-operations.ts';
-import {
-  pipelineKind,
-  planOperations,
-  type Counted,
-  type ForwardDocument,
-  type RollbackDocument,
-} from './kind.ts';
+import type { ForwardDocument, RollbackDocument } from './documents.ts';
+import { pipelineKind } from './kind.ts';
+import { planOperations, type Counted } from './plan-operations.ts';
 import type { Attribution, Decisions } from './attribution.ts';
 import type { EvolutionWorld, Operation } from './operation/operation.ts';
 import { decide, type FunctionRule } from './rule/decide.ts';

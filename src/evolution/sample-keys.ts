@@ -15,14 +15,18 @@ import { sql, type Sql } from '../store/index.ts';
 export function hashedKeys({ spec, placement }: Relation): Sql {
   const key = names(spec.sourceKey);
   const distinct = spec.sourceKey.length === spec.primaryKey.length ? sql`` : sql`distinct`;
-  return sql`select t.*, ${keyHash(sql`t`, spec.sourceKey)} as "#hash"
+  return sql`select t.*, ${keyHash(sql`t`, spec.sourceKey, spec.columns)} as "#hash"
     from (select ${distinct} ${key} from ${tableId(placement)}) t`;
 }
 
 /** What to order digests of keys by: from the place that the seed says, and on from the start after the end. */
 export function seededOrder(hash: Sql, seed: string): Sql {
+  return sql`${hash} < ${placeOf(seed)}, ${hash}`;
+}
+
+function placeOf(seed: string): Sql {
   const start = digestOf(seed).slice('sha256:'.length, 'sha256:'.length + 32);
-  return sql`${hash} < decode(${start}, 'hex'), ${hash}`;
+  return sql`decode(${start}, 'hex')`;
 }
 
 /** What fresh keys are taken of. */
@@ -53,12 +57,15 @@ export function freshKeys({
 }: FreshKeys): Sql {
   const plan = readPlan({ ...relation.spec, reads }, relations, sql`l`);
   const columns = sql.join(relation.spec.sourceKey.map((column) => sql`l.${sql.id(column)}`));
+  // Each half is read from its start in the index, and no further than is asked for.
+  const from = (side: Sql): Sql => sql`(select key_hash, inputs from varve.computation
+    where relation = ${relation.id} and spec = any(${specs}::integer[]) and key_hash ${side} ${placeOf(seed)}
+    order by key_hash limit ${4 * size})`;
   // Inputs are looked at one by one until there are enough: offset 0 keeps them out of what comes before.
   return sql`select ${columns}, l."#hash", ${code}::integer as "#code" from (
       select k.*, c.inputs as "#inputs" from (${hashedKeys(relation)}) k
       join (
-        select key_hash, inputs from varve.computation
-        where relation = ${relation.id} and spec = any(${specs}::integer[])
+        select key_hash, inputs from (${from(sql`>=`)} union all ${from(sql`<`)}) w
         order by ${seededOrder(sql`key_hash`, seed)} limit ${4 * size}) c on c.key_hash = k."#hash"
       order by ${seededOrder(sql`k."#hash"`, seed)} offset 0) l
     ${plan.joins} where l."#inputs" = ${plan.inputs} limit ${size}`;

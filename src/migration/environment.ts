@@ -44,6 +44,8 @@ export interface RunnerOptions {
   readonly isRehearsal?: true;
   /** The login that runs scripts and may nothing of its own (L4); without it no run is confined. */
   readonly runnerLogin?: Login;
+  /** The login that reads the server's log before a run commits (L9); without it no run is witnessed. */
+  readonly verifyLogin?: Login;
   readonly signal?: AbortSignal;
   readonly fault?: FaultHook;
   readonly progress?: (progress: StepProgress) => void;

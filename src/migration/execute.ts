@@ -8,8 +8,9 @@ import {
   type JsonObject,
 } from '../base/index.ts';
 import { proveEqual, proveWayBack, type Baseline, type Check, type WayBackProof } from '../evidence/index.ts';
-import { isStoreError, sql, type Store, type Transaction } from '../store/index.ts';
+import { isStoreError, sql, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
+import { decidingSession } from './deciding-session.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
 import { withoutReview } from './exception.ts';
@@ -44,6 +45,13 @@ import {
 } from './run.ts';
 import { cleanBody, storeScanned } from './scan-files.ts';
 import { DEFAULT_SETTINGS, minimumLevel } from './settings.ts';
+import {
+  abortPrepared,
+  decideWitnessed,
+  openWitness,
+  type CountedRows,
+  type WitnessedDecision,
+} from './witness.ts';
 
 /** Which way a run went. `unknown`: the store does not answer, so nobody can tell or undo now. */
 export type Decision =
@@ -201,71 +209,63 @@ async function tryOnce(
   const deciding = steps.filter((step) => step.mode === 'decide');
   await intents.announce('deciding');
   const watch = watchLocks(options.store);
-  let failure: Failure | undefined;
-  // From here on a lost connection no longer proves that nothing was committed.
-  let sent = false;
+  const seen: Seen = { failure: undefined, counted: {}, isSent: false };
+  let decided: WitnessedDecision | undefined;
   try {
+    // Before BEGIN: what had begun before that cannot be read.
+    await using witness = await openWitness(run);
     await using session = await decidingSession(run);
-    await session.store.transaction({ isolation: kind.isolation, lockTimeoutMs }, async (transaction) => {
+    const prepare = witness === undefined ? {} : { prepareAs: witness.prepared };
+    const begin = { isolation: kind.isolation, lockTimeoutMs, ...prepare };
+    await session.store.transaction(begin, async (transaction) => {
       await watch.follow(transaction);
       await session.enter(transaction);
-      failure = await decideInside(run, transaction, deciding, pre);
-      if (failure !== undefined) throw aborting(run);
-      sent = true;
+      seen.failure = await decideInside(run, transaction, { steps: deciding, before: pre, seen });
+      if (seen.failure !== undefined) throw aborting(run);
+      if (witness !== undefined) await intents.announce('prepared', { prepared: witness.prepared });
+      seen.isSent = true;
     });
+    if (witness !== undefined) decided = await decideWitnessed(run, witness, seen.counted);
   } catch (error) {
-    if (failure !== undefined) return { status: 'failed', failure };
-    if (sent) return await askLedger(run, error);
+    if (seen.failure !== undefined) return { status: 'failed', failure: seen.failure };
+    if (seen.isSent) return await afterSending(run, error);
     if (!isTransient(error)) return decisionOf(run, error, 'cut over');
     return { transient: error, wait: watch.seen() };
   } finally {
     watch.stop();
   }
+  if (decided?.status === 'taken') return await askLedger(run, aborting(run));
+  if (decided?.status === 'unknown') return { ...decided, status: 'unknown' };
+  if (decided?.status === 'rolled_back') return failed({ findings: decided.findings, cause: decided.cause });
   await hit(run, 'F13_committed');
   await intents.announce('committed');
   return { status: 'committed' };
 }
 
-/** Where the deciding transaction runs. */
-interface DecidingSession extends AsyncDisposable {
-  readonly store: Store;
-  readonly enter: (transaction: Transaction) => Promise<void>;
+/** What a try of the deciding transaction came to know. */
+interface Seen {
+  failure: Failure | undefined;
+  /** What a witness holds the log against. */
+  counted: CountedRows;
+  /** From then on a lost connection no longer proves that nothing was committed. */
+  isSent: boolean;
 }
 
-/** The store's own session, or where the plan bound it one of the runner's login with what it is lent for this try (L4). */
-async function decidingSession(run: Run): Promise<DecidingSession> {
-  const { options, kind, opened } = run;
-  const { confine } = kind;
-  if (confine?.isDue(opened.plan.bound.work) !== true) {
-    const nothing = async (): Promise<void> => undefined;
-    return { store: options.store, enter: nothing, [Symbol.asyncDispose]: nothing };
+/** What became of a COMMIT, or PREPARE, that failed: a transaction that is prepared and has no verdict is aborted (M87). */
+async function afterSending(run: Run, error: unknown): Promise<Decision> {
+  const { kind, opened, subject } = run;
+  if (kind.isWitnessDue?.(opened.plan.bound.work) !== true) return askLedger(run, error);
+  if (isStoreError(error, '0A000')) {
+    const hint =
+      'The script used what cannot be prepared, such as a temporary table. Leave it out, or ask for less than witnessed.';
+    const finding = refusal('witness_missing', subject.migrationId, {
+      detail: { reason: 'not_preparable' },
+      hint,
+    });
+    return failed({ findings: [finding], cause: error });
   }
-  if (options.runnerLogin === undefined) throw loginUnusable(run, 'no_runner_login');
-  const context = contextOf(run);
-  const store = await options.runnerLogin.open(options.store.location);
-  const end = async (): Promise<void> => {
-    await store[Symbol.asyncDispose]();
-    await confine.release(context);
-  };
-  try {
-    await confine.lend(context);
-  } catch (error) {
-    await end();
-    throw error;
-  }
-  const enter = async (transaction: Transaction): Promise<void> => {
-    await confine.enter(context, transaction);
-    if ((await readBody(transaction, run.subject.runId, 'opened')) === undefined)
-      throw loginUnusable(run, 'another_database');
-  };
-  return { store, enter, [Symbol.asyncDispose]: end };
-}
-
-function loginUnusable(run: Run, reason: 'no_runner_login' | 'another_database'): VarveError {
-  return new VarveError('permission_denied', {
-    detail: { subject: run.subject.migrationId, reason },
-    hint: 'Name the login of the runner as when this was planned, on the same server, or plan it again.',
-  });
+  const settled = await abortPrepared(run, subject.runId);
+  return settled.status === 'unknown' ? { ...settled, status: 'unknown' } : askLedger(run, error);
 }
 
 /** Thrown to make the store abort the transaction; what there is to say is in the failure. */
@@ -280,22 +280,29 @@ function aborting(run: Run): VarveError {
 async function decideInside(
   run: Run,
   transaction: Transaction,
-  steps: readonly DecideStep[],
-  before: Baseline | undefined,
+  about: {
+    readonly steps: readonly DecideStep[];
+    readonly before: Baseline | undefined;
+    readonly seen: Seen;
+  },
 ): Promise<Failure | undefined> {
+  const { steps, before, seen } = about;
   const { options, kind, subject } = run;
   const context = contextOf(run);
   const begun = before === undefined ? await beginning(transaction) : undefined;
   await fence(transaction, subject.runId);
   await hit(run, 'F08_deciding');
   const pre = before ?? (await baselineInside(run, transaction, begun));
+  const carried: NewWrites[] = [];
   for (const step of steps) {
-    const { findings } = await step.run(context, transaction);
-    if (isRefused(findings)) return failureOf(failed({ findings }));
+    const result = await step.run(context, transaction);
+    if (isRefused(result.findings)) return failureOf(failed({ findings: result.findings }));
+    carried.push(...(result.carried ?? []));
   }
   await hit(run, 'F09_decided');
-  const observation = await kind.observe(context, transaction);
+  const observation = await kind.observe(context, transaction, carried);
   await hit(run, 'F10_observed');
+  seen.counted = observation.counted ?? {};
   // Of a transaction that is lost already nothing can be measured.
   if (transaction.status() === 'failed') return failureOf(failed({ findings: observation.findings }));
   const post = await kind.baseline(

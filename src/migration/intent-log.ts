@@ -30,6 +30,8 @@ export type IntentState =
   | 'step_done'
   | 'deciding'
   | 'judged'
+  | 'prepared'
+  | 'witnessed'
   | 'committed'
   | 'after_started'
   | 'undoing'

@@ -65,8 +65,15 @@ export interface MigrationKind {
   readonly apply: (bound: JsonObject) => readonly Step[];
   /** The steps back from a committed forward run, in order. A pure function of the rollback plan's `bound`. */
   readonly rollback: (bound: JsonObject) => readonly Step[];
-  /** What this run touched, asked after the last deciding step and before the commit. */
-  readonly observe: (context: RunContext, transaction: Transaction) => Promise<Observation>;
+  /**
+   * What this run touched, asked after the last deciding step and before the commit; `carried` is what these steps say they
+   * took along.
+   */
+  readonly observe: (
+    context: RunContext,
+    transaction: Transaction,
+    carried: readonly NewWrites[],
+  ) => Promise<Observation>;
   /**
    * Takes away whatever the `beside` steps of this run left, all of it, however far they came (also not at all).
    * Returns the rows that others wrote since the baseline, table by table, as far as the kind knows.
@@ -76,6 +83,8 @@ export interface MigrationKind {
   readonly baseline: (context: BaselineContext, transaction: Transaction) => Promise<Baseline>;
   /** Where the deciding transaction may run in a session of the runner's own login (L4); absent: the work needs the store's. */
   readonly confine?: ConfineVerbs;
+  /** Whether the plan bound that the server's log is read before the commit (L9). */
+  readonly isWitnessDue?: (bound: JsonObject) => boolean;
   /** Letting go of what committed runs of a bundle superseded; absent where a kind keeps nothing. */
   readonly retire?: RetireVerbs;
 }
@@ -123,10 +132,12 @@ export interface PlanContext {
   readonly transaction: Transaction;
   readonly capabilities: Capabilities;
   /** Which logins of its own a run could use. */
-  readonly logins: { readonly runner: boolean };
+  readonly logins: { readonly runner: boolean; readonly verify: boolean };
   readonly settings: MigrationSettings;
   /** The committed run that a rollback takes back; undefined in the direction forward. */
   readonly forward: CommittedRun | undefined;
+  /** The plan that is about to be run, of a kind that carries later writes: what it counted, and what it showed beside. */
+  readonly planned?: { readonly tables: readonly TableCounts[]; readonly shown: JsonObject };
 }
 
 /** A run as the ledger tells it. */
@@ -205,6 +216,8 @@ export interface AfterStep {
 /** What a step has to say. A finding of severity `error` or `review` ends the run: it is undone, or its transaction aborted. */
 export interface StepResult {
   readonly findings: readonly Finding[];
+  /** Of a deciding step: what others wrote and it took along, for `observe`. */
+  readonly carried?: readonly NewWrites[];
 }
 
 /** What a step may use. */
@@ -262,6 +275,8 @@ export interface Observation {
   /** Every table touched, `schema.table`, sorted; scope is judged on these (M19). */
   readonly objects: readonly string[];
   readonly partOf?: KindPlan['partOf'];
+  /** Rows by every name that a touched table had, side effects included: what a witness holds the log against. */
+  readonly counted?: Readonly<Record<string, number>>;
   /** Which layers saw it, such as `provenance_rows` or `row_counts`. */
   readonly witnesses: readonly string[];
   /** What was in force, by the weakest step (M75). */

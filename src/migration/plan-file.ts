@@ -75,9 +75,20 @@ export async function makePlan(
   const { bundle, direction, forward } = about;
   const { environment, store, settings = DEFAULT_SETTINGS } = options;
   const { capabilities } = store;
-  const logins = { runner: options.runnerLogin !== undefined };
+  const logins = { runner: options.runnerLogin !== undefined, verify: options.verifyLogin !== undefined };
+  const held = kind.carriesLaterWrites === true ? about.planned : undefined;
   const planned = await store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
-    kind.plan({ bundle, direction, environment, transaction, capabilities, logins, settings, forward }),
+    kind.plan({
+      bundle,
+      direction,
+      environment,
+      transaction,
+      capabilities,
+      logins,
+      settings,
+      forward,
+      ...(held === undefined ? {} : { planned: { tables: held.bound.tables, shown: held.shown } }),
+    }),
   );
   const { scope, limits } = bundle.declaration;
   const bound: PlanBound = {
@@ -93,7 +104,6 @@ export async function makePlan(
     enforcement: planned.enforcement,
     work: planned.bound,
   };
-  const held = kind.carriesLaterWrites === true ? about.planned : undefined;
   const measures =
     held === undefined ? planned.measures : measuresOfCounts(held.bound.tables, planned.objects);
   const least = minimumLevel(settings, kind.name, environment, direction);

@@ -19,6 +19,7 @@ import type { Refused } from './refused.ts';
 import { signerFindings } from './runner-key.ts';
 import { enterOpened, hit, loadForward, type OpenedBody, type Run } from './run.ts';
 import { settleRun, type Settled } from './settle.ts';
+import { settlePrepared } from './witness.ts';
 
 /** What holds while the lock is held. */
 export interface LockedSession {
@@ -54,7 +55,11 @@ export async function withSession<T extends { readonly findings: readonly Findin
     return { status: 'refused', findings: [otherEnvironment(options, stranger.environment)] };
   const unsigned = options.isRehearsal === true ? [] : await signerFindings(options);
   if (unsigned.length > 0) return { status: 'refused', findings: unsigned };
-  const { findings } = await syncLedgerFile(options, before);
+  const prepared = await settlePrepared(options);
+  const { findings } = await syncLedgerFile(
+    options,
+    prepared.length === 0 ? before : await readLedger(options.store),
+  );
   if (findings.some(({ severity }) => severity === 'error')) return { status: 'refused', findings };
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   await enterAnnounced(options, signal);
@@ -66,7 +71,7 @@ export async function withSession<T extends { readonly findings: readonly Findin
     settled,
     unsettled,
   });
-  return withWarnings(result, findings);
+  return withWarnings(result, [...prepared, ...findings]);
 }
 
 /** What was found on the way in, such as a ledger file that was cut, unless the work says it itself. */

@@ -211,11 +211,8 @@ export async function staleKeys(
   code: PresentCode,
   restriction: KeyRestriction,
 ): Promise<readonly StaleKey[]> {
-  const recorded = await store.query<{ reads: readonly ReadSpec[] }>(sql`
-    select distinct s.reads from varve.computation_spec s
-    where s.id in (select spec from varve.computation where relation = ${relation.id})`);
   const stale: StaleKey[] = [];
-  for (const { reads } of recorded) {
+  for (const { reads } of await recordedReads(store, relation)) {
     const query = { relation, relations, code, restriction, reads };
     stale.push(
       ...(await (coversReads(relation.spec.reads, reads)
@@ -224,6 +221,21 @@ export async function staleKeys(
     );
   }
   return stale;
+}
+
+/** The reads that computations of a table are recorded with. */
+async function recordedReads(
+  store: Queryable,
+  { id }: Relation,
+): Promise<readonly { readonly reads: readonly ReadSpec[] }[]> {
+  const all = await store.query<{ reads: readonly ReadSpec[] }>(
+    sql`select distinct reads from varve.computation_spec where relation = ${id}`,
+  );
+  // Which of them computations are left of is told by going through all of these: not where nothing hangs on it.
+  if (all.length <= 1) return all;
+  return store.query<{ reads: readonly ReadSpec[] }>(sql`
+    select distinct s.reads from varve.computation_spec s
+    where s.id in (select spec from varve.computation where relation = ${id})`);
 }
 
 interface StaleQuery {

@@ -15,7 +15,7 @@
  */
 import { sql, type Sql } from '../store/index.ts';
 import { relationOf, tableId, type Relations } from './relation.ts';
-import type { ForeignKeySpec, Origin, ReadSpec, TableSpec } from './spec.ts';
+import type { ColumnSpec, ForeignKeySpec, Origin, ReadSpec, TableSpec } from './spec.ts';
 
 /** The pieces of SQL for the reads of one table. */
 export interface ReadPlan {
@@ -33,15 +33,41 @@ export interface ReadPlan {
   readonly complete: Sql;
 }
 
-/** The digest of a row's columns. */
-export function rowDigest(alias: Sql, columns: readonly string[]): Sql {
-  // Past a hundred arguments a function call is refused; an array constructor has no such bound.
-  return sql`varve.digest_1(variadic array[${sql.join(columns.map((column) => sql`${alias}.${sql.id(column)}::text`))}]::text[])`;
+/** The digest of a row's columns; faster where the columns are known, see `digestOfValues`. */
+export function rowDigest(alias: Sql, columns: readonly string[], known: readonly ColumnSpec[] = []): Sql {
+  return digestOfValues(
+    columns.map((column) => ({ column, value: sql`${alias}.${sql.id(column)}` })),
+    known,
+  );
 }
 
+/**
+ * The digest of values of these columns. Where all their types are known, and none has a text that JSON would write
+ * otherwise, the text is put together at once: the same bytes in two thirds of the time.
+ */
+export function digestOfValues(
+  values: readonly { readonly column: string; readonly value: Sql }[],
+  known: readonly ColumnSpec[] = [],
+): Sql {
+  const texts = values.flatMap(({ column, value }) => {
+    const spec = known.find(({ name }) => name === column);
+    if (spec === undefined || !PLAIN_TEXT.test(spec.type)) return [];
+    const text = sql`'"' || (${value})::text || '"'`;
+    return [spec.nullable ? sql`coalesce(${text}, 'null')` : text];
+  });
+  if (texts.length > 0 && texts.length === values.length)
+    return sql`sha256(convert_to('[' || ${sql.join(texts, sql` || ',' || `)} || ']', 'UTF8'))`;
+  // Past a hundred arguments a function call is refused; an array constructor has no such bound.
+  return sql`varve.digest_1(variadic array[${sql.join(values.map(({ value }) => sql`(${value})::text`))}]::text[])`;
+}
+
+/** Types whose values have texts of digits, letters and signs only, whatever the settings are. */
+const PLAIN_TEXT =
+  /^(smallint|integer|bigint|boolean|uuid|date|real|double precision|numeric(\(\d+(, ?-?\d+)?\))?)$/u;
+
 /** The first 16 bytes of the digest of a key: what computations are found by. */
-export function keyHash(alias: Sql, columns: readonly string[]): Sql {
-  return sql`substr(${rowDigest(alias, columns)}, 1, 16)`;
+export function keyHash(alias: Sql, columns: readonly string[], known: readonly ColumnSpec[] = []): Sql {
+  return sql`substr(${rowDigest(alias, columns, known)}, 1, 16)`;
 }
 
 /** The digest of a set of rows: order-independent input, ordered by primary key before hashing. */

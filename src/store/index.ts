@@ -52,6 +52,9 @@ export {
 export { isStoreError, StoreError, type StoreErrorFields } from './store-error.ts';
 export type {
   Capabilities,
+  LogChange,
+  LogReader,
+  LogReaderOptions,
   Queryable,
   Row,
   Store,

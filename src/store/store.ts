@@ -15,6 +15,12 @@ export interface Capabilities {
   readonly cancelStatement: boolean;
   /** The whole database can be copied as it stands, to be written to and thrown away: `copy` and `dropDeadCopies`. Where false, both are refused with `capability_missing`. */
   readonly disposableCopies: boolean;
+  /**
+   * A transaction can be prepared and decided later, and what it wrote read from the store's own log meanwhile: `prepareAs`,
+   * `decidePrepared` and `readLog`. Where false, all three are refused with `capability_missing`. Whether a server is set up for it
+   * only the server can tell.
+   */
+  readonly witness: boolean;
 }
 
 /** One result row by column name; each value is decoded by `decode.ts` alike on every driver. */
@@ -66,6 +72,38 @@ export interface TransactionOptions {
   readonly lockTimeoutMs?: number;
   /** Milliseconds a statement may run. Default 0: without end. Refused with `capability_missing` without `cancelStatement`. */
   readonly statementTimeoutMs?: number;
+  /**
+   * Prepares instead of committing: what was done is kept under this name, also when the server dies, and nobody sees it before
+   * `decidePrepared`. Its locks stay too. Refused with `capability_missing` without `witness`.
+   */
+  readonly prepareAs?: string;
+}
+
+/** What a transaction did to one table, by the log. */
+export interface LogChange {
+  /** `schema.table`, as the table was called then; null where the log cannot be read. */
+  readonly table: string | null;
+  readonly operation: 'insert' | 'update' | 'delete' | 'truncate' | 'unknown';
+  readonly rows: number;
+}
+
+/** Reads the store's own log in a session of its own. */
+export interface LogReader extends AsyncDisposable {
+  /**
+   * What a prepared transaction changed, by table and operation; values do not leave the store. Tables that are unlogged or
+   * temporary have no log.
+   *
+   * Errors: throws `witness_missing`.
+   */
+  readonly changesOf: (prepared: string) => Promise<readonly LogChange[]>;
+}
+
+/** How a log is read. */
+export interface LogReaderOptions {
+  /** Lower-case letters, digits and `_`. */
+  readonly name: string;
+  /** Opening waits for the transactions that run, and no longer than this. */
+  readonly deadlineMs: number;
 }
 
 /** A session-level lock by name; it ends with `[Symbol.asyncDispose]` or with its session, never by a timer. */
@@ -100,6 +138,14 @@ export interface Store extends Queryable, AsyncDisposable {
    * `database_full`.
    */
   readonly copy: () => Promise<Store>;
+  /** Commits or aborts a prepared transaction; false where there is none of this name. */
+  readonly decidePrepared: (name: string, decision: 'commit' | 'rollback') => Promise<boolean>;
+  /**
+   * Begins to read the log. Only what begins after that can be read.
+   *
+   * Errors: throws `witness_missing`, also where a transaction is prepared already and stays so.
+   */
+  readonly readLog: (options: LogReaderOptions) => Promise<LogReader>;
   /** Takes away the copies of this database whose processes were killed, and says how many; copies in use stay. */
   readonly dropDeadCopies: () => Promise<number>;
 }

@@ -70,7 +70,7 @@ withStores('a structure with parts and objects that is let go', (given) => {
       for (const step of retireVerbs.apply(plan.bound)) {
         if (step.mode === 'decide') expect(await step.run(context, transaction)).toEqual({ findings: [] });
       }
-      expect(await retireVerbs.observe(context, transaction)).toMatchObject({
+      expect(await retireVerbs.observe(context, transaction, [])).toMatchObject({
         tables: plan.tables,
         checks: [{ name: 'history_remembered', status: 'pass' }],
       });

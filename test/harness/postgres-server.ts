@@ -16,6 +16,8 @@ export interface PostgresServerOptions {
   readonly version: PostgresVersion;
   /** Wait for the disk at each commit. Default false: only crash tests need it. */
   readonly durable?: boolean;
+  /** Further settings of the server, such as `wal_level`. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** A real server of its own, in a temporary folder, on a free port. */
@@ -53,6 +55,7 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
       'max_connections=200',
       '-c',
       `unix_socket_directories=${folder}`,
+      ...Object.entries(options.settings ?? {}).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
       ...(options.durable === true ? [] : ['-c', 'fsync=off', '-c', 'full_page_writes=off']),
     ],
     onLog: () => undefined,

@@ -16,7 +16,7 @@ export interface ConfinedServer extends AsyncDisposable {
   readonly server: PostgresServer;
   /** Of the superuser. */
   readonly store: Store;
-  readonly logins: Required<Pick<RunnerOptions, 'runnerLogin'>>;
+  readonly logins: Required<Pick<RunnerOptions, 'runnerLogin' | 'verifyLogin'>>;
   /** A schema whose table `plot` belongs to a role of its own, and `secret` to the superuser. */
   readonly scene: () => Promise<{ readonly schema: string; readonly owner: string }>;
 }
@@ -24,8 +24,14 @@ export interface ConfinedServer extends AsyncDisposable {
 const PASSWORD = 'of-a-test';
 
 /** Starts it. */
-export async function confinedServer(about: { readonly durable?: boolean } = {}): Promise<ConfinedServer> {
-  const server = await startPostgres({ version: 18, ...about });
+export async function confinedServer(
+  about: { readonly durable?: boolean; readonly isLogical?: boolean } = {},
+): Promise<ConfinedServer> {
+  const { durable = false, isLogical = false } = about;
+  const settings: Readonly<Record<string, string>> = isLogical
+    ? { wal_level: 'logical', max_prepared_transactions: '10' }
+    : {};
+  const server = await startPostgres({ version: 18, durable, settings });
   const store = await postgresStore({ url: server.url });
   await installCatalog(store, { files: await readCatalogFiles() });
   await store.script(await rolesScript());
@@ -36,7 +42,10 @@ export async function confinedServer(about: { readonly durable?: boolean } = {})
   return {
     server,
     store,
-    logins: { runnerLogin: postgresLogin({ url: addressOf(server.url, 'varve_runner') }) },
+    logins: {
+      runnerLogin: postgresLogin({ url: addressOf(server.url, 'varve_runner') }),
+      verifyLogin: postgresLogin({ url: addressOf(server.url, 'varve_verify') }),
+    },
     scene: async () => {
       count += 1;
       const [schema, owner] = [`s${String(count)}`, `owner_${String(count)}`];
@@ -63,7 +72,7 @@ export function addressOf(url: string, user: string): string {
   return address.href;
 }
 
-/** Runner options with the runner's login. */
+/** Runner options with the runner's login, and that of a witness, which a server without a logical log has no use for. */
 export function confinedOptions(given: ConfinedServer, root: string): RunnerOptions {
   return { ...sqlOptions(given.store, root), ...given.logins };
 }

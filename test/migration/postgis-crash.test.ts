@@ -27,9 +27,9 @@ import { PG_ID, planSql, sqlOptions } from './sql-bundle.ts';
 const stores = process.env['VARVE_TEST_STORES'];
 const isWanted = (name: string): boolean => stores?.split(',').includes(name) ?? name !== 'postgres-15';
 
-/** There are no steps after; steps beside have points of their own below, confined runs theirs in `confined.test.ts`. */
+/** There are no steps after; steps beside have points of their own below, confined and witnessed runs theirs. */
 const POINTS = [...FAULT_POINTS, ...postgisKind.faultPoints].filter(
-  (point) => !/^(F06|F07|F14|F15|P00|P04)_/u.test(point),
+  (point) => !/^(F06|F07|F14|F15|P00|P04|P05|P06)_/u.test(point),
 );
 const isOfUndo = (point: string): boolean => /^F2[234]_/u.test(point);
 

@@ -1,7 +1,7 @@
 /**
  * Runs one verb of the lifecycle in a process of its own, and kills it at a fault point:
- * `node run-process.ts STORE ROOT VERB ID [POINT]`, where STORE is a URL or a folder; the address of
- * the runner's login stands in VARVE_TEST_RUNNER. Prints the outcome's status.
+ * `node run-process.ts STORE ROOT VERB ID [POINT]`, where STORE is a URL or a folder; the addresses
+ * of the runner's login and the witness's stand in VARVE_TEST_RUNNER and VARVE_TEST_VERIFY. Prints the outcome's status.
  */
 import { applyMigration, recoverRuns, rollbackMigration } from '../../src/migration/index.ts';
 import { postgisKind } from '../../src/migration/kind/postgis/index.ts';
@@ -13,9 +13,11 @@ const [where = '', root = '', verb = '', id = '', point] = process.argv.slice(2)
 const store = where.startsWith('postgres')
   ? await postgresStore({ url: where })
   : await embeddedStore({ folder: where });
+const verify = process.env['VARVE_TEST_VERIFY'];
 const runner = process.env['VARVE_TEST_RUNNER'];
 const options = {
   ...runnerOptions(store, root),
+  ...(verify === undefined ? {} : { verifyLogin: postgresLogin({ url: verify }) }),
   ...(runner === undefined ? {} : { runnerLogin: postgresLogin({ url: runner }) }),
   kinds: [doubleKind, postgisKind],
   fault: async (reached: string): Promise<void> => {

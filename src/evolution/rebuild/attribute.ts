@@ -32,8 +32,8 @@ import {
 const ROW_PAGES = 4_096;
 /** The same of computations, where each batch joins the list with rows, computations and reads once more. */
 const JOINED_PAGES = 2_048;
-/** The same where they are staged: some ten thousand. */
-const STAGED_PAGES = 1_024;
+/** The same where they are staged, some hundred thousand: each batch goes over all of their index. */
+const STAGED_PAGES = 4_096;
 
 /** Makes the new table and its list, both empty, and has changes of the old ones noted from here on. */
 export async function expand(operation: Rebuild, scope: RunScope): Promise<void> {

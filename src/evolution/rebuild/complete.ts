@@ -280,13 +280,15 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
   const same = of.spec.primaryKey.map(
     (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
   );
-  const differs = sql`row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})
-      ${unnoted(of)}`;
+  const differs = sql`row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})`;
+  // First the rows that differ, which are few, and then what is known of each: the database would begin with the latter.
   const [found] = await store.query<{ count: bigint }>(
     changesKey(of)
-      ? sql`select count(*) as count from ${tableId(listPlacement(next))} l ${oldRows(of)}
-        left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)} where ${CARRIED} and ${differs}`
-      : sql`select count(*) as count from ${sameKeys(of)} where ${differs} and exists (${carriedLine(of)})`,
+      ? sql`with differing as materialized (select l.* from ${tableId(listPlacement(next))} l ${oldRows(of)}
+          left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)} where ${CARRIED} and ${differs})
+        select count(*) as count from differing l ${oldRows(of)} where true ${unnoted(of)}`
+      : sql`with differing as materialized (select t.* from ${sameKeys(of)} where ${differs})
+        select count(*) as count from differing t where exists (${carriedLine(of)}) ${unnoted(of)}`,
   );
   const rows = Number(found?.count ?? 0n);
   return rows === 0

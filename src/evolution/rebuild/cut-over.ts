@@ -19,7 +19,7 @@ import { dropOwnKeys } from '../own-keys.ts';
 import { move, retire } from '../retire.ts';
 import { placeOfOldKey } from './old-rows.ts';
 import { changesKey, oldKeyColumn } from './values.ts';
-import { SEVERAL } from './ways.ts';
+import { SEVERAL } from './inserted-ways.ts';
 import {
   builtOf,
   listPlacement,

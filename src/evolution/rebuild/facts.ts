@@ -4,7 +4,7 @@ import { sql, type Queryable } from '../../store/index.ts';
 import { computedRelation, variantsOf } from './coverage.ts';
 import { readSubjectsOf } from './read-subjects.ts';
 import type { Facts } from './row-test.ts';
-import { recordedKeys, targetOf } from './ways.ts';
+import { recordedKeys, targetOf } from './recorded-ways.ts';
 import type { Rebuilding } from './world.ts';
 
 /** Of one table; `canJudgeText` is asked for unless it is known. */

@@ -3,7 +3,7 @@
  * lines are numbered, so that rows are written in bounded ranges; what changes meanwhile is taken out and listed again under
  * new numbers.
  */
-import { keyHash, names, tableId, type Placement } from '../../pipeline/index.ts';
+import { digestOfValues, keyHash, names, tableId, type Placement } from '../../pipeline/index.ts';
 import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import type { TakenNotes, Watched } from '../capture.ts';
 import { changeSum } from '../row-sum.ts';
@@ -252,8 +252,8 @@ export function newHash(of: Rebuilding): Sql {
   const byColumn = new Map(
     of.spec.primaryKey.map((column, index) => [column, newKeyOf(of)[index] ?? sql`null`]),
   );
-  const values = of.spec.sourceKey.map((column) => sql`(${byColumn.get(column) ?? sql`null`})::text`);
-  return sql`substr(varve.digest_1(variadic array[${sql.join(values)}]::text[]), 1, 16)`;
+  const values = of.spec.sourceKey.map((column) => ({ column, value: byColumn.get(column) ?? sql`null` }));
+  return sql`substr(${digestOfValues(values, of.spec.columns)}, 1, 16)`;
 }
 
 /** How far a structure is, told by its comment: set in the transaction of the work that it tells of. */

@@ -48,7 +48,11 @@ export function sources(of: Rebuilding, only: Sql | undefined): Sql {
     const relation = computedRelation(of, index);
     if (relation === undefined) return [];
     const c = computationAlias(index);
-    const hash = keyHash(oldAlias(index), computationKey(of, index) ?? []);
+    const hash = keyHash(
+      oldAlias(index),
+      computationKey(of, index) ?? [],
+      of.pair.sources[index]?.columns ?? [],
+    );
     return [sql`left join varve.computation ${c} on ${c}.relation = ${relation} and ${c}.key_hash = ${hash}`];
   });
   return sql.join([first ?? sql``, ...joined, ...computations], sql` `);

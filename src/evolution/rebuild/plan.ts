@@ -8,13 +8,17 @@ import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../op
 import { factsOf, judgesText } from './facts.ts';
 import { classifiedRows, isPlain } from './rows.ts';
 import { oldKeyColumn } from './values.ts';
-import { unforeseen } from './ways.ts';
+import { unforeseen } from './inserted-ways.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
-/** All rebuilds, by table. */
-export async function planRebuilds(scope: PlanScope): Promise<ReadonlyMap<string, PlannedRebuild>> {
+/** All rebuilds, by table; where it is known that the rows are as they were counted before, they are not counted again. */
+export async function planRebuilds(
+  scope: PlanScope,
+  known?: readonly TableCounts[],
+): Promise<ReadonlyMap<string, PlannedRebuild>> {
   const { lists, tables } = await plannedLists(scope);
   if (tables.length === 0) return new Map();
+  if (known !== undefined) return asKnown(scope.transaction, tables, known);
   const select = (selects: readonly Sql[]): Promise<readonly PlannedRow[]> =>
     scope.transaction.query<PlannedRow>(
       sql`with ${sql.join(lists)} ${sql.join(selects, sql` union all `)} order by 1, 2, 3, 5`,
@@ -31,10 +35,7 @@ export async function planRebuilds(scope: PlanScope): Promise<ReadonlyMap<string
     planned.set(of.operation.table, {
       counts: countsOf(of.operation, ofTable),
       findings: await inTheWay(scope.transaction, of),
-      questions: unforeseen(of).map(
-        (table) =>
-          `rows of ${of.operation.table} get the key of the one row that ${table} will have for each; where it will have several, they are computed anew for each of these`,
-      ),
+      questions: questionsOf(of),
       ambiguousKeys: own
         .filter(({ key }) => key !== null)
         .toSorted((left, right) => Number(left.rows - right.rows))
@@ -45,6 +46,32 @@ export async function planRebuilds(scope: PlanScope): Promise<ReadonlyMap<string
     });
   }
   return planned;
+}
+
+async function asKnown(
+  transaction: Queryable,
+  tables: readonly Rebuilding[],
+  known: readonly TableCounts[],
+): Promise<ReadonlyMap<string, PlannedRebuild>> {
+  const planned = new Map<string, PlannedRebuild>();
+  for (const of of tables) {
+    const { table } = of.operation;
+    planned.set(table, {
+      counts: known.find((each) => each.table === table) ?? counts(table),
+      findings: await inTheWay(transaction, of),
+      questions: questionsOf(of),
+      ambiguousKeys: [],
+      reasons: [],
+    });
+  }
+  return planned;
+}
+
+function questionsOf(of: Rebuilding): readonly string[] {
+  return unforeseen(of).map(
+    (table) =>
+      `rows of ${of.operation.table} get the key of the one row that ${table} will have for each; where it will have several, they are computed anew for each of these`,
+  );
 }
 
 /** A count of rows; or a key of an ambiguous one, with its place in `rows`. */

@@ -5,7 +5,9 @@ import { computedRelation } from './coverage.ts';
 import { fitsType, leads, repointedKeys } from './fitting.ts';
 import { IN_PLACE, type Facts, type Test } from './row-test.ts';
 import { becomesMade, columnOf, copiedValue, foundColumns, oldAlias, ruleOf } from './values.ts';
-import { isDecidable, masterOf, type Ways } from './ways.ts';
+import { masterOf } from './parent-ways.ts';
+import { isDecidable } from './ruled-ways.ts';
+import type { Ways } from './ways.ts';
 import { rebuildOf, rebuilding, type Rebuilding } from './world.ts';
 
 /** Everything that may decide over a row. */

@@ -19,7 +19,8 @@ import type { Facts, Test } from './row-test.ts';
 import { testsOf } from './row-tests.ts';
 import { copiedValue, foundColumn, foundColumns, isNarrower, oldKeyColumn, ruleOf } from './values.ts';
 import { newUniqueSets } from './uniqueness.ts';
-import { isDecided, waysOf, type Ways } from './ways.ts';
+import { isDecided } from './ruled-ways.ts';
+import { waysOf, type Ways } from './ways.ts';
 import type { Rebuilding } from './world.ts';
 
 /** What a classification is asked for beside the header. */

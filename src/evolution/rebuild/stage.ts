@@ -15,7 +15,7 @@ import { factsOf } from './facts.ts';
 import { lines, markOf, newHash, oldKeyColumns, setMark } from './list.ts';
 import { classifiedRows, isPlain } from './rows.ts';
 import { carriedValue, columnOf, copiedValue, foundColumn, foundColumns } from './values.ts';
-import { joinedReads } from './ways.ts';
+import { joinedReads } from './recorded-ways.ts';
 import { builtOf, listPlacement, stagedPlacement, type Rebuilding } from './world.ts';
 import { CARRIED, inPages, inputsOf, isHashKept, isOutputKept, type Pages } from './write.ts';
 
@@ -33,6 +33,10 @@ export async function fillList(transaction: Transaction, of: Rebuilding): Promis
   // By the old key: what changes is found by it, and rows below look up by it.
   await transaction.execute(sql`alter table ${list} add primary key (${sql.join(oldKeyColumns(of))})`);
   await transaction.execute(sql`create index on ${list} ("#n") where "#n" is not null`);
+  // Whoever computes asks for them page by page.
+  await transaction.execute(
+    sql`create index on ${list} (${sql.join(oldKeyColumns(of))}) where "#class" = 'recompute'`,
+  );
   await transaction.execute(sql`analyze ${list}`);
   await setMark(transaction, place, 'listed');
 }
@@ -82,27 +86,30 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
       foundColumns(of).includes(name) || source === undefined ? undefined : copiedValue(of, name, source);
     return value === undefined ? [] : [{ name, value }];
   });
-  const reads = [...joinedReads(of)];
+  const reads = joinedReads(of);
   const readColumn = (what: string, table: string): Sql =>
-    sql.id(`#${what} ${String(reads.findIndex(([each]) => each === table))}`);
+    sql.id(`#${what} ${String(reads.findIndex((each) => each.table === table))}`);
   const more = [
     sql`c.inputs as "#was"`,
     sql`c.output as "#gave"`,
     ...copied.map(({ value }, index) => sql`${value} as ${copiedColumn(index)}`),
-    ...reads.flatMap(([table, r]) =>
-      ['keys', 'columns', 'digest'].map((what) => sql`${r}.${sql.id(what)} as ${readColumn(what, table)}`),
-    ),
+    ...reads.flatMap(({ table, r, key }) => [
+      ...['keys', 'columns', 'digest'].map((what) => sql`${r}.${sql.id(what)} as ${readColumn(what, table)}`),
+      ...key.map((column, place) => sql`${column} as ${readColumn(`row ${String(place)}`, table)}`),
+    ]),
   ];
   const inputs = await inputsOf(transaction, of, variant, {
     inputs: sql`l."#was"`,
-    readOf: (table) =>
-      reads.some(([each]) => each === table)
-        ? {
-            keys: sql`l.${readColumn('keys', table)}`,
-            columns: sql`l.${readColumn('columns', table)}`,
-            digest: sql`l.${readColumn('digest', table)}`,
-          }
-        : undefined,
+    readOf: (table) => {
+      const read = reads.find((each) => each.table === table);
+      if (read === undefined) return undefined;
+      return {
+        keys: sql`l.${readColumn('keys', table)}`,
+        columns: sql`l.${readColumn('columns', table)}`,
+        digest: sql`l.${readColumn('digest', table)}`,
+        row: read.key.map((_, place) => sql`l.${readColumn(`row ${String(place)}`, table)}`),
+      };
+    },
   });
   const plan = inputs.needsPresent
     ? readPlan({ ...of.spec, reads: variant.recorded }, of.world.next, sql`n`)
@@ -114,7 +121,9 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
     return sql`(${value ?? sql`null`})::${type} as ${sql.id(name)}`;
   });
   const columns = of.spec.columns.map(({ name }) => name);
-  const output = isOutputKept(of) ? sql`l."#gave"` : sql`sha256(${rowDigest(sql`n`, columns)})`;
+  const output = isOutputKept(of)
+    ? sql`l."#gave"`
+    : sql`sha256(${rowDigest(sql`n`, columns, of.spec.columns)})`;
   const isMeant = sql`${CARRIED} and l."#spec" is not null`;
   return sql`select ${listed(of)}, ${isHashKept(of) ? sql`null::bytea` : sql`case when ${isMeant} then ${newHash(of)} end`} as "#next",
       case when ${isMeant} then ${inputs.value(plan?.digests ?? [])} end as "#inputs",

@@ -1,7 +1,6 @@
 /** What the verbs of a rebuild look at: both sides of the evolution, and where each table stands while it is under way. */
 import { VarveError } from '../../base/index.ts';
 import {
-  loadRelations,
   relationOf,
   tableId,
   type CodeIdentity,
@@ -12,7 +11,7 @@ import {
   type TableSpec,
 } from '../../pipeline/index.ts';
 import type { Queryable, Sql } from '../../store/index.ts';
-import { BUILD, buildingRelation } from '../building.ts';
+import { BUILD, runRelations } from '../building.ts';
 import type { Naming, Pair } from '../naming.ts';
 import { heirOf } from '../naming.ts';
 import type { Attribution, Decisions } from '../attribution.ts';
@@ -97,11 +96,11 @@ export function plannedWorld(scope: PlanScope, listOf: (table: string) => Sql): 
 /** The world of a run: what it builds is found by the run's id. */
 export async function runWorld(store: Queryable, scope: RunScope): Promise<RebuildWorld> {
   const { from, to, naming, operations, attribution, decisions, context, world } = scope;
-  const old = await loadRelations(store);
+  const { live: old, building } = await runRelations(store, context.runId);
   const next = new Map(standing(old, scope));
   const lists = new Map<string, Sql>();
   for (const { table } of rebuildsOf(scope)) {
-    const relation = await buildingRelation(store, table, context.runId);
+    const relation = building.get(table);
     if (relation === undefined) continue;
     next.set(table, relation);
     lists.set(table, listId(relation));

@@ -7,6 +7,7 @@ import {
   readPlan,
   rowDigest,
   tableId,
+  type ForeignKeySpec,
   type ReadSpec,
   type Relation,
 } from '../../pipeline/index.ts';
@@ -18,8 +19,11 @@ import { isFunctionRule } from '../attribution.ts';
 import { fillsOf, isThrough } from './fill.ts';
 import { type Coverage, computedRelation, recordedText, variantsOf, type Variant } from './coverage.ts';
 import { newHash } from './list.ts';
+import { otherInputs, type OtherInputs } from './merged-inputs.ts';
 import { readSubjectsOf, type ReadSubjects } from './read-subjects.ts';
 
+import { recordedKeys } from './recorded-ways.ts';
+import { isDecidable } from './ruled-ways.ts';
 import { carriedValue, newKeyOf, oldAlias, oldKeyColumn, ruleOf, writtenColumns } from './values.ts';
 import {
   builtOf,
@@ -160,7 +164,7 @@ export async function writeComputations(transaction: Queryable, of: Rebuilding, 
   );
   for (const variant of variants) {
     const specs = variant.specs;
-    const inputs = await inputsOf(transaction, of, variant);
+    const inputs = await inputsOf(transaction, of, variant, JOINED, otherInputs(of, variant, variants));
     const plan = inputs.needsPresent
       ? readPlan({ ...of.spec, reads: variant.recorded }, relations, sql`n`)
       : undefined;
@@ -247,6 +251,8 @@ export interface RecordedRead {
   readonly keys: Sql;
   readonly columns: Sql;
   readonly digest: Sql;
+  /** The primary key of the one row that was read, where it was looked up already. */
+  readonly row?: readonly Sql[];
 }
 
 const JOINED: Recorded = { inputs: sql`c.inputs`, readOf: () => undefined };
@@ -259,10 +265,13 @@ export async function inputsOf(
   of: Rebuilding,
   variant: Variant,
   recorded: Recorded = JOINED,
+  others?: OtherInputs,
 ): Promise<Inputs> {
   const { coverage } = variant;
   const isAsWas =
-    coverage.length === variant.reads.length && coverage.every((place, index) => place === index);
+    others === undefined &&
+    coverage.length === variant.reads.length &&
+    coverage.every((place, index) => place === index);
   if (isAsWas) return { needsPresent: false, joins: sql``, value: () => recorded.inputs };
   if (coverage.length === 0) return { needsPresent: false, joins: sql``, value: () => sql`''::bytea` };
   const through = of.spec.reads.filter((_, index) => coverage[index] === 'recorded');
@@ -275,13 +284,16 @@ export async function inputsOf(
     needsPresent: of.spec.reads.some(
       (read, index) => typeof coverage[index] !== 'number' && !isSure(read, coverage[index]),
     ),
-    joins: sql`${found?.joins ?? sql``} ${narrowed ?? sql``}`,
+    joins: sql`${found?.joins ?? sql``} ${narrowed ?? sql``} ${others?.joins ?? sql``}`,
     value: (present) =>
       sql.join(
         of.spec.reads.map((read, index) => {
           const place = coverage[index];
-          if (typeof place === 'number')
-            return sql`coalesce(substr(${recorded.inputs}, ${1 + 32 * place}, 32), ${ZERO})`;
+          const own =
+            typeof place === 'number' ? sql`substr(${recorded.inputs}, ${1 + 32 * place}, 32)` : undefined;
+          if (others !== undefined && (own !== undefined || place === 'unknown'))
+            return sql`coalesce(${others.agreed(index, own ?? sql`null`)}, ${ZERO})`;
+          if (own !== undefined) return sql`coalesce(${own}, ${ZERO})`;
           if (place === 'present') return present[index] ?? ZERO;
           if (typeof place === 'object') {
             const at = 1 + 32 * place.narrowed;
@@ -295,14 +307,48 @@ export async function inputsOf(
   };
 }
 
-/** Reads through foreign keys of which every carried row's sources were seen to lead to the row that was read. */
+/**
+ * Reads that find the very row that was read: through foreign keys of which every carried row's sources were seen to lead
+ * there, or by columns of the key that were found from that row.
+ */
 function sureReads(of: Rebuilding): ReadonlySet<string> {
   const { looked } = fillsOf(of, of.spec.foreignKeys, () => undefined);
   const keys = of.spec.foreignKeys.filter(({ name }) => looked.has(name));
+  const found = recordedKeys(of).filter((key) => isWhole(of, key));
   return new Set(
     of.spec.reads
-      .filter((read) => keys.some((key) => read.table === key.to && isThrough(read, key)))
+      .filter(
+        (read) =>
+          keys.some((key) => read.table === key.to && isThrough(read, key)) ||
+          found.some((key) => read.table === key.to && isBy(read, key)),
+      )
       .map(({ name }) => name),
+  );
+}
+
+/** Whether all of a foreign key is found from the row that was read, of a table that stays as it is. */
+function isWhole(of: Rebuilding, { name, to, columns }: ForeignKeySpec): boolean {
+  const { operation, world } = of;
+  return (
+    rebuildOf(world, to) === undefined &&
+    Object.keys(columns).every((child) => {
+      const source = operation.columns[child];
+      const isRuled = ruleOf(world.attribution, operation.table, child) !== undefined;
+      return source?.from === 'recorded' && source.reference === name && !isRuled && !isDecidable(of, child);
+    })
+  );
+}
+
+/** Whether a read looks its row up by the columns of a foreign key, and by nothing else. */
+function isBy({ cardinality, match }: ReadSpec, { columns }: ForeignKeySpec): boolean {
+  const pairs = Object.entries(columns);
+  return (
+    cardinality !== 'many' &&
+    pairs.length === Object.keys(match).length &&
+    pairs.every(([child, parent]) => {
+      const origin = match[parent];
+      return origin?.kind === 'key' && origin.column === child;
+    })
   );
 }
 
@@ -430,7 +476,8 @@ function readRow(
     keys,
     columns: read,
     digest,
-  } = joined ?? {
+    row,
+  }: RecordedRead = joined ?? {
     keys: sql`${r}.keys`,
     columns: sql`${r}.columns`,
     digest: sql`${r}.digest`,
@@ -447,10 +494,11 @@ function readRow(
       (columns, place) => sql`sha256(${rowDigest(sql`p`, columns)}) as ${sql.id(`#was ${String(place)}`)}`,
     ),
   ];
-  const same = target.spec.primaryKey.map((column) => {
+  const same = target.spec.primaryKey.map((column, place) => {
     const type = target.spec.columns.find(({ name }) => name === column)?.type ?? 'text';
-    return sql`${pp}.${sql.id(column)} = (${keys} -> 0 ->> ${column}::text)::${sql.raw(type)}`;
+    return sql`${pp}.${sql.id(column)} = ${row?.[place] ?? sql`(${keys} -> 0 ->> ${column}::text)::${sql.raw(type)}`}`;
   });
+  const only = row === undefined ? sql`jsonb_array_length(${keys}) = 1 and ` : sql``;
   const cases = there.map(
     (columns, place) =>
       sql`when ${read} = ${columns}::text[] then ${digest} = ${pp}.${sql.id(`#was ${String(place)}`)}`,
@@ -464,7 +512,7 @@ function readRow(
     keys,
     join: sql`${lookUp}
       left join (select p.*, ${sql.join(digests)} from ${tableId(target.placement)} p ${sql.raw(isOnDemand ? '' : 'offset 0')}) ${pp}
-        on jsonb_array_length(${keys}) = 1 and ${sql.join(same, sql` and `)}`,
+        on ${only}${sql.join(same, sql` and `)}`,
     unchanged:
       cases.length === 0
         ? sql`jsonb_array_length(${keys}) = 0`

@@ -9,7 +9,7 @@ import type { Decision, Decisions } from '../attribution.ts';
 import type { PlanScope } from '../operation/operation.ts';
 import { computedRelation } from '../rebuild/coverage.ts';
 import { listedKey, listedKeys, plannedLists } from '../rebuild/plan.ts';
-import { isDecidable, oldRowDigest } from '../rebuild/ways.ts';
+import { isDecidable, oldRowDigest } from '../rebuild/ruled-ways.ts';
 import type { Rebuilding } from '../rebuild/world.ts';
 
 /** A function that says what becomes of one ambiguous row. */

@@ -67,10 +67,12 @@ function createStore(opened: OpenDatabase, session: Session, copies: EmbeddedCop
       sharedByProcesses: false,
       cancelStatement: false,
       disposableCopies: true,
+      witness: false,
     },
     location,
     transaction: async (options, work) => {
       assertNoTimeout(options);
+      if (options.prepareAs !== undefined) throw noWitness();
       return await reach(async () => {
         const mark = { open: true };
         try {
@@ -92,6 +94,8 @@ function createStore(opened: OpenDatabase, session: Session, copies: EmbeddedCop
         await own.script('checkpoint');
         return await copies.make();
       }),
+    decidePrepared: () => Promise.reject(noWitness()),
+    readLog: () => Promise.reject(noWitness()),
     dropDeadCopies: () => reach(() => copies.dropDead()),
     [Symbol.asyncDispose]: () =>
       (closed ??= gate.shut().then(async () => {
@@ -106,6 +110,13 @@ function assertNoTimeout({ statementTimeoutMs = 0 }: TransactionOptions): void {
   throw new VarveError('capability_missing', {
     detail: { capability: 'cancelStatement' },
     hint: 'Leave out statementTimeoutMs here, or use a PostgreSQL server: an embedded statement cannot be stopped.',
+  });
+}
+
+function noWitness(): VarveError {
+  return new VarveError('capability_missing', {
+    detail: { capability: 'witness' },
+    hint: 'Use a PostgreSQL server: an embedded database has one session, and nobody else reads its log.',
   });
 }
 

@@ -8,12 +8,14 @@
  */
 import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from 'pg';
 import { VarveError } from '../../base/index.ts';
-import { sql } from '../sql.ts';
+import { quoteLiteral, sql } from '../sql.ts';
+import { isStoreError } from '../store-error.ts';
 import type { Store, StoreLock } from '../store.ts';
 import { copyDatabase, dropDeadCopies, type Copying } from './server-copy.ts';
 import { endsSession, toStoreError } from './error.ts';
 import { createGate } from './gate.ts';
 import { createKeptPlans, type KeptPlan, type KeptPlans } from './kept-plan.ts';
+import { openLogReader } from './log-reader.ts';
 import { SESSION_SETTINGS, standalone, statusOf, type RawResult, type Session } from './session.ts';
 import { runTransaction } from './transaction.ts';
 
@@ -114,6 +116,7 @@ function createStore({ url, options, poolSize, location, newPool, newClient }: S
       sharedByProcesses: true,
       cancelStatement: true,
       disposableCopies: true,
+      witness: true,
     },
     location,
     transaction: (options, work) => reach((session) => runTransaction(session, options, work)),
@@ -124,6 +127,11 @@ function createStore({ url, options, poolSize, location, newPool, newClient }: S
     copy: async () => {
       if (closed !== undefined) throw closedStore(location);
       return await copyDatabase(copying);
+    },
+    decidePrepared: (name, decision) => reach((session) => decidePrepared(session, name, decision)),
+    readLog: async (reading) => {
+      if (closed !== undefined) throw closedStore(location);
+      return await openLogReader(newClient(), location, reading);
     },
     dropDeadCopies: () => dropDeadCopies(copying),
     [Symbol.asyncDispose]: () => (closed ??= close()),
@@ -305,6 +313,31 @@ function rawResult(result: QueryResult<(string | null)[]>): RawResult {
     rowCount: result.rowCount ?? 0,
     command: result.command,
   };
+}
+
+/** Only who prepared it, or a superuser, decides it; and never inside a transaction. */
+async function decidePrepared(
+  session: Session,
+  name: string,
+  decision: 'commit' | 'rollback',
+): Promise<boolean> {
+  const { rows } = await session.run(
+    `select quote_ident(owner), owner = current_user from pg_prepared_xacts where gid = $1 and database = current_database()`,
+    [name],
+  );
+  const [owner, isOwn] = rows[0] ?? [];
+  if (typeof owner !== 'string') return false;
+  try {
+    if (isOwn !== 't') await session.run(`set role ${owner}`, []);
+    await session.run(`${decision} prepared ${quoteLiteral(name)}`, []);
+    return true;
+  } catch (error) {
+    // Somebody else has decided it meanwhile.
+    if (isStoreError(error, '42704')) return false;
+    throw error;
+  } finally {
+    if (isOwn !== 't' && session.isAlive()) await session.run('reset role', []);
+  }
 }
 
 /** A lock has a connection of its own: it must not take a session from the pool for as long as it is held. */

@@ -1,4 +1,5 @@
 import { isVarveError, VarveError } from '../../base/index.ts';
+import { quoteLiteral } from '../sql.ts';
 import { StoreError } from '../store-error.ts';
 import type { Transaction, TransactionOptions } from '../store.ts';
 import { withSecondFailure } from './error.ts';
@@ -20,7 +21,8 @@ export async function runTransaction<T>(
     throw await abort(session, error);
   }
   end();
-  await commit(session);
+  if (options.prepareAs === undefined) await commit(session, 'commit');
+  else await commit(session, `prepare transaction ${quoteLiteral(options.prepareAs)}`);
   return result;
 }
 
@@ -101,10 +103,10 @@ async function abort(session: Session, error: unknown): Promise<unknown> {
   }
 }
 
-async function commit(session: Session): Promise<void> {
+async function commit(session: Session, text: string): Promise<void> {
   let command: string;
   try {
-    ({ command } = await session.run('commit', []));
+    ({ command } = await session.run(text, []));
   } catch (error) {
     if (!session.isAlive()) throw commitUnknown(error);
     throw await abort(session, error);

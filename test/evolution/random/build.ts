@@ -13,10 +13,12 @@ import {
 import { codeOf, isUndeclared, partsOf, runMake, written, type Inputs, type Values } from './make.ts';
 import {
   columnName,
+  keyColumns,
   nameOf,
   primaryKey,
   tableOf,
   type Column,
+  type Key,
   type Model,
   type Read,
   type Table,
@@ -33,6 +35,7 @@ export interface Built {
 
 /** Methods of tables and references, of which the compiler cannot know the columns here. */
 interface Loose {
+  readonly renamedFrom: (names: Readonly<Record<string, string>>) => Loose;
   readonly as: (names: Readonly<Record<string, string>>) => Loose;
   readonly optional: () => Loose;
   readonly from: (fills: Readonly<Record<string, unknown>>) => Loose;
@@ -150,7 +153,8 @@ function hintOf({ model, before }: Building, table: Table): object {
   return { renamedFrom: nameOf(before, old) };
 }
 
-function keyOf({ model, built }: Building, table: Table, id: string): Loose {
+function keyOf(building: Building, table: Table, id: string): Loose {
+  const { model, built } = building;
   const key = table.keys.find((each) => each.id === id);
   const target = key === undefined ? undefined : built.get(key.to);
   if (key === undefined || target === undefined) throw new TypeError(`no foreign key ${id}`);
@@ -160,12 +164,35 @@ function keyOf({ model, built }: Building, table: Table, id: string): Loose {
   if (suffix !== undefined) {
     made = made.as(Object.fromEntries(columns.map((column) => [column, `${column}_${suffix}`])));
   }
+  const former = formerColumns(building, table, key);
+  if (former !== undefined) made = made.renamedFrom(former);
   if (filledBy !== undefined) {
     const source = built.get(filledBy.table) as unknown as Loose;
     const filling = source.column(columnName(model, filledBy));
     made = made.from(Object.fromEntries(columns.map((column) => [column, filling])));
   }
   return key.optional === true ? made.optional() : made;
+}
+
+/** What the columns of a foreign key were called: where another one led to the same table, that must be said. */
+function formerColumns(
+  { model, before }: Building,
+  table: Table,
+  key: Key,
+): Readonly<Record<string, string>> | undefined {
+  const old = before?.tables.find(({ id }) => id === table.id);
+  const was = old?.keys.find(({ id }) => id === key.id);
+  if (before === undefined || old === undefined || was === undefined || was.to !== key.to) return undefined;
+  if (was.suffix === key.suffix || old.keys.filter(({ to }) => to === was.to).length < 2) return undefined;
+  const [now, then] = [keyColumns(model, key), keyColumns(before, was)].map((columns) =>
+    Object.entries(columns),
+  );
+  return Object.fromEntries(
+    (now ?? []).flatMap(([, column], index) => {
+      const former = then?.[index]?.[0];
+      return former === undefined ? [] : [[column, former]];
+    }),
+  );
 }
 
 function makingOf(building: Building, table: Table, keys: ReadonlyMap<string, Loose>): object {

@@ -115,7 +115,7 @@ function drawSteps(
   const first = drawEdits(world, { random: randomOf(seed ^ 0x1f3a), allowed: edits, places, from: 0, at: 0 });
   const more = randomOf(seed ^ 0x3c6e);
   const steps = [first];
-  if (more.chance(0.3)) {
+  if (more.chance(0.2)) {
     const settledWorld = { model: withoutOrigins(first.world.model), written: first.world.written };
     steps.push(
       drawEdits(settledWorld, { random: more, allowed: edits, places, from: first.count, at: SECOND }),
@@ -237,7 +237,7 @@ async function evolve(
   const first = versionOf(lab, before.model, undefined, () => {});
   await deployFirst(lab.store, first);
   await fill(lab.store, before.model, before.written, 'before makes');
-  await first.populate(bench.random.chance(0.25) ? 'one of several' : 'alone');
+  await first.populate(bench.random.chance(0.1) ? 'one of several' : 'alone');
   await fill(lab.store, before.model, before.written, 'after them');
   let known: Known = { world: before, settled: settle(before.model, before.written) };
   assertSameContent(
@@ -275,7 +275,7 @@ async function step(
   { after, isLast }: { readonly after: World; readonly isLast: boolean },
 ): Promise<Stepped> {
   const calls = new Map<string, Set<string>>();
-  const as = random.chance(0.25) ? 'one of several' : 'alone';
+  const as = random.chance(0.1) ? 'one of several' : 'alone';
   const was = { model: before.model, settled: recorded };
   const rowsNow = (written: Data): Settled => ({
     data: new Map([...after.written, ...recorded.data, ...written]),
@@ -290,7 +290,10 @@ async function step(
   const since = await lastRun(lab.store);
   const expected = expectedCalls(was, { model: after.model, settled: settle(after.model, now) });
   const content = await contentOf(lab.store, before.model);
-  const [baseline, shape] = [await liveState(lab.store), await shapeOf(lab.store, before.model)];
+  // Measuring all there is costs as much as a tenth of a case: where nobody goes back, the rows are enough.
+  const isTakenBack = random.chance(0.3);
+  const baseline = isTakenBack ? await liveState(lab.store) : undefined;
+  const shape = await shapeOf(lab.store, before.model);
   const meanwhile = random.chance(0.3)
     ? drawMeanwhile(lab.store, { ...before, written }, { data: recorded.data, after, random: own })
     : nothingMeanwhile(written);
@@ -300,10 +303,11 @@ async function step(
   const old = { ...content, ...contentIn(manualRows(before.model, meanwhile.written())) };
   if (done.id === undefined) {
     assertSameContent('the rows after a refusal', await contentOf(lab.store, before.model), old);
-    if (!isWritten) assertEqual('the state after a refusal', await liveState(lab.store), baseline);
+    if (!isWritten && baseline !== undefined)
+      assertEqual('the state after a refusal', await liveState(lab.store), baseline);
     return { outcome: 'refused', codes: done.codes };
   }
-  if (random.chance(0.4)) {
+  if (baseline !== undefined) {
     await rolledBack(second, done.id);
     assertSameContent(
       'the structure after the way back',
@@ -327,7 +331,7 @@ async function step(
 
   // What a make computed for a table that people filled before is theirs when they fill it again.
   const isCompared = isLast && expected.asked.size === 0;
-  if (isCompared && random.chance(0.3)) {
+  if (isCompared && random.chance(0.25)) {
     const first = versionOf(lab, before.model, undefined, () => {});
     await goBack({ lab, first, second }, before.model, { id: done.id, written: meanwhile.written() });
   }

@@ -107,7 +107,7 @@ function drawNumbers(
     const rows = data.get(target) ?? [];
     return [id, rows.length === 0 ? null : Number(Object.values(random.pick(rows))[0])];
   });
-  return { [`${table.id}.k`]: k, ...Object.fromEntries(values) };
+  return { ...Object.fromEntries(table.key.map(({ id }) => [id, k])), ...Object.fromEntries(values) };
 }
 
 /** A row with its parent's key; none where the parent has no rows. */

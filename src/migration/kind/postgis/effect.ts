@@ -33,6 +33,8 @@ export interface Effect {
   readonly partOf: Readonly<Record<string, string>>;
   readonly objects: readonly FreeObject[];
   readonly measures: Readonly<Record<string, Measure>>;
+  /** Rows by every name that a touched table has or had. */
+  readonly counted: Readonly<Record<string, number>>;
   readonly touched: readonly Touched[];
   readonly findings: readonly Finding[];
 }
@@ -137,9 +139,22 @@ function effectOf(sights: Sights): Effect {
       max_index_count_delta: { value: indexes.length, isUpperBound: false },
       max_row_backfill: { value: total, isUpperBound: all.some(({ isUpperBound }) => isUpperBound) },
     },
+    counted: Object.fromEntries([
+      ...formerNames(sights),
+      ...[...byName].map(([name, { rows }]): [string, number] => [name, rows]),
+    ]),
     touched: touchedLines(tables, indexes, objects),
     findings: unnamedFindings(sights.seen),
   };
+}
+
+/** A table that was renamed is called by its old name in the log of what was done before that. */
+function formerNames({ attempt, relations, counts }: Sights): readonly (readonly [string, number])[] {
+  return [...counts].flatMap(([oid, each]) => {
+    const [before, after] = [attempt.relations.get(oid), relations.get(oid)];
+    if (before === undefined || after === undefined || fullName(before) === fullName(after)) return [];
+    return [[fullName(before), rowsOf(each)] as const];
+  });
 }
 
 /** The triggers themselves only add to what they note and keep; a script that takes lines away touches it. */
@@ -319,6 +334,7 @@ function freeObjects(sights: Sights, scope: Scope): readonly FreeObject[] {
     extension !== null && kind !== 'extension' && isExtensionAllowed(scope, extension);
   const written = rows
     .filter(({ relation, extension, kind }) => relation === null && !isBrought(extension, kind))
+    .filter(({ kind, name }) => kind !== 'schema' || !OF_SESSION.test(name))
     .map(({ kind, schema, name }) => ({ kind, schema, name }));
   const dropped = seen.flatMap(({ event, objectType, schema, names }): readonly FreeObject[] => {
     if (
@@ -349,6 +365,9 @@ function freeObjects(sights: Sights, scope: Scope): readonly FreeObject[] {
   );
   return [...unique.values()];
 }
+
+/** The schemas of a session's temporary tables, which the server makes when it first needs them, and nobody else can. */
+const OF_SESSION = /^pg_(?:toast_)?temp_\d+$/u;
 
 /** A type is told as `schema.name`, each part in quotes where it needs them. */
 function ownName(name: string): string {

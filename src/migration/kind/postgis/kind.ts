@@ -28,7 +28,15 @@ export const postgisKind: MigrationKind = {
   patience: { lockTimeoutMs: 2_000, tries: 10 },
   baselineIn: 'deciding',
   foreseesRows: false,
-  faultPoints: ['P00_lent', 'P01_guarded', 'P02_statement', 'P03_observed', 'P04_beside'],
+  faultPoints: [
+    'P00_lent',
+    'P01_guarded',
+    'P02_statement',
+    'P03_observed',
+    'P04_beside',
+    'P05_prepared',
+    'P06_witnessed',
+  ],
   plan,
   apply: (bound) => stepsOf(bound),
   rollback: (bound) => stepsOf(bound),
@@ -51,6 +59,7 @@ export const postgisKind: MigrationKind = {
       if (confinement !== undefined) await takeRolesBack(store, confinement);
     },
   },
+  isWitnessDue: (bound) => bound['witnessed'] === true,
   undo: async ({ bound }, transaction) => {
     // What ran in the deciding transaction went with it.
     await undoBeside(phasesIn(bound), transaction);

@@ -57,11 +57,15 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
   const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
   const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
-  const enforcement = enforcementOf(attempt.guards, confinement);
+  const enforcement = enforcementOf(attempt.guards, {
+    confinement,
+    isWitnessed: context.bound['witnessed'] === true,
+  });
   return {
     tables: effect.tables.flatMap(({ name, rows }) => (rows > 0 ? [countsOf(name, rows)] : [])),
     objects,
     partOf: effect.partOf,
+    counted: effect.counted,
     witnesses: enforcement.layers,
     enforcement,
     measures: {

@@ -19,6 +19,7 @@ import { isProtected, protectedTables, protectionOf } from './protected.ts';
 import { refusedConstructs, unknownConstructs } from './refuse.ts';
 import { fullName, isTable, loadRelations, type Relation, type Relations } from './relation.ts';
 import { rollbackClassOf } from './rollback-class.ts';
+import { unwitnessedReasons } from './witnessable.ts';
 import { readScripts, type ScriptPhase, type Statement } from './script.ts';
 
 /** Plans one direction; the scripts of both are read, so that a way back that cannot run is known before the way there. */
@@ -42,10 +43,13 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
   const { confinement, reasons } = logins.runner
     ? await planConfinement(transaction, scope, relations)
     : { reasons: [] };
+  const unwitnessed = logins.verify
+    ? await unwitnessedReasons(transaction, statementsOf(phases), allowed)
+    : ['verify_login'];
   const isGuardable = confinement !== undefined || power.unguardable.length === 0;
   const enforcement = enforcementOf(
     { watches: confinement !== undefined || power.canWatch, denies: isGuardable ? [] : undefined },
-    confinement,
+    { confinement, isWitnessed: unwitnessed.length === 0 },
   );
   return {
     bound: {
@@ -55,6 +59,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       protected: { schemas: protection.schemas, tables: protection.tables },
       limits,
       ...(confinement === undefined ? {} : { confinement }),
+      ...(unwitnessed.length === 0 ? { witnessed: true } : {}),
     },
     tables: [],
     objects: tables,
@@ -66,6 +71,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       estimates: estimatesOf(tables, relations),
       locks: await locksOf(phases, direction === 'rollback'),
       unguarded: isGuardable ? [] : power.unguardable,
+      ...(logins.verify ? { unwitnessed } : {}),
       ...(logins.runner ? { unconfined: reasons.slice(0, 20), unconfinedCount: reasons.length } : {}),
     },
     rollbackClass: rollbackClassOf(statementsOf(scripts.forward), statementsOf(scripts.rollback)),

@@ -1,0 +1,50 @@
+import { VarveError } from '../base/index.ts';
+import type { Store, Transaction } from '../store/index.ts';
+import { readBody } from './ledger.ts';
+import { contextOf, type Run } from './run.ts';
+
+/** Where the deciding transaction runs. */
+export interface DecidingSession extends AsyncDisposable {
+  readonly store: Store;
+  readonly enter: (transaction: Transaction) => Promise<void>;
+}
+
+/** The store's own session, or where the plan bound it one of the runner's login with what it is lent for this try (L4). */
+export async function decidingSession(run: Run): Promise<DecidingSession> {
+  const { options, kind, opened } = run;
+  const { confine } = kind;
+  if (confine?.isDue(opened.plan.bound.work) !== true) {
+    const nothing = async (): Promise<void> => undefined;
+    return { store: options.store, enter: nothing, [Symbol.asyncDispose]: nothing };
+  }
+  if (options.runnerLogin === undefined) throw loginUnusable(run, 'no_runner_login');
+  const context = contextOf(run);
+  const store = await options.runnerLogin.open(options.store.location);
+  const end = async (): Promise<void> => {
+    await store[Symbol.asyncDispose]();
+    await confine.release(context);
+  };
+  try {
+    await confine.lend(context);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  const enter = async (transaction: Transaction): Promise<void> => {
+    await confine.enter(context, transaction);
+    if ((await readBody(transaction, run.subject.runId, 'opened')) === undefined)
+      throw loginUnusable(run, 'another_database');
+  };
+  return { store, enter, [Symbol.asyncDispose]: end };
+}
+
+/** A login that was bound and cannot be used. */
+export function loginUnusable(
+  run: Run,
+  reason: 'no_runner_login' | 'no_verify_login' | 'another_database',
+): VarveError {
+  return new VarveError('permission_denied', {
+    detail: { subject: run.subject.migrationId, reason },
+    hint: 'Name the logins as when this was planned, on the same server, or plan it again.',
+  });
+}
