@@ -35,7 +35,7 @@ begin
   end loop;
   for each in
     select p.oid::regprocedure as name from pg_proc p
-    where p.pronamespace = 'varve'::regnamespace and p.proname not in ('arm_guards', 'disarm_guards')
+    where p.pronamespace = 'varve'::regnamespace and p.proname not in ('arm_guards', 'disarm_guards', 'arm_capture', 'disarm_capture')
   loop
     execute format('alter routine %s owner to varve_owner', each.name);
   end loop;
@@ -46,9 +46,6 @@ $$;
 alter function varve.note_ddl() security definer;
 alter function varve.note_drop() security definer;
 alter function varve.note_rewrite() security definer;
-
--- This one calls what a script may have made, such as a cast: so it may no more than the script.
-alter function varve.capture() security invoker;
 
 -- Event triggers, and triggers on tables of others, are a superuser's to make: so these two act as one, and do nothing but this.
 -- Each takes protected tables, and those of them whose rows may also come through a parent.
@@ -94,5 +91,14 @@ begin
 end
 $$;
 
+-- The triggers that keep what a run overwrites stand on tables of others too.
+alter function varve.arm_capture(text, oid[]) security definer;
+alter function varve.disarm_capture() security definer;
+do $$ begin
+  execute format('alter function varve.arm_capture(text, oid[]) owner to %I', current_user);
+  execute format('alter function varve.disarm_capture() owner to %I', current_user);
+end $$;
+
 revoke all on function varve.arm_guards(oid[], oid[]), varve.disarm_guards(oid[], oid[]) from public;
-grant execute on function varve.arm_guards(oid[], oid[]), varve.disarm_guards(oid[], oid[]) to varve_owner;
+grant execute on function varve.arm_guards(oid[], oid[]), varve.disarm_guards(oid[], oid[]),
+  varve.arm_capture(text, oid[]), varve.disarm_capture() to varve_owner;

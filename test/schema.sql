@@ -268,6 +268,12 @@ table varve.run
   constraint run_pkey PRIMARY KEY (id)
   constraint run_status_check CHECK ((status = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'interrupted'::text])))
 
+table varve.run_snapshot
+  column run_id text not null
+  column snapshot pg_snapshot not null
+  column own xid8 not null
+  constraint run_snapshot_pkey PRIMARY KEY (run_id)
+
 table varve.seen_ddl
   column ordinal bigint not null generated always as identity
   column event text not null
@@ -297,6 +303,30 @@ table varve.superseded
   constraint superseded_pkey PRIMARY KEY (id)
   constraint superseded_relation_fkey FOREIGN KEY (relation) REFERENCES varve.relation(id)
   CREATE INDEX superseded_key ON varve.superseded USING btree (relation, key_hash)
+
+CREATE OR REPLACE FUNCTION varve.arm_capture(run text, tables oid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  one record;
+begin
+  for one in
+    select c.oid::regclass as name, t.trigger, t.moment, t.rows from pg_class c
+    cross join (values ('!varve_capture_update', 'after update', 'referencing old table as old_rows'),
+      ('!varve_capture_delete', 'after delete', 'referencing old table as old_rows'),
+      ('!varve_capture_truncate', 'before truncate', '')) t (trigger, moment, rows)
+    -- Each partition that is truncated has a trigger of its own.
+    where c.oid = any (tables) and c.relkind in ('r', 'p') and not (c.relkind = 'p' and t.moment = 'before truncate')
+      and has_table_privilege(c.oid, 'trigger') order by c.oid, t.trigger
+  loop
+    execute format('create trigger %I %s on %s %s for each statement execute function varve.capture(%L)',
+      one.trigger, one.moment, one.name, one.rows, run);
+    execute format('alter table %s enable always trigger %I', one.name, one.trigger);
+  end loop;
+end
+$function$
 
 CREATE OR REPLACE FUNCTION varve.capture()
  RETURNS trigger
@@ -329,7 +359,9 @@ CREATE OR REPLACE FUNCTION varve.capture_shape(of oid, OUT columns text[], OUT t
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select array_agg(a.attname::text order by a.attnum), array_agg(format_type(a.atttypid, a.atttypmod) order by a.attnum),
-    string_agg(format('o.%I::text', a.attname), ', ' order by a.attnum),
+    -- By the output of the type and never by a cast, which may be somebody's function.
+    string_agg(case when a.atttypid < 16384 then format('o.%I::text', a.attname)
+      else format('case when num_nulls(o.%1$I) = 0 then format(''%%s'', o.%1$I) end', a.attname) end, ', ' order by a.attnum),
     (select array_agg(k.attname::text order by p.place) from pg_index i
       cross join lateral unnest(i.indkey::int2[]) with ordinality p (attnum, place)
       join pg_attribute k on k.attrelid = of and k.attnum = p.attnum where i.indrelid = of and i.indisprimary),
@@ -341,9 +373,10 @@ AS $function$
   where c.oid = of group by n.nspname, c.relname, c.relispartition
 $function$
 
-CREATE OR REPLACE FUNCTION varve.capture_table(run text, of oid, cause text, condition text DEFAULT 'true'::text)
+CREATE OR REPLACE FUNCTION varve.capture_table(run text, of oid)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
@@ -351,15 +384,43 @@ declare
   number bigint := nextval('varve.captured_id');
   taken bigint;
 begin
+  -- A view would run whatever its author wrote, as the owner of this function.
+  if not exists (select from pg_class where oid = of and relkind in ('r', 'p')) then
+    raise exception using errcode = '42809', message = 'varve.capture_table takes a table';
+  end if;
   select * into shape from varve.capture_shape(of);
-  execute format('insert into varve.captured_row select %s, array[%s]::text[] from %I.%I o where %s', number, shape.texts,
-    shape.schema_name, shape.table_name, condition);
+  execute format('insert into varve.captured_row select %s, array[%s]::text[] from %I.%I o', number, shape.texts,
+    shape.schema_name, shape.table_name);
   get diagnostics taken = row_count;
   insert into varve.captured (id, run_id, relation, schema_name, table_name, root_schema, root_name, cause, columns, types, key_columns, rows)
-  values (number, run, of, shape.schema_name, shape.table_name, shape.root_schema, shape.root_name, capture_table.cause,
+  values (number, run, of, shape.schema_name, shape.table_name, shape.root_schema, shape.root_name, 'whole',
     shape.columns, shape.types, shape.key_columns, taken);
   return taken;
 end
+$function$
+
+CREATE OR REPLACE FUNCTION varve.captured_shapes(asked oid)
+ RETURNS TABLE(ids bigint[], columns text[], key_columns text[])
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select array_agg(k.id), k.columns, k.key_columns from varve.captured k
+  join pg_class c on c.oid = asked join pg_namespace n on n.oid = c.relnamespace
+  where k.run_id = current_setting('varve.capture_of', true) and k.let_go_run is null and k.cause <> 'written'
+    and ((k.schema_name, k.table_name) = (n.nspname, c.relname) or (k.root_schema, k.root_name) = (n.nspname, c.relname))
+  group by k.columns, k.key_columns
+$function$
+
+CREATE OR REPLACE FUNCTION varve.captured_texts(ids bigint[])
+ RETURNS TABLE(captured bigint, texts text[])
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select r.captured, r.texts from varve.captured_row r
+  where r.captured = any (array(select k.id from varve.captured k
+    where k.id = any (ids) and k.run_id = current_setting('varve.capture_of', true)))
 $function$
 
 CREATE OR REPLACE FUNCTION varve.captured(of anyelement)
@@ -378,19 +439,13 @@ begin
   if coalesce(asked, 0) = 0 then
     raise exception using errcode = '42809', message = 'varve.captured takes a row of the table, such as null::plot';
   end if;
-  for piece in
-    select array_agg(k.id) as ids, k.columns, k.key_columns from varve.captured k
-    join pg_class c on c.oid = asked join pg_namespace n on n.oid = c.relnamespace
-    where k.run_id = current_setting('varve.capture_of', true) and k.let_go_run is null and k.cause <> 'written'
-      and ((k.schema_name, k.table_name) = (n.nspname, c.relname) or (k.root_schema, k.root_name) = (n.nspname, c.relname))
-    group by k.columns, k.key_columns
-  loop
+  for piece in select * from varve.captured_shapes(asked) loop
     select string_agg(case when at is null then format('null::%s', format_type(a.atttypid, a.atttypmod))
         else format('r.texts[%s]::%s', at, format_type(a.atttypid, a.atttypmod)) end, ', ' order by a.attnum)
       into list from pg_attribute a cross join lateral (select array_position(piece.columns, a.attname::text)) p (at)
       where a.attrelid = asked and a.attnum > 0 and not a.attisdropped;
-    parts := parts || format('select r.captured, %s as own_key, row(%s)::%s as own_row from varve.captured_row r where r.captured = any(%L::bigint[])',
-      case when piece.key_columns is null then 'array[r.captured::text, r.ctid::text]'
+    parts := parts || format('select r.captured, %s as own_key, row(%s)::%s as own_row from varve.captured_texts(%L::bigint[]) with ordinality r (captured, texts, place)',
+      case when piece.key_columns is null then 'array[r.captured::text, r.place::text]'
         else (select format('array[%s]', string_agg(format('r.texts[%s]', array_position(piece.columns, k)), ', ')) from unnest(piece.key_columns) k) end,
       list, pg_typeof(of), piece.ids);
   end loop;
@@ -424,6 +479,23 @@ CREATE OR REPLACE FUNCTION varve.digest_1(VARIADIC items text[])
  LANGUAGE sql
  STABLE PARALLEL SAFE
 AS $function$ select sha256(convert_to(array_to_json(items)::text, 'UTF8')) $function$
+
+CREATE OR REPLACE FUNCTION varve.disarm_capture()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  one record;
+begin
+  for one in
+    select t.tgrelid::regclass as name, t.tgname from pg_trigger t
+    where t.tgfoid = 'varve.capture()'::regprocedure and not t.tgisinternal and t.tgparentid = 0 order by t.tgrelid, t.tgname
+  loop
+    execute format('drop trigger %I on %s', one.tgname, one.name);
+  end loop;
+end
+$function$
 
 CREATE OR REPLACE FUNCTION varve.note_ddl()
  RETURNS event_trigger

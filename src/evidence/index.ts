@@ -28,7 +28,13 @@ export {
   type ChainReading,
 } from './chain.ts';
 export { diffBaselines, isComparable, proveEqual } from './diff.ts';
-export { proveWayBack, tablesWithOtherRows, type WayBack, type WayBackProof } from './way-back.ts';
+export {
+  proveWayBack,
+  splitDifference,
+  tablesWithOtherRows,
+  type WayBack,
+  type WayBackProof,
+} from './way-back.ts';
 export { touchedCsv } from './touched.ts';
 export type { DerivedDiff, DiffSummary, LimitVerdict, TableDiff } from './diff.ts';
 export { canonicalBytes, digestOf, isDigest, sha256, type Digest } from './digest.ts';

@@ -68,6 +68,27 @@ export function proveWayBack(about: WayBack): WayBackProof {
   };
 }
 
+/**
+ * What differs from the state that a run left, of baselines that list their objects: `own` are objects that the run had changed or
+ * whose table it had touched, `others` all else.
+ */
+export function splitDifference(
+  run: { readonly pre: Baseline; readonly post: Baseline; readonly touched: readonly string[] },
+  found: Baseline,
+): { readonly own: readonly string[]; readonly others: readonly string[] } {
+  const { pre: expected, post: left, touched } = run;
+  const isTouched = touchedObjects({ expected, left, touched });
+  const [before, after] = [objectsOf(left), objectsOf(found)];
+  const differing = [...new Set([...before.keys(), ...after.keys()])]
+    .filter((words) => before.get(words)?.digest !== after.get(words)?.digest)
+    .toSorted();
+  const isOwn = (words: string): boolean => {
+    const object = after.get(words) ?? before.get(words);
+    return object !== undefined && isTouched(object);
+  };
+  return { own: differing.filter(isOwn), others: differing.filter((words) => !isOwn(words)) };
+}
+
 /** Across algorithms and major versions nothing can be said; a key that was changed since concerns the way back alone. */
 function isMadeAlike({ expected, left, begun, found }: WayBack): boolean {
   const isAlike = (one: Baseline, other: Baseline): boolean =>
@@ -102,7 +123,11 @@ function differingObjects(about: WayBack): readonly string[] {
 }
 
 /** Tells whether the forward run changed an object, or touched the table that it belongs to. */
-function touchedObjects({ expected, left, touched }: WayBack): (object: ObjectState) => boolean {
+function touchedObjects({
+  expected,
+  left,
+  touched,
+}: Pick<WayBack, 'expected' | 'left' | 'touched'>): (object: ObjectState) => boolean {
   const changed = new Set(
     diffObjects(expected.objects ?? [], left.objects ?? [])
       .filter(({ properties }) => properties.length !== 1 || properties[0] !== 'position')

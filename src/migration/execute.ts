@@ -436,9 +436,12 @@ export function checksBefore(run: Run): readonly Check[] {
 
 /** What came while the forward run was under way, and since: each table once. */
 function allWrites(during: readonly NewWrites[], since: readonly NewWrites[]): readonly NewWrites[] {
-  const rows = new Map(since.map((each) => [each.table, each.rows]));
-  for (const each of during) rows.set(each.table, (rows.get(each.table) ?? 0) + each.rows);
-  return [...rows].map(([table, count]) => ({ table, rows: count }));
+  const byTable = new Map(since.map((each) => [each.table, each]));
+  for (const each of during) {
+    const known = byTable.get(each.table);
+    byTable.set(each.table, { ...known, table: each.table, rows: (known?.rows ?? 0) + each.rows });
+  }
+  return [...byTable.values()];
 }
 
 function failedChecks(checks: readonly Check[]): readonly Finding[] {

@@ -146,6 +146,12 @@ export interface CommittedRun {
   readonly committedAt: string;
   /** `bound` of the kind's plan of that run. */
   readonly bound: JsonObject;
+  /** What it was measured against, and what it left. */
+  readonly pre: Baseline;
+  readonly post: Baseline;
+  /** Tables that it touched in any way, and those of them in which it wrote rows. */
+  readonly objects: readonly string[];
+  readonly written: readonly string[];
 }
 
 /** What `plan` found. */
@@ -313,8 +319,9 @@ export interface Touched {
   readonly rows: number | null;
 }
 
-/** Rows inserted, changed or deleted by others in one table. */
+/** Rows inserted, changed or deleted by others in one table; where `gone` is given, `rows` are those that are there. */
 export interface NewWrites extends JsonObject {
   readonly table: string;
   readonly rows: number;
+  readonly gone?: number;
 }

@@ -76,13 +76,8 @@ export type RunException = ApprovedException & { readonly principal: string };
 
 /** A committed forward run with what its way back is proved against. */
 export interface ForwardRun extends CommittedRun {
-  readonly pre: Baseline;
-  readonly post: Baseline;
   /** What others wrote while it was under way, after `pre` was measured. */
   readonly newWrites: readonly NewWrites[];
-  readonly objects: readonly string[];
-  /** Tables in which it wrote rows. */
-  readonly written: readonly string[];
 }
 
 /** A product of a run: an artifact of JSON, or the text of a file. */

@@ -7,6 +7,7 @@ import {
   isDigest,
   redactJson,
   sha256,
+  splitDifference,
   type Baseline,
   type Check,
   type Digest,
@@ -251,16 +252,29 @@ async function readCommitted(
     { isolation: 'repeatable read', readOnly: true },
     (transaction) => kind.baseline({ bundle, settings, bound, algorithm: judged.algorithm }, transaction),
   );
-  const sameShape = found.schema_fingerprint.logical === judged.schema_fingerprint.logical;
+  const { own, others } = shapeDifference(body, judged, found);
   const digests = new Map(judged.tables.map(({ table, digest }) => [table, digest]));
   const moved = found.tables
     .filter(({ table, digest }) => digests.get(table) !== digest)
     .map(({ table }) => table);
-  return readBackOf(sameShape ? 'pass' : 'fail', moved);
+  return readBackOf(own.length === 0 ? 'pass' : 'fail', [...moved, ...others]);
+}
+
+/** Which objects are others than were judged; of a kind that lists none, all of them are the run's own. */
+function shapeDifference(
+  { products, objects }: DecidedBody,
+  judged: Baseline,
+  found: Baseline,
+): ReturnType<typeof splitDifference> {
+  if (found.schema_fingerprint.logical === judged.schema_fingerprint.logical) return { own: [], others: [] };
+  const pre = products['baselines/pre.json'] as unknown as Baseline | undefined;
+  if ([pre?.objects, judged.objects, found.objects].includes(undefined) || pre === undefined)
+    return { own: ['shape'], others: [] };
+  return splitDifference({ pre, post: judged, touched: objects }, found);
 }
 
 function readBackOf(status: Check['status'], moved: readonly string[]): ReadBack {
-  const hint = 'Others wrote to this table after the commit; nothing has to be done.';
+  const hint = 'Others changed this after the run began; nothing has to be done.';
   const findings = moved.map((subject): Finding & JsonObject =>
     findingJson({ code: 'concurrent_change', severity: 'info', subject, detail: {}, hint }),
   );

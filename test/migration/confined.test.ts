@@ -140,6 +140,38 @@ describe.skipIf(!isWanted)('a confined run on PostgreSQL', () => {
     60_000,
   );
 
+  it('M109 keeps what it overwrites though it may read nothing of it, and its way back gives it back', async () => {
+    const { schema } = await given.scene();
+    const id = 'PG-MIG-2026-06-09-01';
+    const planned = await planSql(options, {
+      id,
+      schema,
+      tables: ['plot'],
+      forbiddenTables: ['secret'],
+      forward: `update plot set area = 0; delete from plot where id = 1`,
+      rollback: `insert into plot select * from varve.captured(null::plot) c where c.id = 1;
+        update plot p set area = c.area from varve.captured(null::plot) c where c.id = p.id`,
+    });
+    expect(planned.findings).toEqual([]);
+    const outcome = await applyMigration(options, id);
+    expect(outcome, JSON.stringify(outcome.findings)).toMatchObject({
+      status: 'applied',
+      enforcement: { level: 'confined', role: 'exact' },
+    });
+    const back = await rollbackMigration(options, id);
+    expect(back, JSON.stringify(back.findings)).toMatchObject({
+      status: 'applied',
+      enforcement: { level: 'confined' },
+      receipt: { receipt: { proof: { status: 'equal' } } },
+    });
+    const nosy = await run({ forward: 'select count(*) from varve.captured_row' });
+    expect(nosy.status).not.toBe('applied');
+    const grants = await given.store.query(sql`
+      select from pg_class c, aclexplode(c.relacl) a where c.relnamespace = 'varve'::regnamespace
+        and a.grantee not in (c.relowner) and c.relname like 'captured%'`);
+    expect(grants).toEqual([]);
+  }, 60_000);
+
   it('M75 claims no login where the tables belong to a superuser, or to two roles', async () => {
     for (const owner of ['postgres', 'other']) {
       const outcome = await run({ forward: 'update plot set area = 0' }, ({ schema }) =>
@@ -338,6 +370,50 @@ describe.skipIf(!isWanted)('a confined run on PostgreSQL', () => {
     expect(await run({ forward: 'update plot set area = 0' })).toMatchObject({
       status: 'applied',
       enforcement: { level: 'confined' },
+    });
+  }, 60_000);
+
+  it('M109 M84 what a confined run overwrites is kept, its way back reads that, and nothing else of varve is open to it', async () => {
+    const { schema } = await given.scene();
+    const planned = await planSql(options, {
+      id: 'PG-MIG-2026-06-30-01',
+      schema,
+      tables: ['plot'],
+      forbiddenTables: ['secret'],
+      forward:
+        'alter table plot add column x int; update plot set x = id; alter table plot drop column area;',
+      rollback: `alter table plot drop column x; alter table plot add column area float8;
+        update plot p set area = c.area from varve.captured(null::plot) c where c.id = p.id;
+        alter table plot alter column area set not null;`,
+    });
+    expect(planned.findings).toEqual([]);
+    const before = await given.store.query(sql`select area from ${sql.id(schema, 'plot')} order by id`);
+    const outcome = await applyMigration(options, 'PG-MIG-2026-06-30-01');
+    expect(outcome, JSON.stringify(outcome.findings)).toMatchObject({
+      status: 'applied',
+      enforcement: { level: 'confined', role: 'exact' },
+    });
+    const back = await rollbackMigration(options, 'PG-MIG-2026-06-30-01');
+    expect(back, JSON.stringify(back.findings)).toMatchObject({
+      status: 'applied',
+      receipt: { receipt: { proof: { status: 'equal' }, rollback: { class: 'restore_from_capture' } } },
+    });
+    expect(await given.store.query(sql`select area from ${sql.id(schema, 'plot')} order by id`)).toEqual(
+      before,
+    );
+    expect(
+      await given.store
+        .query(sql`select p.proname from pg_proc p join pg_roles r on r.rolname not in ('varve_owner', current_user)
+        and not r.rolsuper and r.rolname !~ '^pg_' where p.pronamespace = 'varve'::regnamespace and p.proname ~ '^(arm_|disarm_|captured|capture_table)'
+        and has_function_privilege(r.oid, p.oid, 'execute')`),
+    ).toEqual([]);
+    const reading = await run({
+      forward: 'create table plot_copy as select * from varve.captured_row',
+      tables: ['plot', 'plot_copy'],
+    });
+    expect(reading, JSON.stringify(reading)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'construct_refused', detail: { reason: 'own_catalog' } }],
     });
   }, 60_000);
 

@@ -7,11 +7,12 @@ import type { Baseline } from '../../../evidence/index.ts';
 import { sql, type Transaction } from '../../../store/index.ts';
 import type { RunContext } from '../../kind.ts';
 import { measureOrThrow } from './baseline-of.ts';
-import { armCapture, mayWriteRows, type Capture } from './capture.ts';
+import { armCapture, lendCapture, mayWriteRows, type Capture } from './capture.ts';
 import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
-import { actAsLent, becomeOwner, confinementIn, openHistory } from './confine.ts';
+import { actAsLent, confinementIn } from './confine.ts';
 import { installGuards, type Guards } from './guard.ts';
+import { noteSnapshot, readNewWrites, type SinceForward } from './new-writes.ts';
 import { countTables, type TableRows } from './own-versions.ts';
 import { pinSettings, type Pins } from './pins.ts';
 import { readScripts, type Statement } from './script.ts';
@@ -26,6 +27,8 @@ export interface Attempt {
   readonly protection: Protection;
   readonly guards: Guards;
   readonly capture: Capture;
+  /** On the way back: what others wrote since the run that is taken back. */
+  readonly since: SinceForward | undefined;
   /** Before the first statement. */
   readonly relations: Relations;
   /** Rows that each allowed table had, by name. */
@@ -56,17 +59,20 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
   const protection = protectionOf(scope, context.settings);
   const confinement = confinementIn(context.bound);
-  // Before event triggers note DDL, and by whoever owns the tables.
-  if (confinement !== undefined) await openHistory(transaction, confinement, context.direction);
   const capture = await armCapture(transaction, {
     runId: context.runId,
     scope,
     relations,
     writesRows: (await statementsOf(context)).some(mayWriteRows),
   });
-  if (context.forward !== undefined)
-    await transaction.query(sql`select set_config('varve.capture_of', ${context.forward.runId}, true)`);
-  if (confinement !== undefined) await becomeOwner(transaction);
+  const { forward, runId } = context;
+  if (forward === undefined) await noteSnapshot(transaction, runId);
+  else await transaction.query(sql`select set_config('varve.capture_of', ${forward.runId}, true)`);
+  const since =
+    forward === undefined
+      ? undefined
+      : await readNewWrites(transaction, { runId, forward, begun: baseline, relations });
+  if (confinement !== undefined) await lendCapture(transaction, confinement.lends);
   const armer = confinement === undefined ? 'session' : 'roles';
   const guards = await installGuards(transaction, protectedTables(relations, protection), armer);
   const ownRows = await ownCatalogRows(transaction, guards);
@@ -83,6 +89,7 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     protection,
     guards,
     capture,
+    since,
     relations,
     rowsBefore: new Map(baseline.tables.map(({ table, rows }) => [table, rows])),
     ownRows: new Set(ownRows.map(placeOf)),

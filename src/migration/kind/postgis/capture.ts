@@ -18,7 +18,6 @@ import {
   fieldsOf,
   listOf,
   quoteIdentifier,
-  quoteLiteral,
   sql,
   textOf,
   type Node,
@@ -44,13 +43,6 @@ export interface Capture {
   readonly whole: Set<number>;
 }
 
-/** Triggers of one kind fire in the order of their names: these first, so that what others set off is kept after what set it off. */
-const TRIGGERS = [
-  ['!varve_capture_update', 'after update', 'referencing old table as old_rows'],
-  ['!varve_capture_delete', 'after delete', 'referencing old table as old_rows'],
-  ['!varve_capture_truncate', 'before truncate', ''],
-] as const;
-
 /** Begins keeping what the statements take. To be called before event triggers note DDL. */
 export async function armCapture(
   transaction: Transaction,
@@ -66,7 +58,9 @@ export async function armCapture(
   const tables = [...relations.values()]
     .filter((each) => ['r', 'p'].includes(each.kind) && isInScope(scope, each, relations))
     .toSorted((left, right) => (fullName(left) < fullName(right) ? -1 : 1));
-  if (writesRows) for (const table of tables) await arm(transaction, table, runId);
+  // Whoever may put no trigger on a table is held by the net: nothing of it is taken then, or the run is aborted.
+  if (writesRows)
+    await transaction.query(sql`select varve.arm_capture(${runId}, ${tables.map(({ oid }) => oid)}::oid[])`);
   return { runId, tables, relations, columns: await readColumns(transaction, tables), whole: new Set() };
 }
 
@@ -79,18 +73,35 @@ export async function captureBefore(
   for (const oid of await losingTables(transaction, capture, statement)) {
     if (capture.whole.has(oid)) continue;
     capture.whole.add(oid);
-    await transaction.query(sql`select varve.capture_table(${capture.runId}, ${oid}::oid, 'whole')`);
+    await transaction.query(sql`select varve.capture_table(${capture.runId}, ${oid}::oid)`);
   }
 }
 
 /** Takes the triggers away, wherever their tables stand by now. */
 export async function disarmCapture(transaction: Transaction): Promise<void> {
-  const armed = await transaction.query<{ trigger: string; schema: string; table: string }>(sql`
-    select t.tgname::text as trigger, n.nspname::text as schema, c.relname::text as "table" from pg_trigger t
-    join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
-    where t.tgfoid = 'varve.capture()'::regprocedure and not t.tgisinternal and t.tgparentid = 0 order by 2, 3, 1`);
-  for (const { trigger, schema, table } of armed)
-    await transaction.execute(sql`drop trigger ${sql.id(trigger)} on ${sql.id(schema, table)}`);
+  await transaction.query(sql`select varve.disarm_capture()`);
+}
+
+/** What the role of a confined script may call for the length of its run. */
+const FUNCTIONS = [
+  'capture_table(text, oid)',
+  'captured(anyelement)',
+  'captured_shapes(oid)',
+  'captured_texts(bigint[])',
+];
+
+/** Lets a role keep rows, and read those of the run that is taken back. Nothing is left of it when the run ends. */
+export async function lendCapture(transaction: Transaction, role: string): Promise<void> {
+  await transaction.execute(sql`grant usage on schema varve to ${sql.id(role)}`);
+  for (const name of FUNCTIONS)
+    await transaction.execute(sql`grant execute on function varve.${sql.raw(name)} to ${sql.id(role)}`);
+}
+
+/** Takes that back, before the commit. */
+export async function takeCaptureBack(transaction: Transaction, role: string): Promise<void> {
+  for (const name of FUNCTIONS)
+    await transaction.execute(sql`revoke execute on function varve.${sql.raw(name)} from ${sql.id(role)}`);
+  await transaction.execute(sql`revoke usage on schema varve from ${sql.id(role)}`);
 }
 
 /** Where more was taken than kept. `counts` are those of the server, `rebuilt` the tables with another file. */
@@ -180,27 +191,6 @@ const WRITES_NO_ROWS: readonly string[] = [
 /** Whether a statement may change or delete rows, by itself or by what it sets off. */
 export function mayWriteRows({ kind }: Statement): boolean {
   return !WRITES_NO_ROWS.includes(kind);
-}
-
-async function arm(
-  transaction: Transaction,
-  { oid, schema, name, kind }: Relation,
-  runId: string,
-): Promise<void> {
-  const [may] = await transaction.query<{ may: boolean }>(
-    sql`select has_table_privilege(${oid}::oid, 'trigger') as may`,
-  );
-  // Whoever may not is held by the net: nothing is taken then, or the run is aborted.
-  if (may?.may !== true) return;
-  for (const [trigger, when, rows] of TRIGGERS) {
-    // Each partition that is truncated has a trigger of its own.
-    if (kind === 'p' && when === 'before truncate') continue;
-    await transaction.execute(sql`create trigger ${sql.id(trigger)} ${sql.raw(when)} on ${sql.id(schema, name)} ${sql.raw(rows)}
-      for each statement execute function varve.capture(${sql.raw(quoteLiteral(runId))})`);
-    await transaction.execute(
-      sql`alter table ${sql.id(schema, name)} enable always trigger ${sql.id(trigger)}`,
-    );
-  }
 }
 
 async function readColumns(queryable: Queryable, tables: readonly Relation[]): Promise<Capture['columns']> {

@@ -15,7 +15,6 @@ import { VarveError, type JsonObject } from '../../../base/index.ts';
 import { sql, type Queryable, type Store, type Transaction } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import { scopeFindings } from '../../judge.ts';
-import type { Direction } from '../../kind.ts';
 import { objectScopeFindings } from './object-scope.ts';
 import { fullName, isTable, type Relation, type Relations } from './relation.ts';
 
@@ -127,37 +126,6 @@ export async function becomeOwner(transaction: Transaction): Promise<void> {
   await transaction.execute(sql`set local role ${sql.id(OWNER)}`);
 }
 
-/** The session acts as the owner of the allowed tables, while nothing of the script runs. */
-export async function actAsTableOwner(transaction: Transaction, { lends }: Confinement): Promise<void> {
-  await transaction.execute(sql`set local role ${sql.id(lends)}`);
-}
-
-/**
- * The lent role keeps itself what its statements overwrite: a function of varve's owner must not call what a script made, such
- * as a cast. Only a way back reads what was kept. The grants are taken back before the commit.
- */
-export async function openHistory(
-  transaction: Transaction,
-  confinement: Confinement,
-  direction: Direction,
-): Promise<void> {
-  const role = sql.id(confinement.lends);
-  const may = direction === 'rollback' ? sql`select, insert` : sql`insert`;
-  await transaction.execute(sql`grant usage on schema varve to ${role}`);
-  await transaction.execute(sql`grant ${may} on varve.captured, varve.captured_row to ${role}`);
-  await transaction.execute(sql`grant usage on sequence varve.captured_id to ${role}`);
-  await actAsTableOwner(transaction, confinement);
-}
-
-/** Ends what `openHistory` began; the session is `varve_owner` again. */
-export async function closeHistory(transaction: Transaction, { lends }: Confinement): Promise<void> {
-  const role = sql.id(lends);
-  await becomeOwner(transaction);
-  await transaction.execute(sql`revoke all on sequence varve.captured_id from ${role}`);
-  await transaction.execute(sql`revoke all on varve.captured, varve.captured_row from ${role}`);
-  await transaction.execute(sql`revoke usage on schema varve from ${role}`);
-}
-
 /**
  * A session learns what others granted when it takes a lock that it does not hold. These two catalogs are read by nobody else;
  * where a script did, the session keeps to what it knew, and the run ends.
@@ -184,6 +152,7 @@ async function isSetUp(queryable: Queryable): Promise<boolean> {
     select coalesce((
       select not r.rolsuper and r.rolcanlogin and not r.rolinherit and o.rolbypassrls
         and has_function_privilege(o.oid, to_regprocedure('varve.arm_guards(oid[],oid[])'), 'execute')
+        and has_function_privilege(o.oid, to_regprocedure('varve.arm_capture(text,oid[])'), 'execute')
         and has_table_privilege(o.oid, to_regclass('varve.ledger'), 'insert')
         and (select proowner = o.oid and prosecdef from pg_proc where oid = to_regprocedure('varve.note_ddl()'))
       from pg_roles r, pg_roles o where r.rolname = ${RUNNER} and o.rolname = ${OWNER}), false) as "isThere"`);

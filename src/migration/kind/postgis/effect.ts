@@ -162,7 +162,7 @@ function isNoting(relation: Relation | undefined, { updated, deleted }: RowCount
   return relation?.schema === 'varve' && NOTED.includes(relation.name) && updated + deleted === 0;
 }
 
-const NOTED: readonly string[] = ['seen_ddl', 'captured', 'captured_row'];
+const NOTED: readonly string[] = ['seen_ddl', 'captured', 'captured_row', 'run_snapshot'];
 
 const RELATION_TYPES: readonly string[] = [
   'table',

@@ -7,17 +7,20 @@ import { refusal, type Finding } from '../../../base/index.ts';
 import type { Check, TableCounts } from '../../../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
-import type { Observation, RunContext } from '../../kind.ts';
+import type { KindPlan, Observation, RunContext } from '../../kind.ts';
 import { attemptOf } from './attempt.ts';
-import { captureFindings, disarmCapture } from './capture.ts';
-import { actAsOwnerAgain, actAsTableOwner, closeHistory, confinementIn } from './confine.ts';
+import { captureFindings, disarmCapture, takeCaptureBack } from './capture.ts';
+import { actAsOwnerAgain, confinementIn } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardFindings, removeGuards } from './guard.ts';
 import { checkInvariants } from './invariant.ts';
 import { objectScopeFindings } from './object-scope.ts';
 import { besideEffects, type BoundPhase } from './nontransactional.ts';
+import { checkNewWrites } from './new-writes.ts';
 import { countTables, versionFindings } from './own-versions.ts';
 import { pinFindings } from './pins.ts';
+import { rollbackClassOf } from './rollback-class.ts';
+import { readScripts } from './script.ts';
 import { isProtected } from './protected.ts';
 import { readEffect } from './effect.ts';
 
@@ -51,9 +54,15 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
     rowsBefore: attempt.rowsBefore,
   });
   await removeGuards(transaction, attempt.guards);
-  if (confinement !== undefined) await actAsTableOwner(transaction, confinement);
   await disarmCapture(transaction);
-  if (confinement !== undefined) await closeHistory(transaction, confinement);
+  if (confinement !== undefined) await takeCaptureBack(transaction, confinement.lends);
+  const written =
+    attempt.since === undefined
+      ? { newWrites: [], findings: [] }
+      : await checkNewWrites(transaction, attempt.since, {
+          rollbackClass: await classOf(context.bundle),
+          relations: effect.relations,
+        });
   const beside = besideEffects(context.bound['phases'] as readonly BoundPhase[]);
   const objects = [...new Set([...effect.tables.map(({ name }) => name), ...beside.tables])].toSorted();
   const protectedNames = effect.tables.filter(({ name }) => isProtected(attempt.protection, name));
@@ -77,7 +86,7 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       },
     },
     touched: effect.touched,
-    newWrites: [],
+    newWrites: written.newWrites,
     checks: [
       { name: 'settings_and_guards', status: held.length === 0 ? 'pass' : 'fail' },
       { name: 'values_captured', status: untaken.length === 0 ? 'pass' : 'fail' },
@@ -93,10 +102,19 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       ...effect.findings,
       ...unseen,
       ...untaken,
+      ...written.findings,
       ...invariant.findings,
       ...held,
     ],
   };
+}
+
+/** The class that was planned and signed: it follows from the scripts. */
+async function classOf(bundle: RunContext['bundle']): Promise<KindPlan['rollbackClass']> {
+  const { forward, rollback } = await readScripts(bundle);
+  const statementsOf = (phases: typeof forward): (typeof forward)[number]['statements'] =>
+    phases.flatMap(({ statements }) => statements);
+  return rollbackClassOf(statementsOf(forward), statementsOf(rollback));
 }
 
 /** Deferred constraints and triggers run now, while their effects can still be seen. */

@@ -7,6 +7,7 @@ import type { Scope } from '../../declaration.ts';
 import type { KindPlan, PlanContext } from '../../kind.ts';
 import { protectedKeyFindings, subjectOf } from './baseline/index.ts';
 import { planConfinement } from './confine.ts';
+import { driftFindings, readDrift } from './drift.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardPower } from './guard.ts';
 import { invariantFaults } from './invariant.ts';
@@ -40,6 +41,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
     bound.push({ ...boundPhase(phase), ...(await boundBeside(transaction, phase)) });
   const subject = await subjectOf(transaction, scope, settings, relations);
   const catalog = await fingerprint(transaction, { scope: subject.scope });
+  const drift = await readDrift(transaction, { scope, protection, now: await fingerprint(transaction) });
   const { confinement, reasons } = logins.runner
     ? await planConfinement(transaction, scope, relations)
     : { reasons: [] };
@@ -71,6 +73,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       estimates: estimatesOf(tables, relations),
       locks: await locksOf(phases, direction === 'rollback'),
       unguarded: isGuardable ? [] : power.unguardable,
+      ...(drift.elsewhere.length === 0 ? {} : { drifted_elsewhere: drift.elsewhere }),
       ...(logins.verify ? { unwitnessed } : {}),
       ...(logins.runner ? { unconfined: reasons.slice(0, 20), unconfinedCount: reasons.length } : {}),
     },
@@ -84,6 +87,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       ...misplacedFindings([...scripts.forward, ...scripts.rollback]),
       ...(requires_rollback ? wayBackFindings(scripts.rollback) : []),
       ...(await invariantFaults(invariants)),
+      ...driftFindings(bundle.id, drift, context.environment),
       ...unknownNames(scope, { relations, both, path }),
       ...tables.filter((name) => isProtected(protection, name)).map(protectedFinding),
       ...objectScopeFindings(scope, named.free),
