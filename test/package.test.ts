@@ -25,7 +25,7 @@ test.for(areas)('the subpath %s leads to its area, in the source first', ([subpa
 });
 
 test('every area and every driver with an index has its subpath', () => {
-  const indexes = globSync(['src/index.ts', 'src/*/index.ts', 'src/store/*/index.ts']);
+  const indexes = globSync(['src/index.ts', 'src/*/index.ts', 'src/store/*/index.ts', 'src/*/edge/index.ts']);
   const wanted = indexes.filter((filePath) => !ROOT.test(filePath)).map((filePath) => `./${filePath}`);
   expect(areas.map(([, conditions]) => conditions['@varve/source'] ?? '').toSorted()).toEqual(
     wanted.toSorted(),

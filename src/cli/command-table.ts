@@ -163,6 +163,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./command/recover.ts'),
   },
   {
+    name: 'document',
+    summary: 'JSON documents of any version: check, plan, migrate, coverage, compat, history',
+    load: () => import('./command/document.ts'),
+  },
+  {
     name: 'receipts',
     summary: 'the record of each run: list, show, verify',
     load: () => import('./command/receipts.ts'),

@@ -5,6 +5,7 @@
  * together refuses every document with the same findings.
  */
 import { systemClock, type Clock, type Finding, type Json } from '../base/index.ts';
+import { schemaDifferences } from './compat/change.ts';
 import { checkCompat, type CompatMode, type CompatOptions, type CompatReport } from './compat/compat.ts';
 import { coverCorpus, type Corpus, type CoverageOptions, type CoverageResult } from './coverage.ts';
 import { readLazily, type DocumentStore, type LazyOptions, type LazyRead } from './lazy.ts';
@@ -23,8 +24,8 @@ import {
   type Snapshot,
   type StandardSchemaV1,
 } from './schema.ts';
-import { sealFindings } from './seal.ts';
-import { edgesOf, type Step, type StepRef } from './step.ts';
+import { brokenSnapshots, sealFindings } from './seal.ts';
+import { edgesOf, step, type Step, type StepRef } from './step.ts';
 import { migrateText, type TextOptions } from './text.ts';
 import { compareVersions, versionField, type Version, type VersionRule } from './version.ts';
 
@@ -194,7 +195,44 @@ function withModel<R>(
   return model.status === 'refused' ? model : use(model.value);
 }
 
-function seal({ name, options, steps, schemas }: Draft): Result<Model> {
+function seal(draft: Draft): Result<Model> {
+  const model = buildModel(draft);
+  const findings = sealFindings(model, draft.steps);
+  return findings.length > 0 ? refused(...findings) : ok(model);
+}
+
+/**
+ * Compares two schemas that belong to no type yet. Fields that seem to have moved are taken to have: their ops are among
+ * the suggested ones.
+ */
+export function compareSchemas(
+  older: JsonSchema,
+  newer: JsonSchema,
+  mode: CompatMode,
+  options: CompatOptions = {},
+): Result<CompatReport> {
+  const differences = schemaDifferences({ writer: older, reader: newer, isStrict: false });
+  const ops = differences.flatMap(({ suggested }) => suggested);
+  const model = buildModel({
+    name: 'schema',
+    options: {
+      schema: newer,
+      current: 'new',
+      version: { missing: 'old', order: ['old', 'new'] },
+      versions: {},
+      policy: { provenance: 'beside', residue: 'beside' },
+    },
+    steps: [step('old', 'new', ops)],
+    schemas: new Map<Version, Schema>([
+      ['old', older],
+      ['new', newer],
+    ]),
+  });
+  const broken = brokenSnapshots(model);
+  return broken.length > 0 ? refused(...broken) : checkCompat(model, 'old', 'new', mode, options);
+}
+
+function buildModel({ name, options, steps, schemas }: Draft): Model {
   const adds = (version: Version) => options.versions[version]?.adds;
   const versions = new Map(
     [...schemas].map(([version, schema]) => [
@@ -202,7 +240,7 @@ function seal({ name, options, steps, schemas }: Draft): Result<Model> {
       { snapshot: schema === undefined ? undefined : snapshotOf(schema), adds: adds(version) },
     ]),
   );
-  const model: Model = {
+  return {
     name,
     rule: options.version,
     field: versionField(options.version),
@@ -228,8 +266,6 @@ function seal({ name, options, steps, schemas }: Draft): Result<Model> {
     plans: new Map(),
     placesByVersion: new Map(),
   };
-  const findings = sealFindings(model, steps);
-  return findings.length > 0 ? refused(...findings) : ok(model);
 }
 
 function historyOf({ options, schemas }: Draft, model: Result<Model>): readonly VersionNote[] {

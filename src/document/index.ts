@@ -10,7 +10,13 @@ export type { Witness } from './compat/witness.ts';
 export type { Corpus, CorpusDocument, CoverageOptions, CoverageResult } from './coverage.ts';
 export type { CoverageFailure, CoverageReport, Thresholds } from './coverage-report.ts';
 export type { Assumed } from './assumed.ts';
-export { defineDocument, type DocumentOptions, type DocumentType, type VersionNote } from './define.ts';
+export {
+  compareSchemas,
+  defineDocument,
+  type DocumentOptions,
+  type DocumentType,
+  type VersionNote,
+} from './define.ts';
 export type { DocumentStore, LazyOptions, LazyRead } from './lazy.ts';
 export type { CallOptions } from './migrate.ts';
 export type { Alias, EquivalentPaths, Model, Plan, Policy } from './model.ts';
@@ -23,6 +29,7 @@ export type { Pointer } from './pointer.ts';
 export type { HistoryEntry, Provenance } from './provenance.ts';
 export type { Residue, ResidueRow } from './residue-row.ts';
 export type { Refused, Result } from './result.ts';
+export { isJsonSchema } from './schema.ts';
 export type { JsonSchema, Output, Schema, Snapshot, StandardSchemaV1 } from './schema.ts';
 export { code, step } from './step.ts';
 export type { CodeStep, DeclaredStep, Step, StepContext, StepFunction, StepRef } from './step.ts';

@@ -29,6 +29,11 @@ export interface StandardSchemaV1<Input = unknown, Output = Input> {
 /** JSON Schema 2020-12 by default; draft-07 and draft-04 by `$schema`. */
 export type JsonSchema = JsonObject;
 
+/** Whether a value may be a JSON Schema: one that is an object. */
+export function isJsonSchema(value: unknown): value is JsonSchema {
+  return isObject(value);
+}
+
 /** A schema of either kind. */
 export type Schema = StandardSchemaV1 | JsonSchema;
 

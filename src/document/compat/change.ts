@@ -12,6 +12,7 @@
  */
 import type { Json, JsonObject } from '../../base/index.ts';
 import { op, type Op, type ScalarType } from '../op/op.ts';
+import type { FieldMove } from '../op/op-schema.ts';
 import { escapeSegment, type Pointer } from '../pointer.ts';
 import { followRef, propertiesOf, requiredOf, typesOf } from '../schema-part.ts';
 import { equalJson, isObject, memberOf } from '../value.ts';
@@ -49,10 +50,16 @@ const APPROACH: Readonly<Record<MatrixRow, string>> = {
   D19: 'let the corpus decide: run coverage',
 };
 
-/** The differences, outermost first; `writer` is the older schema, `reader` the newer one. */
-export function schemaDifferences(context: Subsumption): readonly SchemaDifference[] {
+/**
+ * The differences, outermost first; `writer` is the older schema, `reader` the newer one. What steps move has moved;
+ * else equal schemas tell.
+ */
+export function schemaDifferences(
+  context: Subsumption,
+  moves: readonly FieldMove[] = [],
+): readonly SchemaDifference[] {
   const found = [...compareObjects(context, context.writer, context.reader, '', 24)];
-  return joinMoved(found)
+  return joinMoved(found, moves)
     .filter(({ isInner }) => isInner !== true)
     .map(({ field: _field, isInner: _inner, ...rest }) => rest);
 }
@@ -176,32 +183,40 @@ function isScalar(type: string | undefined): type is ScalarType {
 }
 
 /** A field that went and one that came with an equal schema are one that moved, where no third could be meant. */
-function joinMoved(found: readonly Found[]): readonly Found[] {
+function joinMoved(found: readonly Found[], moves: readonly FieldMove[]): readonly Found[] {
   const gone = found.filter(({ change }) => change === 'field removed');
   const come = found.filter(({ change }) => change.endsWith('field added'));
   const joined = new Map<Found, Found>();
   const taken = new Set<Found>();
   for (const old of gone) {
-    const fits = (other: Found) =>
-      isObject(old.field) && equalJson(bare(old.field), bare(other.field ?? null));
-    const candidates = come.filter((other) => fits(other) && isNear(old.pointer, other.pointer));
-    const rivals = gone.filter((other) => equalJson(bare(other.field ?? null), bare(old.field ?? null)));
-    const [now] = candidates;
-    const isOneToOne =
-      candidates.length === 1 &&
-      rivals.filter((rival) => isNear(rival.pointer, now?.pointer ?? '')).length === 1;
-    if (now === undefined || !isOneToOne || taken.has(now)) continue;
+    const declared = moves.find(({ from }) => from === old.pointer);
+    const now =
+      declared === undefined
+        ? onlyCandidate(old, gone, come)
+        : come.find(({ pointer }) => pointer === declared.to);
+    if (now === undefined || taken.has(now)) continue;
     taken.add(now);
     joined.set(old, movedField(old, now.pointer));
   }
-  const moves = [...joined.values()].flatMap(({ pointer, to }) => [pointer, to ?? pointer]);
+  const places = [...joined.values()].flatMap(({ pointer, to }) => [pointer, to ?? pointer]);
   const isHull = (one: Found) =>
     one.isInner !== true &&
-    moves.some((pointer) => pointer.startsWith(`${one.pointer}/`)) &&
+    places.some((pointer) => pointer.startsWith(`${one.pointer}/`)) &&
     !joined.has(one);
   return found
     .filter((one) => !taken.has(one) && !(isHull(one) && /added|removed/u.test(one.change)))
     .map((one) => joined.get(one) ?? one);
+}
+
+function onlyCandidate(old: Found, gone: readonly Found[], come: readonly Found[]): Found | undefined {
+  if (!isObject(old.field)) return undefined;
+  const schema = bare(old.field);
+  const isLike = (other: Found) => equalJson(schema, bare(other.field ?? null));
+  const candidates = come.filter((other) => isLike(other) && isNear(old.pointer, other.pointer));
+  const [now] = candidates;
+  if (now === undefined || candidates.length > 1) return undefined;
+  const rivals = gone.filter((other) => isLike(other) && isNear(other.pointer, now.pointer));
+  return rivals.length === 1 ? now : undefined;
 }
 
 function bare(schema: Json): Json {

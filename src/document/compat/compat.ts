@@ -67,8 +67,11 @@ export function checkCompat(
   const isStrict = options.strict === true;
   const directions = pairsOf(model, older, newer, mode).map((pair) => judge(model, pair, isStrict));
   const [from, to] = [bareSchema(model, older), bareSchema(model, newer)];
+  const moves = movesBetween(model, { writer: older, reader: newer });
   const differences =
-    from === undefined || to === undefined ? [] : schemaDifferences({ writer: from, reader: to, isStrict });
+    from === undefined || to === undefined
+      ? []
+      : schemaDifferences({ writer: from, reader: to, isStrict }, moves);
   return ok({
     older,
     newer,
@@ -165,7 +168,10 @@ function bareSchema(model: Model, version: Version): JsonSchema | undefined {
 /** One object per schema, so that its validator is compiled once. */
 const bareByModel = new WeakMap<Model, Map<string, JsonSchema>>();
 
-function movesBetween(model: Model, { writer, reader }: Pair): readonly FieldMove[] {
+function movesBetween(
+  model: Model,
+  { writer, reader }: Pick<Pair, 'writer' | 'reader'>,
+): readonly FieldMove[] {
   const isUp = compareVersions(model.rule.order, writer, reader) < 0;
   const [from, to] = isUp ? [writer, reader] : [reader, writer];
   const plan = planBetween(model, from, to, { allowLossy: true });

@@ -1,0 +1,303 @@
+import { Option, type Command } from 'commander';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { VarveError } from '../../base/index.ts';
+import {
+  compareSchemas,
+  isJsonSchema,
+  type CompatMode,
+  type CompatReport,
+  type CoverageReport,
+  type JsonSchema,
+} from '../../document/index.ts';
+import { migrateFile, readCorpus } from '../../document/edge/index.ts';
+import { withExamples, type Act } from '../command.ts';
+import type { Context } from '../context.ts';
+import { loadDocumentType, loadDocumentTypes, loadModel, type TypeFlags } from '../document-types.ts';
+import { readCount } from '../number-argument.ts';
+import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
+import { refusedResult } from '../walk-output.ts';
+
+const MODES: readonly CompatMode[] = [
+  'BACKWARD',
+  'FORWARD',
+  'FULL',
+  'BACKWARD_TRANSITIVE',
+  'FORWARD_TRANSITIVE',
+  'FULL_TRANSITIVE',
+  'NONE',
+];
+
+interface CompatFlags extends TypeFlags {
+  readonly mode: CompatMode;
+  readonly strict?: true;
+}
+
+interface MigrateFlags extends TypeFlags {
+  readonly to?: string;
+  readonly out: string;
+  readonly resume?: true;
+  readonly allowLossy?: true;
+  readonly keepOrder?: true;
+  readonly maxQuarantined: number;
+}
+
+/** `varve document check|plan|migrate|coverage|compat|history` */
+export function register(command: Command, act: Act): void {
+  withExamples(command, [
+    'varve document check',
+    'varve document coverage traces.jsonl --to 2.0.0',
+    'varve document migrate traces.jsonl --to 2.0.0 --out traces-2.jsonl',
+  ]);
+  withExamples(
+    typed(command.command('check'))
+      .description('whether the types hold together; with two schema files or versions, what differs')
+      .argument('[old]', 'a JSON Schema file, or a version')
+      .argument('[new]', 'another'),
+    ['varve document check', 'varve document check trace-1.json trace-2.json'],
+  ).action(act(check));
+  withExamples(
+    typed(command.command('plan'))
+      .description('the steps from one version to another, and what they lose')
+      .argument('<from>')
+      .argument('<to>'),
+    ['varve document plan 0.0.1 2.0.0'],
+  ).action(act(plan));
+  withExamples(
+    typed(command.command('migrate'))
+      .description('a file or folder of documents to another one, of the wanted version')
+      .argument('<in>', 'JSON, JSON Lines (.jsonl, .ndjson, also .gz), or a folder of .json files')
+      .requiredOption('--out <path>', 'where the result is written; it must not be there yet')
+      .option('--to <version>', 'default: the current version')
+      .option('--resume', 'go on where a stopped run had come to')
+      .option('--allow-lossy', 'take a way down that loses something')
+      .option('--keep-order', 'quarantine documents whose names would change their order')
+      .option('--max-quarantined <count>', 'how many documents may be left out', readCount, 0),
+    ['varve document migrate traces.jsonl.gz --out new.jsonl.gz --resume'],
+  ).action(act(migrate));
+  withExamples(
+    typed(command.command('coverage'))
+      .description('what a migration would do to every document; writes nothing')
+      .argument('<in>', 'JSON, JSON Lines (.jsonl, .ndjson, also .gz), or a folder of .json files')
+      .option('--to <version>', 'default: the current version'),
+    ['varve document coverage traces/ --to 2.0.0 --json'],
+  ).action(act(coverage));
+  withExamples(
+    typed(command.command('compat'))
+      .description('whether readers of one version can read what writers of the other write')
+      .argument('<old>', 'a version')
+      .argument('<new>', 'another')
+      .addOption(new Option('--mode <mode>', 'who must read whom').choices(MODES).default('FULL'))
+      .option('--strict', 'writers may write fields that their schema does not name'),
+    ['varve document compat 1.0.0 2.0.0 --mode BACKWARD_TRANSITIVE'],
+  ).action(act(compat));
+  withExamples(typed(command.command('history')).description('the versions of a type, and what each added'), [
+    'varve document history --type trace',
+  ]).action(act(history));
+}
+
+function typed(command: Command): Command {
+  return command
+    .option('--types <file>', 'the module that exports the document types', 'documents.ts')
+    .option('--type <name>', 'which of them, where there are several');
+}
+
+async function check(
+  context: Context,
+  older: string | undefined,
+  newer: string | undefined,
+  flags: TypeFlags,
+): Promise<CommandResult> {
+  if (older === undefined) return checkTypes(context, flags);
+  if (newer === undefined) {
+    throw new VarveError('usage', { hint: 'Give two schema files, or two versions, or neither.' });
+  }
+  const [old, now] = [older, newer].map((file) => resolve(context.io.workingDir, file));
+  const areFiles = old !== undefined && now !== undefined && existsSync(old) && existsSync(now);
+  if (areFiles) return checkFiles(old, now);
+  return compat(context, older, newer, { ...flags, mode: 'FULL' });
+}
+
+async function checkTypes(context: Context, flags: TypeFlags): Promise<CommandResult> {
+  const types = await loadDocumentTypes(context, flags);
+  if ('findings' in types) return refusedResult(types.findings);
+  const findings = types.flatMap((type) => type.findings());
+  const names = types.map(({ name }) => name);
+  if (findings.length > 0) return { status: 'refused', findings, fields: { types: names } };
+  return {
+    status: 'ok',
+    fields: { types: names },
+    text: () => `${countOf(names.length, 'document type')} checked`,
+  };
+}
+
+/** Two schemas without a type: what would have to be done between them. */
+async function checkFiles(old: string, now: string): Promise<CommandResult> {
+  const [older, newer] = await Promise.all([readSchema(old), readSchema(now)]);
+  const report = compareSchemas(older, newer, 'FULL');
+  return report.status === 'refused' ? refusedResult(report.findings) : compared(report.value);
+}
+
+async function readSchema(path: string): Promise<JsonSchema> {
+  const text = await readFile(path, 'utf8');
+  const schema = parseJson(text);
+  if (!isJsonSchema(schema)) {
+    throw new VarveError('file_unreadable', {
+      detail: { file: path, reason: 'it holds no JSON Schema' },
+      hint: 'Name a file that holds a JSON Schema as one object.',
+    });
+  }
+  return schema;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function plan(context: Context, from: string, to: string, flags: TypeFlags): Promise<CommandResult> {
+  const type = await loadDocumentType(context, flags);
+  if (!('model' in type)) return refusedResult(type.findings);
+  const planned = type.plan(from, to, { allowLossy: true });
+  if (planned.status === 'refused') return refusedResult(planned.findings);
+  const { path, loss, digest } = planned.value;
+  return {
+    status: 'ok',
+    fields: { type: type.name, from, to, path, loss, planDigest: digest },
+    text: () => [`${[from, ...path.map((step) => step.to)].join(' -> ')}  ${loss}`, digest].join('\n'),
+  };
+}
+
+async function migrate(context: Context, input: string, flags: MigrateFlags): Promise<CommandResult> {
+  const model = await loadModel(context, flags);
+  if ('findings' in model) return refusedResult(model.findings);
+  const [from, out] = [input, flags.out].map((path) => resolve(context.io.workingDir, path));
+  const progress = context.progress('documents');
+  let done = 0;
+  const result = await migrateFile(model, from ?? '', out ?? '', {
+    ...(flags.to === undefined ? {} : { to: flags.to }),
+    resume: flags.resume === true,
+    allowLossy: flags.allowLossy === true,
+    keepOrder: flags.keepOrder === true,
+    maxQuarantined: flags.maxQuarantined,
+    signal: context.signal,
+    onBatch: ({ documents }) => {
+      progress.advance(documents - done);
+      done = documents;
+    },
+  });
+  progress.end();
+  const fields = { out: flags.out, ...(result.counts === undefined ? {} : { counts: result.counts }) };
+  if (result.status === 'refused') return { status: 'refused', findings: result.findings, fields };
+  const { documents, migrated, current, quarantined } = result.counts;
+  return {
+    status: 'ok',
+    fields,
+    text: () =>
+      `${countOf(documents, 'document')}: ${countText(migrated)} migrated, ${countText(current)} current, ${countText(quarantined)} quarantined`,
+  };
+}
+
+async function coverage(
+  context: Context,
+  input: string,
+  flags: TypeFlags & { readonly to?: string },
+): Promise<CommandResult> {
+  const type = await loadDocumentType(context, flags);
+  if (!('model' in type)) return refusedResult(type.findings);
+  const model = type.model();
+  if (model.status === 'refused') return refusedResult(model.findings);
+  const path = resolve(context.io.workingDir, input);
+  const result = await type.coverage(readCorpus(path, model.value.limits.sizeBytes), flags.to);
+  if (!('report' in result)) return refusedResult(result.findings);
+  const { status, findings, report } = result;
+  return { status, findings, fields: { ...report }, text: (style) => reportText(style, report) };
+}
+
+function reportText(style: Style, report: CoverageReport): string {
+  const counts = (name: string, values: Readonly<Record<string, number>>) =>
+    Object.entries(values).map(([key, count]) => [name, key, countText(count)]);
+  const rows = [
+    ['documents', '', countText(report.documents)],
+    ...counts('version', report.byVersion),
+    ...counts('path', report.byPath),
+    ...report.failures.map(({ pointer, keyword, count, samples }) => [
+      'failure',
+      `${pointer} ${keyword} (${samples.join(', ')})`,
+      countText(count),
+    ]),
+    ...counts('quarantined', report.quarantined),
+    ...counts('dropped', report.droppedFields),
+    ...counts('unknown field', report.unknownFields),
+    ...counts('impure', report.impure),
+    ...report.neverHit.map((step) => ['never hit', step, '']),
+    ...counts('round trip', report.roundTrip),
+    ['lossy', '', countText(report.lossy)],
+    ['assumed', '', countText(report.assumed)],
+    ['exact numbers', '', countText(report.exactNumbers)],
+  ];
+  return tableText(style, [{ head: 'what' }, { head: 'where' }, { head: 'count', align: 'right' }], rows);
+}
+
+async function compat(
+  context: Context,
+  older: string,
+  newer: string,
+  flags: CompatFlags,
+): Promise<CommandResult> {
+  const type = await loadDocumentType(context, flags);
+  if (!('model' in type)) return refusedResult(type.findings);
+  const report = type.compat(older, newer, flags.mode, { strict: flags.strict === true });
+  return report.status === 'refused' ? refusedResult(report.findings) : compared(report.value);
+}
+
+/** Unknown counts as not passed; the differences alone are no refusal. */
+function compared(report: CompatReport): CommandResult {
+  return {
+    status: report.verdict === 'yes' ? 'ok' : 'refused',
+    fields: { ...report },
+    text: (style) => comparedText(style, report),
+  };
+}
+
+function comparedText(style: Style, { directions, differences, assumption }: CompatReport): string {
+  const verdicts = directions.map(({ direction, writer, reader, verdict, witness, because }) => [
+    direction,
+    `${reader} reads ${writer}`,
+    verdict,
+    witness === undefined ? (because ?? '') : `${witness.reason} at ${witness.pointer || 'the top'}`,
+  ]);
+  const rows = differences.map(({ row, change, pointer, to, approach, suggested }) => [
+    row,
+    change,
+    to === undefined ? pointer : `${pointer} -> ${to}`,
+    suggested.length === 0 ? approach : JSON.stringify(suggested),
+  ]);
+  return [
+    tableText(style, [{ head: 'mode' }, { head: 'who' }, { head: 'verdict' }, { head: 'why' }], verdicts),
+    '',
+    tableText(style, [{ head: 'row' }, { head: 'change' }, { head: 'where' }, { head: 'advice' }], rows),
+    '',
+    `assumed: ${assumption}`,
+  ].join('\n');
+}
+
+async function history(context: Context, flags: TypeFlags): Promise<CommandResult> {
+  const type = await loadDocumentType(context, flags);
+  if (!('model' in type)) return refusedResult(type.findings);
+  const versions = type.history();
+  return {
+    status: 'ok',
+    fields: { type: type.name, versions },
+    text: (style) =>
+      tableText(
+        style,
+        [{ head: 'version' }, { head: 'schema' }, { head: 'adds' }],
+        versions.map(({ version, adds, hasSnapshot }) => [version, hasSnapshot ? 'yes' : '', adds ?? '']),
+      ),
+  };
+}

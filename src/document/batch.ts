@@ -1,0 +1,121 @@
+/**
+ * One document of a batch: what is written for it, what is kept beside it, or why it stands in quarantine.
+ */
+import type { Finding, JsonObject } from '../base/index.ts';
+import type { Model } from './model.ts';
+import type { Provenance } from './provenance.ts';
+import type { Residue } from './residue-row.ts';
+import { migrateText } from './text.ts';
+import type { Version } from './version.ts';
+
+/** What became of one document. */
+export type BatchItem =
+  | { readonly status: 'current' | 'passed'; readonly bytes: Uint8Array }
+  | {
+      readonly status: 'migrated';
+      readonly bytes: Uint8Array;
+      readonly path: string;
+      readonly beside: Beside | undefined;
+    }
+  | { readonly status: 'quarantined'; readonly findings: readonly Finding[] };
+
+/** What has no place in a document that was written. */
+export interface Beside {
+  readonly provenance: Provenance;
+  readonly residue: Residue;
+}
+
+/** What a batch says of all its documents. */
+export interface BatchOptions {
+  /** The one time of the run, ISO 8601. */
+  readonly now: string;
+  readonly run?: string;
+  readonly allowLossy?: boolean;
+  readonly keepOrder?: boolean;
+}
+
+/** How many documents became what. */
+export type BatchCounts = {
+  readonly documents: number;
+  readonly migrated: number;
+  readonly current: number;
+  readonly passed: number;
+  readonly quarantined: number;
+  readonly byPath: Readonly<Record<string, number>>;
+};
+
+/** Nothing counted yet. */
+export const NO_COUNTS: BatchCounts = {
+  documents: 0,
+  migrated: 0,
+  current: 0,
+  passed: 0,
+  quarantined: 0,
+  byPath: {},
+};
+
+/** Moves the bytes of one document; what cannot be moved is quarantined with its findings. */
+export function migrateItem(
+  model: Model,
+  bytes: Uint8Array,
+  target: Version,
+  options: BatchOptions,
+): BatchItem {
+  const outcome = migrateText(model, bytes, target, options);
+  switch (outcome.status) {
+    case 'refused':
+      return { status: 'quarantined', findings: outcome.findings };
+    case 'needs_migration':
+      return { status: 'passed', bytes };
+    case 'current':
+    case 'passed':
+      return { status: outcome.status, bytes: outcome.document };
+    case 'migrated': {
+      const { document, provenance, residue, findings, from, path } = outcome;
+      const isBeside =
+        model.policy.provenance === 'beside' || findings.some(({ code }) => code === 'kept_beside');
+      const isKept = isBeside || residue.some((row) => row.kept === undefined && row.value !== undefined);
+      return {
+        status: 'migrated',
+        bytes: document,
+        path: [from, ...path.map(({ to }) => to)].join(' -> '),
+        beside: isKept ? { provenance, residue } : undefined,
+      };
+    }
+  }
+}
+
+/** The counts with one document more. */
+export function countItem(counts: BatchCounts, item: BatchItem): BatchCounts {
+  const byPath =
+    item.status === 'migrated'
+      ? { ...counts.byPath, [item.path]: (counts.byPath[item.path] ?? 0) + 1 }
+      : counts.byPath;
+  return {
+    ...counts,
+    documents: counts.documents + 1,
+    [item.status]: counts[item.status] + 1,
+    byPath,
+  };
+}
+
+/** A line of the quarantine: where the document stood, why it is here, and its bytes. */
+export function quarantineLine(
+  place: string | number,
+  findings: readonly Finding[],
+  bytes: Uint8Array | undefined,
+): JsonObject {
+  return {
+    place,
+    findings: findings.map((finding) => ({ ...finding })),
+    ...(bytes === undefined ? {} : { bytes: base64(bytes) }),
+  };
+}
+
+function base64(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 0x8000) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  }
+  return btoa(text);
+}

@@ -1,0 +1,52 @@
+import type { BatchCounts } from '../batch.ts';
+import type { Model } from '../model.ts';
+import type { Version } from '../version.ts';
+import type { AppendFile } from './append-file.ts';
+import type { Checkpoint } from './checkpoint.ts';
+
+/** How a file or folder is migrated. */
+export interface MigrateFileOptions {
+  /** Default: the current version. */
+  readonly to?: Version;
+  /** Goes on where a stopped run had come to. */
+  readonly resume?: boolean;
+  /** The time of the run. Default: the clock, read once. */
+  readonly now?: string;
+  readonly run?: string;
+  /** How many documents may be quarantined. Default 0. */
+  readonly maxQuarantined?: number;
+  readonly allowLossy?: boolean;
+  readonly keepOrder?: boolean;
+  /** Bytes of input between two checkpoints. Default 1 MiB. */
+  readonly batchBytes?: number;
+  /** Stops the run at its next checkpoint. */
+  readonly signal?: AbortSignal;
+  /** Called after each checkpoint. */
+  readonly onBatch?: (counts: BatchCounts, place: number) => void;
+}
+
+/** What the readers of the different inputs work with. */
+export interface FileRun {
+  readonly model: Model;
+  readonly input: string;
+  readonly part: string;
+  readonly to: Version;
+  readonly start: Checkpoint;
+  readonly quarantine: AppendFile;
+  readonly beside: AppendFile;
+  readonly options: MigrateFileOptions;
+  /** Vouches for all that was synced: call it after the output was. */
+  readonly checkpoint: (place: number, outputLength: number, counts: BatchCounts) => Promise<void>;
+}
+
+/** How far a run came. */
+export interface RunEnd {
+  readonly counts: BatchCounts;
+  /** Whether all is done; else it was stopped on request. */
+  readonly isDone: boolean;
+}
+
+/** Whether the run was asked to stop. */
+export function isStopped({ options }: FileRun): boolean {
+  return options.signal?.aborted === true;
+}

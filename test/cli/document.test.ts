@@ -1,0 +1,111 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createCliProject } from './cli-project.ts';
+
+const FILES: Readonly<Record<string, string>> = {
+  'documents.ts': `
+import { defineDocument, op, step } from 'varve/document';
+const old = { type: 'object', required: ['title'], properties: { title: { type: 'string' } } } as const;
+export const trace = defineDocument('trace', {
+  schema: { type: 'object', required: ['name'], properties: { name: { type: 'string', maxLength: 5 } } },
+  current: '1.0.0',
+  version: { missing: '0.0.1', order: 'semver' },
+  versions: { '0.0.1': { schema: old, adds: 'the first traces' }, '1.0.0': { adds: 'title is called name' } },
+  steps: [step('0.0.1', '1.0.0', [op.rename('/title', 'name')])],
+});
+`,
+  'traces.jsonl': '{"title":"one","n":1.0}\n{"title":"too long"}\n{"schema_version":"1.0.0","name":"two"}\n',
+  'old.json': '{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"integer"}}}',
+  'new.json': '{"type":"object","properties":{"a":{"type":"string"},"c":{"type":"integer"}}}',
+};
+
+describe('varve document', () => {
+  it('check says whether the types hold together', async () => {
+    await using project = await createCliProject({
+      ...FILES,
+      'broken.ts': (FILES['documents.ts'] ?? '').replace('steps: [', 'steps: [step("1.0.0", "1.0.0", []), '),
+    });
+    const { exit, stdout } = await project.run(['document', 'check']);
+    expect([exit, stdout]).toEqual([0, '1 document type checked\n']);
+    const broken = await project.run(['document', 'check', '--types', 'broken.ts', '--json']);
+    expect(broken.exit).toBe(3);
+    expect(broken.json()).toMatchObject({ findings: [{ code: 'step_invalid' }], types: ['trace'] });
+    const none = await project.run(['document', 'check', '--types', 'none.ts', '--json']);
+    expect(none.json()).toMatchObject({ status: 'refused', findings: [{ code: 'document_types_missing' }] });
+  });
+
+  it('check of two schema files names the rows of the decision matrix, without a type', async () => {
+    await using project = await createCliProject(FILES);
+    const { exit, stdout } = await project.run(['document', 'check', 'old.json', 'new.json']);
+    expect(exit).toBe(3);
+    expect(stdout).toMatchInlineSnapshot(`
+      "mode      who            verdict  why
+      BACKWARD  new reads old  no       moved at /b
+      FORWARD   old reads new  no       moved at /c
+
+      row  change         where     advice
+      D13  field renamed  /b -> /c  [{"kind":"rename","at":"/b","name":"c"}]
+
+      assumed: writers write only fields that their schema names
+      "
+    `);
+  });
+
+  it('plan and history tell the way and the versions', async () => {
+    await using project = await createCliProject(FILES);
+    const plan = await project.run(['document', 'plan', '0.0.1', '1.0.0']);
+    expect(plan.stdout).toMatch(/^0\.0\.1 -> 1\.0\.0 {2}lossless\nsha256:[0-9a-f]{64}\n$/u);
+    const history = await project.run(['document', 'history']);
+    expect(history.stdout).toBe(
+      'version  schema  adds\n0.0.1    yes     the first traces\n1.0.0    yes     title is called name\n',
+    );
+    const compat = await project.run([
+      'document',
+      'compat',
+      '0.0.1',
+      '1.0.0',
+      '--mode',
+      'BACKWARD',
+      '--json',
+    ]);
+    expect(compat.exit).toBe(3);
+    expect(compat.json()).toMatchObject({ verdict: 'no', differences: [{ row: 'D13', to: '/name' }] });
+  });
+
+  it('coverage tells what would fail, and migrate leaves out what is allowed to be left out', async () => {
+    await using project = await createCliProject(FILES);
+    const coverage = await project.run(['document', 'coverage', 'traces.jsonl', '--to', '1.0.0', '--json']);
+    expect(coverage.exit).toBe(3);
+    expect(coverage.json()).toMatchObject({
+      status: 'refused',
+      documents: 3,
+      byVersion: { '0.0.1': 2, '1.0.0': 1 },
+      failures: [{ pointer: '/name', keyword: 'maxLength', count: 1, samples: ['24'] }],
+    });
+    const refused = await project.run([
+      'document',
+      'migrate',
+      'traces.jsonl',
+      '--out',
+      'new.jsonl',
+      '--json',
+    ]);
+    expect(refused.exit).toBe(3);
+    expect(refused.json()).toMatchObject({
+      findings: [{ code: 'document_quarantined' }],
+      counts: { migrated: 1 },
+    });
+    const argv = ['document', 'migrate', 'traces.jsonl', '--out', 'new.jsonl', '--max-quarantined', '1'];
+    const migrated = await project.run(argv);
+    expect([migrated.exit, migrated.stdout]).toEqual([
+      0,
+      '3 documents: 1 migrated, 1 current, 1 quarantined\n',
+    ]);
+    const [first, second] = (await readFile(path.join(project.dir, 'new.jsonl'), 'utf8')).split('\n');
+    expect(first).toMatch(/^\{"name":"one","n":1\.0,"schema_version":"1\.0\.0","context":/u);
+    expect(second).toBe('{"schema_version":"1.0.0","name":"two"}');
+    const again = await project.run([...argv, '--json']);
+    expect(again.json()).toMatchObject({ status: 'refused', findings: [{ code: 'files_exist' }] });
+  });
+});
