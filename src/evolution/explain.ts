@@ -432,15 +432,26 @@ function explainedInput(
   { index, digests }: { readonly index: number; readonly digests: readonly string[] },
 ): ExplainedInput {
   const coverage = variant?.coverage[index];
-  const place =
-    typeof coverage === 'number' ? coverage : typeof coverage === 'object' ? coverage.narrowed : -1;
-  return { read: name, table, columns, known: knownBy(coverage), digest: digests[place] ?? null };
+  const digest = digests[placeOf(coverage)] ?? null;
+  return { read: name, table, columns, known: knownBy(coverage, digest), digest };
 }
 
-function knownBy(coverage: Coverage | undefined): ExplainedInput['known'] {
+function placeOf(coverage: Coverage | undefined): number {
+  if (typeof coverage === 'number') return coverage;
+  if (typeof coverage !== 'object') return -1;
+  return 'narrowed' in coverage ? coverage.narrowed : coverage.nothing;
+}
+
+/** The digest of a read that found no row. */
+const NO_ROW = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+function knownBy(coverage: Coverage | undefined, digest: string | null): ExplainedInput['known'] {
   if (coverage === undefined) return 'unknown';
   if (typeof coverage === 'number') return 'recorded';
-  if (typeof coverage === 'object') return 'narrowed';
+  if (typeof coverage === 'object') {
+    if ('narrowed' in coverage) return 'narrowed';
+    return digest === NO_ROW ? 'recorded' : 'unknown';
+  }
   return coverage === 'recorded' ? 'recorded_read' : coverage;
 }
 

@@ -81,7 +81,15 @@ export type {
 } from './populate/options.ts';
 export type { MigrationsConfig } from './migrations-config.ts';
 export { defineConfig, type ObjectsConfig, type ProjectConfig, type StoreConfig } from './project.ts';
-export { digestOfValues, keyHash, readPlan, rowDigest, rowsDigest, type ReadPlan } from './read-plan.ts';
+export {
+  digestOfValues,
+  keyHash,
+  NOTHING,
+  readPlan,
+  rowDigest,
+  rowsDigest,
+  type ReadPlan,
+} from './read-plan.ts';
 export {
   defaultPlacement,
   deployedSet,

@@ -76,7 +76,8 @@ export function rowsDigest(alias: Sql, columns: readonly string[], primaryKey: r
   return sql`sha256(coalesce(string_agg(${rowDigest(alias, columns)}, ''::bytea order by ${order}), ''::bytea))`;
 }
 
-const NOTHING = sql`sha256(''::bytea)`;
+/** The input of a read that found no row, whatever columns it asks for. */
+export const NOTHING: Sql = sql`sha256(''::bytea)`;
 
 /** Builds the pieces for a table whose reads stand where `relations` says. */
 export function readPlan(spec: TableSpec, relations: Relations, key: Sql = sql`k`): ReadPlan {

@@ -140,6 +140,38 @@ describe.skipIf(!isWanted)('a confined run on PostgreSQL', () => {
     60_000,
   );
 
+  it('M109 keeps what it overwrites though it may read nothing of it, and its way back gives it back', async () => {
+    const { schema } = await given.scene();
+    const id = 'PG-MIG-2026-06-09-01';
+    const planned = await planSql(options, {
+      id,
+      schema,
+      tables: ['plot'],
+      forbiddenTables: ['secret'],
+      forward: `update plot set area = 0; delete from plot where id = 1`,
+      rollback: `insert into plot select * from varve.captured(null::plot) c where c.id = 1;
+        update plot p set area = c.area from varve.captured(null::plot) c where c.id = p.id`,
+    });
+    expect(planned.findings).toEqual([]);
+    const outcome = await applyMigration(options, id);
+    expect(outcome, JSON.stringify(outcome.findings)).toMatchObject({
+      status: 'applied',
+      enforcement: { level: 'confined', role: 'exact' },
+    });
+    const back = await rollbackMigration(options, id);
+    expect(back, JSON.stringify(back.findings)).toMatchObject({
+      status: 'applied',
+      enforcement: { level: 'confined' },
+      receipt: { receipt: { proof: { status: 'equal' } } },
+    });
+    const nosy = await run({ forward: 'select count(*) from varve.captured_row' });
+    expect(nosy.status).not.toBe('applied');
+    const grants = await given.store.query(sql`
+      select from pg_class c, aclexplode(c.relacl) a where c.relnamespace = 'varve'::regnamespace
+        and a.grantee not in (c.relowner) and c.relname like 'captured%'`);
+    expect(grants).toEqual([]);
+  }, 60_000);
+
   it('M75 claims no login where the tables belong to a superuser, or to two roles', async () => {
     for (const owner of ['postgres', 'other']) {
       const outcome = await run({ forward: 'update plot set area = 0' }, ({ schema }) =>

@@ -6,6 +6,7 @@
  * | one that was recorded, of the same columns or fewer: names of tables and columns apart | the recorded one, byte for byte |
  * | through the foreign key that was found from a recorded read | the present one where the row is unchanged since, else zeros |
  * | one that was recorded with key columns that are no more | the present one where the recorded one still holds, else zeros |
+ * | one that was recorded with other columns, where it found no row | that of nothing; where it found one, unknown |
  * | of a table that is new, or that takes over rows of the same table | the present one |
  * | anything else | unknown: the row is computed anew |
  *
@@ -32,7 +33,8 @@ export interface Variant {
 }
 
 /** Where a digest comes from: the place at which it stands, or one of the ways of the header. */
-export type Coverage = number | { readonly narrowed: number } | 'recorded' | 'present' | 'unknown';
+export type Coverage =
+  number | { readonly narrowed: number } | { readonly nothing: number } | 'recorded' | 'present' | 'unknown';
 
 /** What has been recorded of the computations of the sources. */
 export async function variantsOf(store: Queryable, of: Rebuilding): Promise<readonly Variant[]> {
@@ -94,7 +96,11 @@ function variantOf(
     const narrowed = renamed.findIndex(
       (was, at) => isSame(withoutGoneKey(was, of), read, of, found) && !isBlind(at, read),
     );
-    return narrowed >= 0 ? { narrowed } : otherwise(of, read);
+    if (narrowed >= 0) return { narrowed };
+    const other = otherwise(of, read);
+    // Of a row that is not there no column is another one.
+    const nothing = renamed.findIndex((was) => isSame({ ...was, columns: [] }, read, of, found));
+    return other === 'unknown' && nothing >= 0 ? { nothing } : other;
   });
   const recorded = of.spec.reads.map((read, index) => {
     const place = coverage[index];

@@ -1,5 +1,5 @@
 /** What may decide over a row beside how its values are found: emptiness, types, foreign keys, tiers, makes, reads. */
-import type { ColumnSpec } from '../../pipeline/index.ts';
+import { NOTHING, type ColumnSpec } from '../../pipeline/index.ts';
 import { sql, type Sql } from '../../store/index.ts';
 import { computedRelation } from './coverage.ts';
 import { fitsType, leads, repointedKeys } from './fitting.ts';
@@ -230,7 +230,19 @@ function made({
 function coverageTests(of: Rebuilding, { variants }: Facts): readonly Test[] {
   if (of.spec.form === undefined || computedRelation(of, 0) === undefined) return [];
   return of.spec.reads.flatMap((read, index): readonly Test[] => {
-    const known = variants.filter(({ coverage }) => coverage[index] !== 'unknown');
+    const nothings = variants.flatMap(({ coverage, specs, source }) => {
+      const place = coverage[index];
+      if (typeof place !== 'object' || !('nothing' in place)) return [];
+      const c = sql.raw(source === 0 ? 'c' : `c${String(source)}`);
+      const input = sql`substr(${c}.inputs, ${1 + 32 * place.nothing}, 32)`;
+      return computedRelation(of, source) === undefined
+        ? []
+        : [sql`(${c}.spec = any(${specs}::integer[]) and ${input} = ${NOTHING})`];
+    });
+    const known = variants.filter(({ coverage }) => {
+      const place = coverage[index];
+      return place !== 'unknown' && !(typeof place === 'object' && 'nothing' in place);
+    });
     const specs = known.filter(({ source }) => source === 0).flatMap((variant) => variant.specs);
     const others = known
       .filter(({ source }) => source > 0 && computedRelation(of, source) !== undefined)
@@ -238,6 +250,7 @@ function coverageTests(of: Rebuilding, { variants }: Facts): readonly Test[] {
     const covered = [
       sql`c.spec = any(${specs}::integer[])`,
       ...(others.length === 0 ? [] : [sql`c1.spec = any(${others}::integer[])`]),
+      ...nothings,
     ];
     return [
       {

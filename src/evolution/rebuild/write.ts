@@ -3,6 +3,7 @@ import { VarveError } from '../../base/index.ts';
 import {
   ensureCode,
   names,
+  NOTHING,
   outputOf,
   readPlan,
   rowDigest,
@@ -276,7 +277,8 @@ export async function inputsOf(
   if (coverage.length === 0) return { needsPresent: false, joins: sql``, value: () => sql`''::bytea` };
   const through = of.spec.reads.filter((_, index) => coverage[index] === 'recorded');
   const found = through.length === 0 ? undefined : await readRows(store, of, through, recorded);
-  const narrowed = coverage.some((place) => typeof place === 'object') ? oldInputs(of, variant) : undefined;
+  const isNarrowed = coverage.some((place) => typeof place === 'object' && 'narrowed' in place);
+  const narrowed = isNarrowed ? oldInputs(of, variant) : undefined;
   const sure = sureReads(of);
   const isSure = (read: ReadSpec, place: Coverage | undefined): boolean =>
     place === 'recorded' && sure.has(read.name);
@@ -295,6 +297,8 @@ export async function inputsOf(
             return sql`coalesce(${others.agreed(index, own ?? sql`null`)}, ${ZERO})`;
           if (own !== undefined) return sql`coalesce(${own}, ${ZERO})`;
           if (place === 'present') return present[index] ?? ZERO;
+          if (typeof place === 'object' && 'nothing' in place)
+            return sql`case when substr(${recorded.inputs}, ${1 + 32 * place.nothing}, 32) = ${NOTHING} then ${NOTHING} else ${ZERO} end`;
           if (typeof place === 'object') {
             const at = 1 + 32 * place.narrowed;
             return sql`case when substr(was.inputs, ${at}, 32) = substr(${recorded.inputs}, ${at}, 32) then ${present[index] ?? ZERO} else ${ZERO} end`;

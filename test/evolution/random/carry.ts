@@ -1,6 +1,7 @@
 import type { Settled } from './compute.ts';
 import { ancestors } from './build.ts';
-import { movedTables, stableNames, valueAbove, type Both } from './expect.ts';
+import { movedTables, valueAbove, type Both } from './expect.ts';
+import { stableNames } from './stable.ts';
 import { numberOf, written, type Value, type Values } from './make.ts';
 import { isByPeople, primaryKey, type Model, type Table } from './model.ts';
 

@@ -1,7 +1,8 @@
 import type { TableCounts } from '../../../src/evidence/index.ts';
 import { ancestors } from './build.ts';
 import type { Content } from './database.ts';
-import { stableNames, type Calls } from './expect.ts';
+import type { Calls } from './expect.ts';
+import { stableNames } from './stable.ts';
 import { nameOf, primaryKey, tableOf, type Model, type Table } from './model.ts';
 
 /** Fails with both where they are not the same. */

@@ -8,6 +8,7 @@ import { ancestors } from './build.ts';
 import type { Settled, Unit } from './compute.ts';
 import { codeOf, isUndeclared, type Values } from './make.ts';
 import { keyColumns, tableOf, type Key, type Model, type Read, type Table } from './model.ts';
+import { keyText, stableNames, stableRow } from './stable.ts';
 
 /** Keys by table id, as text: `stable id=value ...`. */
 export interface Calls {
@@ -21,42 +22,6 @@ export interface Calls {
   readonly unsure: ReadonlySet<string>;
   /** Tables that people filled and a make fills now: it is asked what becomes of their rows. */
   readonly asked: ReadonlySet<string>;
-}
-
-/** What a column is, whatever it is called: where its values come from in the end. */
-export function stableNames(model: Model, table: Table): Readonly<Record<string, string>> {
-  const owner = table.master === undefined ? {} : keyNames(model, tableOf(model, table.master));
-  const own = [...table.key, ...table.columns].map(({ name, id }): [string, string] => [name, id]);
-  const brought = table.keys.flatMap((key) => {
-    const parent = keyNames(model, tableOf(model, key.to));
-    return Object.entries(keyColumns(model, key)).map(([child, column]): [string, string] => [
-      child,
-      key.suffix === undefined ? (parent[column] ?? '') : `${parent[column] ?? ''}@${key.id}`,
-    ]);
-  });
-  return { ...owner, ...Object.fromEntries([...brought, ...own]) };
-}
-
-function keyNames(model: Model, table: Table): Readonly<Record<string, string>> {
-  const columns = new Set([...table.columns.map(({ name }) => name), ...secondaryColumns(model, table)]);
-  return Object.fromEntries(Object.entries(stableNames(model, table)).filter(([name]) => !columns.has(name)));
-}
-
-function secondaryColumns(model: Model, table: Table): readonly string[] {
-  const secondary = table.keys.filter(({ kind }) => kind === 'secondary');
-  return secondary.flatMap((key) => Object.keys(keyColumns(model, key)));
-}
-
-/** A row by what its columns are. */
-export function stableRow(model: Model, table: Table, row: Values): Readonly<Record<string, string>> {
-  const names = stableNames(model, table);
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [names[name] ?? name, String(value)]));
-}
-
-/** The key of a make as text. */
-export function keyText(row: Readonly<Record<string, string>>): string {
-  const entries = Object.entries(row).toSorted(([left], [right]) => (left < right ? -1 : 1));
-  return entries.map(([name, value]) => `${name}=${value}`).join(' ');
 }
 
 interface Side {
@@ -93,9 +58,12 @@ export function expectedCalls(was: Side, now: Side): Calls {
     const isUnsure = old !== undefined && rows.length > 0 && isBelowInserted({ was, now }, old, table);
     if (isUnsure) unsure.add(table.id);
     // Rows that are computed anew whatever is said of them are not asked about for standing on one key.
-    const isAnew = old !== undefined && isReadAnew({ was, now }, old, table);
-    const open = rows.filter(({ unit, key }) => {
-      const isAlone = key !== undefined && (isAnew || byKey.get(keyText(key))?.length === 1);
+    const isAnew = ({ unit }: Moved): boolean =>
+      old !== undefined && isReadAnew({ was, now }, { old, table, unit });
+    const open = rows.filter((row) => {
+      const { unit, key } = row;
+      const others = byKey.get(key === undefined ? '' : keyText(key))?.filter((each) => !isAnew(each));
+      const isAlone = key !== undefined && (isAnew(row) || others?.length === 1);
       return !isAlone || isBelowUndecided(both, { old, table, unit, undecided });
     });
     undecided.set(table.id, new Set(open.map(({ unit }) => unit)));
@@ -227,13 +195,26 @@ interface Below {
   readonly undecided: ReadonlyMap<string, ReadonlySet<Unit>>;
 }
 
-/** Whether the make is given something now of which nothing is on record for any row. */
-function isReadAnew({ was, now }: Pick<Both, 'was' | 'now'>, old: Table, table: Table): boolean {
+/** Whether the make is given something now of which nothing is on record of this row. */
+function isReadAnew(
+  both: Pick<Both, 'was' | 'now'>,
+  { old, table, unit }: { readonly old: Table; readonly table: Table; readonly unit: Unit },
+): boolean {
   return table.reads.some((read) => {
     if (isUndeclared(read)) return false;
-    const former = formerRead({ was, now }, { old, table }, read);
-    return former === undefined || leavesOut(was.model, former, read);
+    const former = formerRead(both, { old, table }, read);
+    if (former === undefined) return true;
+    if (rowsOf(both.was.model, former, unit).length === 0) return false;
+    return leavesOut(both.was.model, former, read) || leavesAway(both, former, read);
   });
+}
+
+/** Whether a read has a column no more that it had: the digest of the others alone is not on record. */
+function leavesAway({ was, now }: Pick<Both, 'was' | 'now'>, former: Read, read: Read): boolean {
+  if (isUndeclared(former)) return false;
+  const own = ({ columns }: Table): readonly string[] => columns.map(({ id }) => id);
+  const present = read.columns ?? own(tableOf(now.model, read.table));
+  return (former.columns ?? own(tableOf(was.model, former.table))).some((id) => !present.includes(id));
 }
 
 /** Whether a row above has another key now and nobody knows what becomes of it: then neither of this one. */
@@ -315,10 +296,12 @@ function inputsHold(
       kept.some(({ old, unit: was }) => {
         if (old === undefined || was === undefined) return false;
         const former = formerRead(both, { old, table }, read);
-        if (former === undefined || leavesOut(both.was.model, former, read)) return false;
+        if (former === undefined) return false;
         const before = rowsOf(both.was.model, former, was);
         const present = rowsOf(both.now.model, read, unit);
         if (before.length !== present.length) return false;
+        // Where nothing was read, no column of it can have been left out.
+        if (before.length > 0 && leavesOut(both.was.model, former, read)) return false;
         // Of what was read without a declaration the very row is on record, whatever of it is declared now.
         const columns = Object.keys((isUndeclared(former) ? present : before)[0] ?? {});
         return inOrder(before, columns) === inOrder(present, columns);
