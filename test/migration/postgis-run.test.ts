@@ -36,7 +36,9 @@ function suite(given: StoreUnderTest): void {
     count += 1;
     const id = `PG-MIG-2026-06-01-${String(count).padStart(2, '0')}`;
     const outcome = await planSql(options, { tables: ['plot'], ...bundle, id });
-    expect(outcome, JSON.stringify(outcome)).toMatchObject({ status: 'planned', findings: [] });
+    expect(outcome, JSON.stringify(outcome)).toMatchObject({ status: 'planned' });
+    // What a test changed by hand since the last run is told, and refuses nothing.
+    expect(outcome.findings.filter(({ code }) => code !== 'catalog_drifted')).toEqual([]);
     return id;
   }
 

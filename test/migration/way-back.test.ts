@@ -103,6 +103,40 @@ function suite(given: StoreUnderTest): void {
     }
   }, 60_000);
 
+  it('M105 R2 F19 a way back that names what is out of scope is refused before the way there', async () => {
+    const schema = await plots();
+    const cases: readonly (readonly [rollback: string, code: string, subject: string])[] = [
+      [
+        'update plot set area = 1; update secret set area = 1',
+        'protected_domain_changed',
+        `${schema}.secret`,
+      ],
+      ['drop index third_area', 'scope_violation', `${schema}.third`],
+      ['drop function if exists side()', 'scope_violation', `function ${schema}.side`],
+    ];
+    await given.store.script(
+      `create table ${schema}.third (id int, area float8); create index third_area on ${schema}.third (area)`,
+    );
+    for (const [rollback, code, subject] of cases) {
+      count += 1;
+      const id = `PG-MIG-2026-08-01-${String(count).padStart(2, '0')}`;
+      const outcome = await planSql(options, {
+        id,
+        schema,
+        tables: ['plot', 'other'],
+        forbiddenTables: ['secret'],
+        forward: 'update plot set area = area + 1',
+        rollback,
+      });
+      expect(outcome, JSON.stringify(outcome)).toMatchObject({
+        findings: expect.arrayContaining([
+          expect.objectContaining({ code, subject, detail: expect.objectContaining({ rung: 'R2' }) }),
+        ]),
+      });
+      expect(await applyMigration(options, id)).toMatchObject({ status: 'refused' });
+    }
+  }, 60_000);
+
   it('M106 F19 a way back has to give back each object and each row that the run had touched', async () => {
     const schema = await plots();
     const cases: readonly (readonly [forward: string, rollback: string, differing: string])[] = [

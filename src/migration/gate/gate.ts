@@ -21,6 +21,7 @@ import { holdToApprovals } from '../exception.ts';
 import { folderReader } from '../file-reader.ts';
 import { readApprovals } from '../find-approvals.ts';
 import { limitFindings, scopeFindings } from '../judge.ts';
+import { wayBackScopeFindings } from '../kind/postgis/text-scope.ts';
 import { parseMigrationId } from '../migration-id.ts';
 import { policyFindings } from '../policy/index.ts';
 import { readPlanFile, type PlanFile } from '../plan-file.ts';
@@ -225,7 +226,7 @@ function judgeInvariants({ bundle, receipt, hasRun }: Scene): Verdict {
   });
 }
 
-/** The two rungs that need no database: the way back has a statement with an effect, and its language takes it (M105). */
+/** The two rungs that need no database: the way back has a statement with an effect, its language takes it, and it stays in scope (M105). */
 async function judgeWayBack({ bundle }: Scene): Promise<Verdict> {
   const { artifacts, requires_rollback: isRequired } = bundle.declaration;
   const findings: Finding[] = [];
@@ -243,7 +244,8 @@ async function judgeWayBack({ bundle }: Scene): Promise<Verdict> {
     const hint = 'Write what takes the change back: comments and a bare select take nothing back.';
     findings.push(refusal('rollback_missing', bundle.id, { detail: { rung: 'R1' }, hint }));
   }
-  return findings;
+  if (bundle.kind !== 'postgis' || findings.length > 0) return findings;
+  return wayBackScopeFindings(bundle);
 }
 
 async function effectOf(path: string, text: string): Promise<'effective' | 'without_effect' | 'no_sql'> {

@@ -5,6 +5,7 @@ import { fingerprint } from '../../../provenance/index.ts';
 import type { Queryable } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { KindPlan, PlanContext } from '../../kind.ts';
+import { scopeFindings } from '../../judge.ts';
 import { protectedKeyFindings, subjectOf } from './baseline/index.ts';
 import { planConfinement } from './confine.ts';
 import { driftFindings, readDrift } from './drift.ts';
@@ -16,7 +17,7 @@ import { boundOf, misplacedFindings, phaseFaults } from './nontransactional.ts';
 import { namedObjects, type NamedObject } from './named.ts';
 import { objectScopeFindings, type FreeObject } from './object-scope.ts';
 import { searchPath } from './pins.ts';
-import { isProtected, protectedTables, protectionOf } from './protected.ts';
+import { isProtected, protectedTables, protectionOf, type Protection } from './protected.ts';
 import { refusedConstructs, unknownConstructs } from './refuse.ts';
 import { fullName, isTable, loadRelations, type Relation, type Relations } from './relation.ts';
 import { rollbackClassOf } from './rollback-class.ts';
@@ -33,6 +34,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
   const path = await searchPath(transaction, scope.allowed_schemas);
   const both = [...statementsOf(scripts.forward), ...statementsOf(scripts.rollback)];
   const named = resolveNames(namedObjects(statementsOf(phases)), relations, path);
+  const back = resolveNames(namedObjects(statementsOf(scripts.rollback)), relations, path);
   const protection = protectionOf(scope, settings);
   const power = await guardPower(transaction, protectedTables(relations, protection));
   const tables = [...new Set(named.tables)].toSorted();
@@ -91,9 +93,21 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       ...unknownNames(scope, { relations, both, path }),
       ...tables.filter((name) => isProtected(protection, name)).map(protectedFinding),
       ...objectScopeFindings(scope, named.free),
+      ...(direction === 'forward' ? wayBackOutOfScope(scope, protection, back) : []),
       ...(await protectedKeyFindings(transaction, subject)),
     ],
   };
+}
+
+/** A way back that leaves its scope would be refused when it is needed; so it is before the way there is taken (R2). */
+function wayBackOutOfScope(scope: Scope, protection: Protection, back: Named): readonly Finding[] {
+  const tables = [...new Set(back.tables)].toSorted();
+  const findings = [
+    ...scopeFindings(scope, tables, back.partOf),
+    ...tables.filter((name) => isProtected(protection, name)).map(protectedFinding),
+    ...objectScopeFindings(scope, back.free),
+  ];
+  return findings.map((finding) => ({ ...finding, detail: { ...finding.detail, rung: 'R2' } }));
 }
 
 /** Of a phase beside the transaction, what its statement does and the state before it are bound too. */
