@@ -1,7 +1,6 @@
 /** Effects that are so large that somebody has to have looked at them (M59); where that begins, a project may lower. */
 import type { Finding } from '../../../base/index.ts';
 import type { MigrationSettings } from '../../settings.ts';
-import type { TouchedTable } from './effect.ts';
 
 /** An index that was built, and how many rows its table had before. */
 export interface BuiltIndex {
@@ -12,7 +11,7 @@ export interface BuiltIndex {
 /** The findings, one a table. */
 export function largeFindings(
   { large }: Pick<MigrationSettings, 'large'>,
-  tables: readonly TouchedTable[],
+  tables: readonly { readonly name: string; readonly rows: number }[],
   built: readonly BuiltIndex[],
 ): readonly Finding[] {
   const backfilled = tables
