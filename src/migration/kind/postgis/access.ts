@@ -113,12 +113,12 @@ async function widerPrivileges(
   after: AccessState,
 ): Promise<ReadonlySet<string>> {
   const changed = [...after.values()].flatMap((now) => {
-    const then = before.get(now.key);
-    return then === undefined || then.privileges === now.privileges ? [] : [{ now, then }];
+    const earlier = before.get(now.key);
+    return earlier === undefined || earlier.privileges === now.privileges ? [] : [{ now, earlier }];
   });
   if (changed.length === 0) return new Set();
   const rows = await queryable.query<{ key: string }>(sql`
-    select key from unnest(${changed.map(({ now }) => now.key)}::text[], ${changed.map(({ then }) => then.privileges)}::text[],
+    select key from unnest(${changed.map(({ now }) => now.key)}::text[], ${changed.map(({ earlier }) => earlier.privileges)}::text[],
       ${changed.map(({ now }) => now.privileges)}::text[], ${changed.map(({ now }) => now.owner)}::oid[]) x (key, old, new, owner)
     where exists (
       select grantee, privilege_type, is_grantable from aclexplode(x.new::aclitem[]) where grantee <> x.owner
