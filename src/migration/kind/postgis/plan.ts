@@ -93,9 +93,21 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       ...unknownNames(scope, { relations, both, path }),
       ...tables.filter((name) => isProtected(protection, name)).map(protectedFinding),
       ...objectScopeFindings(scope, named.free),
-      ...(direction === 'forward' ? wayBackOutOfScope(scope, protection, back) : []),
+      ...(direction === 'forward' ? wayBackOutOfScope(scope, protection, untold(back, named)) : []),
       ...(await protectedKeyFindings(transaction, subject)),
     ],
+  };
+}
+
+/** What the way there does not name: that is told already. */
+function untold(back: Named, there: Named): Named {
+  const bare = ({ kind, schema, name }: FreeObject): string =>
+    `${kind} ${schema} ${name.replace(/\(.*$/su, '')}`;
+  const told = new Set(there.free.map(bare));
+  return {
+    ...back,
+    tables: back.tables.filter((name) => !there.tables.includes(name)),
+    free: back.free.filter((each) => !told.has(bare(each))),
   };
 }
 
