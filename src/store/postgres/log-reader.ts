@@ -4,7 +4,7 @@
  * The slot is temporary, so that it goes with its session, and two-phase, so that a transaction can be read before it is
  * committed. The plugin is `test_decoding`: `pgoutput` sees the tables of a publication alone, and one for all tables makes
  * every update of a table without a key fail. Its lines hold values: the server takes table and operation out of them, and
- * nothing else leaves it.
+ * nothing else leaves it (M86).
  */
 import type { Client } from 'pg';
 import { VarveError } from '../../base/index.ts';
