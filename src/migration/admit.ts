@@ -9,13 +9,7 @@
  * | prod | those, the merge, and a passing receipt of stage for the same inputs that is not taken back and at most 30 days old |
  */
 import { isRefused, refusal, type Finding, type JsonObject } from '../base/index.ts';
-import {
-  readChain,
-  type ApprovedException,
-  type DecidedPolicy,
-  type Digest,
-  type Receipt,
-} from '../evidence/index.ts';
+import { readChain, type ApprovedException, type Digest, type Receipt } from '../evidence/index.ts';
 import { join } from 'node:path';
 import type { Bundle } from './bundle.ts';
 import { classFindings } from './change-class.ts';
@@ -26,7 +20,7 @@ import { readApprovals, storeApprovals, type ValidApproval } from './find-approv
 import { readKeyRegister } from './key-register.ts';
 import type { LedgerRun } from './ledger.ts';
 import type { PlanFile } from './plan-file.ts';
-import { holdToPolicy } from './policy/index.ts';
+import { holdToPolicy, type KeptPolicy } from './policy/index.ts';
 import type { Refused } from './refused.ts';
 import { isMerged } from './merged.ts';
 import { readRegistry } from './registry.ts';
@@ -43,7 +37,7 @@ export interface Admitted {
   readonly exceptions: readonly (ApprovedException & { readonly principal: string })[];
   readonly findings: readonly Finding[];
   /** The decision of the policy; undefined on a copy, where nobody is asked. */
-  readonly policy: DecidedPolicy | undefined;
+  readonly policy: KeptPolicy | undefined;
 }
 
 /** A run that is asked for. */

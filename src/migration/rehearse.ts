@@ -72,7 +72,7 @@ export async function rehearseMigration(
     findings: [...there.findings, ...twice.findings],
     startedAtMs,
     elapsedMs,
-    policy: allowed.policy,
+    policy: allowed.policy?.decided,
   });
 }
 

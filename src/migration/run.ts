@@ -31,6 +31,7 @@ import type {
   RunContext,
 } from './kind.ts';
 import type { PlanFile } from './plan-file.ts';
+import type { KeptPolicy } from './policy/index.ts';
 import { rungOf } from './rehearsal.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
@@ -69,6 +70,8 @@ export interface OpenedBody extends JsonObject {
   readonly rung?: string;
   /** The decision of the policy that allowed it; absent where nobody was asked. */
   readonly policy?: DecidedPolicy;
+  /** That policy and what it was asked; with every decision since these are kept. */
+  readonly policy_documents?: readonly JsonObject[];
 }
 
 /** A finding that is allowed none the less, and by whom. */
@@ -110,7 +113,7 @@ export interface NewRun {
   /** The envelopes that allow it; in the evidence store already. */
   readonly approvals: readonly Digest[];
   readonly exceptions?: readonly RunException[];
-  readonly policy?: DecidedPolicy | undefined;
+  readonly policy?: KeptPolicy | undefined;
   /** Runs of the same bundle, environment and direction before this one. */
   readonly attemptsBefore: number;
   readonly signal: AbortSignal;
@@ -329,7 +332,9 @@ function openedBody(
       ? {}
       : { exceptions: about.exceptions }),
     ...(about.rung === undefined ? {} : { rung: about.rung }),
-    ...(about.policy === undefined ? {} : { policy: about.policy }),
+    ...(about.policy === undefined
+      ? {}
+      : { policy: about.policy.decided, policy_documents: about.policy.documents }),
   };
 }
 

@@ -293,6 +293,8 @@ async function storeAll(
   for (const file of bundle?.files ?? [])
     if (named.has(file.digest)) await storeEvidence(options.root, file.bytes);
   await storeEvidence(options.root, canonicalBytes(opened.plan));
+  for (const document of opened.policy_documents ?? [])
+    await storeEvidence(options.root, canonicalBytes(document));
   for (const product of Object.values(body.products))
     await storeEvidence(options.root, productBytes(product));
   for (const file of Object.values(closingFiles(closing)))

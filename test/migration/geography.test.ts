@@ -195,10 +195,22 @@ withPostgis('geography', (given: StoreUnderTest) => {
         expect.objectContaining({ code: 'scope_violation', subject: `${schema}.sea` }),
       ]),
     });
-    const allowed = await planned({
+    // What it overwrites could not be kept before it ran: the same as plain SQL can (M109).
+    const unseen = await planned({
       schema,
       forward: `select updategeometrysrid('${schema}', 'harbour', 'place', 3857);`,
-      rollback: `select updategeometrysrid('${schema}', 'harbour', 'place', 4326); analyze harbour;`,
+      rollback: 'update harbour set sea = null;',
+    });
+    expect(await applyMigration(options, unseen)).toMatchObject({
+      status: 'rolled_back',
+      findings: expect.arrayContaining([
+        expect.objectContaining({ code: 'values_not_captured', subject: `${schema}.harbour` }),
+      ]),
+    });
+    const allowed = await planned({
+      schema,
+      forward: `alter table harbour alter column place type geometry(Point, 3857) using st_setsrid(place, 3857);`,
+      rollback: `alter table harbour alter column place type geometry(Point, 4326) using st_setsrid(place, 4326); analyze harbour;`,
     });
     expect(await applyMigration(options, allowed)).toMatchObject({ status: 'applied' });
     expect(await verdicts(allowed)).toMatchObject({ max_row_backfill: 4 });

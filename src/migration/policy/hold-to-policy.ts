@@ -1,4 +1,4 @@
-import { refusal, type Finding } from '../../base/index.ts';
+import { refusal, type Finding, type JsonObject } from '../../base/index.ts';
 import { canonicalBytes, digestOf, type DecidedPolicy } from '../../evidence/index.ts';
 import type { RunnerOptions } from '../environment.ts';
 import { storeEvidence } from '../evidence-store.ts';
@@ -26,7 +26,7 @@ export type Question = Pick<PolicyQuestion, 'action' | 'bundle' | 'level' | 'gra
 export async function holdToPolicy(
   options: Pick<RunnerOptions, 'root' | 'environment' | 'settings' | 'actor' | 'isRehearsal'>,
   question: Question,
-): Promise<{ readonly status: 'allowed'; readonly policy: DecidedPolicy | undefined } | Refused> {
+): Promise<{ readonly status: 'allowed'; readonly policy: KeptPolicy | undefined } | Refused> {
   if (options.isRehearsal === true) return { status: 'allowed', policy: undefined };
   const { root, environment, settings = DEFAULT_SETTINGS, actor } = options;
   const reading = await readPolicySet(root);
@@ -53,20 +53,30 @@ export async function holdToPolicy(
   };
 }
 
+/** What a run takes along of the decision that allowed it. */
+export interface KeptPolicy {
+  readonly decided: DecidedPolicy;
+  /** The policy and the request, which the receipt names by digest: the ledger has them where this disk is lost. */
+  readonly documents: readonly JsonObject[];
+}
+
 /** Policy and request are kept before the run, so that its receipt can be held against them. */
 async function keep(
   root: string,
   set: PolicySet,
   request: PolicyRequest,
   { decision, policies }: PolicyDecision,
-): Promise<DecidedPolicy> {
+): Promise<KeptPolicy> {
   const policyDigest = await storeEvidence(root, canonicalBytes(set.document));
   const requestDigest = await storeEvidence(root, canonicalBytes(request));
   return {
-    decision_id: digestOf({ policy: policyDigest, request: requestDigest, decision, policies }),
-    policy_label: set.label,
-    policy_digest: policyDigest,
-    request_digest: requestDigest,
+    decided: {
+      decision_id: digestOf({ policy: policyDigest, request: requestDigest, decision, policies }),
+      policy_label: set.label,
+      policy_digest: policyDigest,
+      request_digest: requestDigest,
+    },
+    documents: [set.document, request],
   };
 }
 

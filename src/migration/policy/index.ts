@@ -1,2 +1,2 @@
 export { newPolicy, policyFindings } from './fixture.ts';
-export { holdToPolicy } from './hold-to-policy.ts';
+export { holdToPolicy, type KeptPolicy } from './hold-to-policy.ts';
