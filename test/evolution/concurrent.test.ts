@@ -176,7 +176,9 @@ withPostgres('others at work during an evolution', 18, (given) => {
           await store.query(sql`
           select pg_terminate_backend(pid)::text from pg_locks
           where locktype = 'advisory' and pid <> pg_backend_pid() and database = (select oid from pg_database where datname = current_database())`);
-          await expect.poll(async () => (await other.recover(TWO)).status).toBe('recovered');
+          await expect
+            .poll(async () => (await other.recover(TWO)).status, { timeout: 15_000 })
+            .toBe('recovered');
         },
       })
       .catch((error: unknown) => ({ status: (error as { code?: string }).code }));
