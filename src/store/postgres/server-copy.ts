@@ -68,7 +68,7 @@ async function createFrom(
   } catch (cause) {
     if (!isStoreError(cause, '55006')) throw cause;
     const [row] = await admin.query<{ readonly sessions: number }>(
-      sql`select count(*)::int4 as sessions from pg_stat_activity where datname = ${original}`,
+      sql`select count(*)::int4 as sessions from pg_stat_activity where datname = ${original} and backend_type = 'client backend'`,
     );
     throw new VarveError('copy_blocked', {
       detail: { location, sessions: row?.sessions ?? 0 },
