@@ -22,7 +22,8 @@ import { classifiedRows, isPlain } from './rows.ts';
 import { carriedValue, columnOf, copiedValue, foundColumns, newKeyOf } from './values.ts';
 import { joinedReads } from './recorded-ways.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
-import { CARRIED, inPages, inputsOf, isHashKept, isOutputKept, type Pages } from './write.ts';
+import { inputsOf } from './inputs.ts';
+import { CARRIED, inPages, isHashKept, isOutputKept, type Pages } from './write.ts';
 
 /** Lists all rows, unless that was done. The lines of this first look have no number: they are found by where they stand. */
 export async function fillList(transaction: Transaction, of: Rebuilding): Promise<void> {
