@@ -61,6 +61,24 @@ const CASES: readonly (readonly [string, readonly Op[]])[] = [
     [op.map('/items', [op.inside('/inner', [op.remove('/a')]), op.convert('/size', { scale: 3 })])],
   ],
   ['mapValues', [op.mapValues('/byKey', [op.remove('/note'), op.hoist('/inner', ['a', 'b'])])]],
+  ['introduce', [op.introduce('/full'), op.inside('/part', [op.introduce('/x')]), op.introduce('/none')]],
+  [
+    'tree',
+    [
+      op.tree(
+        '',
+        [{ at: '/items', each: 'item' }, { at: '/byKey', each: 'member' }, { at: '/inner' }, { at: '/part' }],
+        [op.remove('/note'), op.rename('/a', 'c'), op.introduce('/y'), op.convert('/b', { case: 'upper' })],
+      ),
+    ],
+  ],
+  [
+    'map within map',
+    [
+      op.wrap('/items'),
+      op.map('/items', [op.map('', [op.remove('/note'), op.inside('/inner', [op.remove('/a')])])]),
+    ],
+  ],
   [
     'convert by table',
     [
@@ -199,7 +217,7 @@ describe.each(steps)('%s', (_name, step) => {
 });
 
 /** What these make of a value stands for it; that it comes back is held by the laws above. */
-const REWRITES = new Set(['convert', 'split', 'combine', 'coerce', 'map']);
+const REWRITES = new Set(['convert', 'split', 'combine', 'coerce', 'map', 'tree']);
 
 function moved<O extends { readonly status: string }>(outcome: O) {
   if (outcome.status !== 'migrated') throw new Error(JSON.stringify(outcome));

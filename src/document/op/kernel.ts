@@ -50,6 +50,8 @@ export function kernelOf(op: LeafOp): Kernel {
       };
     case 'remove':
       return { slots: [pointerToSegments(op.at)], forward: () => [undefined], back: (now) => now, isExact };
+    case 'introduce':
+      return { slots: [pointerToSegments(op.at)], forward: (now) => now, back: () => [undefined], isExact };
     case 'constant':
       return {
         slots: [pointerToSegments(op.at)],
