@@ -277,6 +277,21 @@ describe('edits after a move', () => {
     });
   });
 
+  it('going down first, the tail of an array is kept, and comes back', () => {
+    const wraps = typeOf(step('1', '2', [op.rename('/one', 'many'), op.wrap('/many')]), BESIDE);
+    const native = { schema_version: 2, name: '', state: 'ok', many: [1, 2, 3] };
+    const down = moved(wraps.migrate(native, '1', NOW));
+    expect(down.document).toEqual({ schema_version: 1, name: '', state: 'ok', one: 1 });
+    expect(down.residue).toMatchObject([{ value: [1, 2, 3] }]);
+    expect(moved(wraps.migrate(down.document, '2', { ...NOW, residue: down.residue })).document).toEqual(
+      native,
+    );
+    const edited = { ...(down.document as JsonObject), one: 7 };
+    expect(wraps.migrate(edited, '2', { ...NOW, residue: down.residue })).toMatchObject({
+      document: { many: [7, 2, 3] },
+    });
+  });
+
   it('F9 a value outside a table is refused', () => {
     const table = typeOf(step('1', '2', [op.convert('/state', { table: [['ok', 1]] })]), BESIDE);
     expect(table.migrate({ schema_version: 1, name: '', state: 'failed' }, '2')).toMatchObject({
