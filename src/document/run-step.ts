@@ -99,7 +99,8 @@ function atVersion(edge: Edge, document: Json, world: StepWorld): Result<Json> {
   return written === undefined ? refused(stepFailed(edge, world, 'no place for the version')) : ok(written);
 }
 
-const OP_HINT: Readonly<Record<OpFault['fault'], string>> = {
+/** What to do where an op refuses. */
+export const OP_HINT: Readonly<Record<OpFault['fault'], string>> = {
   place_taken: 'Say with onExisting what becomes of a value that stands there already.',
   place_missing: 'Put an `add` of the object before the op that writes into it.',
   value_unmapped: 'Add the value to the table, or take such documents apart with `when`.',

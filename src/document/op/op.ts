@@ -9,12 +9,18 @@
  * | constant | puts a fixed value in its place | brings the old one back | residue |
  * | rename, move | same value, other place | the reverse | lossless |
  * | copy | a second place | takes it away if still equal | residue |
- * | nest, hoist | members into or out of an object | each other | lossless |
- * | wrap, head | value to one-element array; array to its first | each other; the tail is residue | lossless; residue |
- * | inside, map, mapValues | ops on an object, each element, each member | ops reversed | worst of its ops |
+ * | nest | members go into an object | they come out again | lossless |
+ * | hoist | members come out of an object | they go in again | lossless |
+ * | wrap | the value becomes an array of one | the first of it, its tail as residue | lossless |
+ * | head | an array becomes its first, its tail as residue | an array of one, with the tail | residue |
+ * | inside | ops on an object | ops reversed | worst of its ops |
+ * | map | ops on each element | ops reversed | worst of its ops |
+ * | mapValues | ops on each member | ops reversed | worst of its ops |
  * | tree | ops on a value and on all of its kind below it, the lowest first | ops reversed, the topmost first | worst of its ops |
  * | convert | by table, scale, case, epoch to time | inverted | lossless if one-to-one, else residue |
- * | split, combine, coerce | one value to several and back; other scalar type | each other | residue |
+ * | split | a text to several, at a separator | put together again | residue |
+ * | combine | several texts to one | taken apart again | residue |
+ * | coerce | a scalar of another type | of the old type again | residue |
  * | when | ops for documents that meet a test | by test, else residue | worst of its ops |
  *
  * An absent value stays absent: only `add` and `constant` make one. An op that would write into an object that is not
