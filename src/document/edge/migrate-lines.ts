@@ -4,7 +4,8 @@ import { countItem, migrateItem, quarantineLine, type BatchCounts } from '../bat
 import { openAppendFile } from './append-file.ts';
 import { isStopped, type FileRun, type RunEnd } from './file-run.ts';
 import { lineText } from './line-text.ts';
-import { readUnits, type Unit } from './read-units.ts';
+import { readUnits } from './read-units.ts';
+import type { Unit } from './unit.ts';
 
 const BATCH_BYTES = 1024 * 1024;
 

@@ -9,7 +9,7 @@
  * an array whichever elements are taken out. Whether an element is JSON, its own parse says; one that is longer than
  * allowed is counted and given without its bytes. The foot comes with the last element, so that no place lies between.
  */
-import type { Unit } from './read-units.ts';
+import type { Unit } from './unit.ts';
 
 const [OPEN, CLOSE, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d] as const;
 const [COMMA, QUOTE, BACKSLASH] = [0x2c, 0x22, 0x5c] as const;

@@ -2,23 +2,10 @@ import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { isArrayText, readElements } from './read-elements.ts';
 import { isBlank, readLines, type Line } from './read-lines.ts';
-
-/** One document of a file. */
-export interface Unit extends Line {
-  /** The input ends in it, or should have. */
-  readonly isCut?: boolean;
-  /** No document: what stands around them, and stays. */
-  readonly isVerbatim?: boolean;
-  /** What is written before it whatever becomes of it. */
-  readonly head?: Uint8Array;
-  /** What stands between it and the one before, if that was written. */
-  readonly lead?: Uint8Array;
-  /** What is written after it whatever becomes of it. */
-  readonly foot?: Uint8Array;
-}
+import type { Unit } from './unit.ts';
 
 /** Whether the name of a file says that it holds lines. */
-export function isLines(input: string): boolean {
+function isLines(input: string): boolean {
   return /\.(jsonl|ndjson)(\.gz)?$/u.test(input);
 }
 
