@@ -112,7 +112,11 @@ describe('coverage', () => {
 
   it.each<readonly [string, Step, readonly string[]]>([
     ['an op', step('2', '3', [op.add('/made', 1), op.add('/place', {})]), ['/made']],
-    ['an op within others', step('2', '3', [op.mapValues('/things', [op.add('/made', 1)])]), ['/things/*/made']],
+    [
+      'an op within others',
+      step('2', '3', [op.mapValues('/things', [op.add('/made', 1)])]),
+      ['/things/*/made'],
+    ],
     ['an op that says so', step('2', '3', [op.add('/made', 1, { assumed: 'nobody counted' })]), []],
     ['a default of the schema', step('2', '3', [op.add('/extra', 'none')]), []],
     ['another value than the default', step('2', '3', [op.add('/extra', 'some')]), ['/extra']],
