@@ -11,9 +11,12 @@ const [QUOTE, BACKSLASH, COMMA, COLON, MINUS, PLUS, DOT, ZERO] = [
 ] as const;
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d] as const;
 const [SMALL_E, SMALL_F, SMALL_N, SMALL_T, SMALL_U, BIG_E] = [0x65, 0x66, 0x6e, 0x74, 0x75, 0x45] as const;
-const ESCAPES = new Set([...'"\\/bfnrt'].map((letter) => letter.charCodeAt(0)));
+const ESCAPES = new Set(encoded('"\\/bfnrt'));
 const WORDS = new Map(['true', 'false', 'null'].map((word) => [word.charCodeAt(0), encoded(word)]));
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** One array for all passes, which never overlap: each depth is set before it is read. */
+let room = new Uint8Array();
 
 /** What the pass says: the token of the version, and whether it is a text. */
 export interface QuickVersion {
@@ -28,7 +31,8 @@ export function quickVersion(
   depthLimit: number,
   wanted?: string,
 ): QuickVersion | undefined {
-  const isObjectByDepth = new Uint8Array(depthLimit + 2);
+  if (room.length < depthLimit + 2) room = new Uint8Array(depthLimit + 2);
+  const isObjectByDepth = room;
   const end = bytes.length;
   let depth = 0;
   let found: QuickVersion | undefined;

@@ -27,7 +27,7 @@ const NO_KEY = -1;
 
 /** Scans the bytes of one JSON text. */
 export function scanJson(bytes: Uint8Array, depthLimit: number): Scan {
-  const lastKeyByDepth = new Float64Array(depthLimit + 2);
+  const lastKeyByDepth = scratch(depthLimit + 2);
   let [members, exactNumbers, depth, isReordered] = [0, 0, 0, false];
   let [stringStart, stringEnd] = [0, 0];
   for (let at = 0; at < bytes.length; at += 1) {
@@ -55,6 +55,15 @@ export function scanJson(bytes: Uint8Array, depthLimit: number): Scan {
     }
   }
   return { members, exactNumbers, isReordered, isTooDeep: false };
+}
+
+let room = new Float64Array();
+
+/** One array for all scans, which never overlap: each depth is set before it is read. */
+function scratch(size: number): Float64Array {
+  if (room.length < size) room = new Float64Array(size);
+  room[0] = NO_KEY;
+  return room;
 }
 
 /** The place of the closing quote; the end of the bytes where there is none. */

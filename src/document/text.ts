@@ -167,7 +167,8 @@ function countMembers(value: Json): number {
     return count;
   }
   if (!isObject(value)) return 0;
-  for (const name of Object.keys(value)) {
+  // A parsed object inherits nothing that would be listed, and this lists it without making an array.
+  for (const name in value) {
     const member = value[name] as Json;
     count += 1;
     if (typeof member === 'object') count += countMembers(member);
@@ -182,7 +183,7 @@ function writeLike(like: Uint8Array, document: Json): Uint8Array {
   // Texts in JSON hold no line breaks of their own.
   const text = margin === '' ? written : written.replaceAll('\n', `\n${margin}`);
   const body = encoder.encode(like.at(-1) === 0x0a ? `${text}\n` : text);
-  if (!BYTE_ORDER_MARK.every((byte, at) => like[at] === byte)) return body;
+  if (like[0] !== BYTE_ORDER_MARK[0]) return body;
   const marked = new Uint8Array(body.length + BYTE_ORDER_MARK.length);
   marked.set(BYTE_ORDER_MARK);
   marked.set(body, BYTE_ORDER_MARK.length);
