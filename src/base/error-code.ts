@@ -60,6 +60,7 @@ const TABLE = {
   document_result_invalid: [3, 422, 'a migrated document does not fit the version it was migrated to'],
   document_sealed: [1, 500, 'a document type is in use and takes no more steps'],
   document_step_failed: [3, 422, 'a step between two versions of a document failed'],
+  document_store_unusable: [3, 422, 'documents cannot be kept where a run was told to look for them'],
   document_too_deep: [3, 422, 'a document has more levels than allowed'],
   document_too_large: [3, 413, 'a document has more bytes than allowed'],
   document_types_missing: [3, 404, 'there is no such document type'],

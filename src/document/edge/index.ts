@@ -1,3 +1,24 @@
 export type { MigrateFileOptions } from './file-run.ts';
 export { migrateFile, type MigrateFileResult } from './migrate-file.ts';
 export { readCorpus } from './read-corpus.ts';
+export {
+  migrateTable,
+  postgresTable,
+  readTable,
+  sqliteTable,
+  type BuiltCounts,
+  type ColumnPlace,
+  type DocumentTable,
+  type KeptDocument,
+  type MigrateTableOptions,
+  type MigrateTableResult,
+  type SqlBegin,
+  type SqlitePlace,
+  type SqliteTable,
+  type SqlParameter,
+  type SqlSession,
+  type SqlStore,
+  type StoredDocument,
+  type TableLimits,
+  type WorkState,
+} from './table/index.ts';

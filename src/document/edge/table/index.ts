@@ -1,0 +1,17 @@
+export type {
+  BuiltCounts,
+  DocumentTable,
+  KeptDocument,
+  StoredDocument,
+  WorkState,
+} from './document-table.ts';
+export {
+  migrateTable,
+  type MigrateTableOptions,
+  type MigrateTableResult,
+  type TableLimits,
+} from './migrate-table.ts';
+export { postgresTable, type ColumnPlace } from './postgres-table.ts';
+export { readTable } from './read-table.ts';
+export type { SqlBegin, SqlParameter, SqlSession, SqlStore } from './sql-session.ts';
+export { sqliteTable, type SqlitePlace, type SqliteTable } from './sqlite-table.ts';
