@@ -54,6 +54,7 @@ const TABLE = {
   definitions_moved: [3, 409, 'the definitions are not those that were planned'],
   dependents_in_the_way: [3, 409, 'something hangs on a table that is to be replaced'],
   detector_conflict: [3, 409, 'two ways to tell the version of a document differ'],
+  document_edited: [3, 409, 'documents were edited since a run, and no lossless way leads back'],
   document_invalid: [3, 422, 'a document does not fit its version'],
   document_newer: [3, 409, 'a document is newer than its reader'],
   document_quarantined: [3, 422, 'more documents than allowed cannot be migrated'],

@@ -97,10 +97,10 @@ function conformance(open: () => Promise<Given>, type: string): void {
 
   it('changes outside the allowed pointers quarantine the document', async () => {
     await using given = await open();
-    const result = await migrate(given, { allowedPaths: ['/title', '/draft', '/context'] });
+    const result = await migrate(given, { allowedPaths: { allowed: ['/title', '/draft'] } });
     expect(result).toMatchObject({ status: 'refused', counts: { migrated: 0 } });
     const wider = await migrate(given, {
-      allowedPaths: ['/title', '/draft', '/context', '/name'],
+      allowedPaths: { allowed: ['/title', '/draft', '/name'] },
     });
     expect(wider).toMatchObject({ status: 'ok', counts: { migrated: 4_493 } });
   }, 60_000);

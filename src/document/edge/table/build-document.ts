@@ -1,6 +1,5 @@
 /** One document of a table: what is to be written for it, or why it stays. */
 import { createHash } from 'node:crypto';
-import type { Json } from '../../../base/index.ts';
 import { refusal, type Finding } from '../../../base/index.ts';
 import { planBetween, type Model } from '../../model.ts';
 import type { Migrated } from '../../outcome.ts';
@@ -8,8 +7,8 @@ import type { Provenance } from '../../provenance.ts';
 import type { Residue } from '../../residue-row.ts';
 import { migrateText } from '../../text.ts';
 import type { Version } from '../../version.ts';
-import { pointersOutside } from './changed-pointer.ts';
-import type { BuiltDocument, StoredDocument } from './document-table.ts';
+import { parseJson, pointersOutside, type AllowedPaths } from './changed-pointer.ts';
+import type { BuiltDocument, Original, StoredDocument } from './document-table.ts';
 
 /** What a run says of all its documents. */
 export interface BuildOptions {
@@ -19,8 +18,8 @@ export interface BuildOptions {
   readonly now: string;
   readonly run: string;
   readonly allowLossy: boolean;
-  /** JSON Pointers below which the run may change something; absent: anywhere. */
-  readonly allowedPaths?: readonly string[];
+  /** Where the run may change something; absent: anywhere. */
+  readonly allowedPaths?: AllowedPaths;
 }
 
 /** What stands beside a document in its row of history. */
@@ -71,7 +70,9 @@ function migrated(
   const { document, from, path, provenance, residue, assumed, findings } = outcome;
   const text = Buffer.from(document).toString('utf8');
   const outside =
-    allowedPaths === undefined ? [] : pointersOutside(model, allowedPaths, parse(before), parse(text));
+    allowedPaths === undefined
+      ? []
+      : pointersOutside(model, allowedPaths, parseJson(before), parseJson(text));
   if (outside.length > 0)
     return { ...base, status: 'quarantined', findings: JSON.stringify([outOfScope(model, outside)]) };
   const isBeside =
@@ -90,13 +91,33 @@ function migrated(
   };
 }
 
-function parse(text: string): Json {
-  return JSON.parse(text.replace(/^\uFEFF/u, '')) as Json;
-}
-
 function outOfScope(model: Model, pointers: readonly string[]): Finding {
   return refusal('scope_violation', model.name, {
     detail: { pointers: pointers.slice(0, 20) },
     hint: 'Declare these pointers under scope.allowed_paths in a new bundle, or correct the step.',
   });
+}
+
+/** What a way back makes of a document that was edited since: the original's version again, nothing lost, or why not. */
+export function buildBack(
+  { key, text }: StoredDocument,
+  { from, beside }: Original,
+  options: BuildOptions,
+): BuiltDocument {
+  const { model, now, run } = options;
+  const base = { key, was: textDigest(text), ...NOTHING };
+  const held = beside === null ? {} : (JSON.parse(beside) as BesideDocument);
+  const to = from ?? model.rule.missing;
+  const outcome = migrateText(model, Buffer.from(text, 'utf8'), to, { now, run, ...held });
+  switch (outcome.status) {
+    case 'refused':
+      return { ...base, status: 'quarantined', findings: JSON.stringify(outcome.findings) };
+    case 'needs_migration':
+      return { ...base, status: 'passed' };
+    case 'current':
+    case 'passed':
+      return { ...base, status: outcome.status };
+    case 'migrated':
+      return migrated(base, text, outcome, { ...options, to, allowLossy: false });
+  }
 }

@@ -4,17 +4,42 @@ import { DEFAULT_PLACE, DEFAULT_PREFIX, type Model } from '../../model.ts';
 import { escapeSegment } from '../../pointer.ts';
 import { isArray, isObject } from '../../value.ts';
 
+/** JSON Pointers below which a run may change something, but for those below the forbidden ones. */
+export interface AllowedPaths {
+  readonly allowed: readonly string[];
+  readonly forbidden?: readonly string[];
+}
+
 /** Pointers that differ and are allowed by none of the list; version, provenance and residue are the run's own. */
 export function pointersOutside(
   model: Model,
-  allowed: readonly string[],
+  { allowed, forbidden = [] }: AllowedPaths,
   before: Json,
   after: Json,
 ): readonly string[] {
-  if (allowed.includes('')) return [];
+  if (allowed.includes('') && forbidden.length === 0) return [];
   const found: string[] = [];
   collect('', before, after, found);
-  return found.filter((pointer) => !isOwn(model, pointer) && !allowed.some((each) => isBelow(pointer, each)));
+  return found.filter(
+    (pointer) =>
+      !isOwn(model, pointer) &&
+      (forbidden.some((each) => isBelow(pointer, each)) || !allowed.some((each) => isBelow(pointer, each))),
+  );
+}
+
+/** Pointers that differ between two texts, the run's own left out; those within an array by the array. */
+export function changedPointers(model: Model, before: string, after: string): readonly string[] {
+  const found: string[] = [];
+  collect('', parseJson(before), parseJson(after), found);
+  const arrays = found
+    .filter((pointer) => !isOwn(model, pointer))
+    .map((pointer) => pointer.replace(/\/\d+(?:\/.*)?$/u, ''));
+  return [...new Set(arrays)];
+}
+
+/** A text that was read before. */
+export function parseJson(text: string): Json {
+  return JSON.parse(text.replace(/^\uFEFF/u, '')) as Json;
 }
 
 function isBelow(pointer: string, allowed: string): boolean {

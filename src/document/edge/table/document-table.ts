@@ -6,11 +6,13 @@
  * |---|---|---|
  * | built | a document by its key | digest of the text it was built from, new text, digest of the new text as stored, what came of it |
  * | kept | a document that was replaced | its text, what stands beside the new one, digest of the new one |
+ * | left | a document when the run was done | its digest |
  * | work | a run | plan, time, how far it is |
  *
  * A document is settled when it is what the run wrote, or what the run read and has nothing to do with. All verbs work on
  * sets of rows; none waits for another writer.
  */
+import type { JsonObject } from '../../../base/index.ts';
 import type { BatchCounts } from '../../batch.ts';
 import type { Result } from '../../result.ts';
 import type { Version } from '../../version.ts';
@@ -25,9 +27,28 @@ export interface StoredDocument {
   readonly text: string;
 }
 
+/** What a run replaced, for who puts it back. */
+export interface Original {
+  readonly original: string;
+  readonly from: Version | null;
+  readonly beside: string | null;
+}
+
 /** A document that is not settled; `isDue` where what was built for it still fits. */
 export interface UnsettledDocument extends StoredDocument {
   readonly isDue: boolean;
+  /** Where it was asked for among the replaced documents of another run: what that one replaced. */
+  readonly kept?: Original;
+}
+
+/** Which documents that are not settled are asked for. */
+export interface Among {
+  /** In a transaction that is open already. */
+  readonly session?: SqlSession | undefined;
+  /** Only documents that this run replaced. */
+  readonly of?: string | undefined;
+  /** Only those for which nothing fitting was built. */
+  readonly isStale?: boolean;
 }
 
 /** What became of a document, ready to be written. */
@@ -48,17 +69,8 @@ export interface BuiltDocument {
   readonly findings: string | null;
 }
 
-/** A document that a run replaced, and what stands there now. */
-export interface KeptDocument {
-  readonly key: RowKey;
-  /** What stands there now; null where the row is gone. */
-  readonly text: string | null;
-  readonly original: string;
-  readonly from: Version | null;
-  readonly beside: string | null;
-  /** Whether what stands there is what the run wrote. */
-  readonly isOurs: boolean;
-}
+/** A document that others wrote since a run replaced it. */
+export interface EditedDocument extends StoredDocument, Original {}
 
 /** How many documents became what, of those that were built. */
 export interface BuiltCounts extends BatchCounts {
@@ -114,26 +126,50 @@ export interface DocumentTable {
   ) => Promise<void>;
   /** Puts documents in place by compare-and-swap; those that others hold or have changed are left. One transaction. */
   readonly cutOver: (run: string, due: Due) => Promise<CutOver>;
-  /** Documents that are not settled, in one snapshot; in a transaction that is open already, where it is given. */
-  readonly unsettled: (
+  /** Documents that are not settled, in one snapshot. */
+  readonly unsettled: (run: string, limit: number, among?: Among) => Promise<readonly UnsettledDocument[]>;
+  /** Documents in quarantine, with the JSON of their findings. */
+  readonly quarantined: (
     run: string,
     limit: number,
-    session?: SqlSession,
-  ) => Promise<readonly UnsettledDocument[]>;
+  ) => Promise<readonly { readonly key: RowKey; readonly findings: string }[]>;
   readonly counts: (run: string, session?: SqlSession) => Promise<BuiltCounts>;
   /** Who writes the table now, as far as the database says; never what. */
   readonly writers: () => Promise<readonly string[]>;
-  /** What a run replaced, its newest original of each document, behind a key. */
-  readonly kept: (
-    run: string,
+  /** Lets go of what was built; of a run that is done, the digests of what it left stay, and what was kept. */
+  readonly tidy: (run: string, isDone: boolean, session?: SqlSession) => Promise<void>;
+}
+
+/** The verbs of a column whose runs can be taken back under the shared lifecycle. */
+export interface GovernedTable extends DocumentTable {
+  /** The type of the column and the columns of the key: a run is held to them. */
+  readonly shape: JsonObject;
+  /** What a run has read, as a query of keys `k1 ...` and digests `was`. */
+  readonly readBy: (run: string) => { readonly query: string; readonly columns: readonly string[] };
+  /** Documents that others wrote or took away since the first pass, at least so many. */
+  readonly writtenMeanwhile: (run: string, session?: SqlSession) => Promise<number>;
+  /** Documents that others wrote since a run replaced them, behind a key. */
+  readonly edited: (
+    of: string,
     after: RowKey | undefined,
     limit: number,
     session?: SqlSession,
-  ) => Promise<readonly KeptDocument[]>;
+  ) => Promise<readonly EditedDocument[]>;
+  /** Builds for a run the originals of another, where what stands there is what that one wrote, from their tables alone. */
+  readonly keepOriginals: (run: string, of: string) => Promise<number>;
+  /** Documents that others wrote since a run was done and tidied up: those that are there, and those that are gone. */
+  readonly writtenSince: (
+    of: string,
+    back: string,
+    session: SqlSession,
+  ) => Promise<{ readonly rows: number; readonly gone: number }>;
   /** Puts the originals back where what stands there is what the run wrote; gives how many replaced ones were changed since. */
-  readonly restore: (run: string, session: SqlSession) => Promise<{ restored: number; changed: number }>;
-  /** Lets go of what was built; what was kept stays. */
-  readonly tidy: (run: string, session?: SqlSession) => Promise<void>;
-  /** Lets go of what was kept as well, and says how many documents that were. */
-  readonly forget: (run: string, session: SqlSession) => Promise<number>;
+  readonly restore: (
+    run: string,
+    session: SqlSession,
+  ) => Promise<{ readonly restored: number; readonly changed: number }>;
+  /** Of how many documents a run keeps originals; undefined where it keeps nothing. */
+  readonly keptDocuments: (run: string, session?: SqlSession) => Promise<number | undefined>;
+  /** Lets go of all that a run left. */
+  readonly forget: (run: string, session: SqlSession) => Promise<void>;
 }

@@ -1,7 +1,7 @@
 export type {
   BuiltCounts,
   DocumentTable,
-  KeptDocument,
+  GovernedTable,
   StoredDocument,
   WorkState,
 } from './document-table.ts';
@@ -11,7 +11,9 @@ export {
   type MigrateTableResult,
   type TableLimits,
 } from './migrate-table.ts';
-export { postgresTable, type ColumnPlace } from './postgres-table.ts';
+export type { ColumnPlace } from './postgres-part.ts';
+export { postgresTable } from './postgres-table.ts';
 export { readTable } from './read-table.ts';
 export type { SqlBegin, SqlParameter, SqlSession, SqlStore } from './sql-session.ts';
 export { sqliteTable, type SqlitePlace, type SqliteTable } from './sqlite-table.ts';
+export { tableWork, type TableWork } from './table-work.ts';

@@ -19,8 +19,16 @@ import type { Model } from '../../model.ts';
 import { ok, refused, type Refused, type Result } from '../../result.ts';
 import { valueDigest } from '../../value.ts';
 import type { Version } from '../../version.ts';
+import type { AllowedPaths } from './changed-pointer.ts';
 import { buildDocument, textDigest, type BuildOptions } from './build-document.ts';
-import type { BuiltCounts, DocumentTable, RowKey, WorkState } from './document-table.ts';
+import type {
+  BuiltCounts,
+  BuiltDocument,
+  DocumentTable,
+  RowKey,
+  UnsettledDocument,
+  WorkState,
+} from './document-table.ts';
 
 /** What a run may leave out or lose. */
 export interface TableLimits {
@@ -41,8 +49,8 @@ export interface MigrateTableOptions {
   /** The time of the run. Default: the clock, read once. */
   readonly now?: string;
   readonly limits?: TableLimits;
-  /** JSON Pointers below which documents may change. Default: anywhere. */
-  readonly allowedPaths?: readonly string[];
+  /** Where documents may change. Default: anywhere. */
+  readonly allowedPaths?: AllowedPaths;
   /** Documents of one page that is built. Default 500. */
   readonly pageSize?: number;
   readonly signal?: AbortSignal;
@@ -90,10 +98,10 @@ export async function migrateTable(
   const built = await table.counts(run.run);
   const over = overLimits(run, built);
   if (over.length > 0) return { ...refused(...over), counts: built };
-  const settled = await cutOverTable(run);
+  const settled = await cutOverTable(run, { isSettling: true });
   const counts = await table.counts(run.run);
   if (settled.status === 'refused') return { ...settled, counts };
-  await table.tidy(run.run);
+  await table.tidy(run.run, true);
   return { status: 'ok', run: run.run, counts, findings: [] };
 }
 
@@ -105,7 +113,12 @@ export async function openTableRun(
 ): Promise<Result<{ readonly run: TableRun; readonly state: WorkState }>> {
   const { to, holder, limits = {}, signal, allowedPaths } = options;
   const allowLossy = (limits.lossy ?? 0) > 0;
-  const plan = valueDigest({ type: typeDigest(model), to, allowLossy, allowedPaths: allowedPaths ?? null });
+  const plan = valueDigest({
+    type: typeDigest(model),
+    to,
+    allowLossy,
+    allowedPaths: allowedPaths === undefined ? null : { ...allowedPaths },
+  });
   const run = options.run ?? `document ${textDigest(`${table.place} ${plan}`).slice(0, 16)}`;
   const now = options.now ?? isoTime(model.clock.nowMs());
   const state = await table.open({ run, plan, now, holder });
@@ -169,7 +182,10 @@ const BATCH_MS = 80;
 const [LEAST, MOST] = [20, 4_000] as const;
 
 /** Puts all that was built in place, then what others changed or held meanwhile. */
-export async function cutOverTable(run: TableRun): Promise<Result<null>> {
+export async function cutOverTable(
+  run: TableRun,
+  { isSettling }: { readonly isSettling: boolean },
+): Promise<Result<null>> {
   const { table, onBatch } = run;
   let limit = 200;
   for (let after: RowKey | undefined; ;) {
@@ -181,13 +197,19 @@ export async function cutOverTable(run: TableRun): Promise<Result<null>> {
     limit = nextLimit(limit, performance.now() - startedAt);
     after = batch.last;
   }
-  return settleTable(run);
+  return isSettling ? settleTable(run) : ok(null);
 }
 
 /** Half after a slow batch, a half more after a quick one. */
 function nextLimit(limit: number, tookMs: number): number {
   if (tookMs > BATCH_MS) return Math.max(LEAST, Math.floor(limit / 2));
   return tookMs < BATCH_MS / 2 ? Math.min(MOST, Math.ceil(limit * 1.5)) : limit;
+}
+
+/** What else than the documents of the run is settled, and how they are built. */
+interface Settling {
+  readonly of?: string;
+  readonly build?: (document: UnsettledDocument) => BuiltDocument;
 }
 
 const SETTLE_PAGE = 1_000;
@@ -200,13 +222,16 @@ const IDLE_MS = 50;
  * Documents that are not settled are built again and put in place, until a snapshot has none. Those that others hold or
  * write without end are told of, with who writes them.
  */
-export async function settleTable(run: TableRun): Promise<Result<null>> {
+export async function settleTable(
+  run: TableRun,
+  { of, build = (document) => buildDocument(document, run) }: Settling = {},
+): Promise<Result<null>> {
   const { table, onBatch } = run;
   for (let idle = 0; idle < MOST_IDLE;) {
     if (run.signal?.aborted === true) return refused(stopped(run));
-    const found = await table.unsettled(run.run, SETTLE_PAGE);
+    const found = await table.unsettled(run.run, SETTLE_PAGE, { of });
     if (found.length === 0) return ok(null);
-    const built = found.filter(({ isDue }) => !isDue).map((document) => buildDocument(document, run));
+    const built = found.filter(({ isDue }) => !isDue).map(build);
     await table.keep(run.run, built);
     let written = 0;
     for (let at = 0; at < found.length; at += SETTLE_BATCH) {
@@ -219,7 +244,7 @@ export async function settleTable(run: TableRun): Promise<Result<null>> {
     idle = isMoving ? 0 : idle + 1;
     if (!isMoving) await sleep(IDLE_MS);
   }
-  const [left, writers] = await Promise.all([table.unsettled(run.run, SETTLE_PAGE), table.writers()]);
+  const [left, writers] = await Promise.all([table.unsettled(run.run, SETTLE_PAGE, { of }), table.writers()]);
   return left.length === 0 ? ok(null) : refused(stillWritten(table.place, left.length, writers));
 }
 

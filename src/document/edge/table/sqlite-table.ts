@@ -14,7 +14,6 @@ import type {
   CutOver,
   DocumentTable,
   Due,
-  KeptDocument,
   RowKey,
   UnsettledDocument,
   WorkState,
@@ -171,7 +170,16 @@ function tableOf(open: Connection, file: string, place: string, parts: Parts): S
     keep: (run, built, state) =>
       promised(() => open.transaction(() => keep(open, parts, { run, ...names(run) }, built, state))),
     cutOver: (run, due) => promised(() => open.transaction(() => cutOver(open, parts, names(run), due))),
-    unsettled: (run, limit) => promised(() => unsettled(open, parts, names(run), limit)),
+    unsettled: (run, limit, { isStale = false } = {}) =>
+      promised(() => unsettled(open, parts, names(run), { limit, isStale })),
+    quarantined: (run, limit) =>
+      promised(
+        () =>
+          open.rows(
+            `select ${keyOf(parts, 'b')} as key, b.findings from ${names(run).built} b where b.status = 'quarantined'
+             order by ${keysOf(parts, 'b')} limit ${limit}`,
+          ) as readonly { key: string; findings: string }[],
+      ),
     counts: (run) =>
       promised(() =>
         countsOf(
@@ -182,23 +190,10 @@ function tableOf(open: Connection, file: string, place: string, parts: Parts): S
         ),
       ),
     writers: () => Promise.resolve([]),
-    kept: (run, after, limit) => promised(() => keptDocuments(open, parts, names(run), after, limit)),
-    restore: (run) => promised(() => open.transaction(() => restore(open, parts, names(run)))),
     tidy: (run) =>
       promised(() => {
         open.run(`drop table if exists ${names(run).built}`);
       }),
-    forget: (run) =>
-      promised(() =>
-        open.transaction(() => {
-          const { built, kept } = names(run);
-          const [row] = open.rows(`select count(*) as rows from ${kept}`) as readonly { rows: number }[];
-          open.run(`drop table if exists ${built}`);
-          open.run(`drop table ${kept}`);
-          open.run(`delete from ${WORK} where run = ?`, run);
-          return row?.rows ?? 0;
-        }),
-      ),
     [Symbol.dispose]: () => open.close(),
   };
 }
@@ -372,58 +367,18 @@ function unsettled(
   open: Connection,
   parts: Parts,
   { built }: Names,
-  limit: number,
+  { limit, isStale }: { readonly limit: number; readonly isStale: boolean },
 ): readonly UnsettledDocument[] {
   const { source, column } = parts;
   const digest = `varve_sha256(t.${column})`;
+  const isDue = `coalesce(b.status = 'migrated' and ${digest} = b.was, 0)`;
   const rows = open.rows(
     `select ${keyOf(parts, 't')} as key, t.${column} as text,
-       coalesce(b.status = 'migrated' and ${digest} = b.was, 0) as isDue
+       ${isDue} as isDue
      from ${source} t left join ${built} b on ${sameKey(parts, 't', 'b')}
-     where t.${column} is not null
+     where t.${column} is not null ${isStale ? `and not ${isDue}` : ''}
        and not coalesce(${digest} = case when b.status = 'migrated' then b.written else b.was end, 0)
      order by ${keysOf(parts, 't')} limit ${limit}`,
   ) as readonly { key: string; text: string; isDue: number }[];
   return rows.map(({ key, text, isDue }) => ({ key, text, isDue: isDue === 1 }));
-}
-
-/** The newest original of each document. */
-function newest(parts: Parts, kept: string): string {
-  return `${kept} h where h.seq = (select max(k.seq) from ${kept} k where ${sameKey(parts, 'k', 'h')})`;
-}
-
-function keptDocuments(
-  open: Connection,
-  parts: Parts,
-  { kept }: Names,
-  after: RowKey | undefined,
-  limit: number,
-): readonly KeptDocument[] {
-  const { source, column } = parts;
-  const rows = open.rows(
-    `select ${keyOf(parts, 'h')} as key, t.${column} as text, h.original, h.from_version as "from", h.beside,
-       coalesce(varve_sha256(t.${column}) = h.written, 0) as isOurs
-     from (select h.* from ${newest(parts, kept)} ${behind(parts, 'h', after)} order by ${keysOf(parts, 'h')} limit ${limit}) h
-     left join ${source} t on ${sameKey(parts, 't', 'h')} order by ${keysOf(parts, 'h')}`,
-    ...keyValues(after),
-  ) as readonly (Omit<KeptDocument, 'isOurs'> & { isOurs: number })[];
-  return rows.map((row) => ({ ...row, isOurs: row.isOurs === 1 }));
-}
-
-function restore(open: Connection, parts: Parts, { kept }: Names): { restored: number; changed: number } {
-  const { source, column } = parts;
-  const [there] = open.rows(
-    `select 1 from sqlite_master where type = 'table' and name = ?`,
-    kept.slice(1, -1),
-  );
-  if (there === undefined) return { restored: 0, changed: 0 };
-  const rows = open.rows(
-    `select count(*) as changed from (select h.* from ${newest(parts, kept)}) h join ${source} t on ${sameKey(parts, 't', 'h')}
-     where varve_sha256(t.${column}) is not h.written`,
-  ) as readonly { changed: number }[];
-  const restored = open.run(
-    `update ${source} as t set ${column} = h.original from (select h.* from ${newest(parts, kept)}) h
-     where ${sameKey(parts, 't', 'h')} and varve_sha256(t.${column}) = h.written`,
-  );
-  return { restored, changed: rows[0]?.changed ?? 0 };
 }
