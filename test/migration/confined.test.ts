@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyAll } from '../../src/evidence/index.ts';
@@ -445,6 +447,31 @@ describe.skipIf(!isWanted)('a confined run on PostgreSQL', () => {
       select count(*)::int as columns from pg_attribute where attrelid = to_regclass(${`${schema}.plot`}) and attname = 'x'`);
       expect(row).toEqual({ columns: verb === 'apply' ? 1 : 0 });
       expect(await given.store.query(sql`select evtname from pg_event_trigger`)).toEqual([]);
+    },
+    60_000,
+  );
+
+  it.each(['P02_statement', 'F13_committed'])(
+    'M84 what was lent at %s is taken back by who settles the run without its bundle',
+    async (point) => {
+      await using own = await migrationsFolder();
+      await forgetLedger(given.store);
+      const { schema, owner } = await given.scene();
+      const mine = confinedOptions(given, own.root);
+      await planSql(mine, {
+        schema,
+        tables: ['plot'],
+        forward: 'alter table plot add column x int;',
+        rollback: 'alter table plot drop column x;',
+      });
+      expect(await child(given, own.root, 'apply', point)).toEqual({ signal: 'SIGKILL', status: undefined });
+      // As after a kill behind the commit, when the session's own end could not take it back.
+      await given.store.script(`grant varve_owner to varve_runner; grant ${owner} to varve_runner`);
+      await rm(join(own.root, 'postgis'), { recursive: true });
+      await child(given, own.root, 'recover');
+      const left = await lent();
+      await forgetLedger(given.store);
+      expect(left).toEqual([]);
     },
     60_000,
   );
