@@ -1,7 +1,5 @@
-import { spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyAll } from '../../src/evidence/index.ts';
 import {
@@ -24,6 +22,7 @@ import {
 import { FAULT_CASES } from './fault-case.ts';
 import { forgetLedger, migrationsFolder } from './fixture.ts';
 import { PG_ID, planSql, type SqlBundle } from './sql-bundle.ts';
+import { startRun } from './start-run.ts';
 
 const stores = process.env['VARVE_TEST_STORES'];
 const NO_WAY_BACK = 'drop table if exists nothing_at_all';
@@ -513,17 +512,8 @@ async function child(
   verb: string,
   point?: string,
 ): Promise<{ readonly signal: string | null; readonly status: string | undefined }> {
-  const script = fileURLToPath(new URL('run-process.ts', import.meta.url));
-  const args = [script, given.server.url, root, verb, PG_ID, ...(point === undefined ? [] : [point])];
-  const process_ = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, VARVE_TEST_RUNNER: addressOf(given.server.url, 'varve_runner') },
-  });
-  let stdout = '';
-  process_.stdout.on('data', (data) => (stdout += String(data)));
-  const signal = await new Promise<string | null>((resolve) =>
-    process_.on('close', (_code, ended) => resolve(ended)),
-  );
-  const outcome = stdout === '' ? undefined : (JSON.parse(stdout) as { status: string });
-  return { signal, status: outcome?.status };
+  const env = { VARVE_TEST_RUNNER: addressOf(given.server.url, 'varve_runner') };
+  const about = { address: given.server.url, root, verb, id: PG_ID, env };
+  const { signal, status } = await startRun({ ...about, ...(point === undefined ? {} : { point }) });
+  return { signal, status };
 }

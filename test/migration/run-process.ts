@@ -3,6 +3,7 @@
  * `node run-process.ts STORE ROOT VERB ID [POINT]`, where STORE is a URL or a folder; the addresses
  * of the runner's login and the witness's stand in VARVE_TEST_RUNNER and VARVE_TEST_VERIFY. Prints the outcome's status.
  */
+import { flushCompileCache } from 'node:module';
 import { applyMigration, recoverRuns, rollbackMigration } from '../../src/migration/index.ts';
 import { postgisKind } from '../../src/migration/kind/postgis/index.ts';
 import { embeddedStore, postgresLogin, postgresStore } from '../../src/store/postgres/index.ts';
@@ -21,7 +22,10 @@ const options = {
   ...(runner === undefined ? {} : { runnerLogin: postgresLogin({ url: runner }) }),
   kinds: [doubleKind, postgisKind],
   fault: async (reached: string): Promise<void> => {
-    if (reached === point) process.kill(process.pid, 'SIGKILL');
+    if (reached === point) {
+      flushCompileCache();
+      process.kill(process.pid, 'SIGKILL');
+    }
     await Promise.resolve();
   },
 };
