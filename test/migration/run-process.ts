@@ -4,7 +4,10 @@
  * of the runner's login and the witness's stand in VARVE_TEST_RUNNER and VARVE_TEST_VERIFY. Prints the outcome's status.
  */
 import { flushCompileCache } from 'node:module';
+import { dirname } from 'node:path';
+import { documentEngine } from '../../src/cli/document-engine.ts';
 import { applyMigration, recoverRuns, rollbackMigration } from '../../src/migration/index.ts';
+import { documentKind } from '../../src/migration/kind/document/index.ts';
 import { postgisKind } from '../../src/migration/kind/postgis/index.ts';
 import { embeddedStore, postgresLogin, postgresStore } from '../../src/store/postgres/index.ts';
 import { doubleKind } from './double-kind.ts';
@@ -20,7 +23,7 @@ const options = {
   ...runnerOptions(store, root),
   ...(verify === undefined ? {} : { verifyLogin: postgresLogin({ url: verify }) }),
   ...(runner === undefined ? {} : { runnerLogin: postgresLogin({ url: runner }) }),
-  kinds: [doubleKind, postgisKind],
+  kinds: [doubleKind, postgisKind, documentKind(documentEngine(dirname(root)))],
   fault: async (reached: string): Promise<void> => {
     if (reached === point) {
       flushCompileCache();

@@ -22,7 +22,8 @@ import { classifiedRows, isPlain } from './rows.ts';
 import { carriedValue, columnOf, copiedValue, foundColumns, newKeyOf } from './values.ts';
 import { joinedReads } from './recorded-ways.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
-import { CARRIED, inPages, inputsOf, isHashKept, isOutputKept, type Pages } from './write.ts';
+import { inputsOf } from './inputs.ts';
+import { CARRIED, inPages, isHashKept, isOutputKept, type Pages } from './write.ts';
 
 /** Lists all rows, unless that was done. The lines of this first look have no number: they are found by where they stand. */
 export async function fillList(transaction: Transaction, of: Rebuilding): Promise<void> {
@@ -122,11 +123,12 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
     ? sql`l."#gave"`
     : sql`sha256(${rowDigest(sql`n`, columns, of.spec.columns)})`;
   const isMeant = sql`${CARRIED} and l."#spec" is not null`;
+  // \`offset 0\` keeps what decides over a row from being asked once more for each column that hangs on it.
   const listed = listColumns(of).map((column) => sql`l.${column}`);
   return sql`select ${sql.join(listed)}, ${isHashKept(of) ? sql`` : sql`case when ${isMeant} then ${newHash(of)} end as "#next",`}
       case when ${isMeant} then ${inputs.value(plan?.digests ?? [])} end as "#inputs",
       case when ${isMeant} then ${output} end as "#output"
-    from (${classifiedRows(of, await factsOf(transaction, of), { more })}) l
+    from (${classifiedRows(of, await factsOf(transaction, of), { more })} offset 0) l
     cross join lateral (select ${sql.join(row)}) n ${inputs.joins} ${plan?.joins ?? sql``}`;
 }
 
