@@ -78,6 +78,7 @@ export { readRegistry, registerBundle, REGISTRY, type Registry, type RegistryEnt
 export { readEnvironmentStatuses, type EnvironmentStatus } from './registry-status.ts';
 export { unwritable } from './session.ts';
 export { removeEvidence } from './retention.ts';
+export { readDossier, type Dossier } from './dossier.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
 export {
   DEFAULT_SETTINGS,

@@ -4,6 +4,7 @@ import { redactJson, scanFindings, scanText, type Digest, type ReceiptBody } fro
 import type { Bundle } from './bundle.ts';
 import { findingJson, productBytes } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
+import { folderReader } from './file-reader.ts';
 import type { DecidedBody, Product } from './run.ts';
 import { DEFAULT_SETTINGS, type MigrationSettings } from './settings.ts';
 
@@ -12,7 +13,7 @@ import { DEFAULT_SETTINGS, type MigrationSettings } from './settings.ts';
  * Where no area is configured, a position wants a review.
  */
 export async function scanBundle(
-  bundle: Pick<Bundle, 'files'>,
+  bundle: { readonly files: readonly Pick<Bundle['files'][number], 'path' | 'bytes'>[] },
   settings: MigrationSettings = DEFAULT_SETTINGS,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
@@ -22,6 +23,23 @@ export async function scanBundle(
     findings.push(...scanFindings(path, await scanText(text, { path, origin: 'authored', restrictedAreas })));
   }
   return findings;
+}
+
+/** The same of every file of a folder that people wrote, such as that of the policy; `name` is what findings call it. */
+export async function scanFolder(
+  folder: string,
+  name: string,
+  settings?: MigrationSettings,
+): Promise<readonly Finding[]> {
+  const reader = folderReader(folder);
+  const paths = await reader.list('');
+  const files = await Promise.all(
+    paths.map(async (path) => ({
+      path: `${name}/${path}`,
+      bytes: (await reader.read(path)) ?? new Uint8Array(),
+    })),
+  );
+  return scanBundle({ files }, settings);
 }
 
 /** What a product holds that it must not. */

@@ -103,7 +103,7 @@ export async function runGates(options: GateOptions, ids: readonly string[] = []
     findings: [
       ...missing.map((id) => refusal('bundle_missing', id, { hint })),
       ...findings,
-      ...(await policyFindings(options.root)),
+      ...(await policyFindings(options.root, options.settings)),
     ],
   };
 }
