@@ -19,12 +19,21 @@ export async function loadDocumentTypes(
   context: Context,
   { types }: Pick<TypeFlags, 'types'>,
 ): Promise<readonly AnyDocumentType[] | { readonly findings: readonly Finding[] }> {
-  const path = resolve(context.io.workingDir, context.options.project ?? '.', types);
+  const path = typesPath(context, types);
   if (!existsSync(path)) return { findings: [noTypes(types, 'there is no such file')] };
   const loaded = await importModule(path);
   if (typeof loaded === 'string') return { findings: [noTypes(types, loaded)] };
   const found = Object.values(loaded).filter(isDocumentType);
   return found.length > 0 ? found : { findings: [noTypes(types, 'it exports no document type')] };
+}
+
+function typesPath(context: Context, types: string): string {
+  return resolve(context.io.workingDir, context.options.project ?? '.', types);
+}
+
+/** The URL of the module that exports them, for threads that load it for themselves. */
+export function typesUrl(context: Context, { types }: Pick<TypeFlags, 'types'>): string {
+  return pathToFileURL(typesPath(context, types)).href;
 }
 
 async function importModule(path: string): Promise<Readonly<Record<string, unknown>> | string> {

@@ -1,3 +1,3 @@
-export type { MigrateFileOptions } from './file-run.ts';
+export type { MigrateFileOptions, WorkerOptions } from './file-run.ts';
 export { migrateFile, type MigrateFileResult } from './migrate-file.ts';
 export { readCorpus } from './read-corpus.ts';
