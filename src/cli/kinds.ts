@@ -46,9 +46,16 @@ export type KindsOf = (world: ProjectWorld) => Promise<Kinds>;
 export const kindsOf: KindsOf = async (world) => {
   const { pipelineKind } = await import('../evolution/index.ts');
   const { postgisKind } = await import('../migration/kind/postgis/index.ts');
+  const { documentKind } = await import('../migration/kind/document/index.ts');
+  const { documentEngine } = await import('./document-engine.ts');
   const { importedKind } = await import('../migration/kind/imported/index.ts');
   return {
-    list: [pipelineKind(() => evolutionWorld(world)), postgisKind, importedKind],
+    list: [
+      pipelineKind(() => evolutionWorld(world)),
+      postgisKind,
+      documentKind(documentEngine(world.project.dir)),
+      importedKind,
+    ],
     draft: (options, rules, choices) => draftPipeline(world, options, { rules, choices }),
     undeclared: async (store) => {
       const { checkRecordedReads } = await import('../pipeline/index.ts');

@@ -188,6 +188,9 @@ export function ambiguityFindings(
 }
 
 function isInScope(scope: Scope, object: string): boolean {
+  // Documents are named by the column that they are in, and judged as they are read; their table is what is touched.
+  const documents = scope['allowed_documents'];
+  if (documents !== undefined) return documents.some((name) => name.startsWith(`${object}.`));
   const named = nameIn(object);
   return isSchemaInScope(scope, object) && scope.allowed_tables.some((name) => named.includes(name));
 }

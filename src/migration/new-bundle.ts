@@ -73,7 +73,9 @@ function unwritten(kind: KindName): Finding {
   const hint =
     kind === 'pipeline'
       ? 'Edit the definitions, then run `varve plan`: it writes the bundle.'
-      : 'Write a postgis migration: bundles of this kind are not run by this release.';
+      : kind === 'document'
+        ? 'Run `varve document plan --column schema.table.column`: it counts all documents and writes the bundle.'
+        : 'Write a postgis migration: bundles of this kind are not run by this release.';
   return refusal('kind_unavailable', kind, { hint });
 }
 

@@ -105,7 +105,9 @@ export async function makePlan(
     work: planned.bound,
   };
   const measures =
-    held === undefined ? planned.measures : measuresOfCounts(held.bound.tables, planned.objects);
+    held === undefined
+      ? planned.measures
+      : { ...planned.measures, ...measuresOfCounts(held.bound.tables, planned.objects) };
   const least = minimumLevel(settings, kind.name, environment, direction);
   const findings = [
     ...planFindings(kind, bundle, direction, { ...planned, measures }),

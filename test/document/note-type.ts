@@ -1,22 +1,35 @@
-// A document type in a module of its own, for threads that load it by its URL.
-import { threadId } from 'node:worker_threads';
-import { defineDocument, op, step, type DocumentType, type Op } from 'varve/document';
+import {
+  defineDocument,
+  op,
+  step,
+  type DocumentType,
+  type Model,
+  type Policy,
+} from '../../src/document/index.ts';
 
-function noteType(name: string, ops: readonly Op[]): DocumentType<unknown> {
-  return defineDocument(name, {
-    schema: { type: 'object', properties: { name: { type: 'string' } } },
+/** Notes of two versions, as tests of stores use them. */
+export function noteType(policy: Policy = {}): DocumentType<unknown> {
+  return defineDocument('note', {
+    schema: { type: 'object', required: ['name'] },
     current: '2',
     version: { missing: '1', order: 'integer' },
     versions: { '1': {}, '2': {} },
-    steps: [step('1', '2', ops)],
-    policy: { limits: { sizeBytes: 1000, depth: 50 } },
+    steps: [step('1', '2', [op.rename('/title', 'name'), op.remove('/draft')])],
+    policy,
   });
 }
 
-export const note: DocumentType<unknown> = noteType('note', [
-  op.rename('/title', 'name'),
-  op.remove('/draft'),
-]);
+/** Sealed. */
+export function noteModel(policy: Policy = {}): Model {
+  const model = noteType(policy).model();
+  if (model.status === 'refused') throw new TypeError(JSON.stringify(model));
+  return model.value;
+}
 
-/** Another type in each thread. */
-export const fickle: DocumentType<unknown> = noteType('fickle', [op.rename('/title', `name-${threadId}`)]);
+/** What a note says before it is migrated: some are current, one in 701 has no title. */
+export function noteText(at: number): string {
+  if (at % 701 === 5) return `{"draft":${at}}`;
+  return at % 4 === 0
+    ? `{"schema_version":2,"name":"n","n":${at}.0}`
+    : `{"title":"${at}","draft":${at},"context":${at % 3 === 0 ? 'null' : '{"by":1}'}}`;
+}

@@ -7,9 +7,9 @@ import type { DocumentType, Model } from '../../src/document/index.ts';
 import { migrateFile } from '../../src/document/edge/index.ts';
 import { readBlocks } from '../../src/document/edge/read-blocks.ts';
 import { linesOf, readLines } from '../../src/document/edge/read-lines.ts';
-import { fickle, note } from './note-type.ts';
+import { fickle, note } from './thread-type.ts';
 
-const MODULE = new URL('./note-type.ts', import.meta.url).href;
+const MODULE = new URL('./thread-type.ts', import.meta.url).href;
 const LIMIT_MS = 120_000;
 const NAMES = ['', '.quarantine.jsonl', '.beside.jsonl'] as const;
 let root: string;

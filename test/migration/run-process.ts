@@ -3,7 +3,10 @@
  * `node run-process.ts STORE ROOT VERB ID [POINT]`, where STORE is a URL or a folder; the addresses
  * of the runner's login and the witness's stand in VARVE_TEST_RUNNER and VARVE_TEST_VERIFY. Prints the outcome's status.
  */
+import { dirname } from 'node:path';
+import { documentEngine } from '../../src/cli/document-engine.ts';
 import { applyMigration, recoverRuns, rollbackMigration } from '../../src/migration/index.ts';
+import { documentKind } from '../../src/migration/kind/document/index.ts';
 import { postgisKind } from '../../src/migration/kind/postgis/index.ts';
 import { embeddedStore, postgresLogin, postgresStore } from '../../src/store/postgres/index.ts';
 import { doubleKind } from './double-kind.ts';
@@ -19,7 +22,7 @@ const options = {
   ...runnerOptions(store, root),
   ...(verify === undefined ? {} : { verifyLogin: postgresLogin({ url: verify }) }),
   ...(runner === undefined ? {} : { runnerLogin: postgresLogin({ url: runner }) }),
-  kinds: [doubleKind, postgisKind],
+  kinds: [doubleKind, postgisKind, documentKind(documentEngine(dirname(root)))],
   fault: async (reached: string): Promise<void> => {
     if (reached === point) process.kill(process.pid, 'SIGKILL');
     await Promise.resolve();

@@ -14,14 +14,11 @@ import {
 import { migrateFile, readCorpus } from '../../document/edge/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
-import {
-  loadDocumentType,
-  loadDocumentTypes,
-  loadModel,
-  type TypeFlags,
-  typesUrl,
-} from '../document-types.ts';
+import type { TypeFlags } from '../document-type-file.ts';
+import { loadDocumentType, loadDocumentTypes, loadModel, typesUrl } from '../document-types.ts';
 import { readCount } from '../number-argument.ts';
+import { openRunner } from '../runner.ts';
+import { shownPlan } from './plan.ts';
 import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
 import { refusedResult } from '../walk-output.ts';
 
@@ -67,9 +64,16 @@ export function register(command: Command, act: Act): void {
   withExamples(
     typed(command.command('plan'))
       .description('the steps from one version to another, and what they lose')
-      .argument('<from>')
-      .argument('<to>'),
-    ['varve document plan 0.0.1 2.0.0'],
+      .argument('[from]', 'a version')
+      .argument('[to]', 'another')
+      .option(
+        '--column <name>',
+        'instead: count all documents of schema.table.column, and write a migration of them',
+      )
+      .option('--to <version>', 'with --column: default the current version')
+      .option('--allow-lossy', 'with --column: take a way down that loses something')
+      .option('--intent <text>', 'with --column: in plain words, what it is for'),
+    ['varve document plan 0.0.1 2.0.0', 'varve document plan --column app.trace.body --to 2.0.0'],
   ).action(act(plan));
   withExamples(
     typed(command.command('migrate'))
@@ -167,7 +171,23 @@ function parseJson(text: string): unknown {
   }
 }
 
-async function plan(context: Context, from: string, to: string, flags: TypeFlags): Promise<CommandResult> {
+interface PlanFlags extends TypeFlags {
+  readonly column?: string;
+  readonly to?: string;
+  readonly allowLossy?: true;
+  readonly intent?: string;
+}
+
+async function plan(
+  context: Context,
+  from: string | undefined,
+  to: string | undefined,
+  flags: PlanFlags,
+): Promise<CommandResult> {
+  if (flags.column !== undefined) return planColumn(context, flags.column, flags);
+  if (from === undefined || to === undefined) {
+    throw new VarveError('usage', { hint: 'Give two versions, or --column schema.table.column.' });
+  }
   const type = await loadDocumentType(context, flags);
   if (!('model' in type)) return refusedResult(type.findings);
   const planned = type.plan(from, to, { allowLossy: true });
@@ -178,6 +198,37 @@ async function plan(context: Context, from: string, to: string, flags: TypeFlags
     fields: { type: type.name, from, to, path, loss, planDigest: digest },
     text: () => [`${[from, ...path.map((step) => step.to)].join(' -> ')}  ${loss}`, digest].join('\n'),
   };
+}
+
+/** Counts the documents of a column, and writes a bundle that allows as much as was counted. */
+async function planColumn(context: Context, name: string, flags: PlanFlags): Promise<CommandResult> {
+  const type = await loadDocumentType(context, flags);
+  if (!('model' in type)) return refusedResult(type.findings);
+  const [schema, table, column, ...rest] = name.split('.');
+  if (column === undefined || rest.length > 0) {
+    throw new VarveError('usage', { hint: 'Write --column schema.table.column.' });
+  }
+  const opened = await openRunner(context, 'write');
+  if (opened.status === 'refused') return refusedResult(opened.findings);
+  await using runner = opened;
+  const { draftDocuments } = await import('../../migration/kind/document/index.ts');
+  const { documentEngine } = await import('../document-engine.ts');
+  const drafted = await draftDocuments(
+    runner.options,
+    documentEngine(runner.world.project.dir),
+    {
+      types: flags.types,
+      type: type.name,
+      to: flags.to ?? type.current,
+      source: { kind: 'column', table: `${schema ?? ''}.${table ?? ''}`, column },
+    },
+    {
+      allowLossy: flags.allowLossy === true,
+      ...(flags.intent === undefined ? {} : { intent: flags.intent }),
+    },
+  );
+  if (drafted.status === 'refused') return refusedResult(drafted.findings);
+  return await shownPlan(runner, drafted.outcome);
 }
 
 async function migrate(context: Context, input: string, flags: MigrateFlags): Promise<CommandResult> {

@@ -102,7 +102,7 @@ function attestationsOf({ attest = [], sample, seed }: PlanFlags): readonly Atte
 }
 
 /** A plan is shown even where its findings refuse: what they say is read beside it. */
-async function shownPlan({ options }: Runner, outcome: PlanOutcome): Promise<CommandResult> {
+export async function shownPlan({ options }: Runner, outcome: PlanOutcome): Promise<CommandResult> {
   if (outcome.status === 'refused') return refusedResult(outcome.findings);
   const { plan, findings } = outcome;
   const { readBundle } = await import('../../migration/index.ts');

@@ -8,14 +8,16 @@ import { ok, refused, type Result } from '../result.ts';
  */
 export async function lockOutput(path: string): Promise<Result<AsyncDisposable>> {
   const lockPath = `${path}.lock`;
+  let holder: number | undefined;
   for (let tries = 0; tries < 3; tries += 1) {
     if (await tryLock(lockPath)) return ok({ [Symbol.asyncDispose]: () => rm(lockPath, { force: true }) });
-    const holder = await holderOf(lockPath);
+    holder = await holderOf(lockPath);
     if (holder !== undefined && isAlive(holder)) break;
     await rm(lockPath, { force: true });
   }
   return refused(
     refusal('output_locked', path, {
+      detail: { process: holder ?? null },
       hint: 'Wait for the run that writes this output, or stop it; then go on with --resume.',
     }),
   );

@@ -1,0 +1,123 @@
+/** One document of a table: what is to be written for it, or why it stays. */
+import { createHash } from 'node:crypto';
+import { refusal, type Finding } from '../../../base/index.ts';
+import { planBetween, type Model } from '../../model.ts';
+import type { Migrated } from '../../outcome.ts';
+import type { Provenance } from '../../provenance.ts';
+import type { Residue } from '../../residue-row.ts';
+import { migrateText } from '../../text.ts';
+import type { Version } from '../../version.ts';
+import { parseJson, pointersOutside, type AllowedPaths } from './changed-pointer.ts';
+import type { BuiltDocument, Original, StoredDocument } from './document-table.ts';
+
+/** What a run says of all its documents. */
+export interface BuildOptions {
+  readonly model: Model;
+  readonly to: Version;
+  /** The one time of the run, ISO 8601. */
+  readonly now: string;
+  readonly run: string;
+  readonly allowLossy: boolean;
+  /** Where the run may change something; absent: anywhere. */
+  readonly allowedPaths?: AllowedPaths;
+}
+
+/** What stands beside a document in its row of history. */
+export interface BesideDocument {
+  readonly provenance: Provenance;
+  readonly residue: Residue;
+}
+
+/** SHA-256 of a text, in hex. */
+export function textDigest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** Moves one document to the version of the run. */
+export function buildDocument({ key, text }: StoredDocument, options: BuildOptions): BuiltDocument {
+  const { model, to, now, run, allowLossy } = options;
+  const base = { key, was: textDigest(text), ...NOTHING };
+  const outcome = migrateText(model, Buffer.from(text, 'utf8'), to, { now, run, allowLossy });
+  switch (outcome.status) {
+    case 'refused':
+      return { ...base, status: 'quarantined', findings: JSON.stringify(outcome.findings) };
+    case 'needs_migration':
+      return { ...base, status: 'passed' };
+    case 'current':
+    case 'passed':
+      return { ...base, status: outcome.status };
+    case 'migrated':
+      return migrated(base, text, outcome, options);
+  }
+}
+
+const NOTHING = {
+  text: null,
+  from: null,
+  path: null,
+  isLossy: false,
+  assumed: 0,
+  beside: null,
+  findings: null,
+} as const;
+
+function migrated(
+  base: Pick<BuiltDocument, 'key' | 'was'> & typeof NOTHING,
+  before: string,
+  outcome: Migrated<Uint8Array>,
+  { model, to, allowLossy, allowedPaths }: BuildOptions,
+): BuiltDocument {
+  const { document, from, path, provenance, residue, assumed, findings } = outcome;
+  const text = Buffer.from(document).toString('utf8');
+  const outside =
+    allowedPaths === undefined
+      ? []
+      : pointersOutside(model, allowedPaths, parseJson(before), parseJson(text));
+  if (outside.length > 0)
+    return { ...base, status: 'quarantined', findings: JSON.stringify([outOfScope(model, outside)]) };
+  const isBeside =
+    model.policy.provenance === 'beside' || findings.some(({ code }) => code === 'kept_beside');
+  const hasLoose = residue.some((row) => row.kept === undefined && row.value !== undefined);
+  const plan = planBetween(model, from, to, { allowLossy });
+  return {
+    ...base,
+    status: 'migrated',
+    text,
+    from,
+    path: [from, ...path.map((step) => step.to)].join(' -> '),
+    isLossy: plan.status === 'ok' && plan.value.plan.loss === 'lossy',
+    assumed: assumed.length,
+    beside: isBeside || hasLoose ? JSON.stringify({ provenance, residue } satisfies BesideDocument) : null,
+  };
+}
+
+function outOfScope(model: Model, pointers: readonly string[]): Finding {
+  return refusal('scope_violation', model.name, {
+    detail: { pointers: pointers.slice(0, 20) },
+    hint: 'Declare these pointers under scope.allowed_paths in a new bundle, or correct the step.',
+  });
+}
+
+/** What a way back makes of a document that was edited since: the original's version again, nothing lost, or why not. */
+export function buildBack(
+  { key, text }: StoredDocument,
+  { from, beside }: Original,
+  options: BuildOptions,
+): BuiltDocument {
+  const { model, now, run } = options;
+  const base = { key, was: textDigest(text), ...NOTHING };
+  const held = beside === null ? {} : (JSON.parse(beside) as BesideDocument);
+  const to = from ?? model.rule.missing;
+  const outcome = migrateText(model, Buffer.from(text, 'utf8'), to, { now, run, ...held });
+  switch (outcome.status) {
+    case 'refused':
+      return { ...base, status: 'quarantined', findings: JSON.stringify(outcome.findings) };
+    case 'needs_migration':
+      return { ...base, status: 'passed' };
+    case 'current':
+    case 'passed':
+      return { ...base, status: outcome.status };
+    case 'migrated':
+      return migrated(base, text, outcome, { ...options, to, allowLossy: false });
+  }
+}

@@ -1,0 +1,172 @@
+/** What a run leaves in PostgreSQL, and the ways back from it. */
+import type { EditedDocument, GovernedTable, RowKey } from './document-table.ts';
+import { behind, keyValues, type Parts } from './postgres-part.ts';
+import type { SqlSession, SqlStore } from './sql-session.ts';
+
+/** The tables of a run, quoted. */
+export interface WorkTables {
+  readonly built: string;
+  readonly kept: string;
+  readonly left: string;
+}
+
+type HistoryVerbs = Pick<
+  GovernedTable,
+  | 'edited'
+  | 'forget'
+  | 'keepOriginals'
+  | 'keptDocuments'
+  | 'restore'
+  | 'tidy'
+  | 'writtenMeanwhile'
+  | 'writtenSince'
+>;
+
+/** The verbs of a column that have to do with what runs left. */
+export function historyVerbs(
+  store: SqlStore,
+  parts: Parts,
+  { work, named }: { readonly work: string; readonly named: (run: string) => WorkTables },
+): HistoryVerbs {
+  const reading = <T>(
+    session: SqlSession | undefined,
+    run: (session: SqlSession) => Promise<T>,
+  ): Promise<T> => (session === undefined ? store.transaction({ isReadOnly: true }, run) : run(session));
+  return {
+    edited: (of, after, limit, session) =>
+      reading(session, (open) => edited(open, parts, named(of).kept, { after, limit })),
+    keepOriginals: (run, of) =>
+      store.transaction({}, (session) => keepOriginals(session, parts, named(run).built, named(of).kept)),
+    writtenMeanwhile: (run, session) =>
+      reading(session, (open) => writtenMeanwhile(open, parts, named(run).built)),
+    writtenSince: (of, back, session) => writtenSince(session, parts, named(of), named(back).built),
+    restore: (run, session) => restore(session, parts, named(run).kept),
+    tidy: (run, isDone, session) =>
+      session === undefined
+        ? store.transaction({}, (open) => tidy(open, parts, named(run), isDone))
+        : tidy(session, parts, named(run), isDone),
+    keptDocuments: (run, session) =>
+      reading(session, async (open) => {
+        const { kept } = named(run);
+        if (!(await isThere(open, kept))) return undefined;
+        const list = parts.names.join(', ');
+        const [row] = await open.query<{ rows: number }>(
+          `select count(*)::int as rows from (select distinct ${list} from ${kept}) k`,
+        );
+        return row?.rows ?? 0;
+      }),
+    forget: async (run, session) => {
+      const { built, kept, left } = named(run);
+      await session.query(`drop table if exists ${built}, ${kept}, ${left}`);
+      await session.query(`delete from ${work} where run = $1`, [run]);
+    },
+  };
+}
+
+async function isThere(session: SqlSession, table: string): Promise<boolean> {
+  return (await session.query('select 1 where to_regclass($1) is not null', [table])).length > 0;
+}
+
+/** The newest original of each document: where one was replaced twice, what stood there before the last time. */
+function newestOf({ keysOf }: Parts, kept: string, condition = ''): string {
+  return `(select distinct on (${keysOf('k')}) k.* from ${kept} k where true ${condition} order by ${keysOf('k')}, k.seq desc)`;
+}
+
+async function edited(
+  session: SqlSession,
+  parts: Parts,
+  kept: string,
+  { after, limit }: { readonly after: RowKey | undefined; readonly limit: number },
+): Promise<readonly EditedDocument[]> {
+  const { source, column, text, digest, keyOf, keysOf, sameKey } = parts;
+  return session.query<EditedDocument & Record<string, unknown>>(
+    `select ${keyOf('h')} as key, ${text} as text, h.original, h.from_version as "from", h.beside
+     from ${newestOf(parts, kept, behind(parts, 'k', after))} h join ${source} t on ${sameKey('t', 'h')}
+     where t.${column} is not null and ${digest} <> h.written order by ${keysOf('h')} limit ${limit}`,
+    keyValues(after),
+  );
+}
+
+async function keepOriginals(
+  session: SqlSession,
+  parts: Parts,
+  built: string,
+  kept: string,
+): Promise<number> {
+  const { source, type, digest, keysOf, names, sameKey } = parts;
+  const values = ['was', 'status', 'text', 'written', 'is_lossy', 'assumed', 'is_late'];
+  const rows = await session.query(
+    `insert into ${built} (${[...names, ...values].join(', ')})
+     select ${keysOf('h')}, h.written, 'migrated', h.original, sha256(convert_to(h.original::${type}::text, 'UTF8')), false, 0, false
+     from ${newestOf(parts, kept)} h join ${source} t on ${sameKey('t', 'h')} where ${digest} = h.written
+     on conflict (${names.join(', ')}) do update set ${values.map((name) => `${name} = excluded.${name}`).join(', ')}
+     returning 1`,
+  );
+  return rows.length;
+}
+
+async function writtenMeanwhile(session: SqlSession, parts: Parts, built: string): Promise<number> {
+  if (!(await isThere(session, built))) return 0;
+  const { source, sameKey } = parts;
+  const [row] = await session.query<{ rows: number }>(
+    `select ((select count(*) from ${built} where is_late)
+       + (select count(*) from ${built} b where not exists (select 1 from ${source} t where ${sameKey('t', 'b')})))::int as rows`,
+  );
+  return row?.rows ?? 0;
+}
+
+async function writtenSince(
+  session: SqlSession,
+  parts: Parts,
+  of: WorkTables,
+  back: string,
+): Promise<{ readonly rows: number; readonly gone: number }> {
+  const { source, column, digest, sameKey } = parts;
+  const [row] = await session.query<{ rows: number; gone: number }>(
+    `with newest as materialized ${newestOf(parts, of.kept)}
+     select ((select count(*) from ${back} b join newest h on ${sameKey('b', 'h')} where b.was <> h.written)
+       + (select count(*) from ${source} t left join ${of.left} l on ${sameKey('t', 'l')}
+          where t.${column} is not null and l.digest is distinct from ${digest}
+            and not exists (select 1 from newest h where ${sameKey('t', 'h')})))::int as rows,
+       (select count(*) from ${of.left} l
+        where not exists (select 1 from ${source} t where ${sameKey('t', 'l')}))::int as gone`,
+  );
+  return row ?? { rows: 0, gone: 0 };
+}
+
+async function restore(
+  session: SqlSession,
+  parts: Parts,
+  kept: string,
+): Promise<{ readonly restored: number; readonly changed: number }> {
+  if (!(await isThere(session, kept))) return { restored: 0, changed: 0 };
+  const { source, column, type, digest, sameKey } = parts;
+  const [row] = await session.query<{ restored: number; changed: number }>(
+    `with newest as materialized ${newestOf(parts, kept)},
+     back as (
+       update ${source} t set ${column} = h.original::${type} from newest h
+       where ${sameKey('t', 'h')} and ${digest} = h.written returning 1)
+     select (select count(*) from back)::int as restored,
+       (select count(*) from newest h join ${source} t on ${sameKey('t', 'h')}
+        where ${digest} is distinct from h.written)::int as changed`,
+  );
+  return row ?? { restored: 0, changed: 0 };
+}
+
+async function tidy(
+  session: SqlSession,
+  { keys, names }: Parts,
+  { built, left }: WorkTables,
+  isDone: boolean,
+): Promise<void> {
+  if (isDone && (await isThere(session, built)) && !(await isThere(session, left))) {
+    const columns = keys.map(({ type }, at) => `${names[at] ?? ''} ${type} not null`).join(', ');
+    await session.query(
+      `create table ${left} (${columns}, digest bytea not null, primary key (${names.join(', ')}))`,
+    );
+    await session.query(
+      `insert into ${left} select ${names.join(', ')}, case when status = 'migrated' then written else was end from ${built}`,
+    );
+  }
+  await session.query(`drop table if exists ${built}`);
+}

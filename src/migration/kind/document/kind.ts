@@ -1,0 +1,356 @@
+/**
+ * The migration kind `document`: the documents of a column to another version of their type.
+ *
+ * ```text
+ * build      all documents beside the old ones, page by page
+ * check      what was built against the limits: above them nothing is put in place
+ * cut over   batches by compare-and-swap, originals to history in the same transaction
+ * settle     what others wrote meanwhile, until a snapshot has none of it; the ledger row is in that one
+ * ```
+ *
+ * The way back builds the originals beside what stands there, brings edited documents back by their steps where nothing is
+ * lost, and is put in place alike.
+ */
+import { refusal, VarveError, type Finding } from '../../../base/index.ts';
+import type { Baseline, TableCounts } from '../../../evidence/index.ts';
+import { sumDigest, type Transaction } from '../../../store/index.ts';
+import type { Bundle } from '../../bundle.ts';
+import { holdToApprovals } from '../../exception.ts';
+import { exactMeasures, judgeLimits, limitFindings } from '../../judge.ts';
+import type {
+  Enforcement,
+  KindPlan,
+  MigrationKind,
+  NewWrites,
+  Observation,
+  PlanContext,
+  RunContext,
+  Step,
+  StepResult,
+} from '../../kind.ts';
+import { readBody } from '../../ledger.ts';
+import { measure } from './baseline.ts';
+import { placeOf, readForward, type ForwardDocument } from './bundle-document.ts';
+import { allowedBy, type DocumentCounts, type DocumentEngine, type Documents, type Reach } from './engine.ts';
+import { retireVerbs } from './retire.ts';
+
+const LIMITS = ['max_document_count', 'max_document_quarantined', 'max_path_lossy', 'max_path_assumed'];
+
+/** What was in force: each document was compared with scope as it was built, and written only where it was the one read. */
+export const ENFORCEMENT: Enforcement = {
+  level: 'observed',
+  layers: ['document_scope', 'compare_and_swap'],
+  role: 'none',
+};
+
+/** The kind, with the engine that moves documents. */
+export function documentKind(engine: DocumentEngine): MigrationKind {
+  return {
+    name: 'document',
+    prefix: 'DOC',
+    limits: LIMITS,
+    scopeKeys: ['allowed_documents', 'allowed_paths', 'forbidden_documents', 'forbidden_paths'],
+    isolation: 'repeatable read',
+    baselineIn: 'before',
+    foreseesRows: false,
+    carriesLaterWrites: true,
+    faultPoints: [
+      'D01_page_built',
+      'D02_built',
+      'D03_batch_in_place',
+      'D04_in_place',
+      'D05_settled',
+      'D06_tidied',
+    ],
+    plan: (context) =>
+      context.direction === 'rollback' ? planBack(engine, context) : planForward(engine, context),
+    apply: () => forwardSteps(engine),
+    rollback: () => backSteps(engine),
+    observe: (context, transaction) => observe(engine, context, transaction),
+    undo: (context, transaction) => undo(engine, context, transaction),
+    baseline: ({ bundle }, transaction) => measure(transaction, forwardOf(bundle)),
+    retire: retireVerbs(engine),
+  };
+}
+
+/** Of a bundle that was planned, so that its file can be read. */
+function forwardOf(bundle: Bundle): ForwardDocument {
+  const read = readForward(bundle);
+  if (read.status === 'ok') return read.forward;
+  throw new VarveError('bundle_invalid', { detail: { ...read.finding.detail }, hint: read.finding.hint });
+}
+
+/** The documents of a run; it was planned with them, so that a refusal here is a fault of the project that is told as one. */
+async function documentsOf(
+  engine: DocumentEngine,
+  context: RunContext,
+  transaction?: Transaction,
+): Promise<Documents> {
+  const reach = transaction === undefined ? { context } : { context, transaction };
+  const opened = await open(engine, context.bundle, reach);
+  if (opened.status === 'ok') return opened.documents;
+  const [finding] = opened.findings;
+  throw new VarveError(finding?.code ?? 'internal', {
+    detail: { subject: finding?.subject ?? context.bundle.id, ...finding?.detail },
+    hint: finding?.hint ?? 'Report this.',
+  });
+}
+
+function open(engine: DocumentEngine, bundle: Bundle, reach: Reach): ReturnType<DocumentEngine['open']> {
+  return engine.open(forwardOf(bundle), allowedBy(bundle), reach);
+}
+
+async function planForward(engine: DocumentEngine, context: PlanContext): Promise<KindPlan> {
+  const { bundle, transaction, planned } = context;
+  const read = readForward(bundle);
+  if (read.status === 'refused') return emptyPlan([read.finding]);
+  const opened = await open(engine, bundle, { transaction });
+  if (opened.status === 'refused') return emptyPlan(opened.findings);
+  const { documents } = opened;
+  const { table } = read.forward.source;
+  const base = { ...emptyPlan(scopeOf(bundle, read.forward)), bound: documents.bound, objects: [table] };
+  // What was counted for the plan is counted again as it is built, and held to the limits then.
+  if (planned !== undefined) {
+    return { ...base, tables: planned.tables, shown: planned.shown, measures: UNTOLD };
+  }
+  const { counts, report, findings } = await documents.cover();
+  return {
+    ...base,
+    tables: [countsOf(table, counts)],
+    measures: measuresOf(counts),
+    shown: { coverage: report, operations: wordsOf(counts) },
+    findings: [...base.findings, ...findings],
+  };
+}
+
+const UNTOLD = Object.fromEntries(LIMITS.map((limit) => [limit, null]));
+
+function emptyPlan(findings: readonly Finding[]): KindPlan {
+  return {
+    bound: {},
+    tables: [],
+    objects: [],
+    enforcement: ENFORCEMENT,
+    measures: UNTOLD,
+    shown: {},
+    rollbackClass: 'restore_from_capture',
+    findings,
+  };
+}
+
+/** The documents are named as allowed and by no forbidden list. */
+function scopeOf({ declaration }: Bundle, forward: ForwardDocument): readonly Finding[] {
+  const { allowed_documents: allowed = [], forbidden_documents: forbidden = [] } = declaration.scope;
+  const names = [placeOf(forward), forward.source.table];
+  if (allowed.includes(placeOf(forward)) && !names.some((name) => forbidden.includes(name))) return [];
+  return [
+    refusal('scope_violation', placeOf(forward), {
+      hint: 'Name these documents under scope.allowed_documents in a new bundle, or leave them alone.',
+    }),
+  ];
+}
+
+function measuresOf({
+  migrated,
+  quarantined,
+  lossy,
+  assumed,
+}: DocumentCounts): Readonly<Record<string, number>> {
+  return {
+    max_document_count: migrated,
+    max_document_quarantined: quarantined,
+    max_path_lossy: lossy,
+    max_path_assumed: assumed,
+  };
+}
+
+function countsOf(table: string, { documents, migrated }: DocumentCounts): TableCounts {
+  return {
+    table,
+    keep: documents - migrated,
+    rekey: 0,
+    backfill: migrated,
+    recompute: 0,
+    retire: 0,
+    ambiguous: 0,
+    carried: 0,
+  };
+}
+
+function wordsOf({ byPath, quarantined }: DocumentCounts): readonly string[] {
+  return [
+    ...Object.entries(byPath).map(([path, count]) => `${path}: ${String(count)} documents`),
+    ...(quarantined === 0 ? [] : [`quarantined, and left as they are: ${String(quarantined)} documents`]),
+  ];
+}
+
+async function planBack(
+  engine: DocumentEngine,
+  { bundle, transaction, forward }: PlanContext,
+): Promise<KindPlan> {
+  const opened = await open(engine, bundle, { transaction });
+  if (opened.status === 'refused') return emptyPlan(opened.findings);
+  const { documents } = opened;
+  const { table } = forwardOf(bundle).source;
+  const of = forward?.runId ?? '';
+  const base = { ...emptyPlan([]), bound: documents.bound, objects: [table] };
+  if ((await documents.keptBy(transaction, of)) === undefined)
+    return { ...base, findings: [letGo(bundle.id)] };
+  const { restored, stepped, findings } = await documents.coverBack(of);
+  return { ...base, shown: { restored, stepped }, findings };
+}
+
+function letGo(id: string): Finding {
+  return refusal('structure_missing', id, {
+    detail: { reason: 'originals_let_go' },
+    hint: 'The originals were let go by `varve retire`: write a migration to the older version instead.',
+  });
+}
+
+function beside(
+  engine: DocumentEngine,
+  name: string,
+  work: (documents: Documents, context: RunContext) => Promise<readonly Finding[]>,
+  options: { readonly beforeEachTry?: boolean } = {},
+): Step {
+  return {
+    mode: 'beside',
+    name,
+    ...options,
+    run: async (context) => {
+      const findings = await work(await documentsOf(engine, context), context);
+      // Asked to stop: what is done stays, and the run goes on later.
+      if (findings.some(({ code }) => code === 'interrupted')) context.signal.throwIfAborted();
+      return { findings };
+    },
+  };
+}
+
+function forwardSteps(engine: DocumentEngine): readonly Step[] {
+  return [
+    beside(engine, 'build', (documents) => documents.build()),
+    beside(engine, 'check', async (documents, context) => limitsOf(context, await documents.counts())),
+    beside(engine, 'cut over', (documents) => documents.cutOver()),
+    beside(engine, 'settle', (documents) => documents.settle(undefined), { beforeEachTry: true }),
+    settledStep(engine),
+    tidyStep(engine),
+  ];
+}
+
+function backSteps(engine: DocumentEngine): readonly Step[] {
+  const of = (context: RunContext): string => context.forward?.runId ?? '';
+  return [
+    beside(engine, 'build back', (documents, context) => documents.buildBack(of(context))),
+    beside(engine, 'cut back', (documents) => documents.cutOver()),
+    beside(engine, 'settle', (documents, context) => documents.settle(of(context)), { beforeEachTry: true }),
+    settledStep(engine),
+    tidyStep(engine),
+  ];
+}
+
+/** What was built, held to the limits before anything of it is put in place (M141). */
+function limitsOf({ bundle, exceptions }: RunContext, counts: DocumentCounts): readonly Finding[] {
+  const { limits } = bundle.declaration;
+  const verdicts = judgeLimits(LIMITS, limits, exactMeasures(measuresOf(counts)));
+  return holdToApprovals(limitFindings(bundle.id, verdicts), [{ principal: 'approval', exceptions }]);
+}
+
+/** The snapshot in which the run ends has no document that is not settled. */
+function settledStep(engine: DocumentEngine): Step {
+  return {
+    mode: 'decide',
+    name: 'settled',
+    run: async (context, transaction): Promise<StepResult> => {
+      const documents = await documentsOf(engine, context, transaction);
+      if (!(await documents.isSettled(transaction, context.forward?.runId))) {
+        throw new VarveError('not_caught_up', {
+          detail: { subject: documents.place },
+          hint: 'Stop or upgrade what writes documents of the old version, then apply again.',
+        });
+      }
+      await context.fault('D05_settled');
+      return { findings: [] };
+    },
+  };
+}
+
+function tidyStep(engine: DocumentEngine): Step {
+  return {
+    mode: 'after',
+    name: 'tidy up',
+    alsoAfterUndo: true,
+    run: async (context) => {
+      const documents = await documentsOf(engine, context);
+      const isCommitted = (await readBody(context.store, context.runId, 'committed')) !== undefined;
+      await documents.tidy(isCommitted && context.direction === 'forward');
+      await context.fault('D06_tidied');
+      return { findings: [] };
+    },
+  };
+}
+
+async function observe(
+  engine: DocumentEngine,
+  context: RunContext,
+  transaction: Transaction,
+): Promise<Observation> {
+  const documents = await documentsOf(engine, context, transaction);
+  const { table } = forwardOf(context.bundle).source;
+  const counts = await documents.counts(transaction);
+  const [schema = '', name = ''] = table.split('.');
+  const newWrites = await writesOf(documents, context, transaction);
+  return {
+    tables: [countsOf(table, counts)],
+    objects: [table],
+    witnesses: ['document_scope', 'compare_and_swap'],
+    enforcement: ENFORCEMENT,
+    measures: exactMeasures(measuresOf(counts)),
+    touched: [{ kind: 'table', schema, name, change: 'rows', rows: counts.migrated }],
+    newWrites: newWrites === 0 ? [] : [{ table, rows: newWrites }],
+    checks: [{ name: 'documents_settled', status: 'pass' }],
+    findings: [],
+  };
+}
+
+/** What others wrote: of a way back exactly, since what its run left is known; else at least so much. */
+async function writesOf(
+  documents: Documents,
+  context: RunContext,
+  transaction: Transaction,
+): Promise<number> {
+  if (context.forward !== undefined) {
+    const { rows, gone } = await documents.writtenSince(transaction, context.forward.runId);
+    return rows + gone;
+  }
+  const seen = await documents.writtenMeanwhile(transaction);
+  if (seen > 0) return seen;
+  // A document that was written after the baseline and before it was read is in no list.
+  const pre = await baselineBefore(context, transaction);
+  const read = await documents.readSum(transaction);
+  return pre === undefined || pre.tables.every(({ digest }) => digest === sumDigest(read)) ? 0 : 1;
+}
+
+async function baselineBefore(context: RunContext, transaction: Transaction): Promise<Baseline | undefined> {
+  const body = await readBody(transaction, context.runId, 'baselined');
+  return body?.['baseline'] as unknown as Baseline | undefined;
+}
+
+/** All of it back, but for what others wrote over: each document that the run replaced is its original again, or counted. */
+async function undo(
+  engine: DocumentEngine,
+  context: RunContext,
+  transaction: Transaction,
+): Promise<readonly NewWrites[]> {
+  const documents = await documentsOf(engine, context, transaction);
+  const { table } = forwardOf(context.bundle).source;
+  const changed = await documents.restore(transaction);
+  const rows = changed + (await documents.writtenMeanwhile(transaction));
+  if (rows > 0) return [{ table, rows }];
+  const pre = await baselineBefore(context, transaction);
+  const now = await measure(transaction, forwardOf(context.bundle));
+  return pre === undefined || sameRows(pre, now) ? [] : [{ table, rows: 1 }];
+}
+
+function sameRows(left: Baseline, right: Baseline): boolean {
+  return left.tables[0]?.digest === right.tables[0]?.digest;
+}
