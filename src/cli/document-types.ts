@@ -10,16 +10,16 @@ export async function loadDocumentTypes(
   context: Context,
   { types }: Pick<TypeFlags, 'types'>,
 ): Promise<readonly AnyDocumentType[] | { readonly findings: readonly Finding[] }> {
-  return documentTypesIn(typesPath(context, types), types);
+  return documentTypesIn(projectFolder(context), types);
 }
 
-function typesPath(context: Context, types: string): string {
-  return resolve(context.io.workingDir, context.options.project ?? '.', types);
+function projectFolder({ io, options }: Context): string {
+  return resolve(io.workingDir, options.project ?? '.');
 }
 
 /** The URL of the module that exports them, for threads that load it for themselves. */
 export function typesUrl(context: Context, { types }: Pick<TypeFlags, 'types'>): string {
-  return pathToFileURL(typesPath(context, types)).href;
+  return pathToFileURL(resolve(projectFolder(context), types)).href;
 }
 
 /** The type that is meant: the only one, or the named one. */
