@@ -1,4 +1,5 @@
-// Runs every numbered example, in order, as a reader would: `examples/NN-name/run.ts`.
+// Runs every numbered example, in order, as a reader would: `examples/NN-name/run.ts`. What one brings along, in a
+// `corpora/package.json` of its own, is installed the first time.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,10 +21,19 @@ function faultOf(name: string): string | undefined {
   const filePath = join('examples', name, 'run.ts');
   if (!/^\d\d-/.test(name)) return `examples/${name}: the name begins with two digits, which give the order`;
   if (!existsSync(filePath)) return `${filePath} is missing`;
-  const { status, signal, stdout, stderr } = spawnSync('node', ['--conditions=@varve/source', filePath], {
-    encoding: 'utf8',
-    timeout: LIMIT_MS,
-  });
-  if (status === 0) return undefined;
-  return `${filePath} ended with ${signal ?? `status ${status}`}\n${stdout}${stderr}`;
+  return (
+    installFault(join('examples', name, 'corpora')) ??
+    runFault(filePath, 'node', ['--conditions=@varve/source', filePath])
+  );
+}
+
+function installFault(folder: string): string | undefined {
+  const isWanted = existsSync(join(folder, 'package.json'));
+  if (!isWanted || existsSync(join(folder, 'node_modules/.package-lock.json'))) return undefined;
+  return runFault(folder, 'npm', ['ci', '--prefix', folder]);
+}
+
+function runFault(what: string, file: string, args: readonly string[]): string | undefined {
+  const { status, signal, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', timeout: LIMIT_MS });
+  return status === 0 ? undefined : `${what} ended with ${signal ?? `status ${status}`}\n${stdout}${stderr}`;
 }

@@ -21,7 +21,8 @@ export function allFences(): readonly Fence[] {
 
 /** The pages a reader finds; a changeset is one, it becomes the change log. */
 export function markdownPages(): readonly string[] {
-  return globSync(['*.md', 'docs/**/*.md', 'examples/**/*.md', '.changeset/*.md']).toSorted();
+  const patterns = ['*.md', 'docs/**/*.md', 'examples/**/*.md', '.changeset/*.md'];
+  return globSync(patterns, { exclude: ['**/node_modules/**'] }).toSorted();
 }
 
 /** The fences of a text; a longer row of backticks may hold shorter ones. */

@@ -270,6 +270,7 @@ const TABLE = {
   touched_unseen: [4, 500, 'two ways of counting what a run touched differ'],
   transaction_conflict: [3, 409, 'concurrent work got in the way', 'retryable'],
   transaction_escape: [4, 409, 'a script left the transaction that it ran in'],
+  undeclared_assumption: [3, 422, 'a step makes up a value and does not say so'],
   undeclared_client: [3, 422, 'a make opens a database of its own'],
   undeclared_clock: [3, 422, 'a make reads the clock'],
   undeclared_environment: [3, 422, 'a make depends on its environment'],

@@ -1,13 +1,15 @@
 import type { Pointer } from './pointer.ts';
 import type { Version } from './version.ts';
 
-/** The most each count may be; what is left out is 0. */
+/** The most each count may be; what is left out is 0, but for `undeclared`. */
 export type Thresholds = {
   readonly failures?: number;
   readonly quarantined?: number;
   readonly droppedFields?: number;
   readonly impure?: number;
   readonly ambiguous?: number;
+  /** Made-up values that nothing declares. Default: as many as there are, each told. */
+  readonly undeclared?: number;
 };
 
 /** One way in which documents do not fit the target. */
@@ -22,7 +24,7 @@ export type CoverageFailure = {
 /**
  * What a move would do to a whole corpus. Nothing was written to find out.
  *
- * Units: counts are documents, but for `assumed` (facts), `droppedFields` and `unknownFields` (documents by pointer).
+ * Units: counts are documents, but for `assumed` (facts), `droppedFields`, `unknownFields` and `undeclared` (documents by pointer).
  */
 export type CoverageReport = {
   readonly target: Version;
@@ -41,7 +43,11 @@ export type CoverageReport = {
   readonly unknownFields: Readonly<Record<Pointer, number>>;
   readonly roundTrip: { readonly equal: number; readonly different: number; readonly noWayBack: number };
   readonly impure: Readonly<Record<string, number>>;
+  /** Values that a step makes up, neither declared as a guess nor a default of the schema. */
+  readonly undeclared: Readonly<Record<Pointer, number>>;
   /** Documents with a number that no double holds. */
   readonly exactNumbers: number;
+  /** Documents with names that JavaScript puts in front of the others. */
+  readonly reordered: number;
   readonly ambiguous: number;
 };

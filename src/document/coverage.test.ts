@@ -68,7 +68,9 @@ describe('coverage', () => {
         unknownFields: { '/free': 1, '/n': 1 },
         roundTrip: { equal: 2, different: 0, noWayBack: 0 },
         impure: {},
+        undeclared: {},
         exactNumbers: 1,
+        reordered: 0,
         ambiguous: 0,
       },
     });
@@ -106,6 +108,51 @@ describe('coverage', () => {
     expect(Object.keys(result.report.impure)[0]).toMatch(/^2>3: /u);
     expect(JSON.stringify(finding?.detail)).toContain(what);
     expect(new Date().getFullYear()).toBeGreaterThan(2025);
+  });
+
+  it.each<readonly [string, Step, readonly string[]]>([
+    ['an op', step('2', '3', [op.add('/made', 1), op.add('/place', {})]), ['/made']],
+    [
+      'an op within others',
+      step('2', '3', [op.mapValues('/things', [op.add('/made', 1)])]),
+      ['/things/*/made'],
+    ],
+    ['an op that says so', step('2', '3', [op.add('/made', 1, { assumed: 'nobody counted' })]), []],
+    ['a default of the schema', step('2', '3', [op.add('/extra', 'none')]), []],
+    ['another value than the default', step('2', '3', [op.add('/extra', 'some')]), ['/extra']],
+    [
+      'code',
+      code('2', '3', {
+        up: (document, { assume }) => ({ ...document, made: 1, copy: 'ab', told: assume('/told', 2, 'so') }),
+        down: ({ made: _made, copy: _copy, told: _told, ...rest }) => rest,
+        loss: 'generates',
+        revision: 1,
+      }),
+      ['/made'],
+    ],
+  ])('undeclared_assumption: %s', async (_what, step, pointers) => {
+    const result = await typeOf(step).coverage([{ id: 'a', document: { name: 'ab' } }]);
+    if (!('report' in result)) throw new Error(JSON.stringify(result));
+    expect(Object.keys(result.report.undeclared)).toEqual(pointers);
+    const found = result.findings.filter(({ code }) => code === 'undeclared_assumption');
+    expect(found).toMatchObject(pointers.length === 0 ? [] : [{ severity: 'warning', detail: { pointers } }]);
+    const strict = await typeOf(step).coverage([{ id: 'a', document: { name: 'ab' } }], '3', {
+      thresholds: { undeclared: 0 },
+    });
+    expect(strict.status).toBe(pointers.length === 0 ? 'ok' : 'refused');
+  });
+
+  it('F10 names that would change their order are counted, and quarantined where order is kept', async () => {
+    const documents = ['{"name":"ab","10":1,"2":1}', '{"schema_version":3,"name":"ab","10":1,"2":1}'].map(
+      bytes,
+    );
+    const corpus = documents.map((one, at) => ({ id: String(at), bytes: one }));
+    expect(await plain.coverage(corpus)).toMatchObject({ report: { reordered: 2, quarantined: {} } });
+    expect(documents.map((one) => plain.migrateText(one, '3', { keepOrder: true }).status)).toEqual([
+      'refused',
+      // What needs no step leaves as it came, in its order.
+      'current',
+    ]);
   });
 
   it('a step of values alone is pure', async () => {

@@ -15,6 +15,7 @@ import { impureCalls } from './purity.ts';
 import { runStep } from './run-step.ts';
 import { startWorld } from './step-world.ts';
 import { parseDocument } from './text.ts';
+import { undeclaredOf } from './undeclared.ts';
 import { unnamedPointers } from './unknown-field.ts';
 import { equalJson } from './value.ts';
 import type { Version } from './version.ts';
@@ -76,7 +77,8 @@ export function createCounter(model: Model, target: Version, options: CoverageOp
       const report = reportOf(trial);
       const thresholds = { ...model.policy.thresholds, ...options.thresholds };
       const findings = breaches(model, report, thresholds);
-      return { status: findings.length > 0 ? 'refused' : 'ok', findings, report };
+      const told = [...findings, ...undeclaredFindings(model, report)];
+      return { status: findings.length > 0 ? 'refused' : 'ok', findings: told, report };
     },
   };
 }
@@ -86,7 +88,9 @@ interface Tally {
   lossy: number;
   assumed: number;
   exactNumbers: number;
+  reordered: number;
   ambiguous: number;
+  readonly undeclared: Map<string, number>;
   readonly roundTrip: { equal: number; different: number; noWayBack: number };
   readonly byVersion: Map<string, number>;
   readonly byPath: Map<string, number>;
@@ -104,6 +108,8 @@ function emptyTally(): Tally {
     lossy: 0,
     assumed: 0,
     exactNumbers: 0,
+    reordered: 0,
+    undeclared: new Map(),
     ambiguous: 0,
     roundTrip: { equal: 0, different: 0, noWayBack: 0 },
     byVersion: new Map(),
@@ -152,6 +158,7 @@ function readEntry({ model, tally }: Trial, entry: CorpusDocument): unknown {
     return undefined;
   }
   if (parsed.value.exactNumbers > 0) tally.exactNumbers += 1;
+  if (parsed.value.isReordered) tally.reordered += 1;
   return parsed.value.document;
 }
 
@@ -189,7 +196,7 @@ function countMoved(trial: Trial, document: Json, outcome: Migrated<Json>): void
   const unnamed = json === undefined ? [] : unnamedPointers(model, json, outcome.document);
   for (const pointer of new Set(unnamed.map(anyElement))) bump(tally.unknownFields, pointer);
   countRoundTrip(trial, document, outcome.from);
-  countImpure(trial, plan.value, document);
+  countSteps(trial, plan.value, document);
 }
 
 function countRoundTrip({ beside, target, now, tally }: Trial, document: Json, from: Version): void {
@@ -206,8 +213,8 @@ function countRoundTrip({ beside, target, now, tally }: Trial, document: Json, f
   else tally.roundTrip.different += 1;
 }
 
-function countImpure({ model, now, tally }: Trial, { edges }: CompiledPlan, document: Json): void {
-  if (!edges.some(({ step }) => step.kind === 'code')) return;
+/** Step by step: what code asks beside its document, and what is made up without a word. */
+function countSteps({ model, now, tally }: Trial, { edges }: CompiledPlan, document: Json): void {
   const world = startWorld(model, now);
   let current = document;
   for (const edge of edges) {
@@ -215,8 +222,11 @@ function countImpure({ model, now, tally }: Trial, { edges }: CompiledPlan, docu
       const calls = impureCalls(edge, current, world);
       if (calls.length > 0) bump(tally.impure, `${edge.from}>${edge.to}: ${calls.join(', ')}`);
     }
-    const next = runStep(edge, current, world, { found: new Map(), kept: [], stale: [], assumed: [] });
+    const ledger = { found: new Map(), kept: [], stale: [], assumed: [] };
+    const next = runStep(edge, current, world, ledger);
     if (next.status === 'refused') return;
+    const undeclared = undeclaredOf(model, edge, current, next.value, ledger.assumed);
+    for (const pointer of new Set(undeclared.map(anyElement))) bump(tally.undeclared, pointer);
     current = next.value;
   }
 }
@@ -243,7 +253,9 @@ function reportOf({ model, target, tally }: Trial): CoverageReport {
     unknownFields: Object.fromEntries(tally.unknownFields),
     roundTrip: { ...tally.roundTrip },
     impure: Object.fromEntries(tally.impure),
+    undeclared: Object.fromEntries(tally.undeclared),
     exactNumbers: tally.exactNumbers,
+    reordered: tally.reordered,
     ambiguous: tally.ambiguous,
   };
 }
@@ -256,10 +268,11 @@ function breaches(model: Model, report: CoverageReport, thresholds: Thresholds):
     quarantined: sum(report.quarantined),
     droppedFields: sum(report.droppedFields),
     impure: sum(report.impure),
+    undeclared: sum(report.undeclared),
     ambiguous: report.ambiguous,
   };
   return (Object.keys(counts) as readonly (keyof Thresholds)[]).flatMap((what) => {
-    const most = thresholds[what] ?? 0;
+    const most = thresholds[what] ?? (what === 'undeclared' ? Infinity : 0);
     return counts[what] > most ? [breach(model, report, what, { found: counts[what], most })] : [];
   });
 }
@@ -271,4 +284,19 @@ function breach(model: Model, report: CoverageReport, what: keyof Thresholds, de
     detail: { what, ...detail, ...steps },
     hint: 'Read the report: correct the step, the schema or the documents, or allow this many by a threshold.',
   });
+}
+
+/** A guess that nobody declared is told; it refuses only where a threshold says so. */
+function undeclaredFindings(model: Model, report: CoverageReport): readonly Finding[] {
+  const pointers = Object.keys(report.undeclared);
+  if (pointers.length === 0) return [];
+  return [
+    {
+      code: 'undeclared_assumption',
+      severity: 'warning',
+      subject: `${model.name} ${report.target}`,
+      detail: { pointers: pointers.slice(0, 20) },
+      hint: 'Say with `assumed` or `ctx.assume` that it is a guess, or make it the default of the schema.',
+    },
+  ];
 }

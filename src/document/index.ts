@@ -23,7 +23,7 @@ export type { CallOptions } from './migrate.ts';
 export type { Alias, EquivalentPaths, Model, Plan, Policy } from './model.ts';
 export type { Loss } from './op/loss.ts';
 export { op } from './op/op.ts';
-export type { Conversion, JsonType, OnExisting, Op, ScalarType, Test } from './op/op.ts';
+export type { Branch, Conversion, JsonType, OnExisting, Op, ScalarType, Test } from './op/op.ts';
 export type { Migrated, Outcome } from './outcome.ts';
 export type { PathOptions, PathRef } from './path.ts';
 export type { Pointer } from './pointer.ts';

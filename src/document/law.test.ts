@@ -61,6 +61,24 @@ const CASES: readonly (readonly [string, readonly Op[]])[] = [
     [op.map('/items', [op.inside('/inner', [op.remove('/a')]), op.convert('/size', { scale: 3 })])],
   ],
   ['mapValues', [op.mapValues('/byKey', [op.remove('/note'), op.hoist('/inner', ['a', 'b'])])]],
+  ['introduce', [op.introduce('/full'), op.inside('/part', [op.introduce('/x')]), op.introduce('/none')]],
+  [
+    'tree',
+    [
+      op.tree(
+        '',
+        [{ at: '/items', each: 'item' }, { at: '/byKey', each: 'member' }, { at: '/inner' }, { at: '/part' }],
+        [op.remove('/note'), op.rename('/a', 'c'), op.introduce('/y'), op.convert('/b', { case: 'upper' })],
+      ),
+    ],
+  ],
+  [
+    'map within map',
+    [
+      op.wrap('/items'),
+      op.map('/items', [op.map('', [op.remove('/note'), op.inside('/inner', [op.remove('/a')])])]),
+    ],
+  ],
   [
     'convert by table',
     [
@@ -199,7 +217,7 @@ describe.each(steps)('%s', (_name, step) => {
 });
 
 /** What these make of a value stands for it; that it comes back is held by the laws above. */
-const REWRITES = new Set(['convert', 'split', 'combine', 'coerce', 'map']);
+const REWRITES = new Set(['convert', 'split', 'combine', 'coerce', 'map', 'tree']);
 
 function moved<O extends { readonly status: string }>(outcome: O) {
   if (outcome.status !== 'migrated') throw new Error(JSON.stringify(outcome));
@@ -256,6 +274,21 @@ describe('edits after a move', () => {
     const edited = { ...(first.document as JsonObject), tags: 'A' };
     expect(heads.migrate(edited, '1', { ...NOW, residue: first.residue })).toMatchObject({
       document: { tags: ['A', 'b', 'c'] },
+    });
+  });
+
+  it('going down first, the tail of an array is kept, and comes back', () => {
+    const wraps = typeOf(step('1', '2', [op.rename('/one', 'many'), op.wrap('/many')]), BESIDE);
+    const native = { schema_version: 2, name: '', state: 'ok', many: [1, 2, 3] };
+    const down = moved(wraps.migrate(native, '1', NOW));
+    expect(down.document).toEqual({ schema_version: 1, name: '', state: 'ok', one: 1 });
+    expect(down.residue).toMatchObject([{ value: [1, 2, 3] }]);
+    expect(moved(wraps.migrate(down.document, '2', { ...NOW, residue: down.residue })).document).toEqual(
+      native,
+    );
+    const edited = { ...(down.document as JsonObject), one: 7 };
+    expect(wraps.migrate(edited, '2', { ...NOW, residue: down.residue })).toMatchObject({
+      document: { many: [7, 2, 3] },
     });
   });
 

@@ -7,7 +7,7 @@
  */
 import { refusal, type Finding, type Json, type JsonObject } from '../base/index.ts';
 import type { Assumed } from './assumed.ts';
-import { compileOps, type CompiledOps, type OpFault, type Walk } from './op/run-op.ts';
+import { compileOps, startWalk, type CompiledOps, type OpFault, type Walk } from './op/run-op.ts';
 import { escapeSegment, pointerToSegments, valueAt, withValueAt } from './pointer.ts';
 import { residueKey, type ResidueRow } from './residue-row.ts';
 import { ok, refused, type Result } from './result.ts';
@@ -68,23 +68,22 @@ export function runStep(edge: Edge, document: Json, world: StepWorld, ledger: Le
 function runOps(edge: Edge, document: Json, world: StepWorld, ledger: Ledger): Result<Json> {
   const { step, isForward } = edge;
   if (step.kind === 'code') return ok(document);
-  const walk = startWalk(edge, ledger);
+  const walk = walkOf(edge, ledger);
   const { forward, back } = compiledOps(step);
   const changed = (isForward ? forward : back)(document, '', walk);
   if (walk.fault !== undefined) return refused(opFinding(edge, world, walk.fault));
   return ok(changed);
 }
 
-function startWalk(edge: Edge, { found, kept, stale, assumed }: Ledger): Walk {
-  return {
+function walkOf(edge: Edge, { found, kept, stale, assumed }: Ledger): Walk {
+  return startWalk({
     step: `${edge.from}>${edge.to}`,
     counterStep: `${edge.to}>${edge.from}`,
     found,
     kept,
     stale,
     assumed,
-    fault: undefined,
-  };
+  });
 }
 
 function compiledOps(step: Extract<Edge['step'], { readonly kind: 'ops' }>): CompiledOps {
@@ -100,7 +99,8 @@ function atVersion(edge: Edge, document: Json, world: StepWorld): Result<Json> {
   return written === undefined ? refused(stepFailed(edge, world, 'no place for the version')) : ok(written);
 }
 
-const OP_HINT: Readonly<Record<OpFault['fault'], string>> = {
+/** What to do where an op refuses. */
+export const OP_HINT: Readonly<Record<OpFault['fault'], string>> = {
   place_taken: 'Say with onExisting what becomes of a value that stands there already.',
   place_missing: 'Put an `add` of the object before the op that writes into it.',
   value_unmapped: 'Add the value to the table, or take such documents apart with `when`.',

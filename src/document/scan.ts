@@ -19,7 +19,7 @@ export interface Scan {
   readonly isTooDeep: boolean;
 }
 
-const [QUOTE, BACKSLASH, COLON, MINUS, DOT] = [0x22, 0x5c, 0x3a, 0x2d, 0x2e] as const;
+const [QUOTE, BACKSLASH, COLON, MINUS, DOT, ZERO] = [0x22, 0x5c, 0x3a, 0x2d, 0x2e, 0x30] as const;
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d] as const;
 /** Fifteen digits always come back from a double. */
 const SAFE_LENGTH = 15;
@@ -27,7 +27,7 @@ const NO_KEY = -1;
 
 /** Scans the bytes of one JSON text. */
 export function scanJson(bytes: Uint8Array, depthLimit: number): Scan {
-  const lastKeyByDepth = new Float64Array(depthLimit + 2);
+  const lastKeyByDepth = scratch(depthLimit + 2);
   let [members, exactNumbers, depth, isReordered] = [0, 0, 0, false];
   let [stringStart, stringEnd] = [0, 0];
   for (let at = 0; at < bytes.length; at += 1) {
@@ -57,6 +57,15 @@ export function scanJson(bytes: Uint8Array, depthLimit: number): Scan {
   return { members, exactNumbers, isReordered, isTooDeep: false };
 }
 
+let room = new Float64Array();
+
+/** One array for all scans, which never overlap: each depth is set before it is read. */
+function scratch(size: number): Float64Array {
+  if (room.length < size) room = new Float64Array(size);
+  room[0] = NO_KEY;
+  return room;
+}
+
 /** The place of the closing quote; the end of the bytes where there is none. */
 function endOfString(bytes: Uint8Array, start: number): number {
   for (let at = start; at < bytes.length; at += 1) {
@@ -82,11 +91,23 @@ function isNumberByte(byte: number): boolean {
   return isDigit(byte) || byte === DOT || byte === 0x65 || byte === 0x45 || byte === 0x2b || byte === MINUS;
 }
 
-/** Whether the token is more than a whole number of a few digits. */
+/**
+ * Whether the token is more than a number of a few digits. A fraction is harmless where it ends in no zero and the number
+ * is not so small that it would be written with an exponent.
+ */
 function isSuspicious(bytes: Uint8Array, start: number, end: number): boolean {
-  if (end - start > SAFE_LENGTH || (bytes[start] === MINUS && bytes[start + 1] === 0x30)) return true;
-  for (let at = start + 1; at < end; at += 1) if (!isDigit(bytes[at] as number)) return true;
-  return false;
+  if (end - start > SAFE_LENGTH) return true;
+  const first = bytes[start] === MINUS ? start + 1 : start;
+  let dot = 0;
+  for (let at = first; at < end; at += 1) {
+    const byte = bytes[at] as number;
+    if (isDigit(byte)) continue;
+    if (byte !== DOT || dot > 0) return true;
+    dot = at;
+  }
+  if (dot === 0) return first > start && bytes[first] === ZERO;
+  const isSmall = bytes[first] === ZERO && (bytes[dot + 1] === ZERO || dot + 1 === end);
+  return isSmall || bytes[end - 1] === ZERO || dot + 1 === end;
 }
 
 function ascii(bytes: Uint8Array, start: number, end: number): string {

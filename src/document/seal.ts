@@ -109,8 +109,11 @@ function pointersOf(op: Op): readonly Pointer[] {
     case 'map':
     case 'mapValues':
       return [op.at, ...op.ops.flatMap(pointersOf)];
+    case 'tree':
+      return [op.at, ...op.branches.map(({ at }) => at), ...op.ops.flatMap(pointersOf)];
     case 'add':
     case 'remove':
+    case 'introduce':
     case 'constant':
     case 'rename':
     case 'hoist':
@@ -125,6 +128,7 @@ function pointersOf(op: Op): readonly Pointer[] {
 /** Places of the whole document; those within another op's place are its own. */
 function writtenBy(op: Op): readonly Pointer[] {
   if (op.kind === 'when') return [...op.ops, ...op.otherwise].flatMap(writtenBy);
+  if ('ops' in op) return [op.at];
   return op.kind === 'nest'
     ? op.names.map((name) => `/${name}`)
     : pointersOf(op).slice(0, 'into' in op ? 9 : 2);

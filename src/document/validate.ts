@@ -8,6 +8,7 @@ import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { VarveError, type Json, type JsonObject } from '../base/index.ts';
 import { fromDraft4 } from './draft4.ts';
+import { withStaticRefs } from './dynamic-ref.ts';
 import { segmentsToPointer, type Pointer } from './pointer.ts';
 import { isStandard, type JsonSchema, type Schema, type StandardIssue } from './schema.ts';
 import { defineMember, isArray, isObject, rawText } from './value.ts';
@@ -49,7 +50,7 @@ function jsonValidator(schema: JsonSchema): Validate {
   const draft = typeof schema['$schema'] === 'string' ? schema['$schema'] : '';
   const validate: ValidateFunction = /draft-0[467]/u.test(draft)
     ? new Ajv(OPTIONS).compile(asDraft7(draft, schema))
-    : new Ajv2020(OPTIONS).compile(schema);
+    : new Ajv2020(OPTIONS).compile(withStaticRefs(schema));
   return (document, mayHoldRaw = false) =>
     validate(mayHoldRaw ? withNearestDoubles(document) : document)
       ? { isValid: true, value: document }

@@ -185,7 +185,8 @@ export function valueDigest(value: Json | undefined): Digest {
   return `sha256:${hex(sha256(new TextEncoder().encode(text)))}`;
 }
 
-function sortedText(value: Json): string {
+/** A value as text, its members in order: equal values, equal texts. */
+export function sortedText(value: Json): string {
   if (isArray(value)) return `[${value.map(sortedText).join(',')}]`;
   if (isObject(value)) {
     const members = Object.keys(value)

@@ -93,14 +93,19 @@ export interface VersionField {
   erase(document: Json): Json;
   /** Whether a document says a version. */
   isSaid(document: Json): boolean;
+  /** The bytes of the one name at the top whose value alone is the version; undefined where there is more to it. */
+  readonly quickName: Uint8Array | undefined;
 }
 
 /** The version field of a rule, its pointers parsed once. */
 export function versionField(rule: VersionRule): VersionField {
   const places = versionPlaces(rule).map(pointerToSegments);
   const isSaid = (document: Json): boolean => places.some((at) => valueAt(document, at) !== undefined);
+  const [first, ...others] = places;
+  const isOneName = first?.length === 1 && others.length === 0 && rule.detectors === undefined;
   return {
     isSaid,
+    quickName: isOneName ? new TextEncoder().encode(first[0]) : undefined,
     detect: (document, subject) => detect(rule, places, document, subject),
     write: (document, version) => writeParts(document, places, version, rule.order === 'integer'),
     erase: (document) => places.reduce<Json>((now, at) => withValueAt(now, at, undefined) ?? now, document),

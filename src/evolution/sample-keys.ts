@@ -40,6 +40,8 @@ export interface FreshKeys {
   readonly reads?: readonly ReadSpec[];
   readonly size: number;
   readonly seed?: string;
+  /** A query like {@link hashedKeys}, where the hashes of keys stand written somewhere. */
+  readonly hashed?: Sql;
 }
 
 /**
@@ -54,6 +56,7 @@ export function freshKeys({
   reads = relation.spec.reads,
   size,
   seed = '',
+  hashed = hashedKeys(relation),
 }: FreshKeys): Sql {
   const plan = readPlan({ ...relation.spec, reads }, relations, sql`l`);
   const columns = sql.join(relation.spec.sourceKey.map((column) => sql`l.${sql.id(column)}`));
@@ -63,7 +66,7 @@ export function freshKeys({
     order by key_hash limit ${4 * size})`;
   // Inputs are looked at one by one until there are enough: offset 0 keeps them out of what comes before.
   return sql`select ${columns}, l."#hash", ${code}::integer as "#code" from (
-      select k.*, c.inputs as "#inputs" from (${hashedKeys(relation)}) k
+      select k.*, c.inputs as "#inputs" from (${hashed}) k
       join (
         select key_hash, inputs from (${from(sql`>=`)} union all ${from(sql`<`)}) w
         order by ${seededOrder(sql`key_hash`, seed)} limit ${4 * size}) c on c.key_hash = k."#hash"

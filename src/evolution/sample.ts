@@ -12,17 +12,25 @@ import { freshKeys } from './sample-keys.ts';
 /** Keys that are computed again for the sample, of each code that computed kept rows. */
 const SAMPLE_KEYS = 100;
 
+/** What a sample is taken of. */
+export interface Sampled {
+  readonly next: Relation;
+  readonly relations: Relations;
+  /** A query of the source keys of all carried rows with their hashes, `#hash`. */
+  readonly hashed: Sql;
+}
+
 /** Computes kept rows again, in a copy, from what they were attributed to; a row that comes out otherwise is a refusal. */
 export async function sampleDiffers(
   store: Store,
   { context, world }: RunScope,
-  { next, relations }: { readonly next: Relation; readonly relations: Relations },
+  { next, relations, hashed }: Sampled,
 ): Promise<readonly Finding[]> {
   const given = { relation: next, relations };
   await using sample = await recomputeKeys(store, world, {
     ...given,
     label: context.runId,
-    keys: await sampledKeys(store, next, relations),
+    keys: await sampledKeys(store, { next, relations, hashed }),
     signal: context.signal,
   });
   await context.fault('E04_sampled');
@@ -45,7 +53,7 @@ export async function sampleDiffers(
  * Code by code: rows that an earlier version of the make left may be few, and are the likeliest to differ. Each is compared
  * with the present under the reads that it is recorded with, which may be of fewer columns than are read now.
  */
-async function sampledKeys(store: Store, next: Relation, relations: Relations): Promise<readonly Sql[]> {
+async function sampledKeys(store: Store, { next, relations, hashed }: Sampled): Promise<readonly Sql[]> {
   const codes = await store.query<{
     code: number;
     reads: readonly ReadSpec[];
@@ -54,5 +62,5 @@ async function sampledKeys(store: Store, next: Relation, relations: Relations): 
     select w.code, s.reads, array_agg(s.id) as specs from varve.computation_spec s
     join varve.computation_spec w on w.id = (s.attribution ->> 'spec')::integer
     where s.relation = ${next.id} and s.origin = 'attributed' group by 1, 2 order by 1, 2`);
-  return codes.map((each) => freshKeys({ relation: next, relations, ...each, size: SAMPLE_KEYS }));
+  return codes.map((each) => freshKeys({ relation: next, relations, ...each, hashed, size: SAMPLE_KEYS }));
 }

@@ -90,13 +90,15 @@ interface WaitRow extends Record<string, unknown> {
 }
 
 async function readWait(store: Queryable, pid: number): Promise<LockWait | undefined> {
-  const [row] = await store.query<WaitRow>(sql`
+  const [row] = await store.query<WaitRow>(
+    sql.kept(sql`
     select coalesce(n.nspname || '.' || c.relname, l.locktype) as wanted, l.mode,
       (select coalesce(json_agg(json_build_object('pid', b.pid, 'application', nullif(a.application_name, ''),
           'ageSeconds', round(extract(epoch from clock_timestamp() - a.xact_start))) order by b.pid), '[]'::json)
         from (select distinct unnest(pg_blocking_pids(l.pid)) as pid) b
         left join pg_stat_activity a on a.pid = b.pid) as holders
     from pg_locks l left join pg_class c on c.oid = l.relation left join pg_namespace n on n.oid = c.relnamespace
-    where l.pid = ${pid} and not l.granted limit 1`);
+    where l.pid = ${pid} and not l.granted limit 1`),
+  );
   return row;
 }

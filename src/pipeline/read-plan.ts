@@ -49,16 +49,27 @@ export function digestOfValues(
   values: readonly { readonly column: string; readonly value: Sql }[],
   known: readonly ColumnSpec[] = [],
 ): Sql {
-  const texts = values.flatMap(({ column, value }) => {
+  const plain = values.flatMap(({ column, value }) => {
     const spec = known.find(({ name }) => name === column);
-    if (spec === undefined || !PLAIN_TEXT.test(spec.type)) return [];
-    const text = sql`'"' || (${value})::text || '"'`;
-    return [spec.nullable ? sql`coalesce(${text}, 'null')` : text];
+    return spec === undefined || !PLAIN_TEXT.test(spec.type) ? [] : [{ value, nullable: spec.nullable }];
   });
-  if (texts.length > 0 && texts.length === values.length)
-    return sql`sha256(convert_to('[' || ${sql.join(texts, sql` || ',' || `)} || ']', 'UTF8'))`;
+  if (plain.length > 0 && plain.length === values.length)
+    return sql`sha256(convert_to(${plainText(plain)}, 'UTF8'))`;
   // Past a hundred arguments a function call is refused; an array constructor has no such bound.
   return sql`varve.digest_1(variadic array[${sql.join(values.map(({ value }) => sql`(${value})::text`))}]::text[])`;
+}
+
+/** The JSON array of such values as text, with as few pieces to put together as there can be. */
+function plainText(values: readonly { readonly value: Sql; readonly nullable: boolean }[]): Sql {
+  const quoted = values.map(({ value, nullable }) => ({
+    text: nullable ? sql`coalesce('"' || (${value})::text || '"', 'null')` : sql`(${value})::text`,
+    quote: nullable ? '' : '"',
+  }));
+  const pieces = quoted.map(({ text, quote }, index) => {
+    const before = index === 0 ? '[' : `${quoted[index - 1]?.quote ?? ''},`;
+    return sql`${sql.raw(`'${before}${quote}'`)} || ${text}`;
+  });
+  return sql`${sql.join(pieces, sql` || `)} || ${sql.raw(`'${quoted.at(-1)?.quote ?? ''}]'`)}`;
 }
 
 /** Types whose values have texts of digits, letters and signs only, whatever the settings are. */

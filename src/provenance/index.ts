@@ -21,9 +21,12 @@ export {
   CATALOG_ALGORITHM,
   fingerprint,
   listObjects,
+  surveyCatalog,
   type CatalogObject,
   type CatalogScope,
   type Fingerprint,
   type FingerprintOptions,
   type SchemaFingerprint,
+  type Survey,
+  type SurveyOptions,
 } from './catalog/index.ts';

@@ -352,7 +352,9 @@ function reportText(style: Style, report: CoverageReport): string {
     ...counts('round trip', report.roundTrip),
     ['lossy', '', countText(report.lossy)],
     ['assumed', '', countText(report.assumed)],
+    ...counts('undeclared', report.undeclared),
     ['exact numbers', '', countText(report.exactNumbers)],
+    ['reordered', '', countText(report.reordered)],
   ];
   return tableText(style, [{ head: 'what' }, { head: 'where' }, { head: 'count', align: 'right' }], rows);
 }

@@ -124,6 +124,30 @@ describe('lines', () => {
     expect(JSON.parse(await text('other.jsonl'))).toMatchObject({ name: 'ok', schema_version: 2 });
   });
 
+  it('F7 a result that fits only the old schema is refused after its step, and quarantined', async () => {
+    const model = modelOf([op.rename('/title', 'name')], { provenance: 'beside', residue: 'beside' });
+    const input = await write('in.jsonl', '{"title":"a"}\n{"title":7}\n{"title":"b"}\n');
+    expect(await run(model, input, 'out.jsonl', { maxQuarantined: 1 })).toMatchObject({
+      status: 'ok',
+      counts: { migrated: 2, quarantined: 1 },
+    });
+    expect(await quarantine('out.jsonl')).toMatchObject([
+      {
+        place: 14,
+        findings: [
+          {
+            code: 'document_result_invalid',
+            subject: 'note 1 -> 2',
+            detail: { faults: [{ pointer: '/name', keyword: 'type' }] },
+          },
+        ],
+      },
+    ]);
+    expect(await text('out.jsonl')).toBe(
+      '{"name":"a","schema_version":2}\n{"name":"b","schema_version":2}\n',
+    );
+  });
+
   it('a compressed file stays one, and F11 a cut one gives all but its last line', async () => {
     const lines = Array.from({ length: 200 }, (_, at) => `{"title":"${at}${'x'.repeat(at % 50)}"}\n`);
     const zipped = gzipSync(lines.join(''));

@@ -4,12 +4,12 @@ import { countItem, migrateItem, quarantineLine, type BatchCounts } from '../bat
 import { openAppendFile } from './append-file.ts';
 import { isStopped, type FileRun, type RunEnd } from './file-run.ts';
 import { lineText } from './line-text.ts';
-import { isBlank } from './read-lines.ts';
-import { readUnits, type Unit } from './read-units.ts';
+import { readUnits } from './read-units.ts';
+import type { Unit } from './unit.ts';
 
 const BATCH_BYTES = 1024 * 1024;
 
-/** Migrates a file of documents: by line where its name says so, else as one document. */
+/** Migrates a file of documents: by line where its name says so, by element where it is an array, else as one document. */
 export async function migrateLines(run: FileRun): Promise<RunEnd> {
   const isZipped = run.input.endsWith('.gz');
   await using output = await openAppendFile(run.part, run.start.lengths.output);
@@ -25,7 +25,7 @@ export async function migrateLines(run: FileRun): Promise<RunEnd> {
     [pending, since] = [[], 0];
   };
   for await (const line of readUnits(run.input, run.model.limits.sizeBytes, run.start.place)) {
-    if (line.bytes !== undefined && isBlank(line.bytes)) {
+    if (line.isVerbatim === true && line.bytes !== undefined) {
       pending.push(line.bytes, lineText(line.lineBreak));
     } else counts = await addUnit(run, line, counts, pending);
     place += line.length;
@@ -44,6 +44,7 @@ async function addUnit(
   counts: BatchCounts,
   pending: Uint8Array[],
 ): Promise<BatchCounts> {
+  if (line.head !== undefined) pending.push(line.head);
   const options = { ...run.options, now: run.start.now };
   const fault = faultOf(run, line);
   const item =
@@ -52,7 +53,12 @@ async function addUnit(
       : migrateItem(run.model, line.bytes, run.to, options);
   if (item.status === 'quarantined') {
     await run.quarantine.append(lineText(quarantineLine(line.place, item.findings, line.bytes)));
-  } else pending.push(item.bytes, lineText(line.lineBreak));
+  } else {
+    const isFirst = counts.documents === counts.quarantined;
+    if (line.lead !== undefined && !isFirst) pending.push(line.lead);
+    pending.push(item.bytes, lineText(line.lineBreak));
+  }
+  if (line.foot !== undefined) pending.push(line.foot);
   if (item.status === 'migrated' && item.beside !== undefined) {
     await run.beside.append(lineText({ place: line.place, ...item.beside }));
   }
@@ -66,6 +72,9 @@ function faultOf(run: FileRun, line: Unit): Finding | undefined {
     return refusal('document_too_large', run.model.name, { detail: { reason }, hint });
   }
   return line.isCut === true
-    ? refusal('json_invalid', run.model.name, { detail: { reason: 'the compressed input ends here' }, hint })
+    ? refusal('json_invalid', run.model.name, {
+        detail: { reason: 'the input ends here, or should have' },
+        hint,
+      })
     : undefined;
 }

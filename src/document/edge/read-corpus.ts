@@ -2,7 +2,6 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CorpusDocument } from '../coverage.ts';
 import { documentPaths } from './document-paths.ts';
-import { isBlank } from './read-lines.ts';
 import { readUnits } from './read-units.ts';
 
 /**
@@ -16,7 +15,7 @@ export async function* readCorpus(input: string, mostBytes: number): AsyncGenera
       yield { id: path, bytes: await readFile(join(input, path)) };
     return;
   }
-  for await (const { place, bytes } of readUnits(input, mostBytes)) {
-    if (bytes === undefined || !isBlank(bytes)) yield { id: String(place), bytes: bytes ?? new Uint8Array() };
+  for await (const { place, bytes, isVerbatim } of readUnits(input, mostBytes)) {
+    if (isVerbatim !== true) yield { id: String(place), bytes: bytes ?? new Uint8Array() };
   }
 }

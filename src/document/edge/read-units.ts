@@ -1,24 +1,26 @@
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { readLines, type Line } from './read-lines.ts';
+import { isArrayText, readElements } from './read-elements.ts';
+import { isBlank, readLines, type Line } from './read-lines.ts';
+import type { Unit } from './unit.ts';
 
-/** One document of a file. */
-export interface Unit extends Line {
-  /** A broken compression ends in it. */
-  readonly isCut?: boolean;
+/** Whether the name of a file says that it holds lines. */
+function isLines(input: string): boolean {
+  return /\.(jsonl|ndjson)(\.gz)?$/u.test(input);
 }
 
-/** The documents of a file behind a place: its lines where its name says so, else itself. */
+/** The documents of a file behind a place: its lines where its name says so, the elements of an array, else itself. */
 export async function* readUnits(input: string, mostBytes: number, place = 0): AsyncGenerator<Unit> {
   const state = { isCut: false };
   const chunks = bytesOf(input, place, state);
-  if (!/\.(jsonl|ndjson)(\.gz)?$/u.test(input)) {
-    if (place === 0) yield await wholeFile(chunks, mostBytes);
-    return;
-  }
-  for await (const line of readLines(chunks, mostBytes, place)) {
-    yield state.isCut && line.lineBreak === '' ? { ...line, isCut: true } : line;
-  }
+  if (isLines(input)) {
+    for await (const line of readLines(chunks, mostBytes, place)) {
+      const isVerbatim = line.bytes !== undefined && isBlank(line.bytes);
+      yield { ...line, isVerbatim, isCut: state.isCut && line.lineBreak === '' };
+    }
+  } else if (await isArrayText(bytesOf(input, 0, { isCut: false }))) {
+    yield* readElements(chunks, mostBytes, place);
+  } else if (place === 0) yield await wholeFile(chunks, mostBytes);
 }
 
 async function wholeFile(chunks: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Line> {

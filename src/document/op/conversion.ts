@@ -1,6 +1,6 @@
 import type { Json } from '../../base/index.ts';
 import { isExactDouble } from '../number.ts';
-import { isArray, isObject, rawText, valueDigest } from '../value.ts';
+import { rawText, sortedText } from '../value.ts';
 import type { Conversion, ScalarType } from './op.ts';
 
 /** What a conversion made of a value; undefined where it has no answer for it. */
@@ -53,14 +53,18 @@ function plainConversion(by: Conversion): { readonly forward: Convert; readonly 
 }
 
 function lookUp(table: readonly (readonly [Json, Json])[]): Convert {
-  const found = new Map<Json, Json>();
-  for (const [from, to] of table) if (!found.has(keyOf(from))) found.set(keyOf(from), to);
-  return (value) => found.get(keyOf(value));
+  const byScalar = new Map<Json, Json>();
+  const byText = new Map<string, Json>();
+  for (const [from, to] of table.toReversed()) {
+    if (isScalar(from)) byScalar.set(from, to);
+    else byText.set(sortedText(from), to);
+  }
+  return (value) => (isScalar(value) ? byScalar.get(value) : byText.get(sortedText(value)));
 }
 
-/** Scalars stand for themselves, so that a look-up costs no digest. */
-function keyOf(value: Json): Json {
-  return isObject(value) || isArray(value) || rawText(value) !== undefined ? valueDigest(value) : value;
+/** A scalar stands for itself, anything else for its text. */
+function isScalar(value: Json): boolean {
+  return typeof value !== 'object' || value === null;
 }
 
 function finite(value: Json, change: (number: number) => number): number | undefined {

@@ -50,6 +50,8 @@ export function kernelOf(op: LeafOp): Kernel {
       };
     case 'remove':
       return { slots: [pointerToSegments(op.at)], forward: () => [undefined], back: (now) => now, isExact };
+    case 'introduce':
+      return { slots: [pointerToSegments(op.at)], forward: (now) => now, back: () => [undefined], isExact };
     case 'constant':
       return {
         slots: [pointerToSegments(op.at)],
@@ -71,15 +73,16 @@ export function kernelOf(op: LeafOp): Kernel {
       return { ...nestKernel(op.names, false), slots: [...op.names.map((name) => [...above, name]), at] };
     }
     case 'wrap':
-      return { slots: [pointerToSegments(op.at)], forward: wrap, back: head, isExact };
-    case 'head':
+      // An array of the newer version may have more than one element: the way down keeps its tail.
       return {
         slots: [pointerToSegments(op.at)],
-        forward: head,
-        back: wrap,
-        isExact,
-        merge: ([now], [kept]) => [isArray(now) && isArray(kept) ? [...now, ...kept.slice(1)] : now],
+        forward: wrap,
+        back: head,
+        isExact: false,
+        merge: withTail,
       };
+    case 'head':
+      return { slots: [pointerToSegments(op.at)], forward: head, back: wrap, isExact, merge: withTail };
     case 'convert': {
       const { forward, back } = conversionOf(op.by);
       return {
@@ -181,6 +184,11 @@ const head: Move = ([value]) => {
   if (value === undefined) return [undefined];
   return isArray(value) ? [value[0]] : 'wrong_shape';
 };
+
+/** An edited head with the tail that was kept of the old array. */
+const withTail: NonNullable<Kernel['merge']> = ([now], [kept]) => [
+  isArray(now) && isArray(kept) ? [...now, ...kept.slice(1)] : now,
+];
 
 function eachPresent(convert: Convert): Move {
   return (slots) => {

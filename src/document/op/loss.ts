@@ -31,10 +31,12 @@ export function lossOf(op: Op): Loss {
     case 'inside':
     case 'map':
     case 'mapValues':
+    case 'tree':
       return worstLoss(op.ops.map(lossOf));
     case 'when':
       return worstLoss([...op.ops, ...op.otherwise].map(lossOf));
     case 'remove':
+    case 'introduce':
     case 'constant':
     case 'copy':
     case 'head':

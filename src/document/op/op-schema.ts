@@ -9,7 +9,7 @@ import { pointerToSegments, segmentsToPointer, type Pointer, type Segments } fro
 import { followRef, propertiesOf, requiredOf } from '../schema-part.ts';
 import type { JsonSchema } from '../schema.ts';
 import { isArray, isObject, memberOf, withMember, withoutMember } from '../value.ts';
-import type { Conversion, Op } from './op.ts';
+import type { Branch, Conversion, Op } from './op.ts';
 
 /** A field that lies elsewhere afterwards, with the same value. */
 export interface FieldMove {
@@ -47,6 +47,8 @@ function afterOp(state: State, schema: Json, op: Op): Json {
       return putField(state, schema, op.at, { schema: schemaOfValue(op.value), isRequired: true });
     case 'remove':
       return putField(state, schema, op.at, undefined);
+    case 'introduce':
+      return introduceField(state, schema, op.at);
     case 'rename':
       return moveField(state, schema, op.at, renamed(op.at, op.name));
     case 'move':
@@ -80,10 +82,17 @@ function afterOp(state: State, schema: Json, op: Op): Json {
       return splitField(state, schema, op.at, op.into);
     case 'combine':
       return combineFields(state, schema, op.from, op.into);
+    case 'tree':
     case 'when':
       state.isExact = false;
       return schema;
   }
+}
+
+/** What the field holds is the next schema's to say. */
+function introduceField(state: State, schema: Json, at: Pointer): Json {
+  const known = fieldAt(state, schema, pointerToSegments(at));
+  return known === undefined ? putField(state, schema, at, { schema: true, isRequired: false }) : schema;
 }
 
 function afterOps(state: State, schema: Json, ops: readonly Op[]): Json {
@@ -309,10 +318,16 @@ function movesOf(op: Op): readonly FieldMove[] {
     case 'map':
     case 'mapValues':
       return within(`${op.at}/*`, op.ops);
+    case 'tree':
+      return [
+        ...within(op.at, op.ops),
+        ...op.branches.flatMap((branch) => branchMoves(op.at, branch, op.ops)),
+      ];
     case 'when':
       return [...op.ops, ...op.otherwise].flatMap(movesOf);
     case 'add':
     case 'remove':
+    case 'introduce':
     case 'constant':
     case 'copy':
     case 'wrap':
@@ -323,6 +338,11 @@ function movesOf(op: Op): readonly FieldMove[] {
     case 'combine':
       return [];
   }
+}
+
+/** Of all levels the first stands for those below. */
+function branchMoves(root: Pointer, { at, each }: Branch, ops: readonly Op[]): readonly FieldMove[] {
+  return within(`${root}${at}${each === undefined ? '' : '/*'}`, ops);
 }
 
 function within(at: Pointer, ops: readonly Op[]): readonly FieldMove[] {

@@ -5,14 +5,22 @@
  * |---|---|---|---|
  * | add | puts a value where none is | takes it away; an edited one is residue | generates |
  * | remove | takes the value away, as residue | brings it back | residue |
+ * | introduce | nothing: from here on the field may be there | takes the value away, as residue | residue |
  * | constant | puts a fixed value in its place | brings the old one back | residue |
  * | rename, move | same value, other place | the reverse | lossless |
  * | copy | a second place | takes it away if still equal | residue |
- * | nest, hoist | members into or out of an object | each other | lossless |
- * | wrap, head | value to one-element array; array to its first | each other; the tail is residue | lossless; residue |
- * | inside, map, mapValues | ops on an object, each element, each member | ops reversed | worst of its ops |
+ * | nest | members go into an object | they come out again | lossless |
+ * | hoist | members come out of an object | they go in again | lossless |
+ * | wrap | the value becomes an array of one | the first of it, its tail as residue | lossless |
+ * | head | an array becomes its first, its tail as residue | an array of one, with the tail | residue |
+ * | inside | ops on an object | ops reversed | worst of its ops |
+ * | map | ops on each element | ops reversed | worst of its ops |
+ * | mapValues | ops on each member | ops reversed | worst of its ops |
+ * | tree | ops on a value and on all of its kind below it, the lowest first | ops reversed, the topmost first | worst of its ops |
  * | convert | by table, scale, case, epoch to time | inverted | lossless if one-to-one, else residue |
- * | split, combine, coerce | one value to several and back; other scalar type | each other | residue |
+ * | split | a text to several, at a separator | put together again | residue |
+ * | combine | several texts to one | taken apart again | residue |
+ * | coerce | a scalar of another type | of the old type again | residue |
  * | when | ops for documents that meet a test | by test, else residue | worst of its ops |
  *
  * An absent value stays absent: only `add` and `constant` make one. An op that would write into an object that is not
@@ -44,6 +52,12 @@ export type Test =
 /** The type of a value as JSON Schema calls it; a whole number is a `number` here too. */
 export type JsonType = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object';
 
+/** Where a value holds others of its kind: the one that stands there, or each item or member of it. */
+export type Branch = {
+  readonly at: Pointer;
+  readonly each?: 'item' | 'member';
+};
+
 /** One op. Made by the functions of `op`. */
 export type Op =
   | {
@@ -54,7 +68,7 @@ export type Op =
       /** Why the value is a guess: it is then told in the provenance of each document. */
       readonly assumed?: string;
     }
-  | { readonly kind: 'remove'; readonly at: Pointer }
+  | { readonly kind: 'remove' | 'introduce'; readonly at: Pointer }
   | { readonly kind: 'constant'; readonly at: Pointer; readonly value: Json }
   | {
       readonly kind: 'rename';
@@ -72,6 +86,12 @@ export type Op =
   | { readonly kind: 'hoist'; readonly at: Pointer; readonly names: readonly string[] }
   | { readonly kind: 'wrap' | 'head'; readonly at: Pointer }
   | { readonly kind: 'inside' | 'map' | 'mapValues'; readonly at: Pointer; readonly ops: readonly Op[] }
+  | {
+      readonly kind: 'tree';
+      readonly at: Pointer;
+      readonly branches: readonly Branch[];
+      readonly ops: readonly Op[];
+    }
   | { readonly kind: 'convert'; readonly at: Pointer; readonly by: Conversion }
   | {
       readonly kind: 'split';
@@ -114,6 +134,8 @@ export const op = {
     ...options,
   }),
   remove: (at: Pointer): Op => ({ kind: 'remove', at }),
+  /** A field that older documents have no place for. */
+  introduce: (at: Pointer): Op => ({ kind: 'introduce', at }),
   constant: (at: Pointer, value: Json): Op => ({ kind: 'constant', at, value }),
   rename: (at: Pointer, name: string, options: Placing = {}): Op => ({
     kind: 'rename',
@@ -130,6 +152,13 @@ export const op = {
   inside: (at: Pointer, ops: readonly Op[]): Op => ({ kind: 'inside', at, ops }),
   map: (at: Pointer, ops: readonly Op[]): Op => ({ kind: 'map', at, ops }),
   mapValues: (at: Pointer, ops: readonly Op[]): Op => ({ kind: 'mapValues', at, ops }),
+  /** For values that hold others of their kind, such as the parts of a part. */
+  tree: (at: Pointer, branches: readonly Branch[], ops: readonly Op[]): Op => ({
+    kind: 'tree',
+    at,
+    branches,
+    ops,
+  }),
   convert: (at: Pointer, by: Conversion): Op => ({ kind: 'convert', at, by }),
   split: (at: Pointer, into: readonly Pointer[], separator: string): Op => ({
     kind: 'split',

@@ -22,7 +22,7 @@ import {
   valueDigest,
 } from '../value.ts';
 import { equalSlots, kernelOf, type Kernel, type LeafOp, type MoveFault, type Slots } from './kernel.ts';
-import type { Op, Test } from './op.ts';
+import type { Branch, Op, Test } from './op.ts';
 
 /** Why an op refuses a document. */
 export interface OpFault {
@@ -43,6 +43,18 @@ export interface Walk {
   readonly stale: ResidueRow[];
   readonly assumed: Assumed[];
   fault: OpFault | undefined;
+  /** Whether an element of an array is at work: the outermost one decides what is put back into it. */
+  isInElement: boolean;
+  /** Keys of `found` by the elements that they may belong to; made when the first is asked for. */
+  keysByElement: Map<string, readonly string[]> | undefined;
+}
+
+/** A walk that begins. */
+export type WalkStart = Pick<Walk, 'step' | 'counterStep' | 'found' | 'kept' | 'stale' | 'assumed'>;
+
+/** Begins a walk. */
+export function startWalk(start: WalkStart): Walk {
+  return { ...start, fault: undefined, isInElement: false, keysByElement: undefined };
 }
 
 /** One op, ready to run: `at` is where the value stands in the document. */
@@ -81,6 +93,8 @@ function compileOp(op: Op, name: string): CompiledOps {
       return compileNested(op.at, op.ops, name, (run, inner) => mapRunner(run, inner));
     case 'mapValues':
       return compileNested(op.at, op.ops, name, membersRunner);
+    case 'tree':
+      return compileTree(op, name);
     case 'when':
       return compileWhen(op.test, op.ops, op.otherwise, name);
     default: {
@@ -217,17 +231,19 @@ function compileNested(
   name: string,
   make: (run: Runner, op: string) => Runner,
 ): CompiledOps {
-  const segments = pointerToSegments(at);
   const { forward, back } = compileOps(ops, `${name}/`);
-  const scoped =
-    (run: Runner): Runner =>
-    (value, above, walk) => {
-      const inner = valueAt(value, segments);
-      if (inner === undefined) return value;
-      const changed = run(inner, above + at, walk);
-      return changed === inner ? value : (withValueAt(value, segments, changed) ?? value);
-    };
-  return { forward: scoped(make(forward, name)), back: scoped(make(back, name)) };
+  return { forward: scoped(at, make(forward, name)), back: scoped(at, make(back, name)) };
+}
+
+/** Runs at a place, if there is one. */
+function scoped(at: string, run: Runner): Runner {
+  const segments = pointerToSegments(at);
+  return (value, above, walk) => {
+    const inner = valueAt(value, segments);
+    if (inner === undefined) return value;
+    const changed = run(inner, above + at, walk);
+    return changed === inner ? value : (withValueAt(value, segments, changed) ?? value);
+  };
 }
 
 function insideRunner(run: Runner, name: string): Runner {
@@ -239,37 +255,48 @@ function membersRunner(run: Runner, name: string): Runner {
   return (inner, at, walk) => {
     if (!isObject(inner)) return refuse(inner, walk, name, at, 'wrong_shape');
     const changed: Record<string, Json> = {};
+    let isChanged = false;
     for (const member of Object.keys(inner)) {
-      const value = run(inner[member] as Json, `${at}/${escapeSegment(member)}`, walk);
+      const before = inner[member] as Json;
+      const value = run(before, `${at}/${escapeSegment(member)}`, walk);
+      if (value !== before) isChanged = true;
       defineMember(changed, member, value);
     }
-    return changed satisfies JsonObject;
+    return isChanged ? (changed satisfies JsonObject) : inner;
   };
 }
 
 function mapRunner(run: Runner, name: string): Runner {
   return (inner, at, walk) => {
     if (!isArray(inner)) return refuse(inner, walk, name, at, 'wrong_shape');
-    return inner.map((element, index) => {
-      const here = `${at}/${index}`;
-      dropEdited(element, here, name, walk);
-      const keptBefore = walk.kept.length;
-      const changed = run(element, here, walk);
-      if (walk.kept.length > keptBefore) tieToElement(walk.kept, keptBefore, changed);
-      return changed;
-    });
+    const runElement = walk.isInElement ? run : outermost(run, name);
+    const changed = inner.map((element, index) => runElement(element, `${at}/${index}`, walk));
+    return changed.some((element, index) => element !== inner[index]) ? changed : inner;
+  };
+}
+
+/** The outermost array decides: its element covers those of the arrays within. */
+function outermost(run: Runner, name: string): Runner {
+  return (element, at, walk) => {
+    dropEdited(element, at, name, walk);
+    const keptBefore = walk.kept.length;
+    walk.isInElement = true;
+    const changed = run(element, at, walk);
+    walk.isInElement = false;
+    if (walk.kept.length > keptBefore) tieToElement(walk.kept, keptBefore, changed);
+    return changed;
   };
 }
 
 /** What was kept of an element is only put back into the same element, whose place may hold another by now. */
 function dropEdited(element: Json, at: string, name: string, walk: Walk): void {
   if (walk.found.size === 0) return;
+  walk.keysByElement ??= keysByElement(walk);
   let digest: Digest | undefined;
-  for (const [key, rows] of walk.found) {
+  for (const key of walk.keysByElement.get(at) ?? []) {
+    const rows = walk.found.get(key) ?? [];
     const tied = rows[0];
-    if (tied?.element === undefined || tied.step !== walk.counterStep) continue;
-    if (!tied.op.startsWith(`${name}/`)) continue;
-    if (tied.at !== at && !tied.at.startsWith(`${at}/`)) continue;
+    if (tied === undefined || !tied.op.startsWith(`${name}/`)) continue;
     digest ??= valueDigest(element);
     if (tied.element === digest) continue;
     walk.found.delete(key);
@@ -277,12 +304,49 @@ function dropEdited(element: Json, at: string, name: string, walk: Walk): void {
   }
 }
 
-/** The outermost array decides: its element covers those of the arrays within. */
+/** By each place above a row that may be an element's: its last part is a number. */
+function keysByElement({ found, counterStep }: Walk): Map<string, readonly string[]> {
+  const keys = new Map<string, string[]>();
+  for (const [key, [tied]] of found) {
+    if (tied?.element === undefined || tied.step !== counterStep) continue;
+    const parts = tied.at.split('/');
+    for (let end = 2; end <= parts.length; end += 1) {
+      if (!/^\d+$/u.test(parts[end - 1] ?? '')) continue;
+      const place = parts.slice(0, end).join('/');
+      const known = keys.get(place);
+      if (known === undefined) keys.set(place, [key]);
+      else known.push(key);
+    }
+  }
+  return keys;
+}
+
 function tieToElement(kept: ResidueRow[], from: number, element: Json): void {
   const digest = valueDigest(element);
   for (let at = from; at < kept.length; at += 1) {
     kept[at] = { ...(kept[at] as ResidueRow), element: digest };
   }
+}
+
+/** There the lowest come first, back the topmost: each is found in the shape that the other way left it in. */
+function compileTree(op: Op & { readonly kind: 'tree' }, name: string): CompiledOps {
+  const { forward, back } = compileOps(op.ops, `${name}/`);
+  const rise: Runner = (value, at, walk) => forward(below(value, at, walk), at, walk);
+  const sink: Runner = (value, at, walk) => {
+    const changed = back(value, at, walk);
+    return walk.fault === undefined ? above(changed, at, walk) : value;
+  };
+  const below = inTurn(op.branches.map((branch) => branchRunner(branch, rise, name)));
+  const above = inTurn(op.branches.map((branch) => branchRunner(branch, sink, name)).toReversed());
+  return {
+    forward: scoped(op.at, rise),
+    back: scoped(op.at, sink),
+  };
+}
+
+function branchRunner({ at, each }: Branch, run: Runner, name: string): Runner {
+  if (each === undefined) return scoped(at, run);
+  return scoped(at, each === 'item' ? mapRunner(run, name) : membersRunner(run, name));
 }
 
 function compileWhen(test: Test, ops: readonly Op[], otherwise: readonly Op[], name: string): CompiledOps {

@@ -11,29 +11,17 @@ import { sql, type Transaction } from '../../store/index.ts';
 import { BUILD, buildingRelation } from '../building.ts';
 import { startCapture } from '../capture.ts';
 import { carryOver } from './carry-over.ts';
-import { groupOf, prepareSpecs, useMemory, writeComputations, writeRows, type Pages } from './write.ts';
+import { groupOf, prepareSpecs, useMachine, writeComputations, writeRows, type Pages } from './write.ts';
 import type { Finding } from '../../base/index.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
-import { isStaged, listedPages, markOf, setMark, watchedOf } from './list.ts';
+import { listedPages, markOf, setMark, watchedOf, type Marked } from './list.ts';
 import { shortly } from './shortly.ts';
-import { dropStaged, fillList, writeStaged } from './stage.ts';
+import { dropStaged, fillList, isStaged, writeStaged } from './stage.ts';
 import { undecidedRows } from './undecided.ts';
-import {
-  builtOf,
-  listPlacement,
-  pairOf,
-  rebuilding,
-  runWorld,
-  stagedPlacement,
-  type Rebuilding,
-} from './world.ts';
+import { builtOf, listPlacement, pairOf, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
-/** Pages of a list whose rows are written in one transaction, some hundred thousand: each batch walks the old table. */
-const ROW_PAGES = 4_096;
-/** The same of computations, where each batch joins the list with rows, computations and reads once more. */
-const JOINED_PAGES = 2_048;
-/** The same where they are staged, some hundred thousand: each batch goes over all of their index. */
-const STAGED_PAGES = 4_096;
+/** Lines of a list whose rows or computations are written in one transaction: each batch of rows walks the old table. */
+const BATCH_LINES = 200_000;
 
 /** Makes the new table and its list, both empty, and has changes of the old ones noted from here on. */
 export async function expand(operation: Rebuild, scope: RunScope): Promise<void> {
@@ -95,8 +83,8 @@ function withoutUnique({ unique, ...rest }: ColumnSpec): ColumnSpec {
   return rest;
 }
 
-/** Lists every row and writes those that are carried, in bounded batches; where it was stopped, it goes on. */
-export async function attribute(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
+/** Lists every row of a table and of its parts, with what becomes of it; those that are listed already stay so. */
+export async function listRows(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const { context } = scope;
   const group = groupOf(rebuilding(operation, await runWorld(context.store, scope)));
   for (const member of group.filter(hasSources)) {
@@ -104,7 +92,7 @@ export async function attribute(operation: Rebuild, scope: RunScope): Promise<re
       { isolation: 'repeatable read' },
       async (transaction) => {
         await context.fence(transaction);
-        await useMemory(transaction);
+        await useMachine(transaction);
         // Lists are of one moment: those that are there already come to this one first.
         const carried = await carryOver(transaction, scope);
         await fillList(transaction, rebuilding(member.operation, await runWorld(transaction, scope)));
@@ -119,8 +107,6 @@ export async function attribute(operation: Rebuild, scope: RunScope): Promise<re
     const findings = await undecidedRows(context.store, rebuilding(member.operation, world));
     if (findings.length > 0) return findings;
   }
-  for (const member of group.filter(hasSources)) await attributeRows(member.operation, scope);
-  if (operation.from.length > 0) await attributeComputations(operation, scope);
   return [];
 }
 
@@ -128,11 +114,41 @@ function hasSources({ operation }: Rebuilding): boolean {
   return operation.from.length > 0;
 }
 
+/**
+ * Writes the listed rows that are carried, in bounded batches, and what was computed of them; where it was stopped, it goes
+ * on. `complete` is done once the rows are there. Where computations are staged, nothing of them is asked of the new rows:
+ * they are written meanwhile, on a connection of their own where the store has several.
+ */
+export async function attributeListed(
+  operation: Rebuild,
+  scope: RunScope,
+  complete: () => Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  const { context } = scope;
+  const of = rebuilding(operation, await runWorld(context.store, scope));
+  const rows = async (): Promise<void> => {
+    for (const member of groupOf(of).filter(hasSources)) await attributeRows(member.operation, scope);
+  };
+  const isApart = operation.from.length > 0 && (await isStaged(context.store, of));
+  if (!isApart) {
+    await rows();
+    if (operation.from.length > 0) await attributeComputations(operation, scope);
+    return complete();
+  }
+  const results = await Promise.allSettled([
+    rows().then(complete),
+    attributeComputations(operation, scope).then((): readonly Finding[] => []),
+  ]);
+  // Whoever undoes what failed must not meet the other one at work: both have ended.
+  const failure = results.find((each) => each.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+  return results.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+}
+
 async function attributeRows(operation: Rebuild, scope: RunScope): Promise<void> {
   await inBatches(operation, scope, {
     what: 'rows',
-    step: ROW_PAGES,
-    place: (of) => listPlacement(builtOf(of)),
+    mark: (of) => builtOf(of).placement,
     write: writeRows,
   });
 }
@@ -146,59 +162,45 @@ async function attributeComputations(operation: Rebuild, scope: RunScope): Promi
     await prepareSpecs(transaction, of, scope);
   });
   const what = 'computations';
+  const mark = (each: Rebuilding): Marked => ({ ...listPlacement(builtOf(each)), column: '#hash' });
   if (!(await isStaged(context.store, of))) {
-    await inBatches(operation, scope, {
-      what,
-      step: JOINED_PAGES,
-      place: (each) => listPlacement(builtOf(each)),
-      write: writeComputations,
-    });
+    await inBatches(operation, scope, { what, mark, write: writeComputations });
     return;
   }
-  await inBatches(operation, scope, {
-    what,
-    step: STAGED_PAGES,
-    place: (each) => stagedPlacement(builtOf(each)),
-    write: writeStaged,
-  });
+  await inBatches(operation, scope, { what, mark, write: writeStaged });
   await context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
     const each = rebuilding(operation, await runWorld(transaction, scope));
     await dropStaged(transaction, each);
-    await setMark(transaction, builtOf(each).placement, `${what} ${DONE}`);
+    await setMark(transaction, mark(each), `${what} ${DONE}`);
   });
 }
 
 /** What is written in batches, by the pages of which list. */
 interface Batches {
   readonly what: 'rows' | 'computations';
-  /** Pages of one batch. */
-  readonly step: number;
-  readonly place: (of: Rebuilding) => Placement;
+  /** What tells how far it is. */
+  readonly mark: (of: Rebuilding) => Marked;
   readonly write: (transaction: Transaction, of: Rebuilding, pages: Pages) => Promise<void>;
 }
 
-/** Batches over the lines; how far it is stands beside the rows, in the transaction that wrote them. */
-async function inBatches(
-  operation: Rebuild,
-  scope: RunScope,
-  { what, step, place, write }: Batches,
-): Promise<void> {
+/** Batches over the lines; how far it is is marked in the transaction that wrote them. */
+async function inBatches(operation: Rebuild, scope: RunScope, { what, mark, write }: Batches): Promise<void> {
   const { context } = scope;
   const all = rebuilding(operation, await runWorld(context.store, scope));
-  const total = await listedPages(context.store, place(all));
+  const list = listPlacement(builtOf(all));
+  const { total, step } = await listedPages(context.store, list, BATCH_LINES);
   for (;;) {
     context.signal.throwIfAborted();
     const done = await context.store.transaction({}, async (transaction) => {
       await context.fence(transaction);
-      await useMemory(transaction);
+      await useMachine(transaction);
       const of = rebuilding(operation, await runWorld(transaction, scope));
-      const next = builtOf(of).placement;
-      const at = progressOf(await markOf(transaction, next), what);
+      const at = progressOf(await markOf(transaction, mark(of)));
       if (at >= total) return at;
       const to = at + step;
       await write(transaction, of, { fromPage: at, toPage: to });
-      await setMark(transaction, next, `${what} ${String(to)}`);
+      await setMark(transaction, mark(of), `${what} ${String(to)}`);
       return to;
     });
     await context.fault('E02_attributed');
@@ -210,9 +212,8 @@ async function inBatches(
 /** In a mark, in the place of a page: everything is written, and what it was written from may be gone. */
 const DONE = 'done';
 
-/** Rows come before computations, so that a mark of the latter says that the former are all there. */
-function progressOf(mark: string | undefined, what: 'rows' | 'computations'): number {
-  const [kind, number] = (mark ?? '').split(' ');
-  if (kind === what) return number === DONE ? Number.MAX_SAFE_INTEGER : Number(number);
-  return kind === 'computations' ? Number.MAX_SAFE_INTEGER : 0;
+/** The page up to which all is written, by a mark such as `rows 4096`. */
+function progressOf(mark: string | undefined): number {
+  const [, page = '0'] = (mark ?? '').split(' ');
+  return page === DONE ? Number.MAX_SAFE_INTEGER : Number(page);
 }

@@ -2,7 +2,7 @@
  * Reads that were recorded and are still not declared go along with the rows that are carried: the next evolution finds in
  * them what it needs to attribute these rows, and `why` goes on telling them.
  */
-import { loadNamePeriods, namesOf, tableId, type Placement } from '../../pipeline/index.ts';
+import { loadNamePeriods, namesOf, tableId } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 
@@ -17,12 +17,10 @@ export async function carryReads(
     relation,
     hash,
     lines,
-    list = listPlacement(builtOf(of)),
   }: {
     readonly relation: number;
     readonly hash: Sql;
     readonly lines: Sql;
-    readonly list?: Placement;
   },
 ): Promise<void> {
   const declared = await declaredNames(transaction, of);
@@ -33,7 +31,7 @@ export async function carryReads(
     select distinct on (w.key_hash, w.spec, w.ordinal) w.* from (
       select ${next.id}::integer, ${hash} as key_hash, a.id as spec, r.ordinal, r.subject, r.declared, r.columns, r.keys,
         r.row_count, r.digest
-      from ${tableId(list)} l
+      from ${tableId(listPlacement(next))} l
       join varve.computation_spec a on a.relation = ${next.id} and a.origin = 'attributed'
         and (a.attribution ->> 'spec')::integer = l."#spec"
       join varve.recorded_read r on r.relation = ${relation} and r.key_hash = l."#hash" and r.spec = l."#spec"

@@ -22,8 +22,9 @@ import { columnsKey, keyOptions } from '../own-keys.ts';
 import { keepSum } from '../row-sum.ts';
 import { knownKey, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
-import { attribute } from './attribute.ts';
-import { CARRIED, groupOf, isWithMaster, oldRows, useMemory } from './write.ts';
+import { hashedLines } from './stage.ts';
+import { attributeListed, listRows } from './attribute.ts';
+import { CARRIED, groupOf, isWithMaster, oldRows, useMachine } from './write.ts';
 import { becomesMade, changesKey, copiedValue, newKeyOf, oldAlias, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
@@ -31,12 +32,16 @@ import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from '.
 export async function build(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const of = rebuilding(operation, await runWorld(scope.context.store, scope));
   if (isWithMaster(of)) return [];
-  const findings = await attribute(operation, scope);
+  const findings = await listRows(operation, scope);
   if (findings.length > 0) return findings;
-  for (const member of groupOf(of)) {
-    const inTheWay = await index(member.operation, scope);
-    if (inTheWay.length > 0) return inTheWay;
-  }
+  const inTheWay = await attributeListed(operation, scope, async () => {
+    for (const member of groupOf(of)) {
+      const found = await index(member.operation, scope);
+      if (found.length > 0) return found;
+    }
+    return [];
+  });
+  if (inTheWay.length > 0) return inTheWay;
   return recompute(operation, scope);
 }
 
@@ -116,7 +121,7 @@ async function index(operation: Rebuild, scope: RunScope): Promise<readonly Find
     const next = builtOf(of);
     const { spec, placement } = next;
     if ((await stageOf(transaction, placement, spec)) !== undefined) return [];
-    await useMemory(transaction);
+    await useMachine(transaction);
     const id = tableId(placement);
     if (operation.from.length > 0)
       await transaction.execute(sql`alter table ${id} add primary key (${names(spec.primaryKey)})`);
@@ -150,6 +155,7 @@ export async function constrain(operation: Rebuild, scope: RunScope): Promise<re
   });
   await context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
+    await useMachine(transaction);
     await checkForeignKeys(
       transaction,
       builtOf(rebuilding(operation, await runWorld(transaction, scope))).placement,
@@ -239,18 +245,26 @@ export async function check(operation: Rebuild, scope: RunScope): Promise<readon
   const { context } = scope;
   const of = rebuilding(operation, await runWorld(context.store, scope));
   if (operation.from.length > 0) {
-    const findings = [
-      ...(await alteredRows(context.store, of)),
-      ...(await absentRows(context.store, of)),
-      ...(await otherRows(context.store, of)),
-    ];
+    const findings = await context.store.transaction({}, async (transaction) => {
+      await context.fence(transaction);
+      await useMachine(transaction);
+      return [
+        ...(await alteredRows(transaction, of)),
+        ...(await absentRows(transaction, of)),
+        ...(await otherRows(transaction, of)),
+      ];
+    });
     if (findings.length > 0) return findings;
   }
   await sumUp(operation, scope);
   const findings =
     of.spec.form === undefined || operation.from.length === 0
       ? []
-      : await sampleDiffers(fencedStore(context), scope, { next: builtOf(of), relations: of.world.next });
+      : await sampleDiffers(fencedStore(context), scope, {
+          next: builtOf(of),
+          relations: of.world.next,
+          hashed: await hashedLines(context.store, of),
+        });
   await context.fault('E05_checked');
   return findings;
 }

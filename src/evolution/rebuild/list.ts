@@ -10,8 +10,8 @@ import { changeSum } from '../row-sum.ts';
 import { factsOf } from './facts.ts';
 import { computationKey } from './old-rows.ts';
 import { classifiedRows } from './rows.ts';
-import { newKeyOf, oldKeyColumn } from './values.ts';
-import { builtOf, listPlacement, stagedPlacement, type Rebuilding } from './world.ts';
+import { foundColumn, foundColumns, newKeyOf, oldKeyColumn } from './values.ts';
+import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 
 /** What a list says of each row, in the order of its columns. */
 export async function lines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<Sql> {
@@ -25,7 +25,7 @@ async function insertLines(
   { only, after }: { readonly only: Sql; readonly after: number },
 ): Promise<void> {
   const list = tableId(listPlacement(builtOf(of)));
-  await transaction.execute(sql`insert into ${list}
+  await transaction.execute(sql`insert into ${list} (${sql.join(listColumns(of))}, "#n")
     select z.*, ${after}::bigint + row_number() over () from (${await lines(transaction, of, only)}) z`);
 }
 
@@ -34,17 +34,41 @@ export function oldKeyColumns(of: Rebuilding): readonly Sql[] {
   return (of.pair.sources[0]?.primaryKey ?? []).map((_, index) => oldKeyColumn(index));
 }
 
-/** Whether computations are found and not written yet; see `stage.ts`. */
-export async function isStaged(store: Queryable, of: Rebuilding): Promise<boolean> {
-  return (await markOf(store, stagedPlacement(builtOf(of)))) !== undefined;
+/** What a line says: the header of `rows.ts`, in its order. */
+export function listColumns(of: Rebuilding): readonly Sql[] {
+  const found = foundColumns(of).map((_, index) => foundColumn(index));
+  const names = ['#class', '#why', '#spec', '#duration', '#hash'].map((name) => sql.id(name));
+  return [...oldKeyColumns(of), ...found, ...names];
 }
 
-/** How many pages a list had after the first look; what was listed again since is not looked for by place. */
-export async function listedPages(store: Queryable, { schema, table }: Placement): Promise<number> {
-  const [row] = await store.query<{ pages: bigint }>(sql`
-    select pg_relation_size(c.oid) / current_setting('block_size')::bigint as pages
+/** Whether the lines of a list have this column: some only stand there while they are used; see `stage.ts`. */
+export async function hasColumn(
+  store: Queryable,
+  { schema, table }: Placement,
+  column: string,
+): Promise<boolean> {
+  const [row] = await store.query<{ there: boolean }>(sql`
+    select exists (select from pg_attribute a join pg_class c on c.oid = a.attrelid
+      join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = ${schema} and c.relname = ${table} and a.attname = ${column} and not a.attisdropped) as there`);
+  return row?.there === true;
+}
+
+/**
+ * How many pages a list had after the first look, and on how many of them so many lines stand; what was listed again since is
+ * not looked for by place.
+ */
+export async function listedPages(
+  store: Queryable,
+  { schema, table }: Placement,
+  lines: number,
+): Promise<{ readonly total: number; readonly step: number }> {
+  const [row] = await store.query<{ total: bigint; pages: number; lines: number }>(sql`
+    select pg_relation_size(c.oid) / current_setting('block_size')::bigint as total, c.relpages as pages, c.reltuples as lines
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ${schema} and c.relname = ${table}`);
-  return Number(row?.pages ?? 0n);
+  const total = Number(row?.total ?? 0n);
+  const known = row !== undefined && row.lines > 0 ? Math.floor((lines * row.pages) / row.lines) : total;
+  return { total, step: Math.max(1, known) };
 }
 
 /** The number of the last line that was listed again. */
@@ -196,9 +220,6 @@ export async function takeOut(transaction: Queryable, { of, keys }: Refreshed): 
     sql`delete from ${tableId(next.placement)} n using ${list} l where ${again} and ${same}`,
   );
   await transaction.execute(sql`delete from ${list} l where ${again}`);
-  if (await isStaged(transaction, of)) {
-    await transaction.execute(sql`delete from ${tableId(stagedPlacement(next))} l where ${again}`);
-  }
 }
 
 /** Rows that were computed in the place of old ones: all that stand on what of the old key is in the new one. */
@@ -256,10 +277,22 @@ export function newHash(of: Rebuilding): Sql {
   return sql`substr(${digestOfValues(values, of.spec.columns)}, 1, 16)`;
 }
 
+/** What tells how far something is: a table, or one of its columns where two things are done to it at once. */
+export interface Marked extends Placement {
+  readonly column?: string;
+}
+
 /** How far a structure is, told by its comment: set in the transaction of the work that it tells of. */
-export async function markOf(store: Queryable, { schema, table }: Placement): Promise<string | undefined> {
+export async function markOf(
+  store: Queryable,
+  { schema, table, column }: Marked,
+): Promise<string | undefined> {
+  const mark =
+    column === undefined
+      ? sql`obj_description(c.oid, 'pg_class')`
+      : sql`(select col_description(c.oid, a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attname = ${column})`;
   const [row] = await store.query<{ mark: string | null }>(sql`
-    select obj_description(c.oid, 'pg_class') as mark from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    select ${mark} as mark from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = ${schema} and c.relname = ${table}`);
   return row?.mark ?? undefined;
 }
@@ -267,8 +300,12 @@ export async function markOf(store: Queryable, { schema, table }: Placement): Pr
 /** See `markOf`. */
 export async function setMark(
   store: Queryable,
-  { schema, table }: { readonly schema: string; readonly table: string },
+  { schema, table, column }: Marked,
   mark: string,
 ): Promise<void> {
-  await store.execute(sql`comment on table ${sql.id(schema, table)} is ${sql.raw(quoteLiteral(mark))}`);
+  const what =
+    column === undefined
+      ? sql`table ${sql.id(schema, table)}`
+      : sql`column ${sql.id(schema, table)}.${sql.id(column)}`;
+  await store.execute(sql`comment on ${what} is ${sql.raw(quoteLiteral(mark))}`);
 }

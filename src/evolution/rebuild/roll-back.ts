@@ -31,7 +31,7 @@ import { restoreOwnKeys } from '../own-keys.ts';
 import { computedSince } from '../new-writes.ts';
 import { move, retire } from '../retire.ts';
 import { addForeignKeys } from './complete.ts';
-import { listPlacement, rebuilding, rebuildsOf, stagedPlacement, type RebuildWorld } from './world.ts';
+import { listPlacement, rebuilding, rebuildsOf, type RebuildWorld } from './world.ts';
 
 import { prepareCastBack } from './cast-back.ts';
 import { carryComputations } from './carry-computations.ts';
@@ -334,7 +334,6 @@ export async function undo(
   // Made in one transaction with the relation: where that is, they are.
   await dropReadViews(transaction, next.placement);
   await transaction.execute(sql`drop table if exists ${tableId(listPlacement(next))}`);
-  await transaction.execute(sql`drop table if exists ${tableId(stagedPlacement(next))}`);
   await transaction.execute(sql`drop table ${tableId(next.placement)} cascade`);
   await forgetSum(transaction, next);
   await transaction.execute(sql`delete from varve.relation_source where relation = ${next.id}`);

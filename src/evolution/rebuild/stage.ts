@@ -1,23 +1,29 @@
 /**
  * The list and the computations of a table in one pass. What was recorded of a row is at hand when its class is found, so the
- * new inputs and the digest of the new row are found there too, and staged beside the list: writing computations is then
+ * new inputs and the digest of the new row are found there too, and staged in the list itself: writing computations is then
  * copying. Otherwise each batch would join the list with rows, computations and reads once more.
  *
- * Staged is what belongs to one moment, like the list: what changes later is taken out of it, and computed by `write.ts`.
- * A table is staged where each of its rows is one computation, computed alike and written whole by varve; of others the
- * computations are found batch by batch.
+ * | column | holds, while it is there |
+ * |---|---|
+ * | `#inputs`, `#output` | the computation of a carried row, until it is where computations are; empty where there is none |
+ * | `#next` | the hash of the new key, where that is not the old one's |
+ *
+ * Staged is what belongs to one moment, like the list: lines that are listed again have none of it, and their computations
+ * are found by `write.ts`. A table is staged where each of its rows is one computation, computed alike and written whole by
+ * varve; of others the computations are found batch by batch.
  */
 import { readPlan, rowDigest, tableId } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import { carryReads } from './carry-reads.ts';
 import { computedRelation, variantsOf, type Variant } from './coverage.ts';
 import { factsOf } from './facts.ts';
-import { lines, markOf, newHash, oldKeyColumns, setMark } from './list.ts';
+import { hasColumn, lines, listColumns, markOf, newHash, oldKeyColumns, setMark } from './list.ts';
 import { classifiedRows, isPlain } from './rows.ts';
-import { carriedValue, columnOf, copiedValue, foundColumn, foundColumns } from './values.ts';
+import { carriedValue, columnOf, copiedValue, foundColumns, newKeyOf } from './values.ts';
 import { joinedReads } from './recorded-ways.ts';
-import { builtOf, listPlacement, stagedPlacement, type Rebuilding } from './world.ts';
-import { CARRIED, inPages, inputsOf, isHashKept, isOutputKept, type Pages } from './write.ts';
+import { builtOf, listPlacement, type Rebuilding } from './world.ts';
+import { inputsOf } from './inputs.ts';
+import { CARRIED, inPages, isHashKept, isOutputKept, type Pages } from './write.ts';
 
 /** Lists all rows, unless that was done. The lines of this first look have no number: they are found by where they stand. */
 export async function fillList(transaction: Transaction, of: Rebuilding): Promise<void> {
@@ -41,23 +47,15 @@ export async function fillList(transaction: Transaction, of: Rebuilding): Promis
   await setMark(transaction, place, 'listed');
 }
 
-/** What the list says, after staging what is found with it. */
+/** What the list says, with what is staged in it. */
 async function stagedLines(transaction: Transaction, of: Rebuilding): Promise<Sql> {
   const variant = await onlyVariant(transaction, of);
-  if (variant === undefined) return lines(transaction, of);
-  const place = stagedPlacement(builtOf(of));
-  const staged = tableId(place);
-  await transaction.execute(sql`drop table if exists ${staged}`);
-  await transaction.execute(sql`create table ${staged} as ${await stagedRows(transaction, of, variant)}`);
-  await setMark(transaction, place, 'staged');
-  return sql`select ${listed(of)} from ${staged} l`;
+  return variant === undefined ? lines(transaction, of) : stagedRows(transaction, of, variant);
 }
 
-/** The columns of a list. */
-function listed(of: Rebuilding): Sql {
-  const found = foundColumns(of).map((_, index) => foundColumn(index));
-  const names = ['#class', '#why', '#spec', '#duration', '#hash'].map((name) => sql.id(name));
-  return sql.join([...oldKeyColumns(of), ...found, ...names].map((column) => sql`l.${column}`));
+/** Whether computations are found and not written yet. */
+export function isStaged(store: Queryable, of: Rebuilding): Promise<boolean> {
+  return hasColumn(store, listPlacement(builtOf(of)), '#output');
 }
 
 /** How all computations of a table were recorded, where they can be staged. */
@@ -125,10 +123,12 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
     ? sql`l."#gave"`
     : sql`sha256(${rowDigest(sql`n`, columns, of.spec.columns)})`;
   const isMeant = sql`${CARRIED} and l."#spec" is not null`;
-  return sql`select ${listed(of)}, ${isHashKept(of) ? sql`null::bytea` : sql`case when ${isMeant} then ${newHash(of)} end`} as "#next",
+  // \`offset 0\` keeps what decides over a row from being asked once more for each column that hangs on it.
+  const listed = listColumns(of).map((column) => sql`l.${column}`);
+  return sql`select ${sql.join(listed)}, ${isHashKept(of) ? sql`` : sql`case when ${isMeant} then ${newHash(of)} end as "#next",`}
       case when ${isMeant} then ${inputs.value(plan?.digests ?? [])} end as "#inputs",
       case when ${isMeant} then ${output} end as "#output"
-    from (${classifiedRows(of, await factsOf(transaction, of), { more })}) l
+    from (${classifiedRows(of, await factsOf(transaction, of), { more })} offset 0) l
     cross join lateral (select ${sql.join(row)}) n ${inputs.joins} ${plan?.joins ?? sql``}`;
 }
 
@@ -139,12 +139,11 @@ function copiedColumn(index: number): Sql {
 /** Writes the staged computations of these pages. */
 export async function writeStaged(transaction: Queryable, of: Rebuilding, pages: Pages): Promise<void> {
   const next = builtOf(of);
-  const place = stagedPlacement(next);
   const hash = isHashKept(of) ? sql`l."#hash"` : sql`l."#next"`;
   await transaction.execute(sql`
     insert into varve.computation (relation, spec, duration_us, key_hash, inputs, output)
     select ${next.id}::integer, a.id, l."#duration", ${hash}, l."#inputs", l."#output"
-    from ${tableId(place)} l
+    from ${tableId(listPlacement(next))} l
     join varve.computation_spec a on a.relation = ${next.id} and a.origin = 'attributed'
       and (a.attribution ->> 'spec')::integer = l."#spec"
     where ${inPages(pages)} and l."#output" is not null
@@ -155,11 +154,28 @@ export async function writeStaged(transaction: Queryable, of: Rebuilding, pages:
     relation,
     hash,
     lines: sql`${inPages(pages)} and l."#output" is not null`,
-    list: place,
   });
+}
+
+/** The source keys of all lines that are carried, with their hashes as `#hash`; hashing them all once more is slow. */
+export async function hashedLines(store: Queryable, of: Rebuilding): Promise<Sql> {
+  const place = listPlacement(builtOf(of));
+  const values = newKeyOf(of);
+  const key = of.spec.sourceKey.map(
+    (column) => sql`${values[of.spec.primaryKey.indexOf(column)] ?? sql`null`} as ${sql.id(column)}`,
+  );
+  const hash = isHashKept(of)
+    ? sql`l."#hash"`
+    : (await hasColumn(store, place, '#next'))
+      ? sql`coalesce(l."#next", ${newHash(of)})`
+      : newHash(of);
+  const distinct = of.spec.sourceKey.length === of.spec.primaryKey.length ? sql`` : sql`distinct`;
+  return sql`select ${distinct} ${sql.join(key)}, ${hash} as "#hash" from ${tableId(place)} l where ${CARRIED}`;
 }
 
 /** What was staged is written. */
 export async function dropStaged(transaction: Queryable, of: Rebuilding): Promise<void> {
-  await transaction.execute(sql`drop table ${tableId(stagedPlacement(builtOf(of)))}`);
+  await transaction.execute(
+    sql`alter table ${tableId(listPlacement(builtOf(of)))} drop column "#inputs", drop column "#output"`,
+  );
 }

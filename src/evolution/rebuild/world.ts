@@ -126,11 +126,6 @@ export function listPlacement(next: Relation): Placement {
   return { schema: BUILD, table: `classes of ${String(next.id)}` };
 }
 
-/** Where the computations of carried rows stand that were found with the list, until they are where computations are. */
-export function stagedPlacement(next: Relation): Placement {
-  return { schema: BUILD, table: `computations of ${String(next.id)}` };
-}
-
 function listId(next: Relation): Sql {
   return tableId(listPlacement(next));
 }

@@ -9,7 +9,7 @@ export interface Origin {
 }
 
 /** What a make may not use, as far as a finding tells of it. */
-export type OutsideCode = Extract<ErrorCode, `undeclared_${string}`>;
+export type OutsideCode = Exclude<Extract<ErrorCode, `undeclared_${string}`>, 'undeclared_assumption'>;
 
 /** How a name is used: some names are harmless until they are called, or called without anything to go by. */
 export type Usage = 'call' | 'call without arguments' | 'new' | 'new without arguments' | 'value';

@@ -70,7 +70,9 @@ export async function fingerprint(
   });
 }
 
-type Line = {
+/** One digest of a level; `part` tells apart what is digested of one reading. */
+export type Line = {
+  readonly part: string;
   readonly level: 'database' | 'schema' | 'kind' | 'table';
   readonly schema: string | null;
   readonly name: string | null;
@@ -79,7 +81,8 @@ type Line = {
   readonly strict: string;
 };
 
-function fingerprintOf(major: number, lines: readonly Line[], byTable: boolean): Fingerprint {
+/** Puts the lines of one part together. */
+export function fingerprintOf(major: number, lines: readonly Line[], byTable = false): Fingerprint {
   const digests = ({ objects, digest, strict }: Line): Digests => ({
     objects: Number(objects),
     digest,
@@ -119,27 +122,34 @@ function fingerprintStatement(major: number, { scope, byTable = false }: Fingerp
       ].join(', ')}])::text, 'UTF8')) as hash, ${position} as position`,
   );
   const inScope = sql.raw(scope === undefined ? 'true' : `schema <> ''`);
+  return sql`${objects}, member as (select 'all' as part, kind, schema, tab, hash, position from object where ${inScope}), ${lineOf(major, ['all'], byTable)}
+    select part, level, schema, name, objects, digest, strict from line
+    order by schema collate "C", level collate "C", name collate "C"`;
+}
+
+/** `line as (digests of each level, part by part)` of `member (part, kind, schema, tab, hash, position)`. */
+export function lineOf(major: number, parts: readonly string[], byTable: boolean): Sql {
   const combined = (
     by: string,
     order: string,
   ): Sql => sql`count(*) as objects, sha256(string_agg(hash, '' order by hash)) as logical,
       sha256(string_agg(hash, '' order by ${sql.raw(order)}) filter (where position is not null)) as strict_only
-    from object where ${inScope} and ${sql.raw(by)} is not null group by schema, ${sql.raw(by)}`;
+    from member where ${sql.raw(by)} is not null group by part, schema, ${sql.raw(by)}`;
   const upward = (text: string, column: string): string =>
     `sha256(string_agg(convert_to(${text}, 'UTF8') || ${column}, '' order by name collate "C"))`;
   const head = sql`convert_to(${`pg-catalog/1 ${String(major)} `}, 'UTF8')`;
-  return sql`${objects},
-    by_kind as (select schema, kind as name, ${combined('kind', `tab collate "C", position`)}),
-    by_table as (${byTable ? sql`select schema, tab as name, ${combined('tab', 'position')}` : sql`select * from by_kind where false`}),
-    by_schema as (select schema, sum(objects)::int8 as objects, ${sql.raw(upward(`schema || '/' || name || '/'`, 'logical'))} as logical,
-      ${sql.raw(upward(`schema || '/' || name || '/'`, 'coalesce(strict_only, logical)'))} as strict_only from by_kind group by schema),
-    line (level, schema, name, objects, logical, strict) as (
-      select 'database', null, null, coalesce(sum(objects), 0)::int8,
+  return sql`by_kind as (select part, schema, kind as name, ${combined('kind', `tab collate "C", position`)}),
+    by_table as (${byTable ? sql`select part, schema, tab as name, ${combined('tab', 'position')}` : sql`select * from by_kind where false`}),
+    by_schema as (select part, schema, sum(objects)::int8 as objects, ${sql.raw(upward(`schema || '/' || name || '/'`, 'logical'))} as logical,
+      ${sql.raw(upward(`schema || '/' || name || '/'`, 'coalesce(strict_only, logical)'))} as strict_only from by_kind group by part, schema),
+    summed (part, level, schema, name, objects, logical, strict) as (
+      select part, 'database', null, null, coalesce(sum(objects), 0)::int8,
         sha256(${head} || coalesce(string_agg(logical, '' order by schema collate "C"), '')),
-        sha256(${head} || coalesce(string_agg(strict_only, '' order by schema collate "C"), '')) from by_schema
-      union all select 'schema', schema, null, objects, logical, strict_only from by_schema
-      union all select 'kind', schema, name, objects, logical, coalesce(strict_only, logical) from by_kind
-      union all select 'table', schema, name, objects, logical, sha256(logical || coalesce(strict_only, '')) from by_table)
-    select level, schema, name, objects, 'sha256:' || encode(logical, 'hex') as digest, 'sha256:' || encode(strict, 'hex') as strict
-    from line order by schema collate "C", level collate "C", name collate "C"`;
+        sha256(${head} || coalesce(string_agg(strict_only, '' order by schema collate "C"), ''))
+        from unnest(${parts}::text[]) p (part) left join by_schema using (part) group by part
+      union all select part, 'schema', schema, null, objects, logical, strict_only from by_schema
+      union all select part, 'kind', schema, name, objects, logical, coalesce(strict_only, logical) from by_kind
+      union all select part, 'table', schema, name, objects, logical, sha256(logical || coalesce(strict_only, '')) from by_table),
+    line as (select part, level, schema, name, objects, 'sha256:' || encode(logical, 'hex') as digest,
+      'sha256:' || encode(strict, 'hex') as strict from summed)`;
 }

@@ -7,3 +7,4 @@ export {
 } from './fingerprint.ts';
 export { listObjects, type CatalogObject } from './listing.ts';
 export type { CatalogScope } from './statement.ts';
+export { surveyCatalog, type Survey, type SurveyOptions } from './survey.ts';

@@ -25,8 +25,10 @@ export async function readCatalog<T>(
   database: Store | Transaction,
   scope: CatalogScope | undefined,
   work: (reader: Transaction, major: number) => Promise<T>,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<T> {
-  const settings = scope === undefined ? { enable_nestloop: 'off', work_mem: '64MB' } : {};
+  const joins = scope === undefined ? { enable_nestloop: 'off', work_mem: '64MB' } : {};
+  const settings = { ...joins, ...more };
   return await readPinned(
     database,
     async (reader) => {
@@ -45,7 +47,7 @@ export function catalogClasses(major: number): readonly CatalogClass[] {
 }
 
 /** What a statement says of each object of a class, given its kind, schema, table, name, position and properties. */
-type Describe = (object: {
+export type Describe = (object: {
   readonly kind: string;
   readonly schema: string;
   readonly table: string;
@@ -54,16 +56,29 @@ type Describe = (object: {
   readonly properties: readonly (readonly [name: string, text: string])[];
 }) => string;
 
-/** `with ... object as (all objects in scope, as described)`; to be followed by a SELECT. */
-export function withObjects(major: number, scope: CatalogScope | undefined, describe: Describe): Sql {
+/** Of a schema by its name: not the system's, and not varve's own. */
+export function isUserSchema(column: string): Sql {
+  return sql.raw(
+    `(${column} !~ '^pg_' and ${column} not in ('information_schema', 'varve', 'varve_queue', 'varve_build'))`,
+  );
+}
+
+/**
+ * `with ... object as (all objects in scope, as described)`; to be followed by a SELECT. Without a scope `alsoSchemas` are
+ * read as well, though they are the system's or varve's own.
+ */
+export function withObjects(
+  major: number,
+  scope: CatalogScope | undefined,
+  describe: Describe,
+  alsoSchemas: readonly string[] = [],
+): Sql {
   const selects = catalogClasses(major)
     .filter(({ schema }) => scope === undefined || schema !== undefined)
     .map((of) => sql.raw(`select ${describe(described(of))} from ${of.from}`));
   const { schemas, tables, names } = split(scope);
-  const whole =
-    scope === undefined
-      ? sql`(nspname !~ '^pg_' and nspname not in ('information_schema', 'varve', 'varve_queue', 'varve_build'))`
-      : sql`nspname = any (${schemas}::text[])`;
+  const named = sql`nspname = any (${scope === undefined ? alsoSchemas : schemas}::text[])`;
+  const whole = scope === undefined ? sql`(${isUserSchema('nspname')} or ${named})` : named;
   const alone =
     scope === undefined
       ? sql`false`
@@ -103,7 +118,8 @@ function described({
   };
 }
 
-function split(scope: CatalogScope = {}): {
+/** Its tables as two lists, which go side by side. */
+export function split(scope: CatalogScope = {}): {
   readonly schemas: readonly string[];
   readonly tables: readonly string[];
   readonly names: readonly string[];

@@ -8,7 +8,7 @@ import { sql, type Transaction } from '../../../store/index.ts';
 import type { RunContext } from '../../kind.ts';
 import { readAccess, type AccessState } from './access.ts';
 import { measureOrThrow } from './baseline-of.ts';
-import { armCapture, lendCapture, mayWriteRows, type Capture } from './capture.ts';
+import { armCapture, lendCapture, mayWriteRows, needsCapture, type Capture } from './capture.ts';
 import { listCatalogObjects, type CatalogObject } from './catalog-objects.ts';
 import { ownCatalogRows, type CatalogRow } from './catalog-rows.ts';
 import { actAsLent, confinementIn } from './confine.ts';
@@ -64,12 +64,9 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
   const protection = protectionOf(scope, context.settings);
   const confinement = confinementIn(context.bound);
-  const capture = await armCapture(transaction, {
-    runId: context.runId,
-    scope,
-    relations,
-    writesRows: (await statementsOf(context)).some(mayWriteRows),
-  });
+  const statements = await statementsOf(context);
+  const writesRows = statements.some(mayWriteRows);
+  const capture = await armCapture(transaction, { runId: context.runId, scope, relations, writesRows });
   const { forward, runId } = context;
   if (forward === undefined) await noteSnapshot(transaction, runId);
   else await transaction.query(sql`select set_config('varve.capture_of', ${forward.runId}, true)`);
@@ -77,7 +74,9 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
     forward === undefined
       ? undefined
       : await readNewWrites(transaction, { runId, forward, begun: baseline, relations });
-  if (confinement !== undefined) await lendCapture(transaction, confinement.lends);
+  // A change of what a schema allows throws away every plan that the server's sessions keep, so it is made for those who need it.
+  if (confinement !== undefined && needsCapture(context.direction, statements))
+    await lendCapture(transaction, confinement.lends);
   const armer = confinement === undefined ? 'session' : 'roles';
   const allowed = new Set(
     context.exceptions.flatMap(({ code, subject }) => (code === 'protected_domain_changed' ? [subject] : [])),
@@ -112,7 +111,7 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
 }
 
 /** The statements of this direction that run in the transaction. */
-async function statementsOf({ bundle, direction }: RunContext): Promise<readonly Statement[]> {
+export async function statementsOf({ bundle, direction }: RunContext): Promise<readonly Statement[]> {
   const { forward, rollback } = await readScripts(bundle);
   const phases = direction === 'rollback' ? rollback : forward;
   return phases.flatMap(({ mode, statements }) => (mode === 'transactional' ? statements : []));

@@ -25,6 +25,7 @@ import {
   type Transaction,
 } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
+import type { Direction } from '../../kind.ts';
 import { isInScope } from './baseline/index.ts';
 import { namedObjects } from './named.ts';
 import { fullName, type Relation, type Relations } from './relation.ts';
@@ -248,6 +249,26 @@ function sumByRoot(
   return sums;
 }
 
+/**
+ * Whether the role of a confined script has to be lent what keeps rows, for a statement that may take columns or tables. On the
+ * way back the script itself may ask for what was kept.
+ */
+export function needsCapture(direction: Direction, statements: readonly Statement[]): boolean {
+  return direction !== 'forward' || statements.some(mayTake);
+}
+
+/** By its kind alone; whether it does, the catalog says when it is sent. */
+function mayTake({ kind, node }: Statement): boolean {
+  return kind === 'DropStmt' || takingCommands(node).length > 0;
+}
+
+function takingCommands(node: Node): readonly Node['fields'][] {
+  return listOf(node.fields['cmds']).flatMap((each) => {
+    const command = fieldsOf(each, 'AlterTableCmd');
+    return command !== undefined && TAKING.includes(textOf(command['subtype'])) ? [command] : [];
+  });
+}
+
 /** The tables in scope, of those that were there before, whose columns, types or rows a statement is to take. */
 async function losingTables(
   transaction: Queryable,
@@ -262,10 +283,7 @@ async function losingTables(
     return BRINGS_DOWN.includes(word) ? capture.tables.map(({ oid }) => oid) : [];
   }
   if (kind !== 'AlterTableStmt') return [];
-  const taking = listOf(node.fields['cmds']).flatMap((each) => {
-    const command = fieldsOf(each, 'AlterTableCmd');
-    return command !== undefined && TAKING.includes(textOf(command['subtype'])) ? [command] : [];
-  });
+  const taking = takingCommands(node);
   if (taking.length === 0) return [];
   const tables = await namedTables(transaction, capture, statement);
   const isWider = await Promise.all(taking.map((command) => isWidening(transaction, tables, command)));

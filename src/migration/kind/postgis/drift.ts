@@ -8,7 +8,7 @@
  */
 import type { Finding, JsonObject } from '../../../base/index.ts';
 import { diffObjects, type Baseline, type BaselineClass } from '../../../evidence/index.ts';
-import { CATALOG_ALGORITHM, listObjects, type Fingerprint } from '../../../provenance/index.ts';
+import { CATALOG_ALGORITHM, type Fingerprint, type Survey } from '../../../provenance/index.ts';
 import { sql, type Transaction } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { EnvironmentName } from '../../settings.ts';
@@ -26,15 +26,15 @@ export interface Drift {
 
 const NO_DRIFT: Drift = { within: [], elsewhere: [], run: undefined };
 
-/** Compares the whole catalog as it is now with what the last run left. */
+/** Compares the whole catalog as it is now, with the objects in scope and what is protected listed, with what the last run left. */
 export async function readDrift(
   transaction: Transaction,
-  about: { readonly scope: Scope; readonly protection: Protection; readonly now: Fingerprint },
+  about: { readonly scope: Scope; readonly protection: Protection; readonly now: Survey },
 ): Promise<Drift> {
   const last = await lastReceipt(transaction);
-  if (last === undefined || last.post.server_version !== String(about.now.major)) return NO_DRIFT;
   const { scope, protection, now } = about;
-  const changed = changedClasses(last.post.classes ?? [], now);
+  if (last === undefined || last.post.server_version !== String(now.whole.major)) return NO_DRIFT;
+  const changed = changedClasses(last.post.classes ?? [], now.whole);
   const isMine = (schema: string): boolean =>
     scope.allowed_schemas.includes(schema) || protection.schemas.includes(schema);
   const mine = [...new Set(changed.map(({ schema }) => schema))].filter(isMine);
@@ -42,16 +42,15 @@ export async function readDrift(
     mine.filter((schema) => last.listed(schema)),
     mine.filter((schema) => !last.listed(schema)),
   ];
-  const objects = await listObjects(transaction, { schemas: listed });
   const differing = diffObjects(
     (last.post.objects ?? []).filter(({ schema }) => listed.includes(schema)),
-    objects,
+    now.objects.filter(({ schema }) => listed.includes(schema)),
   ).filter(
     ({ schema, table, properties, change }) =>
       !(change === 'changed' && properties.length === 1 && properties[0] === 'position') &&
       !last.touchedSince.has(`${schema}.${table ?? ''}`),
   );
-  const guarded = await guardedDrift(transaction, last, { protection, schemas: mine, changed });
+  const guarded = guardedDrift(last, { protection, schemas: mine, changed, objects: now.objects });
   return {
     within: [
       ...differing.map(({ kind, schema, table, name }) => wordsOf({ kind, schema, table, name })),
@@ -141,16 +140,16 @@ function changedClasses(
 }
 
 /** Protected tables in schemas that are not in scope, where the last receipt listed them. */
-async function guardedDrift(
-  transaction: Transaction,
+function guardedDrift(
   last: LastReceipt,
   about: {
     readonly protection: Protection;
     readonly schemas: readonly string[];
     readonly changed: readonly Pick<BaselineClass, 'kind' | 'schema'>[];
+    readonly objects: Survey['objects'];
   },
-): Promise<readonly string[]> {
-  const { protection, schemas, changed } = about;
+): readonly string[] {
+  const { protection, schemas, changed, objects } = about;
   const moved = new Set(changed.map(({ schema }) => schema));
   const before = (last.post.objects ?? []).filter(
     ({ schema, table }) =>
@@ -159,9 +158,9 @@ async function guardedDrift(
       !schemas.includes(schema) &&
       isProtected(protection, `${schema}.${table}`),
   );
-  const tables = [...new Set(before.map(({ schema, table }) => `${schema}.${table ?? ''}`))];
-  if (tables.length === 0) return [];
-  return diffObjects(before, await listObjects(transaction, { tables })).map(wordsOf);
+  const tables = new Set(before.map(({ schema, table }) => `${schema}.${table ?? ''}`));
+  const now = objects.filter(({ schema, table }) => tables.has(`${schema}.${table ?? ''}`));
+  return diffObjects(before, now).map(wordsOf);
 }
 
 function wordsOf({

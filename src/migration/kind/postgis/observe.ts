@@ -9,8 +9,8 @@ import { isStoreError, sql, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
 import type { KindPlan, Observation, RunContext } from '../../kind.ts';
 import { readAccess, reducedPolicies } from './access.ts';
-import { attemptOf } from './attempt.ts';
-import { captureFindings, disarmCapture, takeCaptureBack } from './capture.ts';
+import { attemptOf, statementsOf } from './attempt.ts';
+import { captureFindings, disarmCapture, needsCapture, takeCaptureBack } from './capture.ts';
 import { actAsOwnerAgain, confinementIn } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
 import { guardFindings, removeGuards } from './guard.ts';
@@ -59,7 +59,8 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
   });
   await removeGuards(transaction, attempt.guards);
   await disarmCapture(transaction);
-  if (confinement !== undefined) await takeCaptureBack(transaction, confinement.lends);
+  if (confinement !== undefined && needsCapture(context.direction, await statementsOf(context)))
+    await takeCaptureBack(transaction, confinement.lends);
   const written =
     attempt.since === undefined
       ? { newWrites: [], findings: [] }

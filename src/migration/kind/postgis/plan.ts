@@ -1,12 +1,11 @@
 /** What a run would do, by text and catalog alone: nothing of the bundle is executed (M71). */
 import { nearestName, refusal, type Finding, type JsonObject } from '../../../base/index.ts';
 import { redactJson } from '../../../evidence/index.ts';
-import { fingerprint } from '../../../provenance/index.ts';
 import type { Queryable } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { KindPlan, PlanContext } from '../../kind.ts';
 import { scopeFindings } from '../../judge.ts';
-import { protectedKeyFindings, subjectOf } from './baseline/index.ts';
+import { protectedKeyFindings, subjectOf, surveySubject } from './baseline/index.ts';
 import { planConfinement } from './confine.ts';
 import { driftFindings, readDrift } from './drift.ts';
 import { enforcementOf } from './enforcement.ts';
@@ -42,8 +41,8 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
   for (const phase of phases)
     bound.push({ ...boundPhase(phase), ...(await boundBeside(transaction, phase)) });
   const subject = await subjectOf(transaction, scope, settings, relations);
-  const catalog = await fingerprint(transaction, { scope: subject.scope });
-  const drift = await readDrift(transaction, { scope, protection, now: await fingerprint(transaction) });
+  const survey = await surveySubject(transaction, subject);
+  const drift = await readDrift(transaction, { scope, protection, now: survey });
   const { confinement, reasons } = logins.runner
     ? await planConfinement(transaction, scope, relations)
     : { reasons: [] };
@@ -59,7 +58,7 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
     bound: {
       phases: bound,
       objects: named.free.map(({ kind, schema, name }) => ({ kind, schema, name })),
-      catalog: { strict: catalog.strictDigest, logical: catalog.digest },
+      catalog: { strict: survey.inScope.strictDigest, logical: survey.inScope.digest },
       protected: { schemas: protection.schemas, tables: protection.tables },
       limits,
       ...(confinement === undefined ? {} : { confinement }),

@@ -5,6 +5,15 @@
  *
  * A way back is held to the catalog in scope: what others made elsewhere since is no reason to refuse it (M99).
  *
+ * A run reads the catalog four times, and each time for a reason of its own:
+ *
+ * | when | what would go unseen without it |
+ * |---|---|
+ * | before it is opened (`plan`) | drift, and a plan that holds no more: both are refused before anything is written |
+ * | first in its transaction | what others changed since: that snapshot is a later one, and both baselines have to be of it |
+ * | last in its transaction, nothing of the script runs any more | what the script did that no other layer saw |
+ * | after the commit | a commit that is not what was judged |
+ *
  * Measured inside the run's transaction, which is REPEATABLE READ, so that both baselines of a run differ by its own
  * writes only; given a store, in one snapshot of its own.
  */
@@ -12,10 +21,10 @@ import type { Finding } from '../../../../base/index.ts';
 import { digestOf, type Baseline, type BaselineTable } from '../../../../evidence/index.ts';
 import {
   CATALOG_ALGORITHM,
-  fingerprint,
-  listObjects,
+  surveyCatalog,
   type CatalogScope,
   type Fingerprint,
+  type Survey,
 } from '../../../../provenance/index.ts';
 import {
   keyedDigest,
@@ -58,9 +67,7 @@ export async function measureBaseline(
   return await readPinned(database, async (reader): Promise<BaselineOutcome> => {
     const findings = await protectedKeyFindings(reader, subject);
     if (findings.length > 0) return { status: 'refused', findings };
-    const whole = await fingerprint(reader);
-    const inScope = await fingerprint(reader, { scope: subject.scope });
-    const objects = await listObjects(reader, joinScopes(subject.scope, subject.watched));
+    const { whole, inScope, objects } = await surveySubject(reader, subject);
     const tables = await digestTables(reader, subject.tables, async (_, rows) => {
       const sum = await sumRows(reader, rows);
       return { rows: sum.rows, digest: sumDigest(sum) };
@@ -96,6 +103,14 @@ export async function measureBaseline(
       },
     };
   });
+}
+
+/** The catalog as a baseline has it: all of it, what is in scope, and the objects in scope and those that are watched. */
+export async function surveySubject(
+  reader: Store | Transaction,
+  { scope, watched }: Pick<BaselineSubject, 'scope' | 'watched'>,
+): Promise<Survey> {
+  return await surveyCatalog(reader, { scope, listed: joinScopes(scope, watched) });
 }
 
 function joinScopes(left: CatalogScope, right: CatalogScope = {}): CatalogScope {
