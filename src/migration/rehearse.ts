@@ -154,8 +154,7 @@ async function thereAndBack(
   const findings: Finding[] = [];
   const measured: Record<string, Baseline> = {};
   let enforcement = NOTHING_ENFORCED;
-  let probed: Probed | undefined;
-  const shown = (): Shown => ({
+  const shown = (probed?: Probed): Shown => ({
     checks: [
       ...checksOf(steps, runnable.bundle.declaration.requires_rollback),
       ...(probed === undefined ? [] : [probed.check]),
@@ -205,8 +204,7 @@ async function thereAndBack(
   if (again === undefined || second.status !== 'applied') return shown();
   if (!pass('equal_to_first_post', isEqual(post, again))) return shown();
   const { rollback_class: rollbackClass } = plan.bound;
-  probed = await probeWayBack(on, runnable, { forwardRun: second.runId, rollbackClass });
-  return shown();
+  return shown(await probeWayBack(on, runnable, { forwardRun: second.runId, rollbackClass }));
 }
 
 const STEPS = [

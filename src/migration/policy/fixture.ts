@@ -7,7 +7,7 @@ import { refusal, type Finding } from '../../base/index.ts';
 import { hasCode, makeFolder, writeDurable } from '../durable.ts';
 import { readIfThere } from '../evidence-store.ts';
 import type { Refused } from '../refused.ts';
-import { scanFolder } from '../scan-files.ts';
+import { scanFolder } from '../scan-authored.ts';
 import type { EnvironmentName, MigrationSettings } from '../settings.ts';
 import { parseStrictJson } from '../strict-json.ts';
 import { mkdir } from 'node:fs/promises';

@@ -161,7 +161,7 @@ function isHolder(value: unknown): value is Holder {
 const held = new Set<() => void>();
 
 function releaseAll(): void {
-  for (const release of [...held]) release();
+  for (const release of held) release();
 }
 
 function heldLock(lockPath: string, own: Holder): FolderLock {
