@@ -171,7 +171,7 @@ async function killHalfWay(url: string, root: string, id: string): Promise<void>
   const exit = once(child, 'exit');
   for await (const line of createInterface({ input: child.stdout })) {
     const [done = 0, total = 0] = line.split(' ').map(Number);
-    // In the middle of the batch after this one.
+    // In the middle of the batches after this one.
     if (total > 1 && done >= total / 2) setTimeout(() => child.kill('SIGKILL'), 300);
   }
   await exit;

@@ -126,18 +126,21 @@ export async function attributeListed(
 ): Promise<readonly Finding[]> {
   const { context } = scope;
   const of = rebuilding(operation, await runWorld(context.store, scope));
+  const tell = tellBoth(of, scope);
   const rows = async (): Promise<void> => {
-    for (const member of groupOf(of).filter(hasSources)) await attributeRows(member.operation, scope);
+    for (const member of groupOf(of).filter(hasSources)) {
+      await attributeRows(member.operation, scope, member === of ? tell : tellBoth(member, scope));
+    }
   };
   const isApart = operation.from.length > 0 && (await isStaged(context.store, of));
   if (!isApart) {
     await rows();
-    if (operation.from.length > 0) await attributeComputations(operation, scope);
+    if (operation.from.length > 0) await attributeComputations(operation, scope, tell);
     return complete();
   }
   const results = await Promise.allSettled([
     rows().then(complete),
-    attributeComputations(operation, scope).then((): readonly Finding[] => []),
+    attributeComputations(operation, scope, tell).then((): readonly Finding[] => []),
   ]);
   // Whoever undoes what failed must not meet the other one at work: both have ended.
   const failure = results.find((each) => each.status === 'rejected');
@@ -145,15 +148,32 @@ export async function attributeListed(
   return results.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
 }
 
-async function attributeRows(operation: Rebuild, scope: RunScope): Promise<void> {
+/** Tells how much of what is written of a table is. */
+type Tell = (what: Batches['what'], done: number, total: number) => void;
+
+/** Rows and computations as one progress, since they may be written at once. */
+function tellBoth({ operation, spec }: Rebuilding, { context }: RunScope): Tell {
+  const written = { rows: 0, computations: 0 };
+  return (what, done, total) => {
+    written[what] = done;
+    context.progress({
+      step: `attribute ${operation.table}`,
+      done: written.rows + written.computations,
+      total: spec.form === undefined ? total : 2 * total,
+    });
+  };
+}
+
+async function attributeRows(operation: Rebuild, scope: RunScope, tell: Tell): Promise<void> {
   await inBatches(operation, scope, {
     what: 'rows',
+    tell,
     mark: (of) => builtOf(of).placement,
     write: writeRows,
   });
 }
 
-async function attributeComputations(operation: Rebuild, scope: RunScope): Promise<void> {
+async function attributeComputations(operation: Rebuild, scope: RunScope, tell: Tell): Promise<void> {
   const { context } = scope;
   const of = rebuilding(operation, await runWorld(context.store, scope));
   if (of.spec.form === undefined) return;
@@ -164,10 +184,10 @@ async function attributeComputations(operation: Rebuild, scope: RunScope): Promi
   const what = 'computations';
   const mark = (each: Rebuilding): Marked => ({ ...listPlacement(builtOf(each)), column: '#hash' });
   if (!(await isStaged(context.store, of))) {
-    await inBatches(operation, scope, { what, mark, write: writeComputations });
+    await inBatches(operation, scope, { what, tell, mark, write: writeComputations });
     return;
   }
-  await inBatches(operation, scope, { what, mark, write: writeStaged });
+  await inBatches(operation, scope, { what, tell, mark, write: writeStaged });
   await context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
     const each = rebuilding(operation, await runWorld(transaction, scope));
@@ -179,13 +199,18 @@ async function attributeComputations(operation: Rebuild, scope: RunScope): Promi
 /** What is written in batches, by the pages of which list. */
 interface Batches {
   readonly what: 'rows' | 'computations';
+  readonly tell: Tell;
   /** What tells how far it is. */
   readonly mark: (of: Rebuilding) => Marked;
   readonly write: (transaction: Transaction, of: Rebuilding, pages: Pages) => Promise<void>;
 }
 
 /** Batches over the lines; how far it is is marked in the transaction that wrote them. */
-async function inBatches(operation: Rebuild, scope: RunScope, { what, mark, write }: Batches): Promise<void> {
+async function inBatches(
+  operation: Rebuild,
+  scope: RunScope,
+  { what, tell, mark, write }: Batches,
+): Promise<void> {
   const { context } = scope;
   const all = rebuilding(operation, await runWorld(context.store, scope));
   const list = listPlacement(builtOf(all));
@@ -204,7 +229,7 @@ async function inBatches(operation: Rebuild, scope: RunScope, { what, mark, writ
       return to;
     });
     await context.fault('E02_attributed');
-    context.progress({ step: `attribute ${operation.table}`, done: Math.min(total, done), total });
+    tell(what, Math.min(total, done), total);
     if (done >= total) return;
   }
 }
