@@ -10,6 +10,7 @@ import {
 import { sql, type Transaction } from '../../store/index.ts';
 import { BUILD, buildingRelation } from '../building.ts';
 import { startCapture } from '../capture.ts';
+import { atOnce } from './at-once.ts';
 import { carryOver } from './carry-over.ts';
 import { groupOf, prepareSpecs, useMachine, writeComputations, writeRows, type Pages } from './write.ts';
 import type { Finding } from '../../base/index.ts';
@@ -138,14 +139,11 @@ export async function attributeListed(
     if (operation.from.length > 0) await attributeComputations(operation, scope, tell);
     return complete();
   }
-  const results = await Promise.allSettled([
-    rows().then(complete),
-    attributeComputations(operation, scope, tell).then((): readonly Finding[] => []),
+  const findings = await atOnce<readonly Finding[]>([
+    () => rows().then(complete),
+    () => attributeComputations(operation, scope, tell).then(() => []),
   ]);
-  // Whoever undoes what failed must not meet the other one at work: both have ended.
-  const failure = results.find((each) => each.status === 'rejected');
-  if (failure !== undefined) throw failure.reason;
-  return results.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+  return findings.flat();
 }
 
 /** Tells how much of what is written of a table is. */

@@ -23,6 +23,7 @@ import { keepSum } from '../row-sum.ts';
 import { knownKey, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
 import { hashedLines } from './stage.ts';
+import { atOnce } from './at-once.ts';
 import { attributeListed, listRows } from './attribute.ts';
 import { CARRIED, groupOf, isWithMaster, oldRows, useMachine } from './write.ts';
 import { becomesMade, changesKey, copiedValue, newKeyOf, oldAlias, oldKeyColumn } from './values.ts';
@@ -140,7 +141,8 @@ async function index(operation: Rebuild, scope: RunScope): Promise<readonly Find
 /** Foreign keys, once all tables are of one moment. */
 export async function constrain(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const { context } = scope;
-  // What a foreign key leads to is live: its writers wait for a moment while it is made, and not at all while rows are checked.
+  // What a foreign key leads to is live: its writers wait for a moment while it is made, and not at all while rows are checked,
+  // which comes with all other checks.
   await shortly(context, async (transaction) => {
     const of = rebuilding(operation, await runWorld(transaction, scope));
     const { spec, placement } = builtOf(of);
@@ -152,14 +154,6 @@ export async function constrain(operation: Rebuild, scope: RunScope): Promise<re
     });
     await carryKeys(transaction, of, builtOf(of));
     await setStage(transaction, placement, spec, 'constrained');
-  });
-  await context.store.transaction({}, async (transaction) => {
-    await context.fence(transaction);
-    await useMachine(transaction);
-    await checkForeignKeys(
-      transaction,
-      builtOf(rebuilding(operation, await runWorld(transaction, scope))).placement,
-    );
   });
   return [];
 }
@@ -230,33 +224,42 @@ export async function addForeignKeys(
 }
 
 /** Looks at every row behind the foreign keys of a table that were not looked at yet. */
-async function checkForeignKeys(transaction: Queryable, { schema, table }: Placement): Promise<void> {
-  const rows = await transaction.query<{ name: string }>(sql`
-    select f.conname as name from pg_constraint f join pg_class c on c.oid = f.conrelid
-    join pg_namespace n on n.oid = c.relnamespace
-    where f.contype = 'f' and not f.convalidated and n.nspname = ${schema} and c.relname = ${table} order by 1`);
-  for (const { name } of rows) {
-    await transaction.execute(sql`alter table ${sql.id(schema, table)} validate constraint ${sql.id(name)}`);
-  }
+async function checkForeignKeys(of: Rebuilding, { context }: RunScope): Promise<void> {
+  const { schema, table } = builtOf(of).placement;
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    await useMachine(transaction);
+    const rows = await transaction.query<{ name: string }>(sql`
+      select f.conname as name from pg_constraint f join pg_class c on c.oid = f.conrelid
+      join pg_namespace n on n.oid = c.relnamespace
+      where f.contype = 'f' and not f.convalidated and n.nspname = ${schema} and c.relname = ${table} order by 1`);
+    for (const { name } of rows) {
+      await transaction.execute(
+        sql`alter table ${sql.id(schema, table)} validate constraint ${sql.id(name)}`,
+      );
+    }
+  });
 }
 
-/** Kept rows are as they were, every row is there, and the new make gives the kept values on a sample. */
+/**
+ * Kept rows are as they were, every row is there, foreign keys hold, and the new make gives the kept values on a sample. The
+ * digest of the new rows is found as well.
+ */
 export async function check(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const { context } = scope;
   const of = rebuilding(operation, await runWorld(context.store, scope));
-  if (operation.from.length > 0) {
-    const findings = await context.store.transaction({}, async (transaction) => {
-      await context.fence(transaction);
-      await useMachine(transaction);
-      return [
-        ...(await alteredRows(transaction, of)),
-        ...(await absentRows(transaction, of)),
-        ...(await otherRows(transaction, of)),
-      ];
-    });
-    if (findings.length > 0) return findings;
-  }
-  await sumUp(operation, scope);
+  const looked = await atOnce<readonly Finding[]>([
+    async () => {
+      const findings = operation.from.length === 0 ? [] : await otherwiseThanPlanned(of, scope);
+      if (findings.length === 0) await sumUp(operation, scope);
+      return findings;
+    },
+    async () => {
+      await checkForeignKeys(of, scope);
+      return [];
+    },
+  ]);
+  if (looked.flat().length > 0) return looked.flat();
   const findings =
     of.spec.form === undefined || operation.from.length === 0
       ? []
@@ -267,6 +270,19 @@ export async function check(operation: Rebuild, scope: RunScope): Promise<readon
         });
   await context.fault('E05_checked');
   return findings;
+}
+
+/** Rows that are not as the plan has them, or not there. */
+async function otherwiseThanPlanned(of: Rebuilding, { context }: RunScope): Promise<readonly Finding[]> {
+  return context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    await useMachine(transaction);
+    return [
+      ...(await alteredRows(transaction, of)),
+      ...(await absentRows(transaction, of)),
+      ...(await otherRows(transaction, of)),
+    ];
+  });
 }
 
 /** The digest of the new rows, before anybody waits; from here on it is kept up to date. */
