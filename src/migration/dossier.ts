@@ -192,7 +192,8 @@ async function lacking(
   const blocking = report.bundles
     .flatMap(({ gates }) => gates)
     .filter(({ status }) => status === 'fail' || status === 'not_run');
-  const verification = await verifyReceipts(join(bundle.folder));
+  // Of a bundle that never ran there is nothing to verify.
+  const verification = runs.length === 0 ? undefined : await verifyReceipts(bundle.folder);
   const isProved = rehearsal !== null && rehearsal.rung !== null && rehearsal.isOfTheseFiles;
   return [
     ...blocking.map(({ gate }) => `gate ${gate}`),
@@ -201,6 +202,6 @@ async function lacking(
     ...(runs.some(({ outcome, validation }) => outcome === 'committed' && validation === 'pass')
       ? []
       : ['a run that passed']),
-    ...(isRefused(verification.findings) ? ['receipts that verify'] : []),
+    ...(isRefused(verification?.findings ?? []) ? ['receipts that verify'] : []),
   ];
 }
