@@ -56,6 +56,7 @@ const TABLE = {
   detector_conflict: [3, 409, 'two ways to tell the version of a document differ'],
   document_edited: [3, 409, 'documents were edited since a run, and no lossless way leads back'],
   document_invalid: [3, 422, 'a document does not fit its version'],
+  document_lock_changed: [3, 409, 'a step or snapshot of documents that has shipped is another one now'],
   document_newer: [3, 409, 'a document is newer than its reader'],
   document_quarantined: [3, 422, 'more documents than allowed cannot be migrated'],
   document_result_invalid: [3, 422, 'a migrated document does not fit the version it was migrated to'],

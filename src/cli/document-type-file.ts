@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { nearestName, refusal, type Finding } from '../base/index.ts';
+import { nearestName, refusal, type Finding, type Json } from '../base/index.ts';
 import type { DocumentType } from '../document/index.ts';
 
 /** Where document types are looked for, and which of them is meant. */
@@ -23,7 +24,38 @@ export async function documentTypesIn(
   const loaded = await importModule(path);
   if (typeof loaded === 'string') return { findings: [noTypes(types, loaded)] };
   const found = Object.values(loaded).filter(isDocumentType);
-  return found.length > 0 ? found : { findings: [noTypes(types, 'it exports no document type')] };
+  if (found.length === 0) return { findings: [noTypes(types, 'it exports no document type')] };
+  const findings = await lockedFindings(dirname(path), found);
+  return findings.length > 0 ? { findings } : found;
+}
+
+/** Where the lock of a type stands, beside the module that exports it. */
+export function lockPath(folder: string, name: string): string {
+  return join(folder, 'documents', name, 'lock.json');
+}
+
+/** What has shipped of these types and is another one now. */
+async function lockedFindings(
+  folder: string,
+  types: readonly AnyDocumentType[],
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const type of types) {
+    const path = lockPath(folder, type.name);
+    const model = existsSync(path) ? type.model() : undefined;
+    if (model?.status !== 'ok') continue;
+    const { lockFindings } = await import('../document/index.ts');
+    findings.push(...lockFindings(model.value, parseLock(await readFile(path, 'utf8'))));
+  }
+  return findings;
+}
+
+function parseLock(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return null;
+  }
 }
 
 async function importModule(path: string): Promise<Readonly<Record<string, unknown>> | string> {

@@ -18,6 +18,7 @@ export {
   type VersionNote,
 } from './define.ts';
 export type { DocumentStore, LazyOptions, LazyRead } from './lazy.ts';
+export { lockFindings, lockOf, type DocumentLock } from './lock.ts';
 export type { CallOptions } from './migrate.ts';
 export type { Alias, EquivalentPaths, Model, Plan, Policy } from './model.ts';
 export type { Loss } from './op/loss.ts';

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { embeddedStore } from '../../src/store/postgres/index.ts';
 import { createCliProject } from './cli-project.ts';
 
 const FILES: Readonly<Record<string, string>> = {
@@ -120,4 +121,42 @@ describe('varve document', () => {
     const [, second] = (await readFile(path.join(project.dir, 'new.jsonl'), 'utf8')).split('\n');
     expect(second).toBe('{"schema_version":"1.0.0","name":"two"}');
   });
+
+  it('what has shipped is locked, and refused where it is another one', async () => {
+    await using project = await createCliProject(FILES);
+    const locked = await project.run(['document', 'lock']);
+    expect([locked.exit, locked.stdout]).toEqual([0, 'wrote  documents/trace/lock.json\n']);
+    expect((await project.run(['document', 'check'])).exit).toBe(0);
+    await writeFile(
+      path.join(project.dir, 'other.ts'),
+      (FILES['documents.ts'] ?? '').replace("'name')]", "'name'), op.remove('/x')]"),
+    );
+    const changed = await project.run(['document', 'check', '--types', 'other.ts', '--json']);
+    expect(changed.exit).toBe(3);
+    expect(changed.json()).toMatchObject({
+      findings: [{ code: 'document_lock_changed', detail: { changed: ['step 0.0.1>1.0.0'] } }],
+    });
+  });
+
+  it('a column is counted, migrated with a receipt, and taken back', async () => {
+    await using project = await createCliProject({
+      ...FILES,
+      'varve.config.ts': `export default { stores: { main: { embedded: 'db' } } };`,
+    });
+    {
+      await using store = await embeddedStore({ folder: path.join(project.dir, 'db') });
+      await store.script(`create schema app; create table app.trace (id int primary key, body jsonb);
+        insert into app.trace select n, jsonb_build_object('trace_id', n::text, 'title', 't') from generate_series(1, 20) n`);
+    }
+    const coverage = await project.run(['document', 'coverage', '--column', 'app.trace.body', '--json']);
+    expect(coverage.json()).toMatchObject({ documents: 20, byVersion: { '0.0.1': 20 } });
+    const plan = await project.run(['document', 'plan', '--column', 'app.trace.body']);
+    expect(plan.stdout).toContain('0.0.1 -> 1.0.0: 20 documents');
+    const id = /DOC-MIG-[\d-]+/u.exec(plan.stdout)?.[0] ?? '';
+    const applied = await project.run(['apply', id, '--yes', '--json']);
+    expect(applied.json(), applied.stdout).toMatchObject({ status: 'ok', migrationId: id });
+    const back = await project.run(['rollback', id, '--yes', '--json']);
+    expect(back.json(), back.stdout).toMatchObject({ status: 'ok' });
+    expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);
+  }, 60_000);
 });

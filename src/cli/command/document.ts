@@ -1,20 +1,28 @@
 import { Option, type Command } from 'commander';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { VarveError } from '../../base/index.ts';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { VarveError, type Finding } from '../../base/index.ts';
 import {
   compareSchemas,
   isJsonSchema,
+  lockOf,
   type CompatMode,
   type CompatReport,
+  type Corpus,
   type CoverageReport,
   type JsonSchema,
 } from '../../document/index.ts';
-import { migrateFile, readCorpus } from '../../document/edge/index.ts';
+import {
+  migrateFile,
+  postgresTable,
+  readCorpus,
+  readTable,
+  type ColumnPlace,
+} from '../../document/edge/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
-import type { TypeFlags } from '../document-type-file.ts';
+import { lockPath, type TypeFlags } from '../document-type-file.ts';
 import { loadDocumentType, loadDocumentTypes, loadModel, typesUrl } from '../document-types.ts';
 import { readCount } from '../number-argument.ts';
 import { openRunner } from '../runner.ts';
@@ -91,9 +99,13 @@ export function register(command: Command, act: Act): void {
   withExamples(
     typed(command.command('coverage'))
       .description('what a migration would do to every document; writes nothing')
-      .argument('<in>', 'JSON, JSON Lines (.jsonl, .ndjson, also .gz), or a folder of .json files')
+      .argument('[in]', 'JSON, JSON Lines (.jsonl, .ndjson, also .gz), or a folder of .json files')
+      .option('--column <name>', 'instead: the documents in schema.table.column of the store')
       .option('--to <version>', 'default: the current version'),
-    ['varve document coverage traces/ --to 2.0.0 --json'],
+    [
+      'varve document coverage traces/ --to 2.0.0 --json',
+      'varve document coverage --column app.trace.body --db postgres://localhost/app',
+    ],
   ).action(act(coverage));
   withExamples(
     typed(command.command('compat'))
@@ -104,6 +116,12 @@ export function register(command: Command, act: Act): void {
       .option('--strict', 'writers may write fields that their schema does not name'),
     ['varve document compat 1.0.0 2.0.0 --mode BACKWARD_TRANSITIVE'],
   ).action(act(compat));
+  withExamples(
+    typed(command.command('lock')).description(
+      'writes down what has shipped: steps and snapshots that change later are refused',
+    ),
+    ['varve document lock'],
+  ).action(act(lock));
   withExamples(typed(command.command('history')).description('the versions of a type, and what each added'), [
     'varve document history --type trace',
   ]).action(act(history));
@@ -142,6 +160,23 @@ async function checkTypes(context: Context, flags: TypeFlags): Promise<CommandRe
     fields: { types: names },
     text: () => `${countOf(names.length, 'document type')} checked`,
   };
+}
+
+/** What is new comes behind what is locked; what changed is refused before, as everywhere. */
+async function lock(context: Context, flags: TypeFlags): Promise<CommandResult> {
+  const types = await loadDocumentTypes(context, flags);
+  if ('findings' in types) return refusedResult(types.findings);
+  const folder = dirname(resolve(context.io.workingDir, context.options.project ?? '.', flags.types));
+  const files: string[] = [];
+  for (const type of types) {
+    const model = type.model();
+    if (model.status === 'refused') return refusedResult(model.findings);
+    const path = lockPath(folder, type.name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, `${JSON.stringify(lockOf(model.value), undefined, 2)}\n`);
+    files.push(`documents/${type.name}/lock.json`);
+  }
+  return { status: 'ok', fields: { files }, text: () => files.map((file) => `wrote  ${file}`).join('\n') };
 }
 
 /** Two schemas without a type: what would have to be done between them. */
@@ -204,10 +239,7 @@ async function plan(
 async function planColumn(context: Context, name: string, flags: PlanFlags): Promise<CommandResult> {
   const type = await loadDocumentType(context, flags);
   if (!('model' in type)) return refusedResult(type.findings);
-  const [schema, table, column, ...rest] = name.split('.');
-  if (column === undefined || rest.length > 0) {
-    throw new VarveError('usage', { hint: 'Write --column schema.table.column.' });
-  }
+  const { schema, table, column } = columnPlace(name);
   const opened = await openRunner(context, 'write');
   if (opened.status === 'refused') return refusedResult(opened.findings);
   await using runner = opened;
@@ -220,7 +252,7 @@ async function planColumn(context: Context, name: string, flags: PlanFlags): Pro
       types: flags.types,
       type: type.name,
       to: flags.to ?? type.current,
-      source: { kind: 'column', table: `${schema ?? ''}.${table ?? ''}`, column },
+      source: { kind: 'column', table: `${schema}.${table}`, column },
     },
     {
       allowLossy: flags.allowLossy === true,
@@ -266,18 +298,43 @@ async function migrate(context: Context, input: string, flags: MigrateFlags): Pr
 
 async function coverage(
   context: Context,
-  input: string,
-  flags: TypeFlags & { readonly to?: string },
+  input: string | undefined,
+  flags: TypeFlags & { readonly to?: string; readonly column?: string },
 ): Promise<CommandResult> {
   const type = await loadDocumentType(context, flags);
   if (!('model' in type)) return refusedResult(type.findings);
   const model = type.model();
   if (model.status === 'refused') return refusedResult(model.findings);
-  const path = resolve(context.io.workingDir, input);
-  const result = await type.coverage(readCorpus(path, model.value.limits.sizeBytes), flags.to);
+  const corpus = await corpusOf(context, input, flags.column, model.value.limits.sizeBytes);
+  if ('findings' in corpus) return refusedResult(corpus.findings);
+  const result = await type.coverage(corpus.documents, flags.to);
   if (!('report' in result)) return refusedResult(result.findings);
   const { status, findings, report } = result;
   return { status, findings, fields: { ...report }, text: (style) => reportText(style, report) };
+}
+
+/** The documents of a file, a folder, or a column of the store. */
+async function corpusOf(
+  context: Context,
+  input: string | undefined,
+  column: string | undefined,
+  mostBytes: number,
+): Promise<{ readonly documents: Corpus } | { readonly findings: readonly Finding[] }> {
+  if (column === undefined && input !== undefined)
+    return { documents: readCorpus(resolve(context.io.workingDir, input), mostBytes) };
+  if (column === undefined || input !== undefined) {
+    throw new VarveError('usage', { hint: 'Give a file or folder, or --column schema.table.column.' });
+  }
+  const { sqlStoreOf } = await import('../document-store.ts');
+  const table = await postgresTable(sqlStoreOf(await context.store()), columnPlace(column));
+  return table.status === 'ok' ? { documents: readTable(table.value) } : { findings: table.findings };
+}
+
+function columnPlace(name: string): ColumnPlace {
+  const [schema, table, column, ...rest] = name.split('.');
+  if (schema !== undefined && table !== undefined && column !== undefined && rest.length === 0)
+    return { schema, table, column };
+  throw new VarveError('usage', { hint: 'Write --column schema.table.column.' });
 }
 
 function reportText(style: Style, report: CoverageReport): string {
