@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VarveError } from '../src/base/index.ts';
 import { migrateFile } from '../src/document/edge/index.ts';
-import { alternate, atMost, figure, type Figure } from './figure.ts';
+import { alternate, atMost, figure, median, type Figure } from './figure.ts';
 import { legacyTrace, trace } from './trace-type.ts';
 
-const LINES = 60_000;
-const ROUNDS = 3;
+const LINES = 150_000;
+const ROUNDS = 2;
 const MODULE = new URL('./trace-type.ts', import.meta.url).href;
 
 /** Measures. */
@@ -39,9 +39,11 @@ async function measure(folder: string): Promise<readonly Figure[]> {
   const before = process.memoryUsage.rss();
   let run = 0;
   const outputs: string[] = [];
+  const ownUs: Record<number, number[]> = { 0: [], 2: [] };
   const migrate = (workers: number) => async () => {
     const out = join(folder, `out-${(run += 1)}.jsonl`);
     const startedMs = performance.now();
+    const startedUs = process.threadCpuUsage();
     const result = await migrateFile(model.value, input, out, {
       now: '2026-05-12T00:00:00.000Z',
       ...(workers === 0 ? {} : { workers: { count: workers, module: MODULE } }),
@@ -49,15 +51,22 @@ async function measure(folder: string): Promise<readonly Figure[]> {
     if (result.status !== 'ok')
       throw new VarveError('internal', { hint: 'The run of the benchmark was refused.' });
     outputs.push(out);
+    const { user, system } = process.threadCpuUsage(startedUs);
+    ownUs[workers]?.push(user + system);
     return performance.now() - startedMs;
   };
   const [one = Number.NaN, two = Number.NaN] = await alternate(ROUNDS, [migrate(0), migrate(2)]);
   clearInterval(watch);
   await expectEqual(outputs);
   return [
-    figure('file of 60,000 lines, one thread', (LINES * 1000) / one, 'documents/s'),
+    figure('file of 150,000 lines, one thread', (LINES * 1000) / one, 'documents/s'),
     figure('the same, two threads', (LINES * 1000) / two, 'documents/s'),
     figure('two threads against one', one / two, 'times faster'),
+    figure(
+      'left to the thread that reads and writes, of its time alone',
+      (median(ownUs[2] ?? []) / median(ownUs[0] ?? [])) * 100,
+      '%',
+    ),
     atMost('memory of both, above what the process had', (most - before) / 2 ** 20, 'MB', 380),
   ];
 }

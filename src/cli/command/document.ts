@@ -86,7 +86,10 @@ export function register(command: Command, act: Act): void {
   withExamples(
     typed(command.command('migrate'))
       .description('a file or folder of documents to another one, of the wanted version')
-      .argument('<in>', 'JSON, JSON Lines (.jsonl, .ndjson, also .gz), or a folder of .json files')
+      .argument(
+        '<in>',
+        'JSON (of an array each element), JSON Lines (.jsonl, .ndjson), also .gz, or a folder of .json files',
+      )
       .requiredOption('--out <path>', 'where the result is written; it must not be there yet')
       .option('--to <version>', 'default: the current version')
       .option('--resume', 'go on where a stopped run had come to')
@@ -99,7 +102,10 @@ export function register(command: Command, act: Act): void {
   withExamples(
     typed(command.command('coverage'))
       .description('what a migration would do to every document; writes nothing')
-      .argument('[in]', 'JSON, JSON Lines (.jsonl, .ndjson, also .gz), or a folder of .json files')
+      .argument(
+        '[in]',
+        'JSON (of an array each element), JSON Lines (.jsonl, .ndjson), also .gz, or a folder of .json files',
+      )
       .option('--column <name>', 'instead: the documents in schema.table.column of the store')
       .option('--to <version>', 'default: the current version'),
     [

@@ -13,13 +13,20 @@ export async function openAppendFile(path: string, length: number): Promise<Appe
   const handle = await open(path, length === 0 ? 'w' : 'r+');
   await handle.truncate(length);
   let end = length;
+  let synced = -1;
   return {
     length: () => end,
     append: async (bytes) => {
+      if (bytes.length === 0) return;
       await writeAll(handle, bytes, end);
       end += bytes.length;
     },
-    sync: () => handle.datasync(),
+    sync: async () => {
+      if (synced === end) return;
+      const reached = end;
+      await handle.datasync();
+      synced = reached;
+    },
     [Symbol.asyncDispose]: () => handle.close(),
   };
 }

@@ -28,7 +28,7 @@ export interface MigrateFileOptions {
   readonly keepOrder?: boolean;
   /** Threads that move the lines of a file. Default: this one does. */
   readonly workers?: WorkerOptions;
-  /** Bytes of input between two checkpoints. Default 1 MiB. */
+  /** Bytes of input between two checkpoints, which is what a killed run does again. Default 8 MiB. */
   readonly batchBytes?: number;
   /** Stops the run at its next checkpoint. */
   readonly signal?: AbortSignal;
@@ -59,9 +59,16 @@ export interface RunEnd {
   readonly findings?: readonly Finding[];
 }
 
-/** Bytes of input between two checkpoints. */
-export function batchBytes({ options }: FileRun): number {
-  return options.batchBytes ?? 1024 * 1024;
+const BLOCK_BYTES = 1024 * 1024;
+const CHECKPOINT_BYTES = 8 * BLOCK_BYTES;
+
+/** Bytes of input that are written at once, a member of a compressed output; and those between two checkpoints. */
+export function sizesOf({ options }: FileRun): {
+  readonly blockBytes: number;
+  readonly checkpointBytes: number;
+} {
+  const checkpointBytes = options.batchBytes ?? CHECKPOINT_BYTES;
+  return { blockBytes: Math.min(BLOCK_BYTES, checkpointBytes), checkpointBytes };
 }
 
 /** What is done with each document. */

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import type { BatchCounts } from '../batch.ts';
 import { NO_COUNTS } from '../batch.ts';
 import { openAppendFile } from './append-file.ts';
-import { batchBytes, isStopped, workOf, type FileRun, type RunEnd } from './file-run.ts';
+import { isStopped, sizesOf, workOf, type FileRun, type RunEnd } from './file-run.ts';
 import { migrateUnit, nothingWritten } from './migrate-unit.ts';
 import { readBlocks, type Block } from './read-blocks.ts';
 import { fileBytes } from './read-units.ts';
@@ -12,15 +12,16 @@ import type { WorkerPool } from './worker-pool.ts';
 /**
  * Migrates the lines of a file on several threads.
  *
- * Invariant: the files are byte for byte those of a run on one thread, at every checkpoint. Blocks end where batches do, and
- * what comes of them is put in order.
+ * Invariant: the files are byte for byte those of a run on one thread, wherever either writes a checkpoint. Blocks end where
+ * that one writes, and what comes of them is put in order.
  */
 export async function migrateBlocks(run: FileRun, pool: WorkerPool): Promise<RunEnd> {
   await using output = await openAppendFile(run.part, run.start.lengths.output);
   const isZipped = run.input.endsWith('.gz');
   const state = { isCut: false };
   const chunks = fileBytes(run.input, run.start.place, state);
-  const blocks = readBlocks(chunks, batchBytes(run), run.model.limits.sizeBytes, run.start.place);
+  const { blockBytes, checkpointBytes } = sizesOf(run);
+  const blocks = readBlocks(chunks, blockBytes, run.model.limits.sizeBytes, run.start.place);
   const waiting: {
     readonly block: Block;
     readonly isZipped: boolean;
@@ -29,6 +30,7 @@ export async function migrateBlocks(run: FileRun, pool: WorkerPool): Promise<Run
   let { place, counts } = run.start;
   let pending: Uint8Array[] = [];
   let isFresh = true;
+  let sinceCheckpoint = 0;
   const settleFirst = async (): Promise<void> => {
     const first = waiting.shift();
     if (first === undefined) return;
@@ -37,16 +39,22 @@ export async function migrateBlocks(run: FileRun, pool: WorkerPool): Promise<Run
     await run.beside.append(answer.beside);
     counts = sumOf(counts, answer.counts);
     place += first.block.length;
+    sinceCheckpoint += first.block.length;
     if (first.isZipped) await output.append(answer.output);
     else pending.push(answer.output);
-    if (first.block.isEnd) await flush();
+    if (!first.block.isEnd) return;
+    await flush();
+    if (isStopped(run) || sinceCheckpoint >= checkpointBytes) await checkpoint();
   };
   const flush = async (): Promise<void> => {
     const bytes = Buffer.concat(pending);
     if (bytes.length > 0) await output.append(isZipped ? gzipSync(bytes) : bytes);
+    pending = [];
+  };
+  const checkpoint = async (): Promise<void> => {
     await output.sync();
     await run.checkpoint(place, output.length(), counts);
-    pending = [];
+    sinceCheckpoint = 0;
   };
   for await (const block of blocks) {
     // A batch of one block is packed by its thread.
@@ -60,9 +68,12 @@ export async function migrateBlocks(run: FileRun, pool: WorkerPool): Promise<Run
     if (isStopped(run)) break;
   }
   const isDone = !isStopped(run);
-  const isNeeded = (): boolean => waiting.length > 0 && (isDone || pending.length > 0);
+  // One that stops ends where something is written and vouched for.
+  const isNeeded = (): boolean => waiting.length > 0 && (isDone || sinceCheckpoint > 0);
   while (isNeeded()) await settleFirst();
-  if (isDone) await flush();
+  if (!isDone) return { counts, isDone };
+  await flush();
+  await checkpoint();
   return { counts, isDone };
 }
 

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { openAppendFile } from './append-file.ts';
-import { batchBytes, isStopped, workOf, type FileRun, type RunEnd } from './file-run.ts';
+import { isStopped, sizesOf, workOf, type FileRun, type RunEnd } from './file-run.ts';
 import { migrateUnit, nothingWritten } from './migrate-unit.ts';
 import { readUnits } from './read-units.ts';
 
@@ -9,28 +9,34 @@ export async function migrateLines(run: FileRun): Promise<RunEnd> {
   const isZipped = run.input.endsWith('.gz');
   await using output = await openAppendFile(run.part, run.start.lengths.output);
   const work = workOf(run);
-  const most = batchBytes(run);
+  const { blockBytes, checkpointBytes } = sizesOf(run);
   let { place } = run.start;
   let written = nothingWritten(run.start.counts);
-  let since = 0;
+  let [since, sinceCheckpoint] = [0, 0];
   const flush = async (): Promise<void> => {
-    const { counts } = written;
     const bytes = Buffer.concat(written.output);
     if (bytes.length > 0) await output.append(isZipped ? gzipSync(bytes) : bytes);
     await run.quarantine.append(Buffer.concat(written.quarantine));
     await run.beside.append(Buffer.concat(written.beside));
+    [written, since] = [nothingWritten(written.counts), 0];
+  };
+  const checkpoint = async (): Promise<void> => {
     await output.sync();
-    await run.checkpoint(place, output.length(), counts);
-    [written, since] = [nothingWritten(counts), 0];
+    await run.checkpoint(place, output.length(), written.counts);
+    sinceCheckpoint = 0;
   };
   for await (const unit of readUnits(run.input, run.model.limits.sizeBytes, run.start.place)) {
     migrateUnit(work, unit, written);
     place += unit.length;
     since += unit.length;
-    if (since < most) continue;
+    sinceCheckpoint += unit.length;
+    if (since < blockBytes) continue;
     await flush();
-    if (isStopped(run)) return { counts: written.counts, isDone: false };
+    const isAsked = isStopped(run);
+    if (isAsked || sinceCheckpoint >= checkpointBytes) await checkpoint();
+    if (isAsked || isStopped(run)) return { counts: written.counts, isDone: false };
   }
   await flush();
+  await checkpoint();
   return { counts: written.counts, isDone: true };
 }

@@ -1,6 +1,6 @@
 /**
- * Blocks of whole lines, which end where a run on one thread writes its checkpoints: behind the first line that ends at
- * the wanted size or later. A line that is longer than allowed and does not end in sight comes by itself, without bytes.
+ * Blocks of whole lines, which end where a run on one thread writes: behind the first line that ends at the wanted size
+ * or later. A line that is longer than allowed and does not end in sight comes by itself, without bytes.
  */
 import type { Unit } from './unit.ts';
 
@@ -13,14 +13,14 @@ export interface Block {
   readonly bytes: Uint8Array<ArrayBuffer> | undefined;
   readonly unit: Unit | undefined;
   readonly length: number;
-  /** Whether a batch ends here. */
+  /** Whether what is written at once ends here. */
   readonly isEnd: boolean;
 }
 
 /** The blocks of a stream of lines; `from` is the place of its first byte. */
 export async function* readBlocks(
   chunks: AsyncIterable<Uint8Array>,
-  batchBytes: number,
+  blockBytes: number,
   mostBytes: number,
   from: number,
 ): AsyncGenerator<Block> {
@@ -33,7 +33,7 @@ export async function* readBlocks(
       bytes: bytes === undefined ? undefined : new Uint8Array(bytes),
       unit,
       length,
-      isEnd: since + length >= batchBytes,
+      isEnd: since + length >= blockBytes,
     };
     place += length;
     since = made.isEnd ? 0 : since + length;
@@ -52,7 +52,7 @@ export async function* readBlocks(
     }
     held = held.length === 0 ? rest.slice() : Buffer.concat([held, rest]);
     for (;;) {
-      const end = held.indexOf(LF, Math.max(0, batchBytes - since - 1));
+      const end = held.indexOf(LF, Math.max(0, blockBytes - since - 1));
       if (end < 0) break;
       yield block(held.subarray(0, end + 1), undefined, end + 1);
       held = held.subarray(end + 1);
