@@ -4,7 +4,9 @@
  */
 import { code, defineDocument, op, step, type DocumentType } from '../src/document/index.ts';
 import { VarveError, type Json, type JsonObject } from '../src/base/index.ts';
+import { benchDocumentColumn } from './document-column.ts';
 import { atLeast, atMost, alternate, figure, type Figure } from './figure.ts';
+import type { BenchStores } from './stores.ts';
 
 const DOCUMENTS = 5_000;
 const ROUNDS = 7;
@@ -72,7 +74,10 @@ function fiveOps(isFused: boolean): DocumentType<unknown> {
 }
 
 /** Measures; `documents` for each round (default 5,000). */
-export async function benchDocument(documents: number = DOCUMENTS): Promise<readonly Figure[]> {
+export async function benchDocument(
+  { serverUrl }: Pick<BenchStores, 'serverUrl'>,
+  documents: number = DOCUMENTS,
+): Promise<readonly Figure[]> {
   const texts = Array.from({ length: documents }, (_, at) => JSON.stringify(legacyTrace(at)));
   const encoder = new TextEncoder();
   const bytes = texts.map((text) => encoder.encode(text));
@@ -110,6 +115,7 @@ export async function benchDocument(documents: number = DOCUMENTS): Promise<read
     atLeast('five ops in memory', perSecond(one), 'documents/s', 100_000),
     atMost('five steps / one step of five ops', ratio(five, one), 'ratio', 1.5),
     atLeast('one code step in memory', perSecond(await codeStep(parsed)), 'documents/s', 50_000),
+    ...(await benchDocumentColumn(serverUrl, type, texts)),
   ];
 }
 

@@ -80,7 +80,7 @@ async function edited(
 ): Promise<readonly EditedDocument[]> {
   const { source, column, text, digest, keyOf, keysOf, sameKey } = parts;
   return session.query<EditedDocument & Record<string, unknown>>(
-    `select ${keyOf('h')} as key, ${text} as text, h.original, h.from_version as "from", h.beside
+    `select ${keyOf('h')} as key, ${text} as text, h.original::text as original, h.from_version as "from", h.beside
      from ${newestOf(parts, kept, behind(parts, 'k', after))} h join ${source} t on ${sameKey('t', 'h')}
      where t.${column} is not null and ${digest} <> h.written order by ${keysOf('h')} limit ${limit}`,
     keyValues(after),
@@ -93,11 +93,11 @@ async function keepOriginals(
   built: string,
   kept: string,
 ): Promise<number> {
-  const { source, type, digest, keysOf, names, sameKey } = parts;
+  const { source, digest, keysOf, names, sameKey } = parts;
   const values = ['was', 'status', 'text', 'written', 'is_lossy', 'assumed', 'is_late'];
   const rows = await session.query(
     `insert into ${built} (${[...names, ...values].join(', ')})
-     select ${keysOf('h')}, h.written, 'migrated', h.original, sha256(convert_to(h.original::${type}::text, 'UTF8')), false, 0, false
+     select ${keysOf('h')}, h.written, 'migrated', h.original, sha256(convert_to(h.original::text, 'UTF8')), false, 0, false
      from ${newestOf(parts, kept)} h join ${source} t on ${sameKey('t', 'h')} where ${digest} = h.written
      on conflict (${names.join(', ')}) do update set ${values.map((name) => `${name} = excluded.${name}`).join(', ')}
      returning 1`,
@@ -140,11 +140,11 @@ async function restore(
   kept: string,
 ): Promise<{ readonly restored: number; readonly changed: number }> {
   if (!(await isThere(session, kept))) return { restored: 0, changed: 0 };
-  const { source, column, type, digest, sameKey } = parts;
+  const { source, column, digest, sameKey } = parts;
   const [row] = await session.query<{ restored: number; changed: number }>(
     `with newest as materialized ${newestOf(parts, kept)},
      back as (
-       update ${source} t set ${column} = h.original::${type} from newest h
+       update ${source} t set ${column} = h.original from newest h
        where ${sameKey('t', 'h')} and ${digest} = h.written returning 1)
      select (select count(*) from back)::int as restored,
        (select count(*) from newest h join ${source} t on ${sameKey('t', 'h')}

@@ -50,7 +50,7 @@ function unstorable(document: BuiltDocument): BuiltDocument {
 const VALUES: readonly (readonly [string, (document: BuiltDocument) => string | null, string])[] = [
   ['was', ({ was }) => was, "decode(u.was, 'hex')"],
   ['status', ({ status }) => status, 'u.status'],
-  ['text', ({ text }) => text, 'u.text'],
+  ['text', ({ text }) => text, 'u.typed'],
   ['from_version', ({ from }) => from, 'u.from_version'],
   ['path', ({ path }) => path, 'u.path'],
   ['is_lossy', ({ isLossy }) => String(isLossy), 'u.is_lossy::boolean'],
@@ -73,9 +73,10 @@ async function keep(
     await session.query(
       `insert into ${built} (${[...names, ...values].join(', ')})
        select ${keys.map(({ type: keyType }, at) => `u.${names[at] ?? ''}::${keyType}`).join(', ')},
-         ${VALUES.map(([, , read]) => read).join(', ')}, sha256(convert_to(u.text::${type}::text, 'UTF8')),
+         ${VALUES.map(([, , read]) => read).join(', ')}, sha256(convert_to(u.typed::text, 'UTF8')),
          (select w.is_built from ${work} w where w.run = $${given.length + 1})
-       from unnest(${given.map((_, at) => `$${at + 1}::text[]`).join(', ')}) as u(${given.join(', ')})
+       from (select g.*, g.text::${type} as typed
+         from unnest(${given.map((_, at) => `$${at + 1}::text[]`).join(', ')}) as g(${given.join(', ')}) offset 0) u
        on conflict (${names.join(', ')}) do update set ${values.map((name) => `${name} = excluded.${name}`).join(', ')}`,
       [
         ...keyArrays(

@@ -159,7 +159,7 @@ function stateOf({ now, at, is_built: isBuilt }: WorkRow): WorkState {
 
 async function makeTables(
   session: SqlSession,
-  { source, keys, names }: Parts,
+  { source, type, keys, names }: Parts,
   { built, kept }: { readonly built: string; readonly kept: string },
 ): Promise<void> {
   const columns = keys.map(({ type }, at) => `${names[at] ?? ''} ${type} not null`).join(', ');
@@ -169,13 +169,13 @@ async function makeTables(
        now text not null, holder text not null, done_to text, is_built boolean not null default false)`,
   );
   await session.query(
-    `create table if not exists ${built} (${columns}, was bytea not null, status text not null, text text, written bytea,
+    `create table if not exists ${built} (${columns}, was bytea not null, status text not null, text ${type}, written bytea,
        from_version text, path text, is_lossy boolean not null, assumed integer not null,
        beside text, findings text, is_late boolean not null, primary key (${names.join(', ')}))`,
   );
   await session.query(
     `create table if not exists ${kept} (seq bigint generated always as identity primary key, ${columns},
-       original text not null, written bytea not null, from_version text, path text, beside text)`,
+       original ${type} not null, written bytea not null, from_version text, path text, beside text)`,
   );
   await session.query(
     `create index if not exists ${quoted(`${kept.slice(kept.lastIndexOf('.') + 2, -1)}_key`)} on ${kept} (${names.join(', ')}, seq)`,
@@ -189,7 +189,7 @@ async function cutOver(
   { built, kept }: { readonly built: string; readonly kept: string },
   due: Due,
 ): Promise<CutOver> {
-  const { source, column, type, names, digest, keysOf, keyOf, sameKey, keys } = parts;
+  const { source, column, names, digest, keysOf, keyOf, sameKey, keys } = parts;
   const own = names.join(', ');
   const wanted =
     'keys' in due
@@ -200,13 +200,13 @@ async function cutOver(
   const [row] = await session.query<{ seen: number; written: number; last: string | null }>(
     `with due as materialized (select b.* from ${built} b ${wanted}),
      held as materialized (
-       select ${keysOf('d')}, t.${column}::text as original, d.text, d.written, d.from_version, d.path, d.beside
+       select ${keysOf('d')}, t.${column} as original, d.text, d.written, d.from_version, d.path, d.beside
        from due d join ${source} t on ${sameKey('t', 'd')} where ${digest} = d.was for update of t skip locked),
      originals as (
        insert into ${kept} (${own}, original, written, from_version, path, beside)
        select ${own}, original, written, from_version, path, beside from held),
      changed as (
-       update ${source} t set ${column} = h.text::${type} from held h where ${sameKey('t', 'h')} returning 1)
+       update ${source} t set ${column} = h.text from held h where ${sameKey('t', 'h')} returning 1)
      select (select count(*) from due)::int as seen, (select count(*) from changed)::int as written,
        (select ${keyOf('d')} from due d order by ${names.map((name) => `d.${name} desc`).join(', ')} limit 1) as last`,
     'keys' in due ? keyArrays(parts, due.keys) : keyValues(due.after),
@@ -231,7 +231,7 @@ async function unsettled(
     beside: string | null;
   }>(
     `select ${keyOf('t')} as key, ${text} as text, ${isDue} as "isDue",
-       ${kept === undefined ? 'null as original, null as "from", null as beside' : 'h.original, h.from_version as "from", h.beside'}
+       ${kept === undefined ? 'null as original, null as "from", null as beside' : 'h.original::text as original, h.from_version as "from", h.beside'}
      from ${source} t left join ${built} b on ${sameKey('t', 'b')}
      ${kept === undefined ? '' : `join lateral (select k.* from ${kept} k where ${sameKey('k', 't')} order by k.seq desc limit 1) h on true`}
      where t.${column} is not null ${isStale ? `and not ${isDue}` : ''}
