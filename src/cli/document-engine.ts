@@ -54,10 +54,12 @@ function optionsOf({ isLossy, paths }: Allowed, reach: Reach): object {
     ...(paths === undefined ? {} : { allowedPaths: paths }),
   };
   if (reach.context === undefined) return shared;
-  const { signal, fault, progress } = reach.context;
+  const { signal, fault, progress, isRehearsal, bundle } = reach.context;
   const done = { build: 0, 'cut over': 0, settle: 0 };
   return {
     ...shared,
+    // A rehearsal goes forward twice, and both ends have to be the same.
+    ...(isRehearsal === true ? { now: '1970-01-01T00:00:00.000Z', named: bundle.id } : {}),
     signal,
     onBatch: async (phase: keyof typeof done, documents: number) => {
       done[phase] += documents;
@@ -94,6 +96,10 @@ function documentsOf(table: GovernedTable, work: TableWork, bound: Documents['bo
       };
     },
     coverBack: (of) => work.coverBack(of),
+    setReaders: async (isOpen) => {
+      const set = await work.setReaders(isOpen);
+      return set.status === 'ok' && set.value;
+    },
     build: async () => findingsOf(await work.build()),
     buildBack: async (of) => findingsOf(await work.buildBack(of)),
     cutOver: async () => findingsOf(await work.cutOver()),

@@ -40,11 +40,18 @@ export function historyVerbs(
     writtenMeanwhile: (run, session) =>
       reading(session, (open) => writtenMeanwhile(open, parts, named(run).built)),
     writtenSince: (of, back, session) => writtenSince(session, parts, named(of), named(back).built),
-    restore: (run, session) => restore(session, parts, named(run).kept),
-    tidy: (run, isDone, session) =>
-      session === undefined
-        ? store.transaction({}, (open) => tidy(open, parts, named(run), isDone))
-        : tidy(session, parts, named(run), isDone),
+    restore: async (run, session) => {
+      // Whoever writes back for this run has done so by then, and nobody else begins.
+      if (await isThere(session, work)) await closeForReaders(session, work, run);
+      return restore(session, parts, named(run).kept);
+    },
+    tidy: (run, isDone, session) => {
+      const end = async (open: SqlSession): Promise<void> => {
+        await tidy(open, parts, named(run), isDone);
+        await closeForReaders(open, work, run);
+      };
+      return session === undefined ? store.transaction({}, end) : end(session);
+    },
     keptDocuments: (run, session) =>
       reading(session, async (open) => {
         const { kept } = named(run);
@@ -61,6 +68,10 @@ export function historyVerbs(
       await session.query(`delete from ${work} where run = $1`, [run]);
     },
   };
+}
+
+async function closeForReaders(session: SqlSession, work: string, run: string): Promise<void> {
+  await session.query(`update ${work} set readers = 'closed' where run = $1 and readers = 'open'`, [run]);
 }
 
 async function isThere(session: SqlSession, table: string): Promise<boolean> {

@@ -47,6 +47,8 @@ export interface Documents {
   readonly bound: JsonObject;
   readonly cover: () => Promise<DocumentCoverage>;
   readonly coverBack: (of: string) => Promise<BackCoverage>;
+  /** Lets readers write back, or no more; says whether that was new. */
+  readonly setReaders: (isOpen: boolean) => Promise<boolean>;
   readonly build: () => Promise<readonly Finding[]>;
   readonly buildBack: (of: string) => Promise<readonly Finding[]>;
   readonly cutOver: () => Promise<readonly Finding[]>;

@@ -64,7 +64,7 @@ export function documentKind(engine: DocumentEngine): MigrationKind {
     ],
     plan: (context) =>
       context.direction === 'rollback' ? planBack(engine, context) : planForward(engine, context),
-    apply: () => forwardSteps(engine),
+    apply: (bound) => forwardSteps(engine, bound['mode'] === 'lazy'),
     rollback: () => backSteps(engine),
     observe: (context, transaction) => observe(engine, context, transaction),
     undo: (context, transaction) => undo(engine, context, transaction),
@@ -226,8 +226,9 @@ function beside(
   };
 }
 
-function forwardSteps(engine: DocumentEngine): readonly Step[] {
+function forwardSteps(engine: DocumentEngine, isLazy: boolean): readonly Step[] {
   return [
+    ...(isLazy ? [beside(engine, 'open for readers', openForReaders)] : []),
     beside(engine, 'build', (documents) => documents.build()),
     beside(engine, 'check', async (documents, context) => limitsOf(context, await documents.counts())),
     beside(engine, 'cut over', (documents) => documents.cutOver()),
@@ -246,6 +247,24 @@ function backSteps(engine: DocumentEngine): readonly Step[] {
     settledStep(engine),
     tidyStep(engine),
   ];
+}
+
+/**
+ * The first time, the run is left open, and readers write back what they move; the next time is the last sweep, and closes it.
+ * A rehearsal has no readers to wait for.
+ */
+async function openForReaders(
+  documents: Documents,
+  { isRehearsal, runId }: RunContext,
+): Promise<readonly Finding[]> {
+  if (isRehearsal !== true && (await documents.setReaders(true))) {
+    throw new VarveError('interrupted', {
+      detail: { run: runId, reason: 'open_for_readers' },
+      hint: 'Readers write back what they move from now on. Apply it again for the last sweep, which closes it.',
+    });
+  }
+  await documents.setReaders(false);
+  return [];
 }
 
 /** What was built, held to the limits before anything of it is put in place (M141). */
