@@ -6,7 +6,7 @@ import type { FaultHook } from '../../../src/migration/index.ts';
 import { assertCounts, namesOf } from './compare.ts';
 import type { Content, Version } from './database.ts';
 import type { Calls } from './expect.ts';
-import { nameOf, type Model } from './model.ts';
+import { nameOf, type Model, type Table } from './model.ts';
 
 /** What came of planning and applying. */
 export interface Done {
@@ -27,15 +27,27 @@ export async function planAndApply(version: Version, before: Model, known: Known
   const merged = model.tables.filter(({ tier, mergedFrom }) => tier === 'manual' && mergedFrom !== undefined);
   const retired = merged.map((table) => [nameOf(model, table), 'retire'] as const);
   const codes: string[] = [];
+  const values = new Map<string, string>();
+  let isCounted = false;
   for (;;) {
     const rules: Attribution = Object.fromEntries([
       ...retired,
+      ...values,
       ...namesOf(model, ruled).map((name) => [name, 'recompute'] as const),
     ]);
     const made = await version.plan(rules);
     if (made.status === 'nothing') return undefined;
+    const renames = namedOtherwise(model, made, [...ruled, ...values.keys()]);
+    if (renames.length > 0) {
+      for (const { subject, table, value } of renames) {
+        if (value === undefined) ruled.add(table.id);
+        else values.set(subject, value);
+      }
+      continue;
+    }
     const { id, tables, findings } = planned(made);
-    if (codes.length === 0) assertCounts(tables, { before, model, ...known });
+    if (!isCounted) assertCounts(tables, { before, model, ...known });
+    isCounted = true;
     const outcome = findings.length === 0 ? await version.apply(id, known.fault) : undefined;
     if (outcome?.status === 'applied') return { id, codes };
     const against = outcome === undefined ? findings : 'findings' in outcome ? outcome.findings : [];
@@ -52,6 +64,29 @@ export async function planAndApply(version: Version, before: Model, known: Known
     for (const each of open) ruled.add(each);
     codes.push(...against.map(({ code }) => code));
   }
+}
+
+/** A column that looks like one that went, and is none. */
+interface Named {
+  readonly subject: string;
+  readonly table: Table;
+  /** What it holds; undefined where a make says that. */
+  readonly value: string | undefined;
+}
+
+/** The columns that it is asked of whether they are others renamed, unless that was answered. */
+function namedOtherwise(model: Model, made: EvolutionPlan, answered: readonly string[]): readonly Named[] {
+  const findings = 'findings' in made ? made.findings : [];
+  if (made.status !== 'refused' || findings.some(({ code }) => code !== 'rename_unclear')) return [];
+  return findings.flatMap(({ subject }): readonly Named[] => {
+    const place = subject.lastIndexOf('.');
+    const table = model.tables.find((each) => nameOf(model, each) === subject.slice(0, place));
+    const column = table?.columns.find(({ name }) => name === subject.slice(place + 1));
+    if (table === undefined || column === undefined) return [];
+    if (answered.includes(table.id) || answered.includes(subject)) return [];
+    const value = table.make === undefined ? String(column.default ?? 'null') : undefined;
+    return [{ subject, table, value }];
+  });
 }
 
 /** The tables whose make is said to give other values, where it is another make. */

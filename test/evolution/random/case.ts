@@ -22,6 +22,7 @@ import {
   shapeOf,
   versionOf,
   type Version,
+  type When,
 } from './database.ts';
 import { drawMore } from './draw-more.ts';
 import { drawNewRow, drawWorld, type World } from './draw.ts';
@@ -194,8 +195,9 @@ async function step(
   }
 
   calls.clear();
-  await fillNew(lab.store, before.model, after.model, now);
+  await fillNew(lab.store, { before: before.model, model: after.model, written: now, when: 'before makes' });
   await second.populate(as);
+  await fillNew(lab.store, { before: before.model, model: after.model, written: now, when: 'after them' });
   const carried = carry(before.model, after.model, rowsNow(meanwhile.written()));
   const settled = settle(after.model, carried);
   assertSameContent('after the evolution', await contentOf(lab.store, after.model), contentIn(settled.data));
@@ -301,11 +303,19 @@ function text(_: string, value: unknown): unknown {
 }
 
 /** Rows of tables that the new model brings. */
-async function fillNew(store: Store, before: Model, model: Model, written: Data): Promise<void> {
-  for (const table of model.tables) {
-    if (!isByPeople(model, table) || ancestors(before, table).length > 0) continue;
-    await insert(store, model, table.id, written.get(table.id) ?? []);
-  }
+async function fillNew(
+  store: Store,
+  {
+    before,
+    model,
+    written,
+    when,
+  }: { readonly before: Model; readonly model: Model; readonly written: Data; readonly when: When },
+): Promise<void> {
+  const known = new Set(
+    model.tables.filter((table) => ancestors(before, table).length > 0).map(({ id }) => id),
+  );
+  await fill(store, model, new Map([...written].filter(([id]) => !known.has(id))), when);
 }
 
 async function applied(version: Version, id: string): Promise<void> {

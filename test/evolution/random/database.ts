@@ -71,13 +71,11 @@ export async function deployFirst(store: Store, { world: { definitions } }: Vers
   });
 }
 
+/** Whether rows stand below makes, and can only be written once these have run. */
+export type When = 'before makes' | 'after them';
+
 /** Writes what people write: before anything is computed, or on what was. */
-export async function fill(
-  store: Store,
-  model: Model,
-  written: Data,
-  when: 'before makes' | 'after them',
-): Promise<void> {
+export async function fill(store: Store, model: Model, written: Data, when: When): Promise<void> {
   for (const table of model.tables) {
     if (isByPeople(model, table) && isBelowMake(model, table) === (when === 'after them'))
       await insert(store, model, table.id, written.get(table.id) ?? []);

@@ -7,7 +7,7 @@
 import { ancestors } from './build.ts';
 import type { Settled, Unit } from './compute.ts';
 import { codeOf, isUndeclared, type Values } from './make.ts';
-import { keyColumns, tableOf, type Key, type Model, type Read, type Table } from './model.ts';
+import { keyColumns, primaryKey, tableOf, type Key, type Model, type Read, type Table } from './model.ts';
 import { keyText, stableNames, stableRow } from './stable.ts';
 
 /** Keys by table id, as text: `stable id=value ...`. */
@@ -303,10 +303,22 @@ function inputsHold(
         // Where nothing was read, no column of it can have been left out.
         if (before.length > 0 && leavesOut(both.was.model, former, read)) return false;
         // Of what was read without a declaration the very row is on record, whatever of it is declared now.
-        const columns = Object.keys((isUndeclared(former) ? present : before)[0] ?? {});
+        const gone = goneKey(both, former, read);
+        const columns = Object.keys((isUndeclared(former) ? present : before)[0] ?? {}).filter(
+          (id) => !gone.has(id),
+        );
         return inOrder(before, columns) === inOrder(present, columns);
       }),
     );
+}
+
+/** What left the key of the table that is read, and with it the table: it told rows apart that the rest tells apart now. */
+function goneKey({ was, now }: Pick<Both, 'was' | 'now'>, former: Read, read: Read): ReadonlySet<string> {
+  const old = tableOf(was.model, former.table);
+  const names = stableNames(was.model, old);
+  const there = new Set(Object.values(stableNames(now.model, tableOf(now.model, read.table))));
+  const ids = primaryKey(was.model, old).map((name) => names[name] ?? '');
+  return new Set(ids.filter((id) => !there.has(id)));
 }
 
 function inOrder(rows: readonly Readonly<Record<string, string>>[], columns: readonly string[]): string {
