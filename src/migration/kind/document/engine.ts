@@ -86,7 +86,7 @@ export type Reach =
   | { readonly transaction: Transaction; readonly context?: RunContext }
   | { readonly transaction?: undefined; readonly context: RunContext };
 
-/** Opens documents. Refuses where there are none, where their type is missing or is no longer the one that was planned. */
+/** Opens documents. Refuses where there are none, or their type is missing. */
 export interface DocumentEngine {
   readonly open: (
     forward: ForwardDocument,
