@@ -1,52 +1,18 @@
 /**
  * Documents of 1.1 KB against the limit, a bare `JSON.parse` and `JSON.stringify` over the same bytes, and against what
- * one would write by hand otherwise: two functions in a row. All in this process, in turns, one thread.
+ * one would write by hand otherwise: two functions in a row. All in this process, in turns, one thread, by its processor time.
  */
 import { code, defineDocument, op, step, type DocumentType } from '../src/document/index.ts';
-import { VarveError, type Json, type JsonObject } from '../src/base/index.ts';
+import { VarveError, type JsonObject } from '../src/base/index.ts';
 import { benchDocumentColumn } from './document-column.ts';
+import { benchThreads } from './document-thread.ts';
 import { atLeast, atMost, alternate, figure, type Figure } from './figure.ts';
 import type { BenchStores } from './stores.ts';
+import { legacyTrace, traces } from './trace-type.ts';
 
 const DOCUMENTS = 5_000;
 const ROUNDS = 7;
 const NOW = { now: '2026-05-12T00:00:00.000Z' };
-
-const TEXT = { type: 'string' } as const;
-const NUMBER = { type: 'number' } as const;
-const SPAN = { type: 'object', required: ['id'], properties: { id: TEXT, kind: TEXT, ms: NUMBER } } as const;
-const TRACE = {
-  type: 'object',
-  required: ['schema_version', 'trace_id', 'name', 'timing', 'spans'],
-  properties: {
-    schema_version: TEXT,
-    trace_id: TEXT,
-    name: TEXT,
-    timing: { type: 'object', properties: { seconds: NUMBER } },
-    spans: { type: 'array', items: SPAN },
-  },
-} as const;
-const LEGACY = {
-  type: 'object',
-  required: ['trace_id', 'title', 'spans'],
-  properties: { trace_id: TEXT, title: TEXT, spans: { type: 'array', items: SPAN } },
-} as const;
-
-const VERSIONS = { '0.0.1': { schema: LEGACY }, '1.0.0': {}, '2.0.0': {} } as const;
-
-function traces(policy: { readonly isBeside: boolean }): DocumentType<unknown> {
-  return defineDocument('trace', {
-    schema: TRACE,
-    current: '2.0.0',
-    version: { missing: '0.0.1', order: 'semver' },
-    versions: VERSIONS,
-    steps: [
-      step('0.0.1', '1.0.0', [op.rename('/title', 'name')]),
-      step('1.0.0', '2.0.0', [op.add('/timing', { seconds: 0 }), op.rename('/who', 'actor')]),
-    ],
-    policy: policy.isBeside ? { provenance: 'beside', residue: 'beside' } : {},
-  });
-}
 
 /** Five ops in one step, or in five steps of one op. */
 function fiveOps(isFused: boolean): DocumentType<unknown> {
@@ -85,6 +51,7 @@ export async function benchDocument(
   const type = traces({ isBeside: false });
   const beside = traces({ isBeside: true });
   const current = bytes.map((one) => migrated(type, one));
+  const currentSize = current.reduce((sum, { length }) => sum + length, 0) / documents;
   const parsed = texts.map((text) => JSON.parse(text) as JsonObject);
   const each =
     <V>(values: readonly V[], work: (value: V) => unknown) =>
@@ -112,9 +79,11 @@ export async function benchDocument(
     atMost('two steps, checked twice, with provenance / bare', ratio(whole, bare), 'ratio', 2),
     atMost('the same with provenance beside / bare', ratio(bareMigrated, bare), 'ratio', 2),
     atLeast('already current', perSecond(there), 'documents/s', 120_000),
+    atLeast('already current, by size', (perSecond(there) * currentSize) / 1_000_000, 'MB/s', 300),
     atLeast('five ops in memory', perSecond(one), 'documents/s', 100_000),
     atMost('five steps / one step of five ops', ratio(five, one), 'ratio', 1.5),
     atLeast('one code step in memory', perSecond(await codeStep(parsed)), 'documents/s', 50_000),
+    ...(await benchThreads()),
     ...(await benchDocumentColumn(serverUrl, type, texts)),
   ];
 }
@@ -143,10 +112,12 @@ async function codeStep(parsed: readonly JsonObject[]): Promise<number> {
   return us ?? Number.NaN;
 }
 
+/** Processor time of this thread: what others do to the machine meanwhile does not count as its work. */
 function timedUs<V>(values: readonly V[], work: (value: V) => unknown): number {
-  const startedMs = performance.now();
+  const before = process.threadCpuUsage();
   for (const value of values) work(value);
-  return ((performance.now() - startedMs) * 1000) / values.length;
+  const { user, system } = process.threadCpuUsage(before);
+  return (user + system) / values.length;
 }
 
 function migrated(type: DocumentType<unknown>, bytes: Uint8Array): Uint8Array {
@@ -164,14 +135,4 @@ function byHand(document: JsonObject): JsonObject {
     timing: { seconds: 0 },
     schema_version: '2.0.0',
   };
-}
-
-function legacyTrace(at: number): Json {
-  const spans = Array.from({ length: 9 }, (_, span) => ({
-    id: `span-${at}-${span}`,
-    kind: span % 2 === 0 ? 'client' : 'server',
-    ms: span * 13 + (at % 7) / 2,
-    attributes: { region: 'eu-central', retry: span, sampled: true },
-  }));
-  return { trace_id: `trace-${at}`, title: `request ${at}`, who: 'someone', tag: 'x', spans };
 }

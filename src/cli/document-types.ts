@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Finding } from '../base/index.ts';
 import type { Model } from '../document/index.ts';
 import type { Context } from './context.ts';
@@ -9,7 +10,16 @@ export async function loadDocumentTypes(
   context: Context,
   { types }: Pick<TypeFlags, 'types'>,
 ): Promise<readonly AnyDocumentType[] | { readonly findings: readonly Finding[] }> {
-  return documentTypesIn(resolve(context.io.workingDir, context.options.project ?? '.'), types);
+  return documentTypesIn(projectFolder(context), types);
+}
+
+function projectFolder({ io, options }: Context): string {
+  return resolve(io.workingDir, options.project ?? '.');
+}
+
+/** The URL of the module that exports them, for threads that load it for themselves. */
+export function typesUrl(context: Context, { types }: Pick<TypeFlags, 'types'>): string {
+  return pathToFileURL(resolve(projectFolder(context), types)).href;
 }
 
 /** The type that is meant: the only one, or the named one. */

@@ -12,7 +12,7 @@ import { planBetween, validatorOf, type CompiledPlan, type Model } from './model
 import type { Migrated, Outcome } from './outcome.ts';
 import { placesIn, settle } from './placing.ts';
 import { takeProvenance, type Provenance } from './provenance.ts';
-import { groupResidue, type Residue, type ResidueRow } from './residue-row.ts';
+import { groupResidue, residueKey, type Residue, type ResidueRow } from './residue-row.ts';
 import { takeResidue } from './residue.ts';
 import { refused, type Refused } from './result.ts';
 import { runStep, runSteps, type Ledger, type StepWorld } from './run-step.ts';
@@ -176,25 +176,27 @@ function startRun(
   options: CallOptions,
 ): { readonly world: StepWorld; readonly ledger: Ledger } {
   const world = startWorld(model, options.now);
-  const stale = residue.filter(({ isStale }) => isStale === true);
-  const found = groupResidue(residue);
+  const stale = residue.length === 0 ? residue : residue.filter(({ isStale }) => isStale === true);
+  const found = residue.length === 0 ? new Map<string, readonly ResidueRow[]>() : groupResidue(residue);
   return { world, ledger: { found, kept: [...stale], stale: [], assumed: [] } };
 }
 
 const VERSION_ROW = { step: '', op: 'version', at: '', slot: 0 } as const;
+const VERSION_KEY = residueKey(VERSION_ROW.step, VERSION_ROW.op, VERSION_ROW.at);
 
 /** A document that said no version says none again when it is back at the legacy version. */
 function settleVersion(model: Model, detected: Detected, to: Version, document: Json, ledger: Ledger): Json {
-  const key = [...ledger.found.keys()].find((key) => key === '\nversion\n');
-  if (to === model.rule.missing && key !== undefined) {
-    ledger.found.delete(key);
+  const isKept = ledger.found.has(VERSION_KEY);
+  if (to === model.rule.missing && isKept) {
+    ledger.found.delete(VERSION_KEY);
     return model.field.erase(document);
   }
-  if (!detected.isSaid && key === undefined) ledger.kept.push({ ...VERSION_ROW, pointer: '' });
+  if (!detected.isSaid && !isKept) ledger.kept.push({ ...VERSION_ROW, pointer: '' });
   return document;
 }
 
 function leftOver(ledger: Ledger): Residue {
+  if (ledger.found.size === 0 && ledger.stale.length === 0) return ledger.kept;
   const stale = ledger.stale.map((row): ResidueRow => ({ ...row, isStale: true }));
   return [...[...ledger.found.values()].flat(), ...stale, ...ledger.kept];
 }

@@ -83,7 +83,8 @@ export {
   type LedgerHead,
 } from './ledger-head.ts';
 export { consistencyProof, inclusionProof, isConsistent, isIncluded, merkleRoot } from './merkle.ts';
-export { isProduct } from './product-path.ts';
+export { isProduct, REHEARSAL_ENVELOPE_PATH, REHEARSAL_PATH } from './product-path.ts';
+export { REHEARSAL_PREDICATE, rehearsalStatement } from './rehearsal-statement.ts';
 export { PROV_CONTEXT, provDocument, type ProvDocument } from './prov.ts';
 export { receiptReference, type ReceiptReference } from './receipt-ref.ts';
 export {
@@ -96,7 +97,7 @@ export {
 } from './statement.ts';
 export { storePath } from './store-path.ts';
 export { readReceiptValue } from './read-receipt.ts';
-export type { VerifiedReceipt } from './verify/bundle.ts';
+export type { VerifiedReceipt } from './verify/file.ts';
 export type { FileReader } from './verify/file.ts';
 export { checkReceipt } from './verify/receipt.ts';
 export { verifyAll, verifyReceipt, type Verification, type VerifyOptions } from './verify/verify.ts';

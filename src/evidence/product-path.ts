@@ -1,3 +1,7 @@
+/** Where a bundle shows the receipt of its latest rehearsal, and its envelope. */
+export const REHEARSAL_PATH = 'receipts/rehearsal_receipt.json';
+export const REHEARSAL_ENVELOPE_PATH = 'receipts/rehearsal_receipt.dsse.json';
+
 /** Products of a run. */
 const PRODUCT_PATHS: readonly string[] = [
   'plan.json',
@@ -7,8 +11,8 @@ const PRODUCT_PATHS: readonly string[] = [
   'baselines/post.json',
   'diffs/summary.json',
   'diffs/touched.csv',
-  'receipts/rehearsal_receipt.dsse.json',
-  'receipts/rehearsal_receipt.json',
+  REHEARSAL_ENVELOPE_PATH,
+  REHEARSAL_PATH,
   'receipts/run_receipt.json',
   'receipts/run_receipt.dsse.json',
   'receipts/prov.jsonld',

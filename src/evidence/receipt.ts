@@ -161,8 +161,15 @@ export interface RehearsalReceipt extends JsonObject {
   readonly plan_digest: Digest;
   readonly enforcement: ReceiptBody['enforcement'];
   readonly validation: ReceiptBody['validation'];
-  /** `R3` where the way back and the second forward gave what they had to; null: this was not shown. */
-  readonly rollback: { readonly class: string; readonly rung: 'R3' | null };
+  /** `R3` where the way back and the second forward gave what they had to, `R4` with rows written since; null: this was not shown. */
+  readonly rollback: { readonly class: string; readonly rung: 'R3' | 'R4' | null };
+  /** What was written after the way forward, and what became of the way back (M108); absent where nothing was. */
+  readonly probe?: {
+    readonly tables: readonly { readonly table: string; readonly rows: number }[];
+    readonly way_back: 'applied' | 'refused' | 'not_run';
+  };
+  /** Until when what it names is evidence (M122); absent in receipts of an earlier release. */
+  readonly retention_until?: string;
   readonly policy?: DecidedPolicy;
   /** What running forward twice in a row comes to (M131). */
   readonly forward_twice: 'no_op' | 'error' | 'second_change' | 'not_run';

@@ -205,10 +205,17 @@ const REHEARSAL_RECEIPT = open(
     plan_digest: DIGEST,
     enforcement: open({ level: TEXT, layers: list(TEXT), role: TEXT }),
     validation: open({ status: { enum: ['pass', 'fail'] }, checks: list(CHECK, 1), findings: list(FINDING) }),
-    rollback: open({ class: TEXT, rung: { enum: ['R3', null] } }),
+    rollback: open({ class: TEXT, rung: { enum: ['R3', 'R4', null] } }),
     forward_twice: { enum: ['no_op', 'error', 'second_change', 'not_run'] },
   },
-  { signed_by: { anyOf: [DIGEST, { type: 'null' }] } },
+  {
+    signed_by: { anyOf: [DIGEST, { type: 'null' }] },
+    retention_until: TIME,
+    probe: open({
+      tables: list(open({ table: TEXT, rows: COUNT })),
+      way_back: { enum: ['applied', 'refused', 'not_run'] },
+    }),
+  },
 );
 
 const LEDGER_ENTRY = closed({

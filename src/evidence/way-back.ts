@@ -167,8 +167,11 @@ export function tablesWithOtherRows({
       )
       .map(({ schema, table }) => `${schema}.${table ?? ''}`),
   );
-  return touched.filter(
-    (table) => written.includes(table) || reshaped.has(table) || before.has(table) !== after.has(table),
+  // A table that was renamed is touched by one name, and there by another before.
+  return [...new Set([...touched, ...before.keys(), ...after.keys()])].filter(
+    (table) =>
+      before.has(table) !== after.has(table) ||
+      (touched.includes(table) && (written.includes(table) || reshaped.has(table))),
   );
 }
 

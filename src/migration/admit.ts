@@ -5,8 +5,8 @@
  * | environment | beside a plan without refusals |
  * |---|---|
  * | dev | nothing |
- * | stage | the signatures of all required reviewers, newer than the last rollback, and a passing rehearsal of this plan |
- * | prod | those, the merge, and a passing receipt of stage for the same inputs that is not taken back and at most 30 days old |
+ * | stage | the signatures of all required reviewers, newer than the last rollback, and a passing rehearsal of this plan (R3; R4 where the change is governance-critical) |
+ * | prod | those, the merge, and a passing receipt of stage for the same inputs that is not taken back, at most 30 days old, and of a rehearsal with rows written in between (R4) |
  */
 import { isRefused, refusal, type Finding, type JsonObject } from '../base/index.ts';
 import { readChain, type ApprovedException, type Digest, type Receipt } from '../evidence/index.ts';
@@ -15,7 +15,7 @@ import type { Bundle } from './bundle.ts';
 import { classFindings } from './change-class.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readEvidence, readIfThere } from './evidence-store.ts';
-import { holdToApprovals, withoutReview } from './exception.ts';
+import { excepting, holdToApprovals, withoutReview } from './exception.ts';
 import { readApprovals, storeApprovals, type ValidApproval } from './find-approvals.ts';
 import { readKeyRegister } from './key-register.ts';
 import type { LedgerRun } from './ledger.ts';
@@ -24,7 +24,7 @@ import { holdToPolicy, type KeptPolicy } from './policy/index.ts';
 import type { Refused } from './refused.ts';
 import { isMerged } from './merged.ts';
 import { readRegistry } from './registry.ts';
-import { hearRehearsal } from './rehearsal.ts';
+import { canProbe, hearRehearsal } from './rehearsal.ts';
 import { reviewFindings } from './reviewers.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
@@ -56,7 +56,7 @@ const STAGE_RECEIPT_DAYS = 30;
 /** Holds a run to its approvals and its environment. Errors: refuses with what is missing, and with `key_invalid`. */
 export async function admitRun(options: RunnerOptions, asked: Asked): Promise<Admitted | Refused> {
   const { bundle, direction, plan } = asked;
-  if (options.isRehearsal === true) return admitRehearsal(asked.findings);
+  if (options.isRehearsal === true) return admitRehearsal(options, asked.findings);
   const grant = direction === 'forward' ? 'apply' : 'rollback';
   const reading = await readApprovals(options, bundle, { planDigest: plan.plan_digest, grant });
   if (reading.status === 'refused') return reading;
@@ -90,10 +90,13 @@ export async function admitRun(options: RunnerOptions, asked: Asked): Promise<Ad
 }
 
 /** On a copy nobody has to be asked: what wants a review is what reviewers want to see the effect of. */
-function admitRehearsal(found: readonly Finding[]): Admitted | Refused {
-  const findings = withoutReview(found);
+function admitRehearsal(
+  { rehearsedExceptions: exceptions = [] }: RunnerOptions,
+  found: readonly Finding[],
+): Admitted | Refused {
+  const findings = withoutReview(holdToApprovals(found, exceptions.map(excepting)));
   if (isRefused(findings)) return { status: 'refused', findings };
-  return { status: 'admitted', approvals: [], exceptions: [], findings, policy: undefined };
+  return { status: 'admitted', approvals: [], exceptions, findings, policy: undefined };
 }
 
 /** When the bundle was last taken back here: what was signed before does not speak for running it again (M50). */
@@ -152,7 +155,10 @@ async function mergeFindings({ root }: RunnerOptions, bundle: Bundle): Promise<r
 }
 
 /** What stage has to say of the same inputs, from the files of its ledger and evidence. */
-async function stageFindings({ root, clock }: RunnerOptions, bundle: Bundle): Promise<readonly Finding[]> {
+async function stageFindings(
+  { root, clock, kinds }: RunnerOptions,
+  bundle: Bundle,
+): Promise<readonly Finding[]> {
   const hint = `Run it in stage first: varve apply ${bundle.id} --env stage, and bring its evidence here.`;
   const bytes = await readIfThere(join(root, 'evidence/ledger/stage.jsonl'));
   const { lines, broken } = readChain(new TextDecoder().decode(bytes ?? new Uint8Array()));
@@ -172,6 +178,9 @@ async function stageFindings({ root, clock }: RunnerOptions, bundle: Bundle): Pr
     stage_did_not_pass: receipt.outcome === 'committed' && receipt.validation.status === 'pass',
     other_inputs_in_stage: receipt.bundle_digest === bundle.digest,
     stage_too_long_ago: ageMs <= STAGE_RECEIPT_DAYS * 24 * 3600 * 1000,
+    // What stage ran had been rehearsed with rows written in between, where its kind can be (R4).
+    way_back_not_probed:
+      !bundle.declaration.requires_rollback || !canProbe(kinds, bundle) || receipt.rollback.rung === 'R4',
   };
   const reason = Object.keys(checks).find((name) => checks[name] === false);
   return reason === undefined ? [] : [environmentFinding(bundle, { reason, run: receipt.run_id }, hint)];

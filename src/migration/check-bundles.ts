@@ -112,7 +112,7 @@ export function settingsFindings(
   ];
 }
 
-/** What a bundle allows more than it did where it was planned, or at the revision that it is compared with. */
+/** What a bundle allows more than it did where it was planned and signed, or at the revision that it is compared with. */
 async function grownFindings(bundle: Bundle, merged: MergedState | undefined): Promise<readonly Finding[]> {
   const { id, kind, declaration, digest } = bundle;
   const before = merged?.bundles.get(id);
@@ -122,6 +122,8 @@ async function grownFindings(bundle: Bundle, merged: MergedState | undefined): P
   }
   const plan = await readPlanFile(bundle);
   if (plan === undefined || plan.bundle_digest === digest) return [];
+  // Of a draft that nobody signed, nothing is void.
+  if ((await approvalNames(bundle)).length === 0) return [];
   // A plan holds scope and limits alone; of the rest nothing is said.
   const { scope, limits } = plan.bound as unknown as Pick<typeof declaration, 'scope' | 'limits'>;
   return widenedFindings(id, { ...declaration, scope, limits }, declaration);

@@ -1,7 +1,9 @@
 import { VarveError } from '../base/index.ts';
 import type { Store, Transaction } from '../store/index.ts';
-import { readBody } from './ledger.ts';
-import { contextOf, type Run } from './run.ts';
+import type { RunnerOptions } from './environment.ts';
+import { readBody, type RunSubject } from './ledger.ts';
+import { parseMigrationId } from './migration-id.ts';
+import { contextOf, type OpenedBody, type Run } from './run.ts';
 
 /** Where the deciding transaction runs. */
 export interface DecidingSession extends AsyncDisposable {
@@ -36,6 +38,21 @@ export async function decidingSession(run: Run): Promise<DecidingSession> {
       throw loginUnusable(run, 'another_database');
   };
   return { store, enter, [Symbol.asyncDispose]: end };
+}
+
+/**
+ * Takes back what a run had lent its login (M84), also where its bundle is gone or another one by now: what its plan bound says which
+ * roles these are.
+ */
+export async function takeBackLent(
+  { store, kinds }: Pick<RunnerOptions, 'store' | 'kinds'>,
+  { runId, migrationId }: Pick<RunSubject, 'runId' | 'migrationId'>,
+): Promise<void> {
+  const kind = kinds.find(({ name }) => name === parseMigrationId(migrationId)?.kind);
+  const opened = (await readBody(store, runId, 'opened')) as OpenedBody | undefined;
+  const bound = opened?.plan.bound.work;
+  if (bound !== undefined && kind?.confine?.isDue(bound) === true)
+    await kind.confine.release({ store, bound });
 }
 
 /** A login that was bound and cannot be used. */

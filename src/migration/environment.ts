@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Clock, RandomBytes } from '../base/index.ts';
-import { sha256, type Digest, type Signer } from '../evidence/index.ts';
+import { sha256, type ApprovedException, type Digest, type Signer } from '../evidence/index.ts';
 import type { Store } from '../store/index.ts';
 import { readIfThere } from './evidence-store.ts';
 import type { FaultHook } from './fault-point.ts';
@@ -42,6 +42,8 @@ export interface RunnerOptions {
    * review is told and goes on (M107).
    */
   readonly isRehearsal?: true;
+  /** What approvals of the target allow of what a run finds, for a rehearsal: without it no rehearsal of such a bundle could pass. */
+  readonly rehearsedExceptions?: readonly (ApprovedException & { readonly principal: string })[];
   /** The login that runs scripts and may nothing of its own (L4); without it no run is confined. */
   readonly runnerLogin?: Login;
   /** The login that reads the server's log before a run commits (L9); without it no run is witnessed. */

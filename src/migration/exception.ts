@@ -28,6 +28,11 @@ export function holdToApprovals(
   });
 }
 
+/** An exception of its own, as an approval that has no other. */
+export function excepting(exception: ApprovedException & { readonly principal: string }): Excepting {
+  return { principal: exception.principal, exceptions: [exception] };
+}
+
 /** Findings as a rehearsal takes them: what wants a review is told, and refuses nothing. */
 export function withoutReview(findings: readonly Finding[]): readonly Finding[] {
   return findings.map((finding) =>

@@ -72,12 +72,13 @@ export { newPolicy } from './policy/index.ts';
 export { planMigration, type PlanOutcome } from './plan-migration.ts';
 export { rehearseMigration, type RehearsalOutcome } from './rehearse.ts';
 export { listReceipts, showReceipt, verifyReceipts, type ReceiptLine } from './receipts.ts';
-export { scanBundle } from './scan-files.ts';
+export { scanBundle } from './scan-authored.ts';
 export { freezeBundles, registerAll } from './register.ts';
 export { readRegistry, registerBundle, REGISTRY, type Registry, type RegistryEntry } from './registry.ts';
 export { readEnvironmentStatuses, type EnvironmentStatus } from './registry-status.ts';
 export { unwritable } from './session.ts';
 export { removeEvidence } from './retention.ts';
+export { readDossier, type Dossier } from './dossier.ts';
 export { recoverRuns, type RecoverOutcome } from './recover.ts';
 export {
   DEFAULT_SETTINGS,

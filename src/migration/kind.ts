@@ -87,6 +87,17 @@ export interface MigrationKind {
   readonly isWitnessDue?: (bound: JsonObject) => boolean;
   /** Letting go of what committed runs of a bundle superseded; absent where a kind keeps nothing. */
   readonly retire?: RetireVerbs;
+  /**
+   * Writes rows to tables that a run touched, as others might before it is taken back, on a copy in a rehearsal (M108). Absent:
+   * a way back of this kind is proved up to R3.
+   */
+  readonly probe?: (transaction: Transaction, tables: readonly string[]) => Promise<readonly ProbedTable[]>;
+}
+
+/** How many rows a probe wrote to a table: 0 where the table took none of those that were tried. */
+export interface ProbedTable extends JsonObject {
+  readonly table: string;
+  readonly rows: number;
 }
 
 /**
@@ -98,7 +109,8 @@ export interface ConfineVerbs {
   readonly isDue: (bound: JsonObject) => boolean;
   readonly lend: (context: RunContext) => Promise<void>;
   readonly enter: (context: RunContext, transaction: Transaction) => Promise<void>;
-  readonly release: (context: RunContext) => Promise<void>;
+  /** By what the plan bound alone: whoever settles a run may no longer have its bundle. */
+  readonly release: (about: Pick<RunContext, 'store' | 'bound'>) => Promise<void>;
 }
 
 /** The verbs of a kind in the direction `retire`. They are held to no limit: an approval of the plan's exact counts is. */

@@ -21,7 +21,7 @@ import {
 import { orderedBundle, orderFindings } from './order.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
-import { scanBundle } from './scan-files.ts';
+import { scanBundle } from './scan-authored.ts';
 import { receiptPath, settleRun, type ReceiptRef } from './settle.ts';
 import { NO_FAILURE, undoRun } from './undo.ts';
 

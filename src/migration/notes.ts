@@ -26,6 +26,13 @@ export function notesFindings(bundle: Bundle, settings: MigrationSettings): read
     );
 }
 
+/** What the notes say under a heading; empty where they say nothing yet. */
+export function notesPart(bundle: Pick<Bundle, 'files'>, heading: string): string {
+  const bytes = bundle.files.find(({ path }) => path === 'notes.md')?.bytes ?? new Uint8Array();
+  const text = partsOf(new TextDecoder().decode(bytes)).get(heading.toLowerCase());
+  return isBlank(text) ? '' : (text ?? '').trim();
+}
+
 /** The text under each heading, by the heading in small letters; fences and comments hold no headings. */
 function partsOf(text: string): ReadonlyMap<string, string> {
   const parts = new Map<string, string>();

@@ -7,7 +7,8 @@ import { readEvidence, readIfThere } from './evidence-store.ts';
 import { makePlan, writePlan, type PlanFile } from './plan-file.ts';
 import { holdToPolicy } from './policy/index.ts';
 import type { Refused } from './refused.ts';
-import { dirtyPlan, scanBundle, scanProduct } from './scan-files.ts';
+import { scanBundle } from './scan-authored.ts';
+import { dirtyPlan, scanProduct } from './scan-files.ts';
 import { findRunnable } from './session.ts';
 
 /** A plan that was written to its bundle; findings of severity `error` or `review` will refuse apply. */

@@ -1,4 +1,5 @@
 import { refusal, type Finding } from '../base/index.ts';
+import { takeBackLent } from './deciding-session.ts';
 import type { RunnerOptions } from './environment.ts';
 import { errorFinding } from './failure.ts';
 import { undoAndSettle, type RunOutcome } from './lifecycle.ts';
@@ -69,6 +70,8 @@ async function recoverOne(
   session: LockedSession,
 ): Promise<RunOutcome> {
   const { subject, entries } = open;
+  // Before anything that could keep the run from being settled.
+  await takeBackLent(options, subject);
   const runnable = await findRunnable(options, subject.migrationId, subject.direction);
   if ('status' in runnable) return runnable;
   if (runnable.bundle.digest !== subject.bundleDigest) {

@@ -4,6 +4,8 @@ import { isoTime, runId, type Finding } from '../base/index.ts';
 import {
   canonicalBytes,
   redactJson,
+  REHEARSAL_ENVELOPE_PATH,
+  REHEARSAL_PATH,
   type Baseline,
   type Check,
   type DecidedPolicy,
@@ -16,9 +18,10 @@ import { findingJson } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
 import type { Enforcement } from './kind.ts';
 import type { PlanFile } from './plan-file.ts';
-import { REHEARSAL_ENVELOPE_PATH, REHEARSAL_PATH, signRehearsal } from './rehearsal.ts';
+import type { Probe } from './probe-way-back.ts';
+import { signRehearsal } from './rehearsal.ts';
 import { storeScanned } from './scan-files.ts';
-import { bundlePath, keptProduct, showProduct } from './settle.ts';
+import { bundlePath, keptProduct, retentionUntil, showProduct } from './settle.ts';
 
 /** What one copy showed. */
 export interface Shown {
@@ -27,6 +30,8 @@ export interface Shown {
   /** What was measured, by the path that the receipt names it with. */
   readonly measured: Readonly<Record<string, Baseline>>;
   readonly enforcement: Enforcement;
+  /** What was written after the way forward, and what the way back made of it. */
+  readonly probe?: Probe;
 }
 
 /** All that was shown. */
@@ -93,10 +98,12 @@ export async function recordRehearsal(
       checks: seen.checks,
       findings: await redactJson(seen.findings.map(findingJson)),
     },
-    rollback: { class: plan.bound.rollback_class, rung: isBackProved ? 'R3' : null },
+    rollback: { class: plan.bound.rollback_class, rung: isBackProved ? rungOfChecks(seen.checks) : null },
     forward_twice: seen.forwardTwice,
+    ...(seen.probe === undefined ? {} : { probe: seen.probe }),
     ...(seen.policy === undefined ? {} : { policy: seen.policy }),
     signed_by: signer?.keyId ?? null,
+    retention_until: retentionUntil(options, isoTime(seen.startedAtMs + seen.elapsedMs)),
   };
   const kept = await show(options, bundle.id, receipt);
   return {
@@ -109,6 +116,11 @@ export async function recordRehearsal(
     },
     findings: [...seen.findings, ...kept],
   };
+}
+
+/** R4 where rows were written between the way forward and the way back, and their class held (M105, M108). */
+function rungOfChecks(checks: readonly Check[]): 'R3' | 'R4' {
+  return checks.some(({ name, status }) => name === 'new_writes' && status === 'pass') ? 'R4' : 'R3';
 }
 
 async function show(

@@ -9,6 +9,10 @@ import {
   isKeyValid,
   openEnvelope,
   publicKeys,
+  REHEARSAL_ENVELOPE_PATH,
+  REHEARSAL_PATH,
+  REHEARSAL_PREDICATE,
+  rehearsalStatement,
   sealEnvelope,
   sha256,
   STATEMENT_TYPE,
@@ -25,28 +29,9 @@ import { readKeyRegister } from './key-register.ts';
 import { demandsSignature } from './runner-key.ts';
 import { parseStrictJson } from './strict-json.ts';
 
-export const REHEARSAL_PATH = 'receipts/rehearsal_receipt.json';
-export const REHEARSAL_ENVELOPE_PATH = 'receipts/rehearsal_receipt.dsse.json';
-
-/** Another one than that of a run's receipt, so that neither is ever taken for the other (M38). */
-const PREDICATE = 'varve:schema/rehearsal_receipt.v1.schema.json';
-
-/** Signs a rehearsal's receipt as the predicate of a statement about what was measured (M118). */
+/** Signs a rehearsal's receipt (M118). */
 export async function signRehearsal(receipt: RehearsalReceipt, signer: Signer): Promise<Envelope> {
-  const files = [
-    ...receipt.outputs,
-    { path: REHEARSAL_PATH, digest: sha256(canonicalBytes(receipt)) },
-  ] as const;
-  const statement: JsonObject = {
-    _type: 'https://in-toto.io/Statement/v1',
-    subject: files.map(({ path, digest }) => ({
-      name: path,
-      digest: { sha256: digest.slice('sha256:'.length) },
-    })),
-    predicateType: PREDICATE,
-    predicate: receipt,
-  };
-  return sealEnvelope(STATEMENT_TYPE, statement, signer);
+  return sealEnvelope(STATEMENT_TYPE, rehearsalStatement(receipt), signer);
 }
 
 /** How far the way back of a bundle is proved, by a passing rehearsal of its present files; undefined: it is not (M105). */
@@ -57,6 +42,11 @@ export async function rungOf(options: RunnerOptions, bundle: Bundle): Promise<st
   if (demandsSignature(options.environment) && !(await isSigned(options.root, bundle, receipt)))
     return undefined;
   return receipt.rollback.rung ?? undefined;
+}
+
+/** Whether rehearsals of this kind write rows between the way forward and the way back; else R3 is all that it can reach. */
+export function canProbe(kinds: RunnerOptions['kinds'], { declaration }: Bundle): boolean {
+  return kinds.some(({ name, probe }) => name === declaration.type && probe !== undefined);
 }
 
 /** A second run forward is no no-op: it wants a review, for a run that is killed and started again may meet its own effect. */
@@ -92,7 +82,7 @@ export async function hearRehearsal(
 
 /** Why the rehearsal of a bundle does not speak for a run of this plan here; undefined where it does (M49). */
 async function rehearsalFault(
-  { root, environment }: RunnerOptions,
+  { root, environment, kinds }: RunnerOptions,
   bundle: Bundle,
   { receipt, planDigest }: { readonly receipt: RehearsalReceipt; readonly planDigest: string },
 ): Promise<string | undefined> {
@@ -102,6 +92,12 @@ async function rehearsalFault(
     rehearsed_with_another_plan: receipt.plan_digest === planDigest,
     rehearsal_did_not_pass: receipt.validation.status === 'pass',
     way_back_not_rehearsed: receipt.rollback.rung !== null || !bundle.declaration.requires_rollback,
+    // A governance-critical change asks for R4, wherever it runs (M105).
+    way_back_not_probed:
+      receipt.rollback.rung === 'R4' ||
+      !bundle.declaration.requires_rollback ||
+      bundle.declaration.approvals.change_class !== 'governance-critical' ||
+      !canProbe(kinds, bundle),
     rehearsal_not_signed: !demandsSignature(environment) || (await isSigned(root, bundle, receipt)),
   };
   return Object.keys(checks).find((name) => checks[name] === false);
@@ -129,7 +125,7 @@ async function isSigned(root: string, bundle: Bundle, receipt: RehearsalReceipt)
     publicKeyById: publicKeys(keys.register),
     check: checkSignature,
   });
-  if (opened.status === 'refused' || opened.body['predicateType'] !== PREDICATE) return false;
+  if (opened.status === 'refused' || opened.body['predicateType'] !== REHEARSAL_PREDICATE) return false;
   const key = keys.register.keys.find(({ key_id: id }) => id === opened.keyId);
   return (
     key?.role === 'runner' &&

@@ -1,6 +1,6 @@
 /**
  * Rehearsal on disposable copies of the target: forward, the way back, equality with what was before, forward again,
- * equality with the first end (R3), and on a second copy forward twice in a row (M131). The target itself is only read
+ * equality with the first end (R3), the way back once more with rows that were written since (R4), and on a second copy forward twice in a row (M131). The target itself is only read
  * (M107), and its ledger has no entry of it: a rehearsal never counts as an execution (M38).
  */
 import { cp, mkdtemp, rm } from 'node:fs/promises';
@@ -18,16 +18,18 @@ import type { Store } from '../store/index.ts';
 import type { RunnerOptions } from './environment.ts';
 import { withoutReview } from './exception.ts';
 import { errorFinding } from './failure.ts';
+import { readApprovals } from './find-approvals.ts';
 import { NOTHING_ENFORCED } from './kind.ts';
 import { appliedRuns, ledgerRuns, readBody, readLedger, unfinishedRuns } from './ledger.ts';
 import { applyMigration, openAndRun, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 import { makePlan, readPlan, type PlanFile } from './plan-file.ts';
 import { planMigration } from './plan-migration.ts';
+import { probeWayBack, type Probed } from './probe-way-back.ts';
 import { holdToPolicy } from './policy/index.ts';
 import type { Refused } from './refused.ts';
 import { recordRehearsal, type RehearsalRecord, type Shown } from './rehearsal-record.ts';
 import { secondChange } from './rehearsal.ts';
-import type { DecidedBody } from './run.ts';
+import type { DecidedBody, RunException } from './run.ts';
 import { findRunnable, withSession, type Runnable } from './session.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 import { bundlePath } from './settle.ts';
@@ -60,9 +62,10 @@ export async function rehearseMigration(
   const startedAtMs = options.clock.nowMs();
   const startedMonotonicMs = options.clock.monotonicMs();
   await options.store.dropDeadCopies();
-  const there = await onCopy(options, runnable, (on) => thereAndBack(options, on, runnable, planned.plan));
+  const excepted = { ...options, rehearsedExceptions: await exceptionsOf(options, runnable, planned.plan) };
+  const there = await onCopy(excepted, runnable, (on) => thereAndBack(options, on, runnable, planned.plan));
   if ('status' in there) return there;
-  const twice = await rehearseTwice(options, runnable, there);
+  const twice = await rehearseTwice(excepted, runnable, there);
   if ('status' in twice) return twice;
   const elapsedMs = Math.round(options.clock.monotonicMs() - startedMonotonicMs);
   return recordRehearsal(options, runnable.bundle, planned.plan, {
@@ -74,6 +77,19 @@ export async function rehearseMigration(
     elapsedMs,
     policy: allowed.policy?.decided,
   });
+}
+
+/** What signatures over this plan allow here (M26), on the copy for the way back as well; where there are none, nothing. */
+async function exceptionsOf(
+  options: RunnerOptions,
+  { bundle }: Runnable,
+  { plan_digest: planDigest }: PlanFile,
+): Promise<readonly RunException[]> {
+  const reading = await readApprovals(options, bundle, { planDigest, grant: 'apply' });
+  if (reading.status === 'refused') return [];
+  return reading.approvals.flatMap(({ principal, exceptions }) =>
+    exceptions.map((exception) => ({ ...exception, principal })),
+  );
 }
 
 async function findHindrance(options: RunnerOptions, id: string): Promise<Finding | undefined> {
@@ -138,12 +154,16 @@ async function thereAndBack(
   const findings: Finding[] = [];
   const measured: Record<string, Baseline> = {};
   let enforcement = NOTHING_ENFORCED;
-  const shown = (): Shown => ({
-    checks: checksOf(steps, runnable.bundle.declaration.requires_rollback),
+  const shown = (probed?: Probed): Shown => ({
+    checks: [
+      ...checksOf(steps, runnable.bundle.declaration.requires_rollback),
+      ...(probed === undefined ? [] : [probed.check]),
+    ],
     // What fails there fails a rehearsal here, whatever it would be to a run.
-    findings: [...failuresOf(id, steps), ...findings],
+    findings: [...failuresOf(id, steps), ...findings, ...(probed?.findings ?? [])],
     measured,
     enforcement,
+    ...(probed?.probe === undefined ? {} : { probe: probed.probe }),
   });
   const pass = (name: string, isGood: boolean): boolean => {
     steps.set(name, isGood ? 'pass' : 'fail');
@@ -179,10 +199,12 @@ async function thereAndBack(
   // The way back may leave what a plan binds and no equality asks for, such as an order of columns.
   const planned = await planMigration(on, id);
   if (planned.status === 'refused') findings.push(...planned.findings);
-  const again = await ran('second_forward', await applyMigration(on, id), 'second_post.json');
-  if (again === undefined) return shown();
-  pass('equal_to_first_post', isEqual(post, again));
-  return shown();
+  const second = await applyMigration(on, id);
+  const again = await ran('second_forward', second, 'second_post.json');
+  if (again === undefined || second.status !== 'applied') return shown();
+  if (!pass('equal_to_first_post', isEqual(post, again))) return shown();
+  const { rollback_class: rollbackClass } = plan.bound;
+  return shown(await probeWayBack(on, runnable, { forwardRun: second.runId, rollbackClass }));
 }
 
 const STEPS = [

@@ -1,28 +1,9 @@
-/** Nothing that must not be kept is written: files are scanned first (M42, M124, M125). */
+/** Nothing that must not be kept is written: what a run makes is scanned first (M42, M124, M125). */
 import { isRefused, refusal, VarveError, type Finding, type JsonObject } from '../base/index.ts';
 import { redactJson, scanFindings, scanText, type Digest, type ReceiptBody } from '../evidence/index.ts';
-import type { Bundle } from './bundle.ts';
 import { findingJson, productBytes } from './evidence-body.ts';
 import { storeEvidence } from './evidence-store.ts';
 import type { DecidedBody, Product } from './run.ts';
-import { DEFAULT_SETTINGS, type MigrationSettings } from './settings.ts';
-
-/**
- * What the authored files of a bundle hold that they must not: secrets refuse, and so do positions in a restricted area.
- * Where no area is configured, a position wants a review.
- */
-export async function scanBundle(
-  bundle: Pick<Bundle, 'files'>,
-  settings: MigrationSettings = DEFAULT_SETTINGS,
-): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  const { restrictedAreas = [] } = settings;
-  for (const { path, bytes } of bundle.files) {
-    const text = new TextDecoder().decode(bytes);
-    findings.push(...scanFindings(path, await scanText(text, { path, origin: 'authored', restrictedAreas })));
-  }
-  return findings;
-}
 
 /** What a product holds that it must not. */
 export async function scanProduct(path: string, product: Product): Promise<readonly Finding[]> {

@@ -28,6 +28,7 @@ import {
   REFERENCE_PATH,
   type Closing,
 } from './closing.ts';
+import { takeBackLent } from './deciding-session.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
 import { findingJson, productBytes } from './evidence-body.ts';
@@ -44,7 +45,7 @@ import {
 } from './ledger.ts';
 import type { MigrationKind } from './kind.ts';
 import { parseMigrationId } from './migration-id.ts';
-import { contextOf, hit, loadRun, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
+import { hit, loadRun, releaseRoom, type DecidedBody, type OpenedBody } from './run.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
 /** Where a receipt is, and what it says. */
@@ -178,7 +179,8 @@ function signatureCheck({ signer }: RunnerOptions): Check {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-function retentionUntil({ settings = DEFAULT_SETTINGS }: RunnerOptions, finishedAt: string): string {
+/** Until when what a receipt names is kept. */
+export function retentionUntil({ settings = DEFAULT_SETTINGS }: RunnerOptions, finishedAt: string): string {
   return isoTime(Date.parse(finishedAt) + (settings.retentionDays ?? 3653) * DAY_MS);
 }
 
@@ -219,10 +221,9 @@ async function workAfter(
   intents: IntentLog,
   { kind, bundle, signal }: Settling,
 ): Promise<AfterEnd> {
+  await takeBackLent(options, known.subject);
   if (kind === undefined || bundle === undefined) return { checks: [], findings: [] };
   const run = await loadRun(options, known, { kind, bundle, signal, intents });
-  // What a runner that was killed had lent its login (M84).
-  await kind.confine?.release(contextOf(run));
   return runAfterSteps(run, known.entries.committed === undefined ? 'undone' : 'committed');
 }
 

@@ -11,7 +11,8 @@ import {
 import { sql, type Transaction } from '../store/index.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
 import { readEvidence, storeEvidence } from './evidence-store.ts';
-import { checksBefore, type Beginning } from './execute.ts';
+import type { Beginning } from './execute.ts';
+import { checksBefore } from './judge-run.ts';
 import { backoffMs, isTransient, LOCK_TIMEOUT_MS, type Failure } from './failure.ts';
 import { appendLedger, readBody } from './ledger.ts';
 import { baselineContextOf, contextOf, fenceAlone, hit, releaseRoom, type Run } from './run.ts';

@@ -110,6 +110,18 @@ describe('varve document', () => {
     expect(again.json()).toMatchObject({ status: 'refused', findings: [{ code: 'files_exist' }] });
   });
 
+  it('migrate takes threads, which load the types for themselves', async () => {
+    await using project = await createCliProject(FILES);
+    const argv = ['document', 'migrate', 'traces.jsonl', '--out', 'new.jsonl', '--max-quarantined', '1'];
+    const migrated = await project.run([...argv, '--workers', '2']);
+    expect([migrated.exit, migrated.stdout]).toEqual([
+      0,
+      '3 documents: 1 migrated, 1 current, 1 quarantined\n',
+    ]);
+    const [, second] = (await readFile(path.join(project.dir, 'new.jsonl'), 'utf8')).split('\n');
+    expect(second).toBe('{"schema_version":"1.0.0","name":"two"}');
+  });
+
   it('what has shipped is locked, and refused where it is another one', async () => {
     await using project = await createCliProject(FILES);
     const locked = await project.run(['document', 'lock']);

@@ -151,6 +151,11 @@ describe('a policy', () => {
     });
     expect(await s.gate()).toMatchObject({ exit: 0, told: [] });
     const folder = join(s.project.dir, 'migrations/registry/policy');
+    // A policy is scanned like every file that people write (M124).
+    const key = ['ghp', 'Zk3v9QeR7tYu2WoP5xSd8fGh1JkL4mNb6VcX'].join('_');
+    await writeFile(join(folder, 'note.cedar'), `// token: ${key}\n`);
+    expect((await s.gate()).told.join('\n')).toContain('secret_found');
+    await rm(join(folder, 'note.cedar'));
     await rm(join(folder, 'deny/apply.prod.nameless.json'));
     await writeFile(
       join(folder, 'more.cedar'),
@@ -276,10 +281,13 @@ describe('varve gate', () => {
     expect(report.told.join('\n')).toContain(told);
   });
 
-  it('M52 shows what a bundle allows more than it was planned with', async () => {
+  it('M52 shows what a bundle allows more than it was planned and signed with; a draft may grow', async () => {
     await using s = await scene();
     await writePlan(s);
     await edit(s, 'max_row_backfill: 0', 'max_row_backfill: 7');
+    expect((await s.gate()).told).not.toContain('scope_widened');
+    await mkdir(join(dirname(s.path('notes.md')), 'approvals'), { recursive: true });
+    await writeFile(join(dirname(s.path('notes.md')), 'approvals/stage.apply.eve.dsse.json'), '{}');
     const report = await s.gate();
     expect(report.told).toContain('scope_widened');
     expect(report.gates['declaration_schema']).toBe('fail');

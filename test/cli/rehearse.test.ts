@@ -62,13 +62,14 @@ for (const where of ['server', 'embedded'] as const) {
       const { exit, stdout } = await project.run(['rehearse', GOOD]);
       expect(exit, stdout).toBe(0);
       expect(normalised(stdout, project.dir))
-        .toBe(`${GOOD} held on a copy. Its way back is proved on a copy (R3).
+        .toBe(`${GOOD} held on a copy. Its way back is proved on a copy (R4).
   the copy is what the database is  holds
   forward                           holds
   the way back                      holds
   equal to what was before          holds
   forward again                     holds
   equal to the first end            holds
+  the way back after new rows       holds
   forward twice in a row            ends in a clean error
 run      varve://run/<time>.rehearsal.${GOOD}.<id>
 receipt  migrations/postgis/${GOOD}/receipts/rehearsal_receipt.json
@@ -78,7 +79,7 @@ receipt  migrations/postgis/${GOOD}/receipts/rehearsal_receipt.json
         join(project.dir, 'migrations/postgis', GOOD, 'receipts/rehearsal_receipt.json'),
         'utf8',
       );
-      expect(JSON.parse(receipt)).toMatchObject({ direction: 'rehearsal', rollback: { rung: 'R3' } });
+      expect(JSON.parse(receipt)).toMatchObject({ direction: 'rehearsal', rollback: { rung: 'R4' } });
       expect((await project.run(['receipts', 'list', '--json'])).json()).toMatchObject({ receipts: [] });
       await using store = await open();
       expect(
@@ -86,6 +87,22 @@ receipt  migrations/postgis/${GOOD}/receipts/rehearsal_receipt.json
         from pg_attribute where attrelid = 'lab.plot'::regclass and attnum > 0`),
       ).toEqual([{ name: 'lab.plot', columns: 2 }]);
     }, 180_000);
+
+    it('M60 one view has the change, its inputs, its justification, its products, and what still lacks', async () => {
+      const before = (await project.run(['status', GOOD, '--json'])).json();
+      expect(before).toMatchObject({
+        migrationId: GOOD,
+        change: { kind: 'postgis', scope: expect.any(Object), limits: expect.any(Object) },
+        inputs: expect.arrayContaining([expect.objectContaining({ path: 'forward.sql' })]),
+        justification: { why: expect.any(String), signatures: [] },
+        rehearsal: { rung: 'R4', isOfTheseFiles: true },
+        runs: [],
+        lacks: expect.arrayContaining(['a run that passed']),
+      });
+      expect(JSON.stringify(before)).not.toContain('a rehearsal to equality');
+      expect((await project.run(['status', LOSSY])).stdout).toContain('a rehearsal to equality');
+      expect((await project.run(['status', 'PG-MIG-2026-01-01-77'])).exit).toBe(3);
+    }, 60_000);
 
     it('F19 M106 refuses a way back that loses rows, with exit status 3', async () => {
       const { exit, stdout } = await project.run(['rehearse', LOSSY, '--json']);

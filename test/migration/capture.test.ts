@@ -303,7 +303,7 @@ function suite(given: StoreUnderTest): void {
     });
   }, 60_000);
 
-  it('M108 R3 a way back that asks for captured rows is rehearsed like any other', async () => {
+  it('M108 R4 a way back that asks for captured rows is rehearsed like any other', async () => {
     const schema = await plots();
     const id = await planned({
       schema,
@@ -314,7 +314,7 @@ function suite(given: StoreUnderTest): void {
     const outcome = await rehearseMigration(options, id);
     expect(outcome, JSON.stringify(outcome)).toMatchObject({
       status: 'rehearsed',
-      receipt: { receipt: { rollback: { class: 'restore_from_capture', rung: 'R3' } } },
+      receipt: { receipt: { rollback: { class: 'restore_from_capture', rung: 'R4' } } },
     });
   }, 120_000);
 }

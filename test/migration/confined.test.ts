@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyAll } from '../../src/evidence/index.ts';
 import {
@@ -22,6 +22,7 @@ import {
 import { FAULT_CASES } from './fault-case.ts';
 import { forgetLedger, migrationsFolder } from './fixture.ts';
 import { PG_ID, planSql, type SqlBundle } from './sql-bundle.ts';
+import { startRun } from './start-run.ts';
 
 const stores = process.env['VARVE_TEST_STORES'];
 const NO_WAY_BACK = 'drop table if exists nothing_at_all';
@@ -449,6 +450,31 @@ describe.skipIf(!isWanted)('a confined run on PostgreSQL', () => {
     60_000,
   );
 
+  it.each(['P02_statement', 'F13_committed'])(
+    'M84 what was lent at %s is taken back by who settles the run without its bundle',
+    async (point) => {
+      await using own = await migrationsFolder();
+      await forgetLedger(given.store);
+      const { schema, owner } = await given.scene();
+      const mine = confinedOptions(given, own.root);
+      await planSql(mine, {
+        schema,
+        tables: ['plot'],
+        forward: 'alter table plot add column x int;',
+        rollback: 'alter table plot drop column x;',
+      });
+      expect(await child(given, own.root, 'apply', point)).toEqual({ signal: 'SIGKILL', status: undefined });
+      // As after a kill behind the commit, when the session's own end could not take it back.
+      await given.store.script(`grant varve_owner to varve_runner; grant ${owner} to varve_runner`);
+      await rm(join(own.root, 'postgis'), { recursive: true });
+      await child(given, own.root, 'recover');
+      const left = await lent();
+      await forgetLedger(given.store);
+      expect(left).toEqual([]);
+    },
+    60_000,
+  );
+
   const seen = FAULT_CASES.filter(({ title, end }) => end === 'rolled_back' && /^F[1269] /u.test(title));
   it('there are fault cases to run with the login', () => expect(seen.length).toBeGreaterThan(10));
   it.each(seen.map((fault) => [fault.title, fault] as const))(
@@ -486,17 +512,8 @@ async function child(
   verb: string,
   point?: string,
 ): Promise<{ readonly signal: string | null; readonly status: string | undefined }> {
-  const script = fileURLToPath(new URL('run-process.ts', import.meta.url));
-  const args = [script, given.server.url, root, verb, PG_ID, ...(point === undefined ? [] : [point])];
-  const process_ = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, VARVE_TEST_RUNNER: addressOf(given.server.url, 'varve_runner') },
-  });
-  let stdout = '';
-  process_.stdout.on('data', (data) => (stdout += String(data)));
-  const signal = await new Promise<string | null>((resolve) =>
-    process_.on('close', (_code, ended) => resolve(ended)),
-  );
-  const outcome = stdout === '' ? undefined : (JSON.parse(stdout) as { status: string });
-  return { signal, status: outcome?.status };
+  const env = { VARVE_TEST_RUNNER: addressOf(given.server.url, 'varve_runner') };
+  const about = { address: given.server.url, root, verb, id: PG_ID, env };
+  const { signal, status } = await startRun({ ...about, ...(point === undefined ? {} : { point }) });
+  return { signal, status };
 }

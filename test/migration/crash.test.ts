@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyAll } from '../../src/evidence/index.ts';
 import { applyMigration, FAULT_POINTS, folderReader, readStatus } from '../../src/migration/index.ts';
@@ -16,6 +14,7 @@ import {
 import { postgresDatabase, type PostgresDatabase } from '../harness/index.ts';
 import { doubleKind } from './double-kind.ts';
 import { columnsOf, migrationsFolder, plannedDouble, runnerOptions } from './fixture.ts';
+import { endRun, startRun } from './start-run.ts';
 
 /** A run that goes well passes these; the others lie on the way of one that is undone. */
 const isOfUndo = (point: string): boolean => /^F\d+_undo/u.test(point);
@@ -25,12 +24,6 @@ interface Where {
   /** What a child process opens. */
   readonly address: string;
   readonly open: () => Promise<Store>;
-}
-
-interface Ended {
-  readonly signal: string | null;
-  readonly outcome: { readonly status: string } | undefined;
-  readonly stderr: string;
 }
 
 describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('postgres-18'))(
@@ -62,9 +55,9 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
       async (point) => {
         await using s = await scene(where(), undefined);
         expect(await applyMigration(s.options, s.id)).toMatchObject({ status: 'applied' });
-        expect((await child(where(), s.root, 'rollback', s.id, point)).signal).toBe('SIGKILL');
-        const ended = await child(where(), s.root, 'rollback', s.id);
-        expect(ended.outcome, ended.stderr).toMatchObject({ status: 'applied' });
+        await kill(where(), s, 'rollback', point);
+        const ended = await endRun(s.options, 'rollback', s.id);
+        expect(ended.status, ended.told).toBe('applied');
         expect(await columnsOf(s.store, s.table)).toEqual(['id', 'value']);
         await expectSettled(s, 2);
       },
@@ -75,11 +68,9 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
       'M62 M69 a run killed at %s whose disk is lost is settled from the database alone',
       async (point) => {
         await using s = await scene(where(), undefined);
-        expect((await child(where(), s.root, 'apply', s.id, point)).signal).toBe('SIGKILL');
+        await kill(where(), s, 'apply', point);
         for (const lost of ['runs', 'evidence']) await rm(join(s.root, lost), { recursive: true });
-        expect((await child(where(), s.root, 'recover', s.id)).outcome).toMatchObject({
-          status: 'recovered',
-        });
+        expect((await endRun(s.options, 'recover', s.id)).status).toBe('recovered');
         await expectSettled(s, 1);
       },
       60_000,
@@ -90,11 +81,9 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
       async (point) => {
         await using s = await scene(where(), undefined);
         const first = isOfUndo(point) ? 'T01_batch' : 'F13_committed';
-        expect((await child(where(), s.root, 'apply', s.id, first)).signal).toBe('SIGKILL');
-        expect((await child(where(), s.root, 'recover', s.id, point)).signal).toBe('SIGKILL');
-        expect((await child(where(), s.root, 'recover', s.id)).outcome).toMatchObject({
-          status: 'recovered',
-        });
+        await kill(where(), s, 'apply', first);
+        await kill(where(), s, 'recover', point);
+        expect((await endRun(s.options, 'recover', s.id)).status).toBe('recovered');
         expect(await columnsOf(s.store, s.table)).toEqual(
           isOfUndo(point) ? ['id', 'value'] : ['double', 'id', 'value'],
         );
@@ -108,12 +97,21 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'postgres-18').includes('p
 describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'embedded').includes('embedded'))(
   'killed in an embedded store',
   () => {
+    let template: string;
+    beforeAll(async () => {
+      template = await mkdtemp(join(tmpdir(), 'varve-crash-'));
+      await using store = await embeddedStore({ folder: join(template, 'data') });
+      await installCatalog(store, { files: await readCatalogFiles() });
+    }, 60_000);
+    afterAll(() => rm(template, { recursive: true, force: true }));
+
     it.each(ALL_POINTS)(
       'M61 M64 a forward run killed at %s and applied again is in one good state with one receipt',
       async (point) => {
         const folder = await mkdtemp(join(tmpdir(), 'varve-crash-'));
         try {
           const data = join(folder, 'data');
+          await cp(join(template, 'data'), data, { recursive: true });
           const where = { address: data, open: () => embeddedStore({ folder: data }) };
           await killAndEnd(where, { point, way: 'apply', failAt: isOfUndo(point) ? 'decide' : undefined });
         } finally {
@@ -127,19 +125,21 @@ describe.skipIf(!(process.env['VARVE_TEST_STORES'] ?? 'embedded').includes('embe
 
 async function killAndEnd(
   where: Where,
-  about: { readonly point: string; readonly way: string; readonly failAt: string | undefined },
+  about: {
+    readonly point: string;
+    readonly way: 'apply' | 'rollback' | 'recover';
+    readonly failAt: string | undefined;
+  },
 ): Promise<void> {
   let s = await scene(where, about.failAt);
-  const { root, id } = s;
   // An embedded store belongs to one process at a time.
   if (!s.store.capabilities.sharedByProcesses) await s.store[Symbol.asyncDispose]();
-  expect((await child(where, root, 'apply', id, about.point)).signal).toBe('SIGKILL');
-  const ended = await child(where, root, about.way, id);
-  expect(ended.signal, ended.stderr).toBeNull();
-  expect(ended.outcome?.status, `${JSON.stringify(ended.outcome)} ${ended.stderr}`).not.toBe('indeterminate');
+  await kill(where, s, 'apply', about.point);
   const store = s.store.capabilities.sharedByProcesses ? s.store : await where.open();
   s = { ...s, store, options: { ...s.options, store } };
   try {
+    const ended = await endRun(s.options, about.way, s.id);
+    expect(ended.status, ended.told).not.toBe('indeterminate');
     const columns = (await columnsOf(store, s.table)).join(' ');
     expect(['id value', 'double id value']).toContain(columns);
     if (about.way === 'apply' && about.failAt === undefined) expect(columns).toBe('double id value');
@@ -151,6 +151,7 @@ async function killAndEnd(
     expect(count?.n).toBe(5);
     await expectSettled(s, undefined);
   } finally {
+    await store[Symbol.asyncDispose]();
     await s[Symbol.asyncDispose]();
   }
 }
@@ -203,16 +204,13 @@ async function expectSettled(
   if (wantRuns !== undefined) expect(count?.runs).toBe(wantRuns);
 }
 
-async function child(where: Where, root: string, verb: string, id: string, point?: string): Promise<Ended> {
-  const script = fileURLToPath(new URL('run-process.ts', import.meta.url));
-  const args = [script, where.address, root, verb, id, ...(point === undefined ? [] : [point])];
-  const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  process_.stdout.on('data', (data) => (stdout += String(data)));
-  process_.stderr.on('data', (data) => (stderr += String(data)));
-  const signal = await new Promise<string | null>((resolve) =>
-    process_.on('close', (_code, ended) => resolve(ended)),
-  );
-  return { signal, outcome: stdout === '' ? undefined : JSON.parse(stdout), stderr };
+/** A verb in a process of its own, which kills itself at this point. */
+async function kill(
+  { address }: Where,
+  { root, id }: Pick<Scene, 'root' | 'id'>,
+  verb: string,
+  point: string,
+): Promise<void> {
+  const ended = await startRun({ address, root, verb, id, point });
+  expect(ended.signal, ended.stderr).toBe('SIGKILL');
 }

@@ -18,6 +18,7 @@ import {
 } from '../../src/migration/index.ts';
 import { installCatalog, readCatalogFiles } from '../../src/store/postgres/index.ts';
 import { withStores } from '../harness/index.ts';
+import { doubleKind } from './double-kind.ts';
 import { migrationsFolder, plannedDouble, runnerOptions } from './fixture.ts';
 
 const told = (outcome: RunOutcome): readonly unknown[] =>
@@ -94,7 +95,7 @@ withStores('environments', (given) => {
     return { ...folder, id, at, enter, approve };
   }
 
-  it('M49 stage asks for signatures, prod for the merge and a receipt of stage too', async () => {
+  it('M49 M105 stage asks for signatures, prod for the merge and a receipt of stage too', async () => {
     await using s = await scene();
     await s.enter('stage');
     expect(told(await applyMigration(s.at('stage'), s.id))).toEqual(['a required reviewer has not signed']);
@@ -117,6 +118,9 @@ withStores('environments', (given) => {
     const later = { ...systemClock, nowMs: () => systemClock.nowMs() + 31 * 24 * 3600 * 1000 };
     const late = told(await applyMigration(s.at('prod', { clock: later }), s.id));
     expect(late).toContain('stage_too_long_ago');
+    // Of a kind whose rehearsals can write rows in between, prod asks for R4, which stage had not.
+    const kinds = [{ ...doubleKind, probe: () => Promise.resolve([]) }];
+    expect(told(await applyMigration(s.at('prod', { kinds }), s.id))).toEqual(['way_back_not_probed']);
     expect(told(await applyMigration(s.at('prod'), s.id))).toEqual(['applied']);
   }, 240_000);
 

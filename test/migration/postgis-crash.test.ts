@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyAll } from '../../src/evidence/index.ts';
 import {
@@ -23,6 +21,7 @@ import {
 import { postgresDatabase, type PostgresDatabase } from '../harness/index.ts';
 import { columnsOf, migrationsFolder } from './fixture.ts';
 import { PG_ID, planSql, sqlOptions } from './sql-bundle.ts';
+import { endRun, startRun } from './start-run.ts';
 
 const stores = process.env['VARVE_TEST_STORES'];
 const isWanted = (name: string): boolean => stores?.split(',').includes(name) ?? name !== 'postgres-15';
@@ -65,9 +64,9 @@ describe.skipIf(!isWanted('postgres-18'))('kind postgis killed on PostgreSQL', (
       await using folder = await migrationsFolder();
       await using store = await where().open();
       const s = await scene(store, folder.root, {});
-      expect((await child(where(), s.root, 'apply', point)).signal).toBe('SIGKILL');
+      await kill(where(), s.root, 'apply', point);
       for (const lost of ['runs', 'evidence']) await rm(join(s.root, lost), { recursive: true });
-      expect((await child(where(), s.root, 'recover')).status).toBe('recovered');
+      expect((await endRun(s.options, 'recover', PG_ID)).status).toBe('recovered');
       await expectSettled(s);
     },
     60_000,
@@ -76,12 +75,12 @@ describe.skipIf(!isWanted('postgres-18'))('kind postgis killed on PostgreSQL', (
   it.each(['F06_step_started', 'P04_beside', 'F07_step_done', 'P02_statement', 'F12_ledger_row'])(
     'an index built beside is taken away when its run was killed at %s, and kept when it goes on',
     async (point) => {
-      for (const verb of ['recover', 'apply']) {
+      for (const verb of ['recover', 'apply'] as const) {
         await using folder = await migrationsFolder();
         await using store = await where().open();
         const s = await scene(store, folder.root, { isConcurrent: true });
-        expect((await child(where(), s.root, 'apply', point)).signal).toBe('SIGKILL');
-        expect((await child(where(), s.root, verb)).status).toBe(
+        await kill(where(), s.root, 'apply', point);
+        expect((await endRun(s.options, verb, PG_ID)).status).toBe(
           verb === 'recover' ? 'recovered' : 'applied',
         );
         expect(await hasIndex(s)).toBe(verb === 'apply');
@@ -102,8 +101,8 @@ describe.skipIf(!isWanted('postgres-18'))('kind postgis killed on PostgreSQL', (
         // One that fails, so that it is undone.
         await store.script(`alter table ${s.schema}.plot rename column x to y`);
       }
-      expect((await child(where(), s.root, 'rollback', point)).signal).toBe('SIGKILL');
-      expect((await child(where(), s.root, 'recover')).status).toBe('recovered');
+      await kill(where(), s.root, 'rollback', point);
+      expect((await endRun(s.options, 'recover', PG_ID)).status).toBe('recovered');
       expect((await readStatus(s.options)).unfinished).toEqual([]);
       expect((await verifyAll(folderReader(s.root))).findings).toEqual([]);
     },
@@ -112,6 +111,14 @@ describe.skipIf(!isWanted('postgres-18'))('kind postgis killed on PostgreSQL', (
 });
 
 describe.skipIf(!isWanted('embedded'))('kind postgis killed in an embedded store', () => {
+  let template: string;
+  beforeAll(async () => {
+    template = await mkdtemp(join(tmpdir(), 'varve-crash-'));
+    await using store = await embeddedStore({ folder: join(template, 'data') });
+    await installCatalog(store, { files: await readCatalogFiles() });
+  }, 60_000);
+  afterAll(() => rm(template, { recursive: true, force: true }));
+
   it.each([
     'F02_intent_opened',
     'F05_baselined',
@@ -127,6 +134,7 @@ describe.skipIf(!isWanted('embedded'))('kind postgis killed in an embedded store
       const folder = await mkdtemp(join(tmpdir(), 'varve-crash-'));
       try {
         const data = join(folder, 'data');
+        await cp(join(template, 'data'), data, { recursive: true });
         await killAndEnd({ address: data, open: () => embeddedStore({ folder: data }) }, point, 'apply');
       } finally {
         await rm(folder, { recursive: true, force: true });
@@ -136,18 +144,17 @@ describe.skipIf(!isWanted('embedded'))('kind postgis killed in an embedded store
   );
 });
 
-async function killAndEnd(where: Where, point: string, verb: string): Promise<void> {
+async function killAndEnd(where: Where, point: string, verb: 'apply' | 'recover'): Promise<void> {
   await using folder = await migrationsFolder();
   const first = await where.open();
   const s = await scene(first, folder.root, isOfUndo(point) ? { isFailing: true } : {});
   // An embedded store belongs to one process at a time.
   await first[Symbol.asyncDispose]();
-  expect((await child(where, s.root, 'apply', point)).signal).toBe('SIGKILL');
-  const ended = await child(where, s.root, verb);
-  expect(ended.signal, ended.stderr).toBeNull();
-  expect(ended.status, ended.stderr).not.toBe('indeterminate');
+  await kill(where, s.root, 'apply', point);
   await using store = await where.open();
   const found = { ...s, store, options: { ...s.options, store } };
+  const ended = await endRun(found.options, verb, PG_ID);
+  expect(ended.status, ended.told).not.toBe('indeterminate');
   const columns = (await columnsOf(store, `${s.schema}.plot`)).join(' ');
   const isDecided = /^F(1[3-9]|2[01])_/u.test(point);
   const isApplied = verb === 'apply' ? !isOfUndo(point) : isDecided;
@@ -213,22 +220,8 @@ async function expectSettled(s: Scene, runs = 1): Promise<void> {
   expect(count).toEqual({ runs, closed: runs, decided: runs, guards: 0, seen: 0 });
 }
 
-async function child(
-  where: Where,
-  root: string,
-  verb: string,
-  point?: string,
-): Promise<{ readonly signal: string | null; readonly status: string | undefined; readonly stderr: string }> {
-  const script = fileURLToPath(new URL('run-process.ts', import.meta.url));
-  const args = [script, where.address, root, verb, PG_ID, ...(point === undefined ? [] : [point])];
-  const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  process_.stdout.on('data', (data) => (stdout += String(data)));
-  process_.stderr.on('data', (data) => (stderr += String(data)));
-  const signal = await new Promise<string | null>((resolve) =>
-    process_.on('close', (_code, ended) => resolve(ended)),
-  );
-  const outcome = stdout === '' ? undefined : (JSON.parse(stdout) as { status: string });
-  return { signal, status: outcome?.status, stderr: `${stderr} ${stdout}` };
+/** A verb in a process of its own, which kills itself at this point. */
+async function kill({ address }: Where, root: string, verb: string, point: string): Promise<void> {
+  const ended = await startRun({ address, root, verb, id: PG_ID, point });
+  expect(ended.signal, ended.stderr).toBe('SIGKILL');
 }

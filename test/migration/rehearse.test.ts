@@ -69,6 +69,7 @@ function suite(given: StoreUnderTest): void {
       equal_to_pre: 'pass',
       second_forward: 'pass',
       equal_to_first_post: 'pass',
+      new_writes: 'pass',
       forward_twice: 'pass',
     });
     expect(outcome).toMatchObject({
@@ -76,7 +77,9 @@ function suite(given: StoreUnderTest): void {
       receipt: {
         receipt: {
           direction: 'rehearsal',
-          rollback: { rung: 'R3' },
+          rollback: { rung: 'R4' },
+          // One row of five was changed, and one came.
+          probe: { tables: [{ table: `${schema}.plot`, rows: 2 }], way_back: 'applied' },
           forward_twice: 'error',
           validation: { status: 'pass' },
         },
@@ -91,7 +94,7 @@ function suite(given: StoreUnderTest): void {
     // Later receipts of the same files say on which rung the way back stands.
     expect(await applyMigration(options, id)).toMatchObject({
       status: 'applied',
-      receipt: { receipt: { rollback: { rung: 'R3' } } },
+      receipt: { receipt: { rollback: { rung: 'R4' } } },
     });
     expect(await rehearseMigration(options, id)).toMatchObject({
       status: 'refused',
@@ -99,9 +102,60 @@ function suite(given: StoreUnderTest): void {
     });
     expect(await rollbackMigration(options, id)).toMatchObject({
       status: 'applied',
-      receipt: { receipt: { rollback: { rung: 'R3' } } },
+      receipt: { receipt: { rollback: { rung: 'R4' } } },
     });
   }, 180_000);
+
+  it('M105 M108 R4 a way back that rows written since make fail is found on the copy, of whatever class', async () => {
+    const { id, schema } = await planned({
+      forward: 'alter table plot add column code text; alter table plot alter column code type varchar(40);',
+      rollback: `alter table plot alter column code type varchar(3); alter table plot drop column code;`,
+    });
+    const before = await stateOf(schema);
+    const outcome = await rehearseMigration(options, id);
+    expect(checksOf(outcome), JSON.stringify(outcome)).toMatchObject({
+      equal_to_pre: 'pass',
+      equal_to_first_post: 'pass',
+      new_writes: 'fail',
+    });
+    expect(outcome).toMatchObject({
+      status: 'failed',
+      findings: expect.arrayContaining([
+        expect.objectContaining({
+          code: 'rehearsal_failed',
+          detail: { check: 'new_writes', reason: 'way_back_refused', class: 'lossy_on_new_writes' },
+        }),
+      ]),
+      receipt: { receipt: { rollback: { rung: null }, probe: { way_back: 'refused' } } },
+    });
+    expect(await stateOf(schema)).toEqual(before);
+  }, 180_000);
+
+  it('M108 R4 a lossless way back keeps every row that came since, and a table that takes none stays at R3', async () => {
+    const { id, schema } = await planned({
+      forward: 'create index plot_area on plot (area);',
+      rollback: 'drop index plot_area;',
+    });
+    expect(await rehearseMigration(options, id)).toMatchObject({
+      status: 'rehearsed',
+      receipt: { receipt: { rollback: { class: 'lossless', rung: 'R4' } } },
+    });
+    await given.store.script(`alter table ${schema}.plot drop constraint plot_pkey`);
+    await planSql(options, {
+      id: 'PG-MIG-2026-07-02-01',
+      schema,
+      tables: ['plot'],
+      forward: 'create index plot_area on plot (area);',
+      rollback: 'drop index plot_area;',
+    });
+    expect(await rehearseMigration(options, 'PG-MIG-2026-07-02-01')).toMatchObject({
+      status: 'rehearsed',
+      findings: expect.arrayContaining([
+        expect.objectContaining({ code: 'new_writes_unknown', severity: 'info', subject: `${schema}.plot` }),
+      ]),
+      receipt: { receipt: { rollback: { class: 'lossless', rung: 'R3' } } },
+    });
+  }, 240_000);
 
   it('M106 F19 a way back that gives the shape without the rows fails, and nothing stands for it later', async () => {
     const { id, schema } = await planned({
@@ -142,7 +196,7 @@ function suite(given: StoreUnderTest): void {
       findings: expect.arrayContaining([
         expect.objectContaining({ code: 'second_run_changes', severity: 'review' }),
       ]),
-      receipt: { receipt: { forward_twice: 'second_change', rollback: { rung: 'R3' } } },
+      receipt: { receipt: { forward_twice: 'second_change', rollback: { rung: 'R4' } } },
     });
   }, 240_000);
 

@@ -7,6 +7,7 @@ import {
   DEFAULT_SETTINGS,
   readSignerReference,
   registerKey,
+  rehearseMigration,
   type RunnerOptions,
   type RunOutcome,
 } from '../../src/migration/index.ts';
@@ -113,7 +114,10 @@ function suite(given: StoreUnderTest): void {
         given: `alter table :s.plot enable row level security, force row level security; create policy own on :s.plot using (id = 1);`,
       };
       const found = await run(forward, about);
-      expect(found.status, JSON.stringify(found.findings)).toBe('rolled_back');
+      // Before anything runs where the text says it, else before the commit.
+      expect(found.status, JSON.stringify(found.findings)).toBe(
+        forward.startsWith('do ') ? 'rolled_back' : 'refused',
+      );
       expect(found.findings).toContainEqual(
         expect.objectContaining({
           code: 'policy_reduced',
@@ -124,6 +128,7 @@ function suite(given: StoreUnderTest): void {
       );
       const signed = await run(forward, {
         ...about,
+        changeClass: 'governance-critical',
         except: (schema) => [{ code: 'policy_reduced', subject: `${schema}.plot`, ceiling: null }],
       });
       expect(signed.status, JSON.stringify(signed.findings)).toBe('applied');
@@ -170,6 +175,33 @@ function suite(given: StoreUnderTest): void {
     expect((await run(forward, { except: allowed(3) })).status).toBe('applied');
   }, 60_000);
 
+  it('M59 M91 an index that is built CONCURRENTLY over many rows wants one as well, before it is built where that is known', async () => {
+    const about = {
+      phases: [{ file: 'forward.sql', mode: 'nontransactional' as const }],
+      rollback: 'drop index plot_area',
+    };
+    const forward = 'create index concurrently plot_area on :s.plot (area)';
+    const found = await run(forward, about);
+    expect(found.status, JSON.stringify(found.findings)).toBe('rolled_back');
+    const known = await run(forward, { ...about, given: 'analyze :s.plot' });
+    expect(known.status, JSON.stringify(known.findings)).toBe('refused');
+    for (const outcome of [found, known])
+      expect(outcome.findings).toContainEqual(
+        expect.objectContaining({
+          code: 'index_rebuild_large',
+          subject: `${outcome.schema}.plot`,
+          detail: expect.objectContaining({ rows: 5 }),
+        }),
+      );
+    const signed = await run(forward, {
+      ...about,
+      changeClass: 'review-required',
+      given: 'analyze :s.plot',
+      except: (schema) => [{ code: 'index_rebuild_large', subject: `${schema}.plot`, ceiling: 5 }],
+    });
+    expect(signed.status, JSON.stringify(signed.findings)).toBe('applied');
+  }, 60_000);
+
   it('M59 an index over many rows wants a review, whether made or built anew', async () => {
     for (const forward of ['create index plot_area on plot (area)', 'reindex table plot']) {
       const found = await run(forward);
@@ -204,6 +236,35 @@ function suite(given: StoreUnderTest): void {
       ]),
     });
   }, 60_000);
+
+  it('M26 a rehearsal goes by the signatures that a run would go by', async () => {
+    const schema = await given.freshSchema();
+    await given.store.script(`create table ${schema}.plot (id int primary key, area float8);
+      insert into ${schema}.plot select i, i from generate_series(1, 5) i`);
+    count += 1;
+    const id = `PG-MIG-2026-07-01-${String(count).padStart(2, '0')}`;
+    await planSql(options, {
+      id,
+      schema,
+      tables: ['plot'],
+      limits: { max_row_backfill: 1 },
+      forward: 'alter table plot add column note text; update plot set note = $$x$$ where id <= 2;',
+      rollback: 'alter table plot drop column note',
+    });
+    expect(await rehearseMigration(options, id)).toMatchObject({
+      status: 'failed',
+      findings: expect.arrayContaining([expect.objectContaining({ code: 'limit_exceeded' })]),
+    });
+    if ('code' in approver) throw new Error('This key ought to be fine.');
+    await approveMigration(options, id, {
+      principal: 'user:eve',
+      grant: 'apply',
+      signer: approver,
+      exceptions: [{ code: 'limit_exceeded', subject: 'max_row_backfill', ceiling: 2 }],
+    });
+    const signed = await rehearseMigration(options, id);
+    expect(signed.status, JSON.stringify(signed.findings)).toBe('rehearsed');
+  }, 180_000);
 
   it('M26 M27 a table of the project’s protected list is written where a signature names it', async () => {
     const protects = (schema: string): readonly string[] => [`${schema}.plot`];

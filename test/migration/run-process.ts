@@ -3,6 +3,7 @@
  * `node run-process.ts STORE ROOT VERB ID [POINT]`, where STORE is a URL or a folder; the addresses
  * of the runner's login and the witness's stand in VARVE_TEST_RUNNER and VARVE_TEST_VERIFY. Prints the outcome's status.
  */
+import { flushCompileCache } from 'node:module';
 import { dirname } from 'node:path';
 import { documentEngine } from '../../src/cli/document-engine.ts';
 import { applyMigration, recoverRuns, rollbackMigration } from '../../src/migration/index.ts';
@@ -24,7 +25,10 @@ const options = {
   ...(runner === undefined ? {} : { runnerLogin: postgresLogin({ url: runner }) }),
   kinds: [doubleKind, postgisKind, documentKind(documentEngine(dirname(root)))],
   fault: async (reached: string): Promise<void> => {
-    if (reached === point) process.kill(process.pid, 'SIGKILL');
+    if (reached === point) {
+      flushCompileCache();
+      process.kill(process.pid, 'SIGKILL');
+    }
     await Promise.resolve();
   },
 };

@@ -22,6 +22,8 @@ export interface SqlBundle {
   readonly forbiddenTables?: readonly string[];
   readonly limits?: Readonly<Record<string, number>>;
   readonly statements?: readonly string[];
+  /** Default `routine`. */
+  readonly changeClass?: 'routine' | 'review-required' | 'governance-critical';
   readonly phases?: readonly {
     readonly file: string;
     readonly mode: 'transactional' | 'nontransactional';
@@ -72,7 +74,7 @@ export async function writeSql(root: string, bundle: SqlBundle): Promise<BundleR
         ...bundle.limits,
       },
       requires_rollback: true,
-      approvals: { required_reviewers: ['group:approvers'], change_class: 'routine' },
+      approvals: { required_reviewers: ['group:approvers'], change_class: bundle.changeClass ?? 'routine' },
       artifacts: {
         forward: [...(bundle.phases?.map(({ file }) => file) ?? ['forward.sql', ...Object.keys(files)])],
         rollback: ['rollback.sql'],

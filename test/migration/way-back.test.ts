@@ -39,6 +39,32 @@ function suite(given: StoreUnderTest): void {
     return id;
   }
 
+  it('M106 M110 a renamed table goes back to its name, also when rows came and went meanwhile; rows that stay refuse it', async () => {
+    const schema = await plots();
+    const renaming = {
+      schema,
+      tables: ['plot', 'parcel'],
+      forward: 'alter table plot rename to parcel',
+      rollback: 'alter table parcel rename to plot',
+    };
+    const id = await applied(renaming);
+    await given.store.script(
+      `insert into ${schema}.parcel values (6, 6); delete from ${schema}.parcel where id = 6`,
+    );
+    const back = await rollbackMigration(options, id);
+    expect(back, JSON.stringify(back)).toMatchObject({ status: 'applied' });
+    const again = await applied({ ...renaming, tables: ['plot', 'parcel'] });
+    await given.store.script(`insert into ${schema}.parcel values (7, 7)`);
+    const refused = await rollbackMigration(options, again);
+    expect(refused, JSON.stringify(refused)).toMatchObject({
+      status: 'rolled_back',
+      findings: [{ code: 'baseline_differs', detail: { differing: [`${schema}.plot`] } }],
+    });
+    expect(
+      await given.store.query(sql`select count(*)::int4 as rows from ${sql.id(schema, 'parcel')}`),
+    ).toEqual([{ rows: 6 }]);
+  }, 120_000);
+
   it('M106 what others made and wrote elsewhere since is in no way back’s way', async () => {
     const schema = await plots();
     const id = await applied({

@@ -1,7 +1,5 @@
-import { spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyAll } from '../../src/evidence/index.ts';
 import {
@@ -17,6 +15,7 @@ import { sql } from '../../src/store/index.ts';
 import { addressOf, confinedOptions, confinedServer, type ConfinedServer } from './confined-server.ts';
 import { forgetLedger, migrationsFolder } from './fixture.ts';
 import { PG_ID, planSql, type SqlBundle } from './sql-bundle.ts';
+import { startRun } from './start-run.ts';
 
 const stores = process.env['VARVE_TEST_STORES'];
 const isWanted = stores?.split(',').includes('postgres-18') ?? true;
@@ -264,21 +263,11 @@ async function child(
   verb: string,
   point?: string,
 ): Promise<{ readonly signal: string | null; readonly status: string | undefined }> {
-  const script = fileURLToPath(new URL('run-process.ts', import.meta.url));
-  const args = [script, given.server.url, root, verb, PG_ID, ...(point === undefined ? [] : [point])];
-  const process_ = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      VARVE_TEST_RUNNER: addressOf(given.server.url, 'varve_runner'),
-      VARVE_TEST_VERIFY: addressOf(given.server.url, 'varve_verify'),
-    },
-  });
-  let stdout = '';
-  process_.stdout.on('data', (data) => (stdout += String(data)));
-  const signal = await new Promise<string | null>((resolve) =>
-    process_.on('close', (_code, ended) => resolve(ended)),
-  );
-  const outcome = stdout === '' ? undefined : (JSON.parse(stdout) as { status: string });
-  return { signal, status: outcome?.status };
+  const env = {
+    VARVE_TEST_RUNNER: addressOf(given.server.url, 'varve_runner'),
+    VARVE_TEST_VERIFY: addressOf(given.server.url, 'varve_verify'),
+  };
+  const about = { address: given.server.url, root, verb, id: PG_ID, env };
+  const { signal, status } = await startRun({ ...about, ...(point === undefined ? {} : { point }) });
+  return { signal, status };
 }

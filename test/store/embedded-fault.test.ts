@@ -150,6 +150,19 @@ describe('the lock of a folder', () => {
     });
   });
 
+  it('of a dozen folders costs the process one listener, and all are gone when it ends', () => {
+    const before = process.listenerCount('exit');
+    const locks = Array.from({ length: 12 }, (_, at) => lockFolder(`${folder}-${at}`, systemClock));
+    expect(process.listenerCount('exit')).toBeLessThanOrEqual(before + 1);
+    for (const lock of locks) lock.release();
+    expect(process.listenerCount('exit')).toBe(before);
+    const script = `import { lockFolder } from ${JSON.stringify(
+      new URL('../../src/store/postgres/folder-lock.ts', import.meta.url).href,
+    )}; for (const at of [1, 2, 3]) lockFolder(${JSON.stringify(folder)} + at, { nowMs: () => 0, monotonicMs: () => 0 });`;
+    execFileSync(process.execPath, ['--input-type=module', '--eval', script]);
+    expect(readdirSync(place).filter((name) => name.endsWith('.lock'))).toEqual([]);
+  });
+
   it('is left alone when it is no longer ours', async () => {
     const lock = lockFolder(folder, systemClock);
     await plant(own);

@@ -23,7 +23,7 @@ import {
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { lockPath, type TypeFlags } from '../document-type-file.ts';
-import { loadDocumentType, loadDocumentTypes, loadModel } from '../document-types.ts';
+import { loadDocumentType, loadDocumentTypes, loadModel, typesUrl } from '../document-types.ts';
 import { readCount } from '../number-argument.ts';
 import { openRunner } from '../runner.ts';
 import { shownPlan } from './plan.ts';
@@ -51,6 +51,7 @@ interface MigrateFlags extends TypeFlags {
   readonly resume?: true;
   readonly allowLossy?: true;
   readonly keepOrder?: true;
+  readonly workers?: number;
   readonly maxQuarantined: number;
 }
 
@@ -92,6 +93,7 @@ export function register(command: Command, act: Act): void {
       .option('--resume', 'go on where a stopped run had come to')
       .option('--allow-lossy', 'take a way down that loses something')
       .option('--keep-order', 'quarantine documents whose names would change their order')
+      .option('--workers <count>', 'threads that move the lines of a file', readCount)
       .option('--max-quarantined <count>', 'how many documents may be left out', readCount, 0),
     ['varve document migrate traces.jsonl.gz --out new.jsonl.gz --resume'],
   ).action(act(migrate));
@@ -276,6 +278,9 @@ async function migrate(context: Context, input: string, flags: MigrateFlags): Pr
     allowLossy: flags.allowLossy === true,
     keepOrder: flags.keepOrder === true,
     maxQuarantined: flags.maxQuarantined,
+    ...(flags.workers === undefined
+      ? {}
+      : { workers: { count: flags.workers, module: typesUrl(context, flags) } }),
     signal: context.signal,
     onBatch: ({ documents }) => {
       progress.advance(documents - done);

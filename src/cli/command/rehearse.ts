@@ -50,6 +50,7 @@ const CHECK_TEXTS: Readonly<Record<string, string>> = {
   equal_to_pre: 'equal to what was before',
   second_forward: 'forward again',
   equal_to_first_post: 'equal to the first end',
+  new_writes: 'the way back after new rows',
   forward_twice: 'forward twice in a row',
 };
 

@@ -11,14 +11,25 @@ import { shortChecksum } from '../adopt-history.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { countOf, sizeText, tableText, type CommandResult, type Style } from '../output.ts';
+import { showDossier } from '../dossier.ts';
 import { migrationsRoot, projectOrFolder } from '../runner.ts';
 
 /** `varve status` */
 export function register(command: Command, act: Act): void {
-  withExamples(command, ['varve status', 'varve status --env stage --json']).action(act(run, { db: true }));
+  withExamples(command, [
+    'varve status',
+    'varve status --env stage --json',
+    'varve status PG-MIG-2026-05-12-01',
+  ])
+    .argument(
+      '[id]',
+      'one migration in one view, from files alone: change, inputs, justification, runs, what still lacks',
+    )
+    .action(act(run, { db: true }));
 }
 
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: Context, id: string | undefined): Promise<CommandResult> {
+  if (id !== undefined) return await showDossier(context, id);
   const { dir } = await projectOrFolder(context);
   // A database that nothing was deployed to has a status too: everything is pending.
   const store = await context.store();

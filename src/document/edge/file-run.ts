@@ -1,8 +1,17 @@
+import type { Finding } from '../../base/index.ts';
 import type { BatchCounts } from '../batch.ts';
 import type { Model } from '../model.ts';
 import type { Version } from '../version.ts';
 import type { AppendFile } from './append-file.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import type { UnitWork } from './migrate-unit.ts';
+
+/** How many threads, and where they find the document type. */
+export interface WorkerOptions {
+  readonly count: number;
+  /** URL of a module that exports it. */
+  readonly module: string;
+}
 
 /** How a file or folder is migrated. */
 export interface MigrateFileOptions {
@@ -17,6 +26,8 @@ export interface MigrateFileOptions {
   readonly maxQuarantined?: number;
   readonly allowLossy?: boolean;
   readonly keepOrder?: boolean;
+  /** Threads that move the lines of a file. Default: this one does. */
+  readonly workers?: WorkerOptions;
   /** Bytes of input between two checkpoints. Default 1 MiB. */
   readonly batchBytes?: number;
   /** Stops the run at its next checkpoint. */
@@ -44,6 +55,28 @@ export interface RunEnd {
   readonly counts: BatchCounts;
   /** Whether all is done; else it was stopped on request. */
   readonly isDone: boolean;
+  /** Why it did not begin. */
+  readonly findings?: readonly Finding[];
+}
+
+/** Bytes of input between two checkpoints. */
+export function batchBytes({ options }: FileRun): number {
+  return options.batchBytes ?? 1024 * 1024;
+}
+
+/** What is done with each document. */
+export function workOf({ model, to, start, options }: FileRun): UnitWork {
+  const { run, allowLossy, keepOrder } = options;
+  return {
+    model,
+    to,
+    options: {
+      now: start.now,
+      ...(run === undefined ? {} : { run }),
+      ...(allowLossy === undefined ? {} : { allowLossy }),
+      ...(keepOrder === undefined ? {} : { keepOrder }),
+    },
+  };
 }
 
 /** Whether the run was asked to stop. */

@@ -30,10 +30,12 @@ import {
   writeCheckpoint,
   type Checkpoint,
 } from './checkpoint.ts';
-import type { FileRun, MigrateFileOptions, RunEnd } from './file-run.ts';
+import type { FileRun, MigrateFileOptions, RunEnd, WorkerOptions } from './file-run.ts';
 import { lockOutput } from './output-lock.ts';
+import { migrateBlocks } from './migrate-blocks.ts';
 import { migrateFolder } from './migrate-folder.ts';
 import { migrateLines } from './migrate-lines.ts';
+import { isLines } from './read-units.ts';
 
 /** What came of it. */
 export type MigrateFileResult =
@@ -61,7 +63,8 @@ export async function migrateFile(
   await using _lock = locked.value;
   const start = await startOf(model, input, out, to, options);
   if (start.status === 'refused') return start;
-  const { counts, isDone } = await build(model, input, out, to, start.value, options);
+  const { counts, isDone, findings = [] } = await build(model, input, out, to, start.value, options);
+  if (findings.length > 0) return { ...refused(...findings), counts };
   if (!isDone) return { ...refused(stopped(out)), counts };
   const most = options.maxQuarantined ?? 0;
   if (counts.quarantined > most) return { ...refused(tooMany(out, counts.quarantined, most)), counts };
@@ -161,7 +164,19 @@ async function build(
   };
   const isFolder = (await stat(input)).isDirectory();
   // Awaited here, or the files would be closed before they are written.
-  return isFolder ? await migrateFolder(run) : await migrateLines(run);
+  if (isFolder) return await migrateFolder(run);
+  const { workers } = options;
+  return workers !== undefined && isLines(input) ? await onThreads(run, workers) : await migrateLines(run);
+}
+
+async function onThreads(run: FileRun, workers: WorkerOptions): Promise<RunEnd> {
+  // Who asks for no threads loads none.
+  const { openWorkerPool } = await import('./worker-pool.ts');
+  const opened = await openWorkerPool(run, workers);
+  if (opened.status === 'refused')
+    return { counts: run.start.counts, isDone: false, findings: opened.findings };
+  await using pool = opened.value;
+  return await migrateBlocks(run, pool);
 }
 
 /** The output takes its name; only then is the checkpoint let go. */

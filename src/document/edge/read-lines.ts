@@ -44,6 +44,17 @@ export async function* readLines(
   if (held > 0) yield lineOf(parts, held, place, mostBytes, false);
 }
 
+/** The lines of whole bytes; the last may have no line break. */
+export function* linesOf(bytes: Uint8Array, mostBytes: number, from: number): Generator<Line> {
+  let start = 0;
+  for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
+    yield lineOf([bytes.subarray(start, end)], end - start, from + start, mostBytes, true);
+    start = end + 1;
+  }
+  const size = bytes.length - start;
+  if (size > 0) yield lineOf([bytes.subarray(start)], size, from + start, mostBytes, false);
+}
+
 function lineOf(
   parts: readonly Uint8Array[],
   size: number,

@@ -7,19 +7,18 @@ import { isProduct } from '../product-path.ts';
 import type { ReceiptReference } from '../receipt-ref.ts';
 import type { Receipt } from '../receipt.ts';
 import { storePath } from '../store-path.ts';
-import { changed, missing, parseObject, readStored, schemaFindings, type Evidence } from './file.ts';
+import {
+  changed,
+  missing,
+  parseObject,
+  readStored,
+  schemaFindings,
+  type Evidence,
+  type VerifiedReceipt,
+} from './file.ts';
 import { closingLine, envelopeOf, type Ledgers } from './ledger.ts';
 import { ledgerFindings, readReceipt, receiptFindings, writtenWith, type ReadReceipt } from './receipt.ts';
-
-/** One receipt that was looked at; `status` is that of the verification, not of the run. */
-export interface VerifiedReceipt {
-  readonly path: string;
-  readonly runId: string;
-  readonly migrationId: string;
-  readonly digest: Digest;
-  readonly outcome: string;
-  readonly status: 'verified' | 'refuted';
-}
+import { verifyRehearsal } from './rehearsal.ts';
 
 /** The bundles among the files. */
 export function bundleFolders(files: readonly string[]): readonly string[] {
@@ -27,27 +26,37 @@ export function bundleFolders(files: readonly string[]): readonly string[] {
   return [...new Set(folders)].sort();
 }
 
-/** A bundle: its plan, its products, the receipt of its latest run, its authored files. */
-export async function verifyBundle(
-  evidence: Evidence,
-  folder: string,
-  ledgers: Ledgers,
-): Promise<{ readonly receipts: readonly VerifiedReceipt[]; readonly findings: readonly Finding[] }> {
+type Looked = { readonly receipts: readonly VerifiedReceipt[]; readonly findings: readonly Finding[] };
+
+/** A bundle: its plan, its products, the receipts of its latest rehearsal and run, its authored files. */
+export async function verifyBundle(evidence: Evidence, folder: string, ledgers: Ledgers): Promise<Looked> {
   const bundle = await readBundleFiles(evidence, folder);
-  const findings = [...(await verifyPlan(evidence, bundle)), ...(await unknownProducts(evidence, bundle))];
+  const rehearsed = await verifyRehearsal(evidence, folder);
+  const ran = await verifyRun(evidence, bundle, ledgers);
+  return {
+    receipts: [...(rehearsed?.receipts ?? []), ...ran.receipts],
+    findings: [
+      ...(await verifyPlan(evidence, bundle)),
+      ...(await unknownProducts(evidence, bundle)),
+      ...(rehearsed?.findings ?? []),
+      ...ran.findings,
+    ],
+  };
+}
+
+async function verifyRun(evidence: Evidence, bundle: BundleFiles, ledgers: Ledgers): Promise<Looked> {
+  const { folder } = bundle;
   const shown = await shownReceipt(evidence, bundle);
-  if (shown === undefined) return { receipts: [], findings: [...findings, ...lostReceipt(folder, ledgers)] };
-  if ('findings' in shown) return { receipts: [], findings: [...findings, ...shown.findings] };
-  if (ledgerFindings(shown.path, shown, ledgers).length > 0) {
-    findings.push(...ledgerFindings(shown.path, shown, ledgers));
-    return { receipts: [verified(shown.path, shown, findings)], findings };
-  }
-  findings.push(
+  if (shown === undefined) return { receipts: [], findings: lostReceipt(folder, ledgers) };
+  if ('findings' in shown) return { receipts: [], findings: shown.findings };
+  const unbound = ledgerFindings(shown.path, shown, ledgers);
+  if (unbound.length > 0) return { receipts: [verified(shown.path, shown, unbound)], findings: unbound };
+  const findings = [
     ...(await receiptFindings(evidence, shown.path, shown, ledgers)),
     ...(await artifactFindings(evidence, bundle, shown, ledgers)),
     ...(await derivedFindings(evidence, folder, shown.receipt)),
-  );
-  if (shown.receipt.bundle_digest !== bundle.digest) findings.push(bundleChanged(bundle, shown.receipt));
+    ...(shown.receipt.bundle_digest === bundle.digest ? [] : [bundleChanged(bundle, shown.receipt)]),
+  ];
   return { receipts: [verified(shown.path, shown, findings)], findings };
 }
 

@@ -23,6 +23,16 @@ export interface Evidence {
   readonly check: CheckSignature;
 }
 
+/** One receipt that was looked at; `status` is that of the verification, not of the run. */
+export interface VerifiedReceipt {
+  readonly path: string;
+  readonly runId: string;
+  readonly migrationId: string;
+  readonly digest: Digest;
+  readonly outcome: string;
+  readonly status: 'verified' | 'refuted';
+}
+
 /** The content of a digest, from the store. */
 export async function readStored({ reader }: Evidence, digest: Digest): Promise<Uint8Array | undefined> {
   return reader.read(storePath(digest));

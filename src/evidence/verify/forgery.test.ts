@@ -184,7 +184,13 @@ withEmbedded('F22 forged evidence', (given) => {
       ].toSorted(),
     );
     const verified = await verifyReceipts(join(referring.root, `pipeline/${one}`));
-    expect(verified).toMatchObject({ findings: [], receipts: [{ status: 'verified', migrationId: one }] });
+    expect(verified).toMatchObject({
+      findings: [],
+      receipts: [
+        { status: 'verified', migrationId: one, outcome: 'rehearsed' },
+        { status: 'verified', migrationId: one, outcome: 'committed' },
+      ],
+    });
   });
 
   it('names the file when any bit of any file is turned', async () => {

@@ -115,10 +115,25 @@ async function envelopeFindings(
 
 /** Why an envelope is not one over the statement of this receipt; undefined when it is. */
 export async function envelopeFault(
-  { register, check }: Evidence,
+  evidence: Evidence,
   value: Json,
   receipt: Receipt,
 ): Promise<string | undefined> {
+  return await signatureFault(evidence, value, { receipt, statement: receiptStatement(receipt) });
+}
+
+/** The same of any receipt: its statement, by a key that was a runner's there and then. */
+export async function signatureFault(
+  { register, check }: Evidence,
+  value: Json,
+  about: {
+    readonly receipt: Pick<Receipt, 'finished_at' | 'signed_by'> & {
+      readonly environment: { readonly name: string };
+    };
+    readonly statement: JsonObject;
+  },
+): Promise<string | undefined> {
+  const { receipt, statement } = about;
   const opened = await openEnvelope(value, STATEMENT_TYPE, { publicKeyById: publicKeys(register), check });
   if (opened.status === 'refused') return opened.reason;
   const key = register.keys.find(({ key_id: id }) => id === opened.keyId);
@@ -126,7 +141,7 @@ export async function envelopeFault(
   if (!key.environments.includes(receipt.environment.name)) return 'key_environment';
   if (!isKeyValid(key, Date.parse(receipt.finished_at))) return 'key_validity';
   if (receipt.signed_by !== opened.keyId) return 'signed_by';
-  return digestOf(opened.body) === digestOf(receiptStatement(receipt)) ? undefined : 'statement';
+  return digestOf(opened.body) === digestOf(statement) ? undefined : 'statement';
 }
 
 /** Inputs and outputs of an older run are in the store only: the bundle's folder shows the latest run. */

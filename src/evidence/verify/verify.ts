@@ -8,6 +8,7 @@
  * | a kept head | the ledger that it was the head of |
  * | `runs/<run>/intent.jsonl` | its chain |
  * | `<kind>/<ID>/receipts/run_receipt.json` | schema, canonical bytes, the ledger line that closed its run, its own validation status |
+ * | `<kind>/<ID>/receipts/rehearsal_receipt.json` | schema, canonical bytes, its own checks, the baselines it names compared again |
  * | `receipts/*.dsse.json` | the signature, the runner key, the statement that follows from the receipt |
  * | `receipts/prov.jsonld`, `receipt_ref.json` | the ones that follow from the receipt |
  * | `<kind>/<ID>/plan.json`, authored files | the plan's digests; the receipt's inputs |
@@ -23,8 +24,16 @@ import { isDigest, sha256 } from '../digest.ts';
 import type { CheckSignature } from '../dsse.ts';
 import { readChain } from '../chain.ts';
 import { STORE_PATH, storePath } from '../store-path.ts';
-import { bundleFolders, verified, verifyBundle, type VerifiedReceipt } from './bundle.ts';
-import { changed, missing, readRegister, readText, type Evidence, type FileReader } from './file.ts';
+import { bundleFolders, verified, verifyBundle } from './bundle.ts';
+import {
+  changed,
+  missing,
+  readRegister,
+  readText,
+  type Evidence,
+  type FileReader,
+  type VerifiedReceipt,
+} from './file.ts';
 import { brokenChain, keptHeadFindings, readLedgers, type Ledgers } from './ledger.ts';
 import { readReceipt, receiptFindings } from './receipt.ts';
 

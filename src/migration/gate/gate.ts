@@ -27,7 +27,8 @@ import { policyFindings } from '../policy/index.ts';
 import { readPlanFile, type PlanFile } from '../plan-file.ts';
 import { readEnvironmentStatuses } from '../registry-status.ts';
 import { verifyReceipts } from '../receipts.ts';
-import { scanBundle, scanProduct } from '../scan-files.ts';
+import { scanBundle } from '../scan-authored.ts';
+import { scanProduct } from '../scan-files.ts';
 import type { EnvironmentName, MigrationSettings } from '../settings.ts';
 import { parseStrictJson } from '../strict-json.ts';
 import { scriptEffect } from './effective-statement.ts';
@@ -103,7 +104,7 @@ export async function runGates(options: GateOptions, ids: readonly string[] = []
     findings: [
       ...missing.map((id) => refusal('bundle_missing', id, { hint })),
       ...findings,
-      ...(await policyFindings(options.root)),
+      ...(await policyFindings(options.root, options.settings)),
     ],
   };
 }

@@ -7,7 +7,8 @@ import { refusal, type Finding } from '../../base/index.ts';
 import { hasCode, makeFolder, writeDurable } from '../durable.ts';
 import { readIfThere } from '../evidence-store.ts';
 import type { Refused } from '../refused.ts';
-import type { EnvironmentName } from '../settings.ts';
+import { scanFolder } from '../scan-authored.ts';
+import type { EnvironmentName, MigrationSettings } from '../settings.ts';
 import { parseStrictJson } from '../strict-json.ts';
 import { mkdir } from 'node:fs/promises';
 import { BUILT_IN_POLICY } from './built-in.ts';
@@ -26,13 +27,17 @@ const DECISIONS = ['allow', 'deny'] as const;
 type Decision = (typeof DECISIONS)[number];
 
 /** What is wrong with the policy of a project and its fixtures; nothing where it has none of its own. */
-export async function policyFindings(root: string): Promise<readonly Finding[]> {
+export async function policyFindings(
+  root: string,
+  settings?: MigrationSettings,
+): Promise<readonly Finding[]> {
   if ((await namesIn(join(root, POLICY_FOLDER))) === undefined) return [];
+  const scanned = await scanFolder(join(root, POLICY_FOLDER), POLICY_FOLDER, settings);
   const reading = await readPolicySet(root);
-  if (reading.status === 'refused') return reading.findings;
+  if (reading.status === 'refused') return [...scanned, ...reading.findings];
   const parsed = await parsePolicySet(reading.set);
-  if (parsed.findings.length > 0) return parsed.findings;
-  const findings = [...(await checkWords(parsed))];
+  if (parsed.findings.length > 0) return [...scanned, ...parsed.findings];
+  const findings = [...scanned, ...(await checkWords(parsed))];
   for (const decision of DECISIONS) findings.push(...(await decisionFindings(root, decision, parsed)));
   return findings;
 }

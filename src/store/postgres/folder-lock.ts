@@ -157,13 +157,21 @@ function isHolder(value: unknown): value is Holder {
   );
 }
 
+/** One listener for all locks of the process, which may have a dozen folders open. */
+const held = new Set<() => void>();
+
+function releaseAll(): void {
+  for (const release of held) release();
+}
+
 function heldLock(lockPath: string, own: Holder): FolderLock {
   const release = (): void => {
-    process.off('exit', release);
+    if (held.delete(release) && held.size === 0) process.off('exit', releaseAll);
     // Not ours any more when a person removed it by hand and someone else locked the folder since.
     if (readHolder(lockPath)?.token === own.token) rmSync(lockPath, { force: true });
   };
-  process.on('exit', release);
+  if (held.size === 0) process.on('exit', releaseAll);
+  held.add(release);
   return { release };
 }
 

@@ -15,6 +15,7 @@ import { retireVerbs } from './let-go.ts';
 import { besideStep, undoBeside, type BoundPhase } from './nontransactional.ts';
 import { observe } from './observe.ts';
 import { plan } from './plan.ts';
+import { writeProbe } from './probe.ts';
 import { runStatement } from './run-statement.ts';
 import { readScripts, type ScriptPhase, type Statement } from './script.ts';
 
@@ -71,6 +72,7 @@ export const postgisKind: MigrationKind = {
     return baseline;
   },
   retire: retireVerbs,
+  probe: writeProbe,
 };
 
 /** What runs beside the transaction first, then the guards, then one step a file. */

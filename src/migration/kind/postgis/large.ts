@@ -32,7 +32,7 @@ export function largeFindings(
         'index_rebuild_large',
         table,
         rows,
-        'Build it CONCURRENTLY, as a phase of mode nontransactional.',
+        'It takes long: build it CONCURRENTLY, as a phase of mode nontransactional, while there is room for it.',
       ),
     );
   return [...backfilled, ...rebuilt];

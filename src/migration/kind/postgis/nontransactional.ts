@@ -171,18 +171,22 @@ export function besideEffects(phases: readonly BoundPhase[]): {
   readonly tables: readonly string[];
   readonly types: readonly { readonly schema: string; readonly name: string }[];
   readonly indexCount: number;
+  /** The tables of the indexes that are made and built anew. */
+  readonly built: readonly string[];
 } {
   const all = phases.filter(({ mode }) => mode === 'nontransactional');
-  const tables = all.flatMap((phase) => {
+  const tablesOf = (phase: BoundPhase): readonly string[] => {
     const { verb, schema, name, part, partSchema } = concurrentOf(phase);
     if (verb === 'create index') return [`${schema}.${name}`];
     if (verb === 'detach') return [`${schema}.${name}`, `${partSchema}.${part}`];
     const table = phase.before?.['table'];
     return typeof table === 'string' ? [table] : [];
-  });
+  };
+  const building = all.filter((phase) => ['create index', 'reindex'].includes(concurrentOf(phase).verb));
   const verbs = all.map((phase) => concurrentOf(phase).verb);
   return {
-    tables: [...new Set(tables)],
+    tables: [...new Set(all.flatMap(tablesOf))],
+    built: [...new Set(building.flatMap(tablesOf))],
     types: all.flatMap((phase) => (concurrentOf(phase).verb === 'add value' ? [concurrentOf(phase)] : [])),
     indexCount: verbs.filter((verb) => verb !== 'detach' && verb !== 'add value').length,
   };

@@ -111,7 +111,10 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
       ]),
       ...effect.findings,
       ...reduced,
-      ...largeFindings(context.settings, effect.tables, effect.built),
+      ...largeFindings(context.settings, effect.tables, [
+        ...effect.built,
+        ...beside.built.map((table) => ({ table, rows: attempt.rowsBefore.get(table) ?? 0 })),
+      ]),
       ...noticeFindings(context.bundle.id, attempt.notices),
       ...unseen,
       ...untaken,

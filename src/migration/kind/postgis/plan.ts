@@ -5,6 +5,7 @@ import type { Queryable } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { KindPlan, PlanContext } from '../../kind.ts';
 import { scopeFindings } from '../../judge.ts';
+import { readAccess } from './access.ts';
 import { protectedKeyFindings, subjectOf, surveySubject } from './baseline/index.ts';
 import { planConfinement } from './confine.ts';
 import { driftFindings, readDrift } from './drift.ts';
@@ -12,11 +13,19 @@ import { enforcementOf } from './enforcement.ts';
 import { guardPower } from './guard.ts';
 import { invariantFaults } from './invariant.ts';
 import { readLocks } from './lint/index.ts';
-import { boundOf, misplacedFindings, phaseFaults } from './nontransactional.ts';
+import {
+  boundOf,
+  besideEffects,
+  misplacedFindings,
+  phaseFaults,
+  type BoundPhase,
+} from './nontransactional.ts';
+import { largeFindings, type BuiltIndex } from './large.ts';
 import { namedObjects, type NamedObject } from './named.ts';
 import { objectScopeFindings, type FreeObject } from './object-scope.ts';
 import { searchPath } from './pins.ts';
 import { isProtected, protectedTables, protectionOf, type Protection } from './protected.ts';
+import { reducedByText } from './reduced-by-text.ts';
 import { refusedConstructs, unknownConstructs } from './refuse.ts';
 import { fullName, isTable, loadRelations, type Relation, type Relations } from './relation.ts';
 import { rollbackClassOf } from './rollback-class.ts';
@@ -89,6 +98,8 @@ export async function plan(context: PlanContext): Promise<KindPlan> {
       ...(requires_rollback ? wayBackFindings(scripts.rollback) : []),
       ...(await invariantFaults(invariants)),
       ...driftFindings(bundle.id, drift, context.environment),
+      ...reducedByText(statementsOf(phases), { access: await readAccess(transaction), path }),
+      ...largeFindings(settings, [], estimatedBuilds(bound as BoundPhase[], relations)),
       ...unknownNames(scope, { relations, both, path }),
       ...tables.filter((name) => isProtected(protection, name)).map(protectedFinding),
       ...objectScopeFindings(scope, named.free),
@@ -306,6 +317,15 @@ function locksOf(phases: readonly ScriptPhase[], isRollback: boolean): Promise<r
       isRollback,
     })),
   );
+}
+
+/** Steps beside the transaction cannot be judged before they ran: what they build is told by the planner's numbers. */
+function estimatedBuilds(phases: readonly BoundPhase[], relations: Relations): readonly BuiltIndex[] {
+  const byName = new Map([...relations.values()].map((each) => [fullName(each), each.estimatedRows]));
+  return besideEffects(phases).built.map((table) => ({
+    table,
+    rows: Math.round(Math.max(0, byName.get(table) ?? 0)),
+  }));
 }
 
 /** Planner numbers, marked as what they are (M71). */

@@ -1,0 +1,102 @@
+import { gzipSync } from 'node:zlib';
+import type { BatchCounts } from '../batch.ts';
+import { NO_COUNTS } from '../batch.ts';
+import { openAppendFile } from './append-file.ts';
+import { batchBytes, isStopped, workOf, type FileRun, type RunEnd } from './file-run.ts';
+import { migrateUnit, nothingWritten } from './migrate-unit.ts';
+import { readBlocks, type Block } from './read-blocks.ts';
+import { fileBytes } from './read-units.ts';
+import type { BlockAnswer } from './worker-message.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+/**
+ * Migrates the lines of a file on several threads.
+ *
+ * Invariant: the files are byte for byte those of a run on one thread, at every checkpoint. Blocks end where batches do, and
+ * what comes of them is put in order.
+ */
+export async function migrateBlocks(run: FileRun, pool: WorkerPool): Promise<RunEnd> {
+  await using output = await openAppendFile(run.part, run.start.lengths.output);
+  const isZipped = run.input.endsWith('.gz');
+  const state = { isCut: false };
+  const chunks = fileBytes(run.input, run.start.place, state);
+  const blocks = readBlocks(chunks, batchBytes(run), run.model.limits.sizeBytes, run.start.place);
+  const waiting: {
+    readonly block: Block;
+    readonly isZipped: boolean;
+    readonly answer: Promise<BlockAnswer>;
+  }[] = [];
+  let { place, counts } = run.start;
+  let pending: Uint8Array[] = [];
+  let isFresh = true;
+  const settleFirst = async (): Promise<void> => {
+    const first = waiting.shift();
+    if (first === undefined) return;
+    const answer = await first.answer;
+    await run.quarantine.append(answer.quarantine);
+    await run.beside.append(answer.beside);
+    counts = sumOf(counts, answer.counts);
+    place += first.block.length;
+    if (first.isZipped) await output.append(answer.output);
+    else pending.push(answer.output);
+    if (first.block.isEnd) await flush();
+  };
+  const flush = async (): Promise<void> => {
+    const bytes = Buffer.concat(pending);
+    if (bytes.length > 0) await output.append(isZipped ? gzipSync(bytes) : bytes);
+    await output.sync();
+    await run.checkpoint(place, output.length(), counts);
+    pending = [];
+  };
+  for await (const block of blocks) {
+    // A batch of one block is packed by its thread.
+    const isWhole = isZipped && isFresh && block.isEnd && block.bytes !== undefined;
+    isFresh = block.isEnd;
+    const answer = answerOf(run, pool, block, isWhole, state.isCut);
+    // Whoever waits learns of a fault; one that nobody waits for any more is no news.
+    answer.catch(() => undefined);
+    waiting.push({ block, isZipped: isWhole, answer });
+    while (waiting.length >= pool.mostInFlight) await settleFirst();
+    if (isStopped(run)) break;
+  }
+  const isDone = !isStopped(run);
+  const isNeeded = (): boolean => waiting.length > 0 && (isDone || pending.length > 0);
+  while (isNeeded()) await settleFirst();
+  if (isDone) await flush();
+  return { counts, isDone };
+}
+
+async function answerOf(
+  run: FileRun,
+  pool: WorkerPool,
+  { place, bytes, unit }: Block,
+  isZipped: boolean,
+  isCut: boolean,
+): Promise<BlockAnswer> {
+  if (bytes !== undefined) return pool.migrate({ place, bytes, isCut, isZipped });
+  const written = nothingWritten(NO_COUNTS);
+  if (unit !== undefined) migrateUnit(workOf(run), unit, written);
+  const [output, quarantine, beside] = [written.output, written.quarantine, written.beside].map(
+    (parts) => new Uint8Array(Buffer.concat(parts)),
+  );
+  const nothing = new Uint8Array();
+  return {
+    output: output ?? nothing,
+    quarantine: quarantine ?? nothing,
+    beside: beside ?? nothing,
+    counts: written.counts,
+  };
+}
+
+function sumOf(left: BatchCounts, right: BatchCounts): BatchCounts {
+  const byPath = { ...left.byPath };
+  for (const [path, count] of Object.entries(right.byPath)) byPath[path] = (byPath[path] ?? 0) + count;
+  return {
+    documents: left.documents + right.documents,
+    migrated: left.migrated + right.migrated,
+    current: left.current + right.current,
+    passed: left.passed + right.passed,
+    quarantined: left.quarantined + right.quarantined,
+    byPath,
+  };
+}
