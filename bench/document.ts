@@ -4,8 +4,10 @@
  */
 import { code, defineDocument, op, step, type DocumentType } from '../src/document/index.ts';
 import { VarveError, type JsonObject } from '../src/base/index.ts';
+import { benchDocumentColumn } from './document-column.ts';
 import { benchThreads } from './document-thread.ts';
 import { atLeast, atMost, alternate, figure, type Figure } from './figure.ts';
+import type { BenchStores } from './stores.ts';
 import { legacyTrace, traces } from './trace-type.ts';
 
 const DOCUMENTS = 5_000;
@@ -38,7 +40,10 @@ function fiveOps(isFused: boolean): DocumentType<unknown> {
 }
 
 /** Measures; `documents` for each round (default 5,000). */
-export async function benchDocument(documents: number = DOCUMENTS): Promise<readonly Figure[]> {
+export async function benchDocument(
+  { serverUrl }: Pick<BenchStores, 'serverUrl'>,
+  documents: number = DOCUMENTS,
+): Promise<readonly Figure[]> {
   const texts = Array.from({ length: documents }, (_, at) => JSON.stringify(legacyTrace(at)));
   const encoder = new TextEncoder();
   const bytes = texts.map((text) => encoder.encode(text));
@@ -79,6 +84,7 @@ export async function benchDocument(documents: number = DOCUMENTS): Promise<read
     atMost('five steps / one step of five ops', ratio(five, one), 'ratio', 1.5),
     atLeast('one code step in memory', perSecond(await codeStep(parsed)), 'documents/s', 50_000),
     ...(await benchThreads()),
+    ...(await benchDocumentColumn(serverUrl, type, texts)),
   ];
 }
 

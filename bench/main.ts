@@ -29,7 +29,7 @@ const AREAS: Readonly<Record<string, (stores: BenchStores) => Promise<AreaResult
   provenance: async (stores) => measured(await benchProvenance(stores)),
   start: async (stores) => measured(await benchStart(stores)),
   worker: async (stores) => measured(await benchWorker(stores)),
-  document: async () => measured(await benchDocument()),
+  document: async (stores) => measured(await benchDocument(stores)),
   evolution: benchEvolution,
   cli: async (stores) => measured(await benchCli(stores)),
   cutover: benchCutover,

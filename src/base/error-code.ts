@@ -65,6 +65,7 @@ const TABLE = {
   document_store_unusable: [3, 422, 'documents cannot be kept where a run was told to look for them'],
   document_too_deep: [3, 422, 'a document has more levels than allowed'],
   document_too_large: [3, 413, 'a document has more bytes than allowed'],
+  document_triggers: [0, 200, 'triggers run at each document that is put in place'],
   document_types_missing: [3, 404, 'there is no such document type'],
   duplicate_key: [3, 422, 'an object has two members of one name'],
   environment_not_ready: [3, 409, 'an environment asks for more before a migration runs in it'],

@@ -1,6 +1,6 @@
 /** Documents as the migration kind takes them: types from the project, columns from its store. */
 import { hostname } from 'node:os';
-import { refusal, type Finding } from '../base/index.ts';
+import type { Finding } from '../base/index.ts';
 import type { Result } from '../document/index.ts';
 import type { GovernedTable, SqlStore, TableWork } from '../document/edge/index.ts';
 import type { Allowed, DocumentEngine, Documents, Reach } from '../migration/kind/document/index.ts';
@@ -27,8 +27,6 @@ export function documentEngine(projectDir: string): DocumentEngine {
         holder: `process ${process.pid} on ${hostname()}`,
         ...optionsOf(allowed, reach),
       });
-      if (forward.type_digest !== '' && work.typeDigest !== forward.type_digest)
-        return { status: 'refused', findings: [otherType(forward.type)] };
       const bound = { ...forward, type_digest: work.typeDigest, column: column.value.shape };
       return { status: 'ok', documents: documentsOf(column.value, work, bound) };
     },
@@ -54,10 +52,12 @@ function optionsOf({ isLossy, paths }: Allowed, reach: Reach): object {
     ...(paths === undefined ? {} : { allowedPaths: paths }),
   };
   if (reach.context === undefined) return shared;
-  const { signal, fault, progress } = reach.context;
+  const { signal, fault, progress, isRehearsal, bundle } = reach.context;
   const done = { build: 0, 'cut over': 0, settle: 0 };
   return {
     ...shared,
+    // A rehearsal goes forward twice, and both ends have to be the same.
+    ...(isRehearsal === true ? { now: '1970-01-01T00:00:00.000Z', named: bundle.id } : {}),
     signal,
     onBatch: async (phase: keyof typeof done, documents: number) => {
       done[phase] += documents;
@@ -65,13 +65,6 @@ function optionsOf({ isLossy, paths }: Allowed, reach: Reach): object {
       await fault(phase === 'build' ? 'D01_page_built' : 'D03_batch_in_place');
     },
   };
-}
-
-function otherType(name: string): Finding {
-  return refusal('plan_changed', name, {
-    detail: { changed: 'the document type' },
-    hint: 'Plan it again with the type as it is now, or bring back the one that was planned.',
-  });
 }
 
 function documentsOf(table: GovernedTable, work: TableWork, bound: Documents['bound']): Documents {
@@ -94,6 +87,10 @@ function documentsOf(table: GovernedTable, work: TableWork, bound: Documents['bo
       };
     },
     coverBack: (of) => work.coverBack(of),
+    setReaders: async (isOpen) => {
+      const set = await work.setReaders(isOpen);
+      return set.status === 'ok' && set.value;
+    },
     build: async () => findingsOf(await work.build()),
     buildBack: async (of) => findingsOf(await work.buildBack(of)),
     cutOver: async () => findingsOf(await work.cutOver()),

@@ -260,6 +260,8 @@ export interface RunContext {
    * another process meanwhile; until the transaction ends, nobody can settle it.
    */
   readonly fence: (transaction: Transaction) => Promise<void>;
+  /** Set where all this happens on a copy that is thrown away. */
+  readonly isRehearsal?: true;
   /** Marks a point at which crash tests kill the process. */
   readonly fault: FaultHook;
   /** Rows or batches done so far, for a progress bar. */

@@ -229,6 +229,7 @@ export function contextOf(run: Run): RunContext {
     fence: (transaction) => fence(transaction, subject.runId),
     fault: options.fault ?? noFault,
     progress: options.progress ?? ((): void => undefined),
+    ...(options.isRehearsal === true ? { isRehearsal: true } : {}),
   };
 }
 

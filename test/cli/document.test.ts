@@ -153,6 +153,12 @@ describe('varve document', () => {
     const plan = await project.run(['document', 'plan', '--column', 'app.trace.body']);
     expect(plan.stdout).toContain('0.0.1 -> 1.0.0: 20 documents');
     const id = /DOC-MIG-[\d-]+/u.exec(plan.stdout)?.[0] ?? '';
+    const rehearsed = await project.run(['rehearse', id, '--json']);
+    expect(rehearsed.json(), rehearsed.stdout).toMatchObject({ status: 'ok' });
+    const gated = await project.run(['gate', id, '--json']);
+    expect(gated.json(), gated.stdout).toMatchObject({ status: 'ok' });
+    const checked = await project.run(['check', '--json']);
+    expect(checked.json(), checked.stdout).toMatchObject({ status: 'ok' });
     const applied = await project.run(['apply', id, '--yes', '--json']);
     expect(applied.json(), applied.stdout).toMatchObject({ status: 'ok', migrationId: id });
     const back = await project.run(['rollback', id, '--yes', '--json']);

@@ -231,7 +231,7 @@ describe.each(['jsonb', 'json', 'text'])('a PostgreSQL column of type %s', (type
         const all: string[] = [];
         for (const { name } of rows) {
           all.push(
-            await one(sql`select coalesce(string_agg(k1 || original || encode(written, 'hex') || coalesce(beside, ''), chr(10) order by k1, seq), '') as text
+            await one(sql`select coalesce(string_agg(k1 || original::text || encode(written, 'hex') || coalesce(beside, ''), chr(10) order by k1, seq), '') as text
               from varve_history.${sql.id(name)}`),
           );
         }

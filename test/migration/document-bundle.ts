@@ -27,13 +27,22 @@ export async function makeNotes(store: Store, schema: string, rows: number): Pro
 }
 
 /** Counts the notes and writes a bundle for them; its id. */
-export async function planNotes(options: RunnerOptions, schema: string): Promise<string> {
-  const drafted = await draftDocuments(options, documentEngine(dirname(options.root)), {
-    types: 'documents.ts',
-    type: 'note',
-    to: '2',
-    source: { kind: 'column', table: `${schema}.note`, column: 'body' },
-  });
+export async function planNotes(
+  options: RunnerOptions,
+  schema: string,
+  choices: { readonly isLazy?: boolean } = {},
+): Promise<string> {
+  const drafted = await draftDocuments(
+    options,
+    documentEngine(dirname(options.root)),
+    {
+      types: 'documents.ts',
+      type: 'note',
+      to: '2',
+      source: { kind: 'column', table: `${schema}.note`, column: 'body' },
+    },
+    choices,
+  );
   if (drafted.status === 'refused') throw new TypeError(JSON.stringify(drafted));
   if (drafted.outcome.status === 'refused') throw new TypeError(JSON.stringify(drafted.outcome));
   return drafted.migrationId;

@@ -187,6 +187,18 @@ function suite(given: StoreUnderTest): void {
     });
   });
 
+  it('tells of triggers that run at each document', async () => {
+    const schema = await notes();
+    await given.store.script(`
+      create function ${schema}.seen() returns trigger language plpgsql as 'begin return new; end';
+      create trigger seen before update on ${schema}.note for each row execute function ${schema}.seen()`);
+    const id = await planNotes(options, schema);
+    expect(await planMigration(options, id)).toMatchObject({
+      status: 'planned',
+      findings: [{ code: 'document_triggers', severity: 'warning', detail: { triggers: ['seen'] } }],
+    });
+  });
+
   it('M15, M70 refuses documents that scope does not name, and a type that is no longer the one that was planned', async () => {
     const schema = await notes();
     const id = await planNotes(options, schema);
@@ -201,7 +213,7 @@ function suite(given: StoreUnderTest): void {
     expect(
       await edit('forward.json', /"type_digest":"sha256:.{8}/u, '"type_digest":"sha256:00000000'),
     ).toMatchObject({
-      findings: [{ code: 'plan_changed' }],
+      findings: [{ code: 'scope_violation' }, { code: 'plan_changed' }],
     });
   });
 }

@@ -80,6 +80,7 @@ export function register(command: Command, act: Act): void {
       )
       .option('--to <version>', 'with --column: default the current version')
       .option('--allow-lossy', 'with --column: take a way down that loses something')
+      .option('--lazy', 'with --column: readers write back what they move, until a last sweep')
       .option('--intent <text>', 'with --column: in plain words, what it is for'),
     ['varve document plan 0.0.1 2.0.0', 'varve document plan --column app.trace.body --to 2.0.0'],
   ).action(act(plan));
@@ -216,6 +217,7 @@ interface PlanFlags extends TypeFlags {
   readonly column?: string;
   readonly to?: string;
   readonly allowLossy?: true;
+  readonly lazy?: true;
   readonly intent?: string;
 }
 
@@ -262,6 +264,7 @@ async function planColumn(context: Context, name: string, flags: PlanFlags): Pro
     },
     {
       allowLossy: flags.allowLossy === true,
+      isLazy: flags.lazy === true,
       ...(flags.intent === undefined ? {} : { intent: flags.intent }),
     },
   );

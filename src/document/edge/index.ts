@@ -5,6 +5,7 @@ export {
   migrateTable,
   postgresTable,
   readTable,
+  readTableLazily,
   sqliteTable,
   tableWork,
   type BuiltCounts,

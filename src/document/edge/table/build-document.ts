@@ -17,6 +17,8 @@ export interface BuildOptions {
   /** The one time of the run, ISO 8601. */
   readonly now: string;
   readonly run: string;
+  /** What provenance says the run was. Default its id. */
+  readonly named?: string;
   readonly allowLossy: boolean;
   /** Where the run may change something; absent: anywhere. */
   readonly allowedPaths?: AllowedPaths;
@@ -35,7 +37,7 @@ export function textDigest(text: string): string {
 
 /** Moves one document to the version of the run. */
 export function buildDocument({ key, text }: StoredDocument, options: BuildOptions): BuiltDocument {
-  const { model, to, now, run, allowLossy } = options;
+  const { model, to, now, named: run = options.run, allowLossy } = options;
   const base = { key, was: textDigest(text), ...NOTHING };
   const outcome = migrateText(model, Buffer.from(text, 'utf8'), to, { now, run, allowLossy });
   switch (outcome.status) {
@@ -104,7 +106,7 @@ export function buildBack(
   { from, beside }: Original,
   options: BuildOptions,
 ): BuiltDocument {
-  const { model, now, run } = options;
+  const { model, now, named: run = options.run } = options;
   const base = { key, was: textDigest(text), ...NOTHING };
   const held = beside === null ? {} : (JSON.parse(beside) as BesideDocument);
   const to = from ?? model.rule.missing;

@@ -81,7 +81,7 @@ export interface BuiltCounts extends BatchCounts {
 /** A run as its table knows it. */
 export interface WorkStart {
   readonly run: string;
-  /** Digest of what decides the result; another one is refused. */
+  /** What decides the result, as JSON; another one is refused. */
   readonly plan: string;
   readonly now: string;
   /** Who runs, for another who finds the lock taken. */
@@ -144,6 +144,13 @@ export interface DocumentTable {
 export interface GovernedTable extends DocumentTable {
   /** The type of the column and the columns of the key: a run is held to them. */
   readonly shape: JsonObject;
+  readonly read: (key: RowKey) => Promise<StoredDocument | undefined>;
+  /** Lets readers write back for a run, or no more; says whether that was new. */
+  readonly setReaders: (run: string, isOpen: boolean) => Promise<boolean>;
+  /** The run of this column for which readers write back, if there is one. */
+  readonly openForReaders: () => Promise<Pick<WorkStart, 'run' | 'plan' | 'now'> | undefined>;
+  /** Writes one document as part of a run that is open for readers, by compare-and-swap; says whether it was written. */
+  readonly writeBack: (run: string, built: BuiltDocument) => Promise<boolean>;
   /** What a run has read, as a query of keys `k1 ...` and digests `was`. */
   readonly readBy: (run: string) => { readonly query: string; readonly columns: readonly string[] };
   /** Documents that others wrote or took away since the first pass, at least so many. */

@@ -5,6 +5,7 @@ export type {
   StoredDocument,
   WorkState,
 } from './document-table.ts';
+export { readTableLazily } from './lazy-table.ts';
 export {
   migrateTable,
   type MigrateTableOptions,

@@ -17,7 +17,6 @@ import { isoTime, refusal, type Finding } from '../../../base/index.ts';
 import { typeDigest } from '../../digest.ts';
 import type { Model } from '../../model.ts';
 import { ok, refused, type Refused, type Result } from '../../result.ts';
-import { valueDigest } from '../../value.ts';
 import type { Version } from '../../version.ts';
 import type { AllowedPaths } from './changed-pointer.ts';
 import { buildDocument, textDigest, type BuildOptions } from './build-document.ts';
@@ -46,6 +45,8 @@ export interface MigrateTableOptions {
   readonly to?: Version;
   /** Its id. A run of the same id goes on where it was stopped. Default: the column and what is made of it. */
   readonly run?: string;
+  /** What provenance says the run was. Default its id. */
+  readonly named?: string;
   /** The time of the run. Default: the clock, read once. */
   readonly now?: string;
   readonly limits?: TableLimits;
@@ -105,6 +106,19 @@ export async function migrateTable(
   return { status: 'ok', run: run.run, counts, findings: [] };
 }
 
+/** What decides the result of a run. */
+export interface TablePlan {
+  readonly type: string;
+  readonly to: Version;
+  readonly allowLossy: boolean;
+  readonly allowedPaths: AllowedPaths | null;
+}
+
+/** A plan as a run's table holds it. */
+export function planOf(text: string): TablePlan {
+  return JSON.parse(text) as TablePlan;
+}
+
 /** Begins a run, or goes on with one. */
 export async function openTableRun(
   model: Model,
@@ -113,12 +127,12 @@ export async function openTableRun(
 ): Promise<Result<{ readonly run: TableRun; readonly state: WorkState }>> {
   const { to, holder, limits = {}, signal, allowedPaths } = options;
   const allowLossy = (limits.lossy ?? 0) > 0;
-  const plan = valueDigest({
+  const plan = JSON.stringify({
     type: typeDigest(model),
     to,
     allowLossy,
-    allowedPaths: allowedPaths === undefined ? null : { ...allowedPaths },
-  });
+    allowedPaths: allowedPaths ?? null,
+  } satisfies TablePlan);
   const run = options.run ?? `document ${textDigest(`${table.place} ${plan}`).slice(0, 16)}`;
   const now = options.now ?? isoTime(model.clock.nowMs());
   const state = await table.open({ run, plan, now, holder });
@@ -133,6 +147,7 @@ export async function openTableRun(
       now: state.value.now,
       allowLossy,
       ...(allowedPaths === undefined ? {} : { allowedPaths }),
+      ...(options.named === undefined ? {} : { named: options.named }),
       limits,
       pageSize: options.pageSize ?? PAGE,
       signal,

@@ -40,11 +40,18 @@ export function historyVerbs(
     writtenMeanwhile: (run, session) =>
       reading(session, (open) => writtenMeanwhile(open, parts, named(run).built)),
     writtenSince: (of, back, session) => writtenSince(session, parts, named(of), named(back).built),
-    restore: (run, session) => restore(session, parts, named(run).kept),
-    tidy: (run, isDone, session) =>
-      session === undefined
-        ? store.transaction({}, (open) => tidy(open, parts, named(run), isDone))
-        : tidy(session, parts, named(run), isDone),
+    restore: async (run, session) => {
+      // Whoever writes back for this run has done so by then, and nobody else begins.
+      if (await isThere(session, work)) await closeForReaders(session, work, run);
+      return restore(session, parts, named(run).kept);
+    },
+    tidy: (run, isDone, session) => {
+      const end = async (open: SqlSession): Promise<void> => {
+        await tidy(open, parts, named(run), isDone);
+        await closeForReaders(open, work, run);
+      };
+      return session === undefined ? store.transaction({}, end) : end(session);
+    },
     keptDocuments: (run, session) =>
       reading(session, async (open) => {
         const { kept } = named(run);
@@ -61,6 +68,10 @@ export function historyVerbs(
       await session.query(`delete from ${work} where run = $1`, [run]);
     },
   };
+}
+
+async function closeForReaders(session: SqlSession, work: string, run: string): Promise<void> {
+  await session.query(`update ${work} set readers = 'closed' where run = $1 and readers = 'open'`, [run]);
 }
 
 async function isThere(session: SqlSession, table: string): Promise<boolean> {
@@ -80,7 +91,7 @@ async function edited(
 ): Promise<readonly EditedDocument[]> {
   const { source, column, text, digest, keyOf, keysOf, sameKey } = parts;
   return session.query<EditedDocument & Record<string, unknown>>(
-    `select ${keyOf('h')} as key, ${text} as text, h.original, h.from_version as "from", h.beside
+    `select ${keyOf('h')} as key, ${text} as text, h.original::text as original, h.from_version as "from", h.beside
      from ${newestOf(parts, kept, behind(parts, 'k', after))} h join ${source} t on ${sameKey('t', 'h')}
      where t.${column} is not null and ${digest} <> h.written order by ${keysOf('h')} limit ${limit}`,
     keyValues(after),
@@ -93,11 +104,11 @@ async function keepOriginals(
   built: string,
   kept: string,
 ): Promise<number> {
-  const { source, type, digest, keysOf, names, sameKey } = parts;
+  const { source, digest, keysOf, names, sameKey } = parts;
   const values = ['was', 'status', 'text', 'written', 'is_lossy', 'assumed', 'is_late'];
   const rows = await session.query(
     `insert into ${built} (${[...names, ...values].join(', ')})
-     select ${keysOf('h')}, h.written, 'migrated', h.original, sha256(convert_to(h.original::${type}::text, 'UTF8')), false, 0, false
+     select ${keysOf('h')}, h.written, 'migrated', h.original, sha256(convert_to(h.original::text, 'UTF8')), false, 0, false
      from ${newestOf(parts, kept)} h join ${source} t on ${sameKey('t', 'h')} where ${digest} = h.written
      on conflict (${names.join(', ')}) do update set ${values.map((name) => `${name} = excluded.${name}`).join(', ')}
      returning 1`,
@@ -140,11 +151,11 @@ async function restore(
   kept: string,
 ): Promise<{ readonly restored: number; readonly changed: number }> {
   if (!(await isThere(session, kept))) return { restored: 0, changed: 0 };
-  const { source, column, type, digest, sameKey } = parts;
+  const { source, column, digest, sameKey } = parts;
   const [row] = await session.query<{ restored: number; changed: number }>(
     `with newest as materialized ${newestOf(parts, kept)},
      back as (
-       update ${source} t set ${column} = h.original::${type} from newest h
+       update ${source} t set ${column} = h.original from newest h
        where ${sameKey('t', 'h')} and ${digest} = h.written returning 1)
      select (select count(*) from back)::int as restored,
        (select count(*) from newest h join ${source} t on ${sameKey('t', 'h')}

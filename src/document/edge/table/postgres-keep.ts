@@ -50,7 +50,7 @@ function unstorable(document: BuiltDocument): BuiltDocument {
 const VALUES: readonly (readonly [string, (document: BuiltDocument) => string | null, string])[] = [
   ['was', ({ was }) => was, "decode(u.was, 'hex')"],
   ['status', ({ status }) => status, 'u.status'],
-  ['text', ({ text }) => text, 'u.text'],
+  ['text', ({ text }) => text, 'u.typed'],
   ['from_version', ({ from }) => from, 'u.from_version'],
   ['path', ({ path }) => path, 'u.path'],
   ['is_lossy', ({ isLossy }) => String(isLossy), 'u.is_lossy::boolean'],
@@ -59,7 +59,8 @@ const VALUES: readonly (readonly [string, (document: BuiltDocument) => string | 
   ['findings', ({ findings }) => findings, 'u.findings'],
 ];
 
-async function keep(
+/** Writes what was built; what was read and is what the run itself has written stays as it was built. */
+export async function keep(
   session: SqlSession,
   parts: Parts,
   { built, work, run }: { readonly built: string; readonly work: string; readonly run: string },
@@ -71,12 +72,14 @@ async function keep(
     const given = [...names, ...VALUES.map(([name]) => name)];
     const values = [...VALUES.map(([name]) => name), 'written', 'is_late'];
     await session.query(
-      `insert into ${built} (${[...names, ...values].join(', ')})
+      `insert into ${built} as b (${[...names, ...values].join(', ')})
        select ${keys.map(({ type: keyType }, at) => `u.${names[at] ?? ''}::${keyType}`).join(', ')},
-         ${VALUES.map(([, , read]) => read).join(', ')}, sha256(convert_to(u.text::${type}::text, 'UTF8')),
+         ${VALUES.map(([, , read]) => read).join(', ')}, sha256(convert_to(u.typed::text, 'UTF8')),
          (select w.is_built from ${work} w where w.run = $${given.length + 1})
-       from unnest(${given.map((_, at) => `$${at + 1}::text[]`).join(', ')}) as u(${given.join(', ')})
-       on conflict (${names.join(', ')}) do update set ${values.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+       from (select g.*, g.text::${type} as typed
+         from unnest(${given.map((_, at) => `$${at + 1}::text[]`).join(', ')}) as g(${given.join(', ')}) offset 0) u
+       on conflict (${names.join(', ')}) do update set ${values.map((name) => `${name} = excluded.${name}`).join(', ')}
+       where not (b.status = 'migrated' and b.written = excluded.was)`,
       [
         ...keyArrays(
           parts,

@@ -7,18 +7,12 @@
 import { refusal } from '../../../base/index.ts';
 import { ok, refused, type Result } from '../../result.ts';
 import { countsOf, type CountRow } from './counts.ts';
-import type { CutOver, Due, GovernedTable, UnsettledDocument, WorkState } from './document-table.ts';
+import type { GovernedTable, WorkState } from './document-table.ts';
+import { readerVerbs } from './postgres-reader.ts';
+import { cutOver, unsettled } from './postgres-cut-over.ts';
 import { historyVerbs, type WorkTables } from './postgres-history.ts';
 import { keepAll } from './postgres-keep.ts';
-import {
-  behind,
-  keyArrays,
-  keyValues,
-  partsOf,
-  type ColumnPlace,
-  type Parts,
-  type Shape,
-} from './postgres-part.ts';
+import { behind, keyValues, partsOf, type ColumnPlace, type Parts, type Shape } from './postgres-part.ts';
 import { quoted, type SqlSession, type SqlStore } from './sql-session.ts';
 import { heldBy, otherPlan } from './work-finding.ts';
 import { workNames } from './work-name.ts';
@@ -142,6 +136,7 @@ function tableOf(store: SqlStore, place: ColumnPlace, name: string, shape: Shape
         ),
       ),
     writers: () => store.transaction({ isReadOnly: true }, (session) => writersOf(session, place)),
+    ...readerVerbs(store, parts, { place: name, work: WORK, named: (run) => workTables(run) }),
     ...historyVerbs(store, parts, { work: WORK, named: (run) => workTables(run) }),
   };
 }
@@ -159,91 +154,28 @@ function stateOf({ now, at, is_built: isBuilt }: WorkRow): WorkState {
 
 async function makeTables(
   session: SqlSession,
-  { source, keys, names }: Parts,
+  { source, type, keys, names }: Parts,
   { built, kept }: { readonly built: string; readonly kept: string },
 ): Promise<void> {
   const columns = keys.map(({ type }, at) => `${names[at] ?? ''} ${type} not null`).join(', ');
   await session.query(`create schema if not exists ${quoted(HISTORY)}`);
   await session.query(
     `create table if not exists ${WORK} (run text primary key, place text not null, plan text not null,
-       now text not null, holder text not null, done_to text, is_built boolean not null default false)`,
+       now text not null, holder text not null, readers text, done_to text, is_built boolean not null default false)`,
   );
   await session.query(
-    `create table if not exists ${built} (${columns}, was bytea not null, status text not null, text text, written bytea,
+    `create table if not exists ${built} (${columns}, was bytea not null, status text not null, text ${type}, written bytea,
        from_version text, path text, is_lossy boolean not null, assumed integer not null,
        beside text, findings text, is_late boolean not null, primary key (${names.join(', ')}))`,
   );
   await session.query(
     `create table if not exists ${kept} (seq bigint generated always as identity primary key, ${columns},
-       original text not null, written bytea not null, from_version text, path text, beside text)`,
+       original ${type} not null, written bytea not null, from_version text, path text, beside text)`,
   );
   await session.query(
     `create index if not exists ${quoted(`${kept.slice(kept.lastIndexOf('.') + 2, -1)}_key`)} on ${kept} (${names.join(', ')}, seq)`,
   );
   await session.query(`comment on table ${kept} is 'originals of ${source.replaceAll("'", "''")}'`);
-}
-
-async function cutOver(
-  session: SqlSession,
-  parts: Parts,
-  { built, kept }: { readonly built: string; readonly kept: string },
-  due: Due,
-): Promise<CutOver> {
-  const { source, column, type, names, digest, keysOf, keyOf, sameKey, keys } = parts;
-  const own = names.join(', ');
-  const wanted =
-    'keys' in due
-      ? `join unnest(${keys.map((_, at) => `$${at + 1}::text[]`).join(', ')}) as u(${own})
-           on ${keys.map(({ type: keyType }, at) => `b.${names[at] ?? ''} = u.${names[at] ?? ''}::${keyType}`).join(' and ')}
-         where b.status = 'migrated'`
-      : `where b.status = 'migrated' ${behind(parts, 'b', due.after)} order by ${keysOf('b')} limit ${due.limit}`;
-  const [row] = await session.query<{ seen: number; written: number; last: string | null }>(
-    `with due as materialized (select b.* from ${built} b ${wanted}),
-     held as materialized (
-       select ${keysOf('d')}, t.${column}::text as original, d.text, d.written, d.from_version, d.path, d.beside
-       from due d join ${source} t on ${sameKey('t', 'd')} where ${digest} = d.was for update of t skip locked),
-     originals as (
-       insert into ${kept} (${own}, original, written, from_version, path, beside)
-       select ${own}, original, written, from_version, path, beside from held),
-     changed as (
-       update ${source} t set ${column} = h.text::${type} from held h where ${sameKey('t', 'h')} returning 1)
-     select (select count(*) from due)::int as seen, (select count(*) from changed)::int as written,
-       (select ${keyOf('d')} from due d order by ${names.map((name) => `d.${name} desc`).join(', ')} limit 1) as last`,
-    'keys' in due ? keyArrays(parts, due.keys) : keyValues(due.after),
-  );
-  return { seen: row?.seen ?? 0, written: row?.written ?? 0, last: row?.last ?? undefined };
-}
-
-/** With `kept`, only what stands in that table of originals, with the newest of each. */
-async function unsettled(
-  session: SqlSession,
-  { source, column, text, digest, keyOf, keysOf, sameKey }: Parts,
-  { built, kept }: { readonly built: string; readonly kept: string | undefined },
-  { limit, isStale }: { readonly limit: number; readonly isStale: boolean },
-): Promise<readonly UnsettledDocument[]> {
-  const isDue = `coalesce(b.status = 'migrated' and ${digest} = b.was, false)`;
-  const rows = await session.query<{
-    key: string;
-    text: string;
-    isDue: boolean;
-    original: string | null;
-    from: string | null;
-    beside: string | null;
-  }>(
-    `select ${keyOf('t')} as key, ${text} as text, ${isDue} as "isDue",
-       ${kept === undefined ? 'null as original, null as "from", null as beside' : 'h.original, h.from_version as "from", h.beside'}
-     from ${source} t left join ${built} b on ${sameKey('t', 'b')}
-     ${kept === undefined ? '' : `join lateral (select k.* from ${kept} k where ${sameKey('k', 't')} order by k.seq desc limit 1) h on true`}
-     where t.${column} is not null ${isStale ? `and not ${isDue}` : ''}
-       and not coalesce(${digest} = case when b.status = 'migrated' then b.written else b.was end, false)
-     order by ${keysOf('t')} limit ${limit}`,
-  );
-  return rows.map(({ key, text: found, isDue: due, original, from, beside }) => ({
-    key,
-    text: found,
-    isDue: due,
-    ...(original === null ? {} : { kept: { original, from, beside } }),
-  }));
 }
 
 async function holderOf(session: SqlSession, place: string): Promise<string | undefined> {

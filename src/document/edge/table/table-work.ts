@@ -54,6 +54,8 @@ export interface TableWork {
   readonly typeDigest: string;
   readonly cover: () => Promise<TableCoverage>;
   readonly coverBack: (of: string) => Promise<BackCoverage>;
+  /** Lets readers write back, or no more; says whether that was new. */
+  readonly setReaders: (isOpen: boolean) => Promise<Result<boolean>>;
   /** Builds all. */
   readonly build: () => Promise<Result<null>>;
   /** Builds the way back from a run; refuses with the keys of what no lossless way brings back. */
@@ -85,6 +87,8 @@ export function tableWork(
     typeDigest: typeDigest(model),
     cover: () => cover(model, table, options),
     coverBack: (of) => coverBack(model, table, of, options),
+    setReaders: (isOpen) =>
+      begun(async ({ run }) => ({ status: 'ok', value: await table.setReaders(run, isOpen) })),
     build: async () => {
       const start = await opened();
       if (start.status === 'refused') return start;

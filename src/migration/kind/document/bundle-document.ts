@@ -20,6 +20,8 @@ export interface ForwardDocument extends JsonObject {
   /** Of the type's steps, snapshots and places: with other ones nothing is run. */
   readonly type_digest: string;
   readonly to: string;
+  /** Readers write back what they move, until the last sweep. Default: all at once. */
+  readonly mode?: 'lazy';
   readonly source: ColumnSource;
 }
 
@@ -55,6 +57,7 @@ function faultOf(forward: JsonObject): string | undefined {
   const missing = TEXTS.find((name) => typeof forward[name] !== 'string');
   if (missing !== undefined) return missing;
   if (!isDigest(forward['type_digest'])) return 'type_digest';
+  if (forward['mode'] !== undefined && forward['mode'] !== 'lazy') return 'mode';
   const source = forward['source'];
   if (!isObject(source) || source['kind'] !== 'column') return 'source';
   const { table, column } = source;

@@ -19,6 +19,8 @@ export interface DraftChoices {
   /** Whether ways down that lose something may be taken. */
   readonly allowLossy?: boolean;
   readonly intent?: string;
+  /** Whether readers write back what they move, until a last sweep. */
+  readonly isLazy?: boolean;
 }
 
 /** Counts all documents, and writes a bundle that allows as much as was counted, with its plan. */
@@ -26,9 +28,14 @@ export async function draftDocuments(
   options: RunnerOptions,
   engine: DocumentEngine,
   wanted: Pick<ForwardDocument, 'types' | 'type' | 'to' | 'source'>,
-  { allowLossy = false, intent }: DraftChoices = {},
+  { allowLossy = false, intent, isLazy = false }: DraftChoices = {},
 ): Promise<DocumentDraft> {
-  const asked: ForwardDocument = { ...wanted, format: 'document/1', type_digest: '' };
+  const asked: ForwardDocument = {
+    ...wanted,
+    format: 'document/1',
+    type_digest: '',
+    ...(isLazy ? { mode: 'lazy' } : {}),
+  };
   const counted = await options.store.transaction(
     { isolation: 'repeatable read', readOnly: true },
     async (transaction) => {

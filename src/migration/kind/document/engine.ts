@@ -47,6 +47,8 @@ export interface Documents {
   readonly bound: JsonObject;
   readonly cover: () => Promise<DocumentCoverage>;
   readonly coverBack: (of: string) => Promise<BackCoverage>;
+  /** Lets readers write back, or no more; says whether that was new. */
+  readonly setReaders: (isOpen: boolean) => Promise<boolean>;
   readonly build: () => Promise<readonly Finding[]>;
   readonly buildBack: (of: string) => Promise<readonly Finding[]>;
   readonly cutOver: () => Promise<readonly Finding[]>;
@@ -84,7 +86,7 @@ export type Reach =
   | { readonly transaction: Transaction; readonly context?: RunContext }
   | { readonly transaction?: undefined; readonly context: RunContext };
 
-/** Opens documents. Refuses where there are none, where their type is missing or is no longer the one that was planned. */
+/** Opens documents. Refuses where there are none, or their type is missing. */
 export interface DocumentEngine {
   readonly open: (
     forward: ForwardDocument,

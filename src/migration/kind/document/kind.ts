@@ -11,37 +11,27 @@
  * The way back builds the originals beside what stands there, brings edited documents back by their steps where nothing is
  * lost, and is put in place alike.
  */
-import { refusal, VarveError, type Finding } from '../../../base/index.ts';
-import type { Baseline, TableCounts } from '../../../evidence/index.ts';
+import { VarveError, type Finding } from '../../../base/index.ts';
+import type { Baseline } from '../../../evidence/index.ts';
 import { sumDigest, type Transaction } from '../../../store/index.ts';
-import type { Bundle } from '../../bundle.ts';
 import { holdToApprovals } from '../../exception.ts';
 import { exactMeasures, judgeLimits, limitFindings } from '../../judge.ts';
-import type {
-  Enforcement,
-  KindPlan,
-  MigrationKind,
-  NewWrites,
-  Observation,
-  PlanContext,
-  RunContext,
-  Step,
-  StepResult,
-} from '../../kind.ts';
+import type { MigrationKind, NewWrites, Observation, RunContext, Step, StepResult } from '../../kind.ts';
 import { readBody } from '../../ledger.ts';
 import { measure } from './baseline.ts';
-import { placeOf, readForward, type ForwardDocument } from './bundle-document.ts';
-import { allowedBy, type DocumentCounts, type DocumentEngine, type Documents, type Reach } from './engine.ts';
+import type { DocumentCounts, DocumentEngine, Documents } from './engine.ts';
+import {
+  countsOf,
+  ENFORCEMENT,
+  forwardOf,
+  LIMITS,
+  measuresOf,
+  open,
+  planBack,
+  planForward,
+  typeFindings,
+} from './plan.ts';
 import { retireVerbs } from './retire.ts';
-
-const LIMITS = ['max_document_count', 'max_document_quarantined', 'max_path_lossy', 'max_path_assumed'];
-
-/** What was in force: each document was compared with scope as it was built, and written only where it was the one read. */
-export const ENFORCEMENT: Enforcement = {
-  level: 'observed',
-  layers: ['document_scope', 'compare_and_swap'],
-  role: 'none',
-};
 
 /** The kind, with the engine that moves documents. */
 export function documentKind(engine: DocumentEngine): MigrationKind {
@@ -64,20 +54,13 @@ export function documentKind(engine: DocumentEngine): MigrationKind {
     ],
     plan: (context) =>
       context.direction === 'rollback' ? planBack(engine, context) : planForward(engine, context),
-    apply: () => forwardSteps(engine),
+    apply: (bound) => forwardSteps(engine, bound['mode'] === 'lazy'),
     rollback: () => backSteps(engine),
     observe: (context, transaction) => observe(engine, context, transaction),
     undo: (context, transaction) => undo(engine, context, transaction),
     baseline: ({ bundle }, transaction) => measure(transaction, forwardOf(bundle)),
     retire: retireVerbs(engine),
   };
-}
-
-/** Of a bundle that was planned, so that its file can be read. */
-function forwardOf(bundle: Bundle): ForwardDocument {
-  const read = readForward(bundle);
-  if (read.status === 'ok') return read.forward;
-  throw new VarveError('bundle_invalid', { detail: { ...read.finding.detail }, hint: read.finding.hint });
 }
 
 /** The documents of a run; it was planned with them, so that a refusal here is a fault of the project that is told as one. */
@@ -93,117 +76,6 @@ async function documentsOf(
   throw new VarveError(finding?.code ?? 'internal', {
     detail: { subject: finding?.subject ?? context.bundle.id, ...finding?.detail },
     hint: finding?.hint ?? 'Report this.',
-  });
-}
-
-function open(engine: DocumentEngine, bundle: Bundle, reach: Reach): ReturnType<DocumentEngine['open']> {
-  return engine.open(forwardOf(bundle), allowedBy(bundle), reach);
-}
-
-async function planForward(engine: DocumentEngine, context: PlanContext): Promise<KindPlan> {
-  const { bundle, transaction, planned } = context;
-  const read = readForward(bundle);
-  if (read.status === 'refused') return emptyPlan([read.finding]);
-  const opened = await open(engine, bundle, { transaction });
-  if (opened.status === 'refused') return emptyPlan(opened.findings);
-  const { documents } = opened;
-  const { table } = read.forward.source;
-  const base = { ...emptyPlan(scopeOf(bundle, read.forward)), bound: documents.bound, objects: [table] };
-  // What was counted for the plan is counted again as it is built, and held to the limits then.
-  if (planned !== undefined) {
-    return { ...base, tables: planned.tables, shown: planned.shown, measures: UNTOLD };
-  }
-  const { counts, report, findings } = await documents.cover();
-  return {
-    ...base,
-    tables: [countsOf(table, counts)],
-    measures: measuresOf(counts),
-    shown: { coverage: report, operations: wordsOf(counts) },
-    findings: [...base.findings, ...findings],
-  };
-}
-
-const UNTOLD = Object.fromEntries(LIMITS.map((limit) => [limit, null]));
-
-function emptyPlan(findings: readonly Finding[]): KindPlan {
-  return {
-    bound: {},
-    tables: [],
-    objects: [],
-    enforcement: ENFORCEMENT,
-    measures: UNTOLD,
-    shown: {},
-    rollbackClass: 'restore_from_capture',
-    findings,
-  };
-}
-
-/** The documents are named as allowed and by no forbidden list. */
-function scopeOf({ declaration }: Bundle, forward: ForwardDocument): readonly Finding[] {
-  const { allowed_documents: allowed = [], forbidden_documents: forbidden = [] } = declaration.scope;
-  const names = [placeOf(forward), forward.source.table];
-  if (allowed.includes(placeOf(forward)) && !names.some((name) => forbidden.includes(name))) return [];
-  return [
-    refusal('scope_violation', placeOf(forward), {
-      hint: 'Name these documents under scope.allowed_documents in a new bundle, or leave them alone.',
-    }),
-  ];
-}
-
-function measuresOf({
-  migrated,
-  quarantined,
-  lossy,
-  assumed,
-}: DocumentCounts): Readonly<Record<string, number>> {
-  return {
-    max_document_count: migrated,
-    max_document_quarantined: quarantined,
-    max_path_lossy: lossy,
-    max_path_assumed: assumed,
-  };
-}
-
-function countsOf(table: string, { documents, migrated }: DocumentCounts): TableCounts {
-  return {
-    table,
-    keep: documents - migrated,
-    rekey: 0,
-    backfill: migrated,
-    recompute: 0,
-    retire: 0,
-    ambiguous: 0,
-    carried: 0,
-  };
-}
-
-function wordsOf({ byPath, quarantined }: DocumentCounts): readonly string[] {
-  return [
-    ...Object.entries(byPath).map(([path, count]) => `${path}: ${String(count)} documents`),
-    ...(quarantined === 0 ? [] : [`quarantined, and left as they are: ${String(quarantined)} documents`]),
-  ];
-}
-
-async function planBack(
-  engine: DocumentEngine,
-  { bundle, transaction, forward }: PlanContext,
-): Promise<KindPlan> {
-  const opened = await open(engine, bundle, { transaction });
-  if (opened.status === 'refused') return emptyPlan(opened.findings);
-  const { documents } = opened;
-  const { table } = forwardOf(bundle).source;
-  const of = forward?.runId ?? '';
-  const base = { ...emptyPlan([]), bound: documents.bound, objects: [table] };
-  if ((await documents.keptBy(transaction, of)) === undefined)
-    return { ...base, findings: [letGo(bundle.id)] };
-  const { restored, stepped, findings } = await documents.coverBack(of);
-  return { ...base, shown: { restored, stepped }, findings };
-}
-
-function letGo(id: string): Finding {
-  return refusal('structure_missing', id, {
-    detail: { reason: 'originals_let_go' },
-    hint: 'The originals were let go by `varve retire`: write a migration to the older version instead.',
   });
 }
 
@@ -226,9 +98,13 @@ function beside(
   };
 }
 
-function forwardSteps(engine: DocumentEngine): readonly Step[] {
+function forwardSteps(engine: DocumentEngine, isLazy: boolean): readonly Step[] {
   return [
-    beside(engine, 'build', (documents) => documents.build()),
+    ...(isLazy ? [beside(engine, 'open for readers', openForReaders)] : []),
+    beside(engine, 'build', async (documents, { bundle }) => {
+      const findings = typeFindings(documents, forwardOf(bundle));
+      return findings.length > 0 ? findings : documents.build();
+    }),
     beside(engine, 'check', async (documents, context) => limitsOf(context, await documents.counts())),
     beside(engine, 'cut over', (documents) => documents.cutOver()),
     beside(engine, 'settle', (documents) => documents.settle(undefined), { beforeEachTry: true }),
@@ -246,6 +122,24 @@ function backSteps(engine: DocumentEngine): readonly Step[] {
     settledStep(engine),
     tidyStep(engine),
   ];
+}
+
+/**
+ * The first time, the run is left open, and readers write back what they move; the next time is the last sweep, and closes it.
+ * A rehearsal has no readers to wait for.
+ */
+async function openForReaders(
+  documents: Documents,
+  { isRehearsal, runId }: RunContext,
+): Promise<readonly Finding[]> {
+  if (isRehearsal !== true && (await documents.setReaders(true))) {
+    throw new VarveError('interrupted', {
+      detail: { run: runId, reason: 'open_for_readers' },
+      hint: 'Readers write back what they move from now on. Apply it again for the last sweep, which closes it.',
+    });
+  }
+  await documents.setReaders(false);
+  return [];
 }
 
 /** What was built, held to the limits before anything of it is put in place (M141). */
