@@ -49,7 +49,15 @@ export async function probeWayBack(
   const untried = objects.filter((name) => !written.some(({ table }) => table === name)).map(notProbed);
   if (written.length === 0 && objects.length > 0)
     return { ...NOT_PROBED, findings: untried, probe: { tables, way_back: 'not_run' } };
-  const outcome = await rollbackMigration(on, bundle.id);
+  // Limits were held to before; rows that the probe wrote are not the bundle's, and its class alone is asked for.
+  const beyond = kind.limits.map((limit) => ({
+    code: 'limit_exceeded',
+    subject: limit,
+    ceiling: Number.MAX_SAFE_INTEGER,
+    principal: on.actor.principal,
+  }));
+  const rehearsedExceptions = [...(on.rehearsedExceptions ?? []), ...beyond];
+  const outcome = await rollbackMigration({ ...on, rehearsedExceptions }, bundle.id);
   const fault = faultOf(outcome, written, about.rollbackClass);
   const way_back = outcome.status === 'applied' ? 'applied' : 'refused';
   return {

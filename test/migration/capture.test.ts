@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   applyMigration,
   approveMigration,
@@ -12,26 +12,17 @@ import {
   rehearseMigration,
   retireMigration,
   rollbackMigration,
-  type RunnerOptions,
   type RunOutcome,
 } from '../../src/migration/index.ts';
 import { systemClock } from '../../src/base/index.ts';
 import { sql } from '../../src/store/index.ts';
-import { installCatalog, readCatalogFiles } from '../../src/store/postgres/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
-import { migrationsFolder } from './fixture.ts';
-import { planSql, sqlOptions, type SqlBundle } from './sql-bundle.ts';
+import { planSql, type SqlBundle } from './sql-bundle.ts';
+import { sqlScene } from './sql-scene.ts';
 
 function suite(given: StoreUnderTest): void {
-  let folder: Awaited<ReturnType<typeof migrationsFolder>>;
-  let options: RunnerOptions;
+  const scene = sqlScene(given);
   let count = 0;
-  beforeAll(async () => {
-    await installCatalog(given.store, { files: await readCatalogFiles() });
-    folder = await migrationsFolder();
-    options = sqlOptions(given.store, folder.root);
-  }, 60_000);
-  afterAll(() => folder[Symbol.asyncDispose]());
 
   async function plots(): Promise<string> {
     const schema = await given.freshSchema();
@@ -47,7 +38,7 @@ function suite(given: StoreUnderTest): void {
   async function planned(bundle: Omit<SqlBundle, 'id'>): Promise<string> {
     count += 1;
     const id = `PG-MIG-2026-08-02-${String(count).padStart(2, '0')}`;
-    const outcome = await planSql(options, { tables: ['plot', 'shot'], ...bundle, id });
+    const outcome = await planSql(scene.options, { tables: ['plot', 'shot'], ...bundle, id });
     expect(outcome, JSON.stringify(outcome)).toMatchObject({ status: 'planned' });
     return id;
   }
@@ -56,7 +47,7 @@ function suite(given: StoreUnderTest): void {
     bundle: Omit<SqlBundle, 'id'>,
   ): Promise<{ readonly id: string; readonly run: string }> {
     const id = await planned(bundle);
-    const done = await applyMigration(options, id);
+    const done = await applyMigration(scene.options, id);
     expect(done, JSON.stringify(done)).toMatchObject({ status: 'applied' });
     return { id, run: done.status === 'applied' ? done.runId : '' };
   }
@@ -142,7 +133,7 @@ function suite(given: StoreUnderTest): void {
       const { id, run } = await applied({ schema, forward, rollback });
       expect(await keptBy(run), forward).toEqual(expect.arrayContaining([...kept]));
       expect((await keptBy(run)) as readonly unknown[], forward).toHaveLength(kept.length);
-      isEqualAgain(await rollbackMigration(options, id));
+      isEqualAgain(await rollbackMigration(scene.options, id));
       expect((await textOf(schema)) as readonly unknown[], forward).toHaveLength(5);
       if (!forward.startsWith('alter')) expect(await textOf(schema), forward).toEqual(before);
     }
@@ -176,7 +167,7 @@ function suite(given: StoreUnderTest): void {
       { table: 'shot', cause: 'update', rows: 5, texts: 5 },
     ]);
     // The row that moved was kept under two keys, so that the way back has to choose; the proof notices.
-    const back = await rollbackMigration(options, id);
+    const back = await rollbackMigration(scene.options, id);
     expect(back, JSON.stringify(back)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([expect.objectContaining({ code: 'baseline_differs' })]),
@@ -191,7 +182,7 @@ function suite(given: StoreUnderTest): void {
       forward: `do $$ begin execute 'alter table plot drop column note'; end $$`,
       rollback: 'alter table plot add column note text[]',
     });
-    expect(await applyMigration(options, hidden)).toMatchObject({
+    expect(await applyMigration(scene.options, hidden)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([
         expect.objectContaining({
@@ -209,7 +200,7 @@ function suite(given: StoreUnderTest): void {
       forward: 'update plot set area = 1; select forge()',
       rollback: 'update plot set area = 2',
     });
-    expect(await applyMigration(options, forged)).toMatchObject({
+    expect(await applyMigration(scene.options, forged)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([
         expect.objectContaining({
@@ -227,7 +218,7 @@ function suite(given: StoreUnderTest): void {
       forward: 'update plot set area = 1; select lose()',
       rollback: 'update plot set area = 2',
     });
-    expect(await applyMigration(options, lost)).toMatchObject({
+    expect(await applyMigration(scene.options, lost)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([
         expect.objectContaining({ code: 'scope_violation', subject: 'varve.captured' }),
@@ -249,8 +240,8 @@ function suite(given: StoreUnderTest): void {
       rollback: 'drop index shot_name',
     });
     expect(await keptBy(index.run)).toEqual([]);
-    expect(await rollbackMigration(options, index.id)).toMatchObject({ status: 'applied' });
-    expect(await rollbackMigration(options, wider.id)).toMatchObject({ status: 'applied' });
+    expect(await rollbackMigration(scene.options, index.id)).toMatchObject({ status: 'applied' });
+    expect(await rollbackMigration(scene.options, wider.id)).toMatchObject({ status: 'applied' });
   }, 60_000);
 
   it('M109 only an approved retire lets go of what was kept, and the line of it stays', async () => {
@@ -266,19 +257,19 @@ function suite(given: StoreUnderTest): void {
       rows: 5,
       sizeBytes: expect.any(Number),
     });
-    expect(await planRetire(options, id)).toMatchObject({
+    expect(await planRetire(scene.options, id)).toMatchObject({
       status: 'planned',
       plan: { bound: { tables: [{ table: `${schema}.plot`, retire: 5 }] } },
     });
-    expect(await retireMigration(options, id)).toMatchObject({
+    expect(await retireMigration(scene.options, id)).toMatchObject({
       status: 'refused',
       findings: [{ code: 'approval_missing' }],
     });
     expect(await keptBy(run)).toEqual([{ table: 'plot', cause: 'update', rows: 5, texts: 5 }]);
     const pair = createKeyPair();
-    const key = join(folder.root, 'eve.pem');
+    const key = join(scene.root, 'eve.pem');
     await writeFile(key, pair.privatePem, { mode: 0o600 });
-    await registerKey(folder.root, systemClock, {
+    await registerKey(scene.root, systemClock, {
       principal: 'user:eve',
       publicKey: pair.publicKey,
       role: 'approver',
@@ -286,9 +277,13 @@ function suite(given: StoreUnderTest): void {
     });
     const signer = await readSigner(key);
     if ('code' in signer) throw new Error(signer.code);
-    const approved = await approveMigration(options, id, { principal: 'user:eve', grant: 'retire', signer });
+    const approved = await approveMigration(scene.options, id, {
+      principal: 'user:eve',
+      grant: 'retire',
+      signer,
+    });
     expect(approved, JSON.stringify(approved)).toMatchObject({ status: 'approved' });
-    const gone = await retireMigration(options, id);
+    const gone = await retireMigration(scene.options, id);
     expect(gone, JSON.stringify(gone)).toMatchObject({
       status: 'applied',
       tables: [{ table: `${schema}.plot`, retire: 5 }],
@@ -296,8 +291,8 @@ function suite(given: StoreUnderTest): void {
     });
     expect(await keptBy(run)).toEqual([{ table: 'plot', cause: 'update', rows: 5, texts: 0 }]);
     expect((await capturedTables(given.store)).some(({ migrationId }) => migrationId === id)).toBe(false);
-    expect(await retireMigration(options, id)).toMatchObject({ status: 'applied', already: true });
-    expect(await rollbackMigration(options, id)).toMatchObject({
+    expect(await retireMigration(scene.options, id)).toMatchObject({ status: 'applied', already: true });
+    expect(await rollbackMigration(scene.options, id)).toMatchObject({
       status: 'refused',
       findings: [{ code: 'structure_missing' }],
     });
@@ -311,7 +306,7 @@ function suite(given: StoreUnderTest): void {
       rollback: `update plot p set area = c.area from varve.captured(null::plot) c where c.id = p.id;
         insert into shot select * from varve.captured(null::shot)`,
     });
-    const outcome = await rehearseMigration(options, id);
+    const outcome = await rehearseMigration(scene.options, id);
     expect(outcome, JSON.stringify(outcome)).toMatchObject({
       status: 'rehearsed',
       receipt: { receipt: { rollback: { class: 'restore_from_capture', rung: 'R4' } } },

@@ -1,26 +1,14 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  applyMigration,
-  planMigration,
-  rollbackMigration,
-  type RunnerOptions,
-} from '../../src/migration/index.ts';
+import { expect, it } from 'vitest';
+import { applyMigration, planMigration, rollbackMigration } from '../../src/migration/index.ts';
 import { sql } from '../../src/store/index.ts';
-import { installCatalog, postgresStore, readCatalogFiles } from '../../src/store/postgres/index.ts';
+import { postgresStore } from '../../src/store/postgres/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
-import { migrationsFolder } from './fixture.ts';
-import { planSql, sqlOptions, type SqlBundle } from './sql-bundle.ts';
+import { planSql, type SqlBundle } from './sql-bundle.ts';
+import { sqlScene } from './sql-scene.ts';
 
 function suite(given: StoreUnderTest): void {
-  let folder: Awaited<ReturnType<typeof migrationsFolder>>;
-  let options: RunnerOptions;
+  const scene = sqlScene(given);
   let count = 0;
-  beforeAll(async () => {
-    await installCatalog(given.store, { files: await readCatalogFiles() });
-    folder = await migrationsFolder();
-    options = sqlOptions(given.store, folder.root);
-  }, 60_000);
-  afterAll(() => folder[Symbol.asyncDispose]());
 
   async function plots(): Promise<string> {
     const schema = await given.freshSchema();
@@ -48,16 +36,16 @@ function suite(given: StoreUnderTest): void {
   it('M72 F25 what somebody changed in scope since the last receipt is named before a run', async () => {
     const schema = await plots();
     const first = bundleOf(schema);
-    expect(await planSql(options, first)).toMatchObject({ status: 'planned', findings: [] });
-    expect(await applyMigration(options, first.id ?? '')).toMatchObject({ status: 'applied' });
+    expect(await planSql(scene.options, first)).toMatchObject({ status: 'planned', findings: [] });
+    expect(await applyMigration(scene.options, first.id ?? '')).toMatchObject({ status: 'applied' });
     // Nothing changed but what the run itself did.
-    expect(await planSql(options, bundleOf(schema))).toMatchObject({ status: 'planned', findings: [] });
+    expect(await planSql(scene.options, bundleOf(schema))).toMatchObject({ status: 'planned', findings: [] });
     await given.store.script(`
       alter table ${schema}.plot add column stray int;
       alter table ${schema}_far.secret add column stray int;
       create view ${schema}.stranger as select 1 as one`);
     const next = bundleOf(schema);
-    const planned = await planSql(options, next);
+    const planned = await planSql(scene.options, next);
     const drifted = {
       code: 'catalog_drifted',
       detail: {
@@ -76,30 +64,30 @@ function suite(given: StoreUnderTest): void {
       }),
     );
     // Where people do not change databases by hand, somebody has to sign for it.
-    const stage = await planMigration({ ...options, environment: 'stage' }, next.id ?? '');
+    const stage = await planMigration({ ...scene.options, environment: 'stage' }, next.id ?? '');
     expect(stage.findings).toContainEqual(
       expect.objectContaining({ code: 'catalog_drifted', severity: 'review' }),
     );
     // The run adopts it.
-    expect(await planMigration(options, next.id ?? '')).toMatchObject({ status: 'planned' });
-    expect(await applyMigration(options, next.id ?? '')).toMatchObject({ status: 'applied' });
-    expect((await planSql(options, bundleOf(schema))).findings).toEqual([]);
+    expect(await planMigration(scene.options, next.id ?? '')).toMatchObject({ status: 'planned' });
+    expect(await applyMigration(scene.options, next.id ?? '')).toMatchObject({ status: 'applied' });
+    expect((await planSql(scene.options, bundleOf(schema))).findings).toEqual([]);
   }, 60_000);
 
   it('M72 what changed elsewhere is shown, and is no finding', async () => {
     const schema = await plots();
     const first = bundleOf(schema);
-    await planSql(options, first);
-    expect(await applyMigration(options, first.id ?? '')).toMatchObject({ status: 'applied' });
+    await planSql(scene.options, first);
+    expect(await applyMigration(scene.options, first.id ?? '')).toMatchObject({ status: 'applied' });
     const far = await given.freshSchema();
     const other = bundleOf(schema);
-    await planSql(options, other);
+    await planSql(scene.options, other);
     await given.store.script(
       `create table ${far}.thing (id int); create view public.far_${schema} as select 1 as one`,
     );
-    expect(await applyMigration(options, other.id ?? '')).toMatchObject({ status: 'applied' });
+    expect(await applyMigration(scene.options, other.id ?? '')).toMatchObject({ status: 'applied' });
     await given.store.script(`create view ${far}.seen as select 1 as one`);
-    const planned = await planSql(options, bundleOf(schema));
+    const planned = await planSql(scene.options, bundleOf(schema));
     expect(planned.findings).toEqual([]);
     expect(planned).toMatchObject({
       plan: { shown: { drifted_elsewhere: [`column ${far}`, `view ${far}`] } },
@@ -115,7 +103,7 @@ function suite(given: StoreUnderTest): void {
       forward: 'update plot set area = 1',
       rollback: 'update plot set area = 2',
     });
-    await planSql(options, bundle);
+    await planSql(scene.options, bundle);
     let isDone = false;
     const fault = async (point: string): Promise<void> => {
       if (point !== 'P02_statement' || isDone) return;
@@ -123,7 +111,7 @@ function suite(given: StoreUnderTest): void {
       await using other = await postgresStore({ url: given.url(), poolSize: 1 });
       await other.execute(sql`create view ${sql.id(schema, 'meanwhile')} as select 1 as one`);
     };
-    const outcome = await applyMigration({ ...options, fault }, bundle.id ?? '');
+    const outcome = await applyMigration({ ...scene.options, fault }, bundle.id ?? '');
     expect(outcome, JSON.stringify(outcome)).toMatchObject({
       status: 'applied',
       receipt: {
@@ -141,7 +129,7 @@ function suite(given: StoreUnderTest): void {
         },
       },
     });
-    expect(await rollbackMigration(options, bundle.id ?? '')).toMatchObject({ status: 'applied' });
+    expect(await rollbackMigration(scene.options, bundle.id ?? '')).toMatchObject({ status: 'applied' });
   }, 60_000);
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Finding } from '../../src/base/index.ts';
 import { verifyAll } from '../../src/evidence/index.ts';
 import {
@@ -11,22 +11,15 @@ import {
   type RunnerOptions,
 } from '../../src/migration/index.ts';
 import { sql } from '../../src/store/index.ts';
-import { installCatalog, postgresStore, readCatalogFiles } from '../../src/store/postgres/index.ts';
+import { postgresStore } from '../../src/store/postgres/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
 import { FAULT_CASES, type FaultCase } from './fault-case.ts';
-import { migrationsFolder } from './fixture.ts';
-import { planSql, sqlOptions } from './sql-bundle.ts';
+import { planSql } from './sql-bundle.ts';
+import { sqlScene } from './sql-scene.ts';
 
 function suite(given: StoreUnderTest): void {
-  let folder: Awaited<ReturnType<typeof migrationsFolder>>;
-  let options: RunnerOptions;
+  const scene = sqlScene(given);
   let count = 0;
-  beforeAll(async () => {
-    await installCatalog(given.store, { files: await readCatalogFiles() });
-    folder = await migrationsFolder();
-    options = sqlOptions(given.store, folder.root);
-  }, 60_000);
-  afterAll(() => folder[Symbol.asyncDispose]());
 
   const cases = FAULT_CASES.filter(({ onServerOnly, onEmbeddedOnly }) =>
     given.name === 'embedded' ? onServerOnly !== true : onEmbeddedOnly !== true,
@@ -40,7 +33,7 @@ function suite(given: StoreUnderTest): void {
       const id = `PG-MIG-2026-05-${String(10 + Math.floor(count / 90))}-${String((count % 90) + 1).padStart(2, '0')}`;
       await given.store.script(named(fault.given));
       const { bundle } = fault;
-      const planned = await planSql(options, {
+      const planned = await planSql(scene.options, {
         ...bundle,
         id,
         schema,
@@ -49,18 +42,18 @@ function suite(given: StoreUnderTest): void {
       });
       if (planned.status === 'refused') throw new Error(JSON.stringify(planned.findings));
       if (fault.end !== 'refused') expect(planned.findings).toEqual([]);
-      const outcome = await applyMigration(options, id);
+      const outcome = await applyMigration(scene.options, id);
       expect(outcome, JSON.stringify(outcome.findings)).toMatchObject({ status: fault.end });
       expectFindings(outcome.findings, fault, named);
       await expectState(given, named(fault.after), fault.wantAfter);
-      await expectReceipt(options, id, fault);
-      expect((await readStatus(options)).unfinished).toEqual([]);
+      await expectReceipt(scene.options, id, fault);
+      expect((await readStatus(scene.options)).unfinished).toEqual([]);
     },
     60_000,
   );
 
   it('every receipt of these runs verifies offline', async () => {
-    expect((await verifyAll(folderReader(folder.root))).findings).toEqual([]);
+    expect((await verifyAll(folderReader(scene.root))).findings).toEqual([]);
     expect(await given.store.query(sql`select evtname from pg_event_trigger`)).toEqual([]);
     expect(
       await given.store.query(sql`select tgname from pg_trigger where tgname like 'varve_deny%'`),

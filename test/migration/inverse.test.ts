@@ -2,12 +2,11 @@
 import * as fc from 'fast-check';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { applyMigration, rollbackMigration, type RunnerOptions } from '../../src/migration/index.ts';
-import { installCatalog, readCatalogFiles } from '../../src/store/postgres/index.ts';
+import { expect, it } from 'vitest';
+import { applyMigration, rollbackMigration } from '../../src/migration/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
-import { migrationsFolder } from './fixture.ts';
-import { planSql, sqlOptions } from './sql-bundle.ts';
+import { planSql } from './sql-bundle.ts';
+import { sqlScene } from './sql-scene.ts';
 
 /** A step with its inverse. `n` is its place in the script, so that no two steps meet by name. */
 interface Step {
@@ -75,15 +74,8 @@ const LIMITS = ['max_row_backfill', 'max_index_count_delta', 'max_table_count_to
 const CASES = Number(process.env['VARVE_TEST_INVERSES'] ?? 3);
 
 function suite(given: StoreUnderTest): void {
-  let folder: Awaited<ReturnType<typeof migrationsFolder>>;
-  let options: RunnerOptions;
+  const scene = sqlScene(given);
   let count = 0;
-  beforeAll(async () => {
-    await installCatalog(given.store, { files: await readCatalogFiles() });
-    folder = await migrationsFolder();
-    options = sqlOptions(given.store, folder.root);
-  }, 60_000);
-  afterAll(() => folder[Symbol.asyncDispose]());
 
   async function plots(): Promise<string> {
     const schema = await given.freshSchema();
@@ -101,7 +93,7 @@ function suite(given: StoreUnderTest): void {
     count += 1;
     const day = 10 + Math.floor(count / 90);
     const id = `PG-MIG-2026-07-${day}-${String((count % 90) + 1).padStart(2, '0')}`;
-    const outcome = await planSql(options, {
+    const outcome = await planSql(scene.options, {
       id,
       schema,
       tables: ['plot', ...steps.flatMap((_step, at) => [`t${at + 1}`, `w${at + 1}`])].filter(
@@ -119,7 +111,7 @@ function suite(given: StoreUnderTest): void {
   }
 
   async function observedBy(id: string): Promise<Readonly<Record<string, number>>> {
-    const path = join(options.root, 'postgis', id, 'diffs/summary.json');
+    const path = join(scene.options.root, 'postgis', id, 'diffs/summary.json');
     const summary: { readonly verdicts: readonly { readonly limit: string; readonly observed: number }[] } =
       JSON.parse(await readFile(path, 'utf8'));
     return Object.fromEntries(summary.verdicts.map(({ limit, observed }) => [limit, observed]));
@@ -130,9 +122,9 @@ function suite(given: StoreUnderTest): void {
       const id = await planned(await plots(), steps, {});
       const back = { status: 'applied', receipt: { receipt: { proof: { status: 'equal' } } } };
       for (const round of [1, 2]) {
-        const forward = await applyMigration(options, id);
+        const forward = await applyMigration(scene.options, id);
         expect(forward, `${round} ${JSON.stringify(forward)}`).toMatchObject({ status: 'applied' });
-        const ended = await rollbackMigration(options, id);
+        const ended = await rollbackMigration(scene.options, id);
         expect(ended, `${round} ${JSON.stringify(ended)}`).toMatchObject(back);
       }
     });
@@ -142,17 +134,17 @@ function suite(given: StoreUnderTest): void {
   it('M22 M23 a random script is admitted at what it does, and refused at one less', async () => {
     const property = fc.asyncProperty(script, async (steps) => {
       const first = await planned(await plots(), steps, {});
-      expect(await applyMigration(options, first)).toMatchObject({ status: 'applied' });
+      expect(await applyMigration(scene.options, first)).toMatchObject({ status: 'applied' });
       const exact = await observedBy(first);
       const second = await planned(await plots(), steps, exact);
-      expect(await applyMigration(options, second), JSON.stringify(exact)).toMatchObject({
+      expect(await applyMigration(scene.options, second), JSON.stringify(exact)).toMatchObject({
         status: 'applied',
       });
       for (const limit of LIMITS) {
         const most = exact[limit] ?? 0;
         if (most === 0) continue;
         const less = await planned(await plots(), steps, { ...exact, [limit]: most - 1 });
-        expect(await applyMigration(options, less), `${limit} ${most}`).toMatchObject({
+        expect(await applyMigration(scene.options, less), `${limit} ${most}`).toMatchObject({
           status: expect.stringMatching(/^(?:refused|rolled_back)$/u) as unknown,
           findings: expect.arrayContaining([expect.objectContaining({ code: 'limit_exceeded' })]) as unknown,
         });

@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { applyMigration, rollbackMigration, type RunnerOptions } from '../../src/migration/index.ts';
+import { expect, it } from 'vitest';
+import { applyMigration, rollbackMigration } from '../../src/migration/index.ts';
 import { sql } from '../../src/store/index.ts';
-import { installCatalog, readCatalogFiles } from '../../src/store/postgres/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
-import { migrationsFolder } from './fixture.ts';
-import { planSql, sqlOptions, type SqlBundle } from './sql-bundle.ts';
+import { planSql, type SqlBundle } from './sql-bundle.ts';
+import { sqlScene } from './sql-scene.ts';
 
 /** Each is a migration, what people write after it, and what comes of the way back. */
 interface Case {
@@ -75,15 +74,8 @@ const CASES: Readonly<Record<string, Case>> = {
 };
 
 function suite(given: StoreUnderTest): void {
-  let folder: Awaited<ReturnType<typeof migrationsFolder>>;
-  let options: RunnerOptions;
+  const scene = sqlScene(given);
   let count = 0;
-  beforeAll(async () => {
-    await installCatalog(given.store, { files: await readCatalogFiles() });
-    folder = await migrationsFolder();
-    options = sqlOptions(given.store, folder.root);
-  }, 60_000);
-  afterAll(() => folder[Symbol.asyncDispose]());
 
   async function plots(): Promise<string> {
     const schema = await given.freshSchema();
@@ -98,9 +90,9 @@ function suite(given: StoreUnderTest): void {
   async function applied(bundle: Omit<SqlBundle, 'id'>): Promise<string> {
     count += 1;
     const id = `PG-MIG-2026-08-03-${String(count).padStart(2, '0')}`;
-    const outcome = await planSql(options, { tables: ['plot', 'bare'], ...bundle, id });
+    const outcome = await planSql(scene.options, { tables: ['plot', 'bare'], ...bundle, id });
     expect(outcome, JSON.stringify(outcome)).toMatchObject({ status: 'planned' });
-    const done = await applyMigration(options, id);
+    const done = await applyMigration(scene.options, id);
     expect(done, JSON.stringify(done)).toMatchObject({ status: 'applied' });
     return id;
   }
@@ -128,7 +120,7 @@ function suite(given: StoreUnderTest): void {
       const schema = await plots();
       const id = await applied({ schema, forward: about.forward, rollback: about.rollback });
       await write(schema, about.writes);
-      const back = await rollbackMigration(options, id);
+      const back = await rollbackMigration(scene.options, id);
       expect(back, JSON.stringify(back)).toMatchObject({
         status: 'applied',
         receipt: {
@@ -156,7 +148,7 @@ function suite(given: StoreUnderTest): void {
       rollback: 'drop table note',
     });
     await write(schema, `insert into note values (2, 'y'), (3, 'z')`);
-    const back = await rollbackMigration(options, id);
+    const back = await rollbackMigration(scene.options, id);
     expect(back, JSON.stringify(back)).toMatchObject({
       status: 'applied',
       receipt: {
@@ -183,7 +175,7 @@ function suite(given: StoreUnderTest): void {
         update plot p set area = c.area from varve.captured(null::plot) c where c.id = p.id`,
     });
     await write(schema, `update plot set note = 'secret' where id = 4; insert into plot values (6, null)`);
-    const refused = await rollbackMigration(options, id);
+    const refused = await rollbackMigration(scene.options, id);
     expect(refused, JSON.stringify(refused)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([
@@ -196,7 +188,7 @@ function suite(given: StoreUnderTest): void {
     });
     expect(JSON.stringify(refused)).not.toContain('secret');
     await write(schema, `update plot set note = null where id = 4`);
-    expect(await rollbackMigration(options, id)).toMatchObject({
+    expect(await rollbackMigration(scene.options, id)).toMatchObject({
       status: 'applied',
       receipt: { receipt: { proof: { status: 'equal_except_new_writes' } } },
     });
@@ -215,7 +207,7 @@ function suite(given: StoreUnderTest): void {
         rollback,
       });
       await write(schema, 'insert into plot (id) values ((select max(id) + 1 from plot))');
-      const back = await rollbackMigration(options, id);
+      const back = await rollbackMigration(scene.options, id);
       expect(back, JSON.stringify(back)).toMatchObject({
         status: 'rolled_back',
         findings: expect.arrayContaining([
@@ -233,7 +225,7 @@ function suite(given: StoreUnderTest): void {
       rollback: 'delete from plot; insert into plot select * from varve.captured(null::plot)',
     });
     await write(schema, 'insert into plot values (100, 1)');
-    expect(await rollbackMigration(options, lost)).toMatchObject({
+    expect(await rollbackMigration(scene.options, lost)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([
         expect.objectContaining({
@@ -252,7 +244,7 @@ function suite(given: StoreUnderTest): void {
       rollback: 'update bare set id = id - 1',
     });
     await write(schema, 'insert into bare values (9)');
-    expect(await rollbackMigration(options, id)).toMatchObject({
+    expect(await rollbackMigration(scene.options, id)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([
         expect.objectContaining({ code: 'new_writes_unknown', detail: { reason: 'no_primary_key' } }),

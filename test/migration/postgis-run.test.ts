@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   applyMigration,
   readStatus,
@@ -8,21 +8,15 @@ import {
 } from '../../src/migration/index.ts';
 import { attemptStatement } from './attempt-statement.ts';
 import { sql } from '../../src/store/index.ts';
-import { installCatalog, postgresStore, readCatalogFiles } from '../../src/store/postgres/index.ts';
+import { postgresStore } from '../../src/store/postgres/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
-import { columnsOf, migrationsFolder } from './fixture.ts';
-import { planSql, sqlOptions, type SqlBundle } from './sql-bundle.ts';
+import { columnsOf } from './fixture.ts';
+import { planSql, type SqlBundle } from './sql-bundle.ts';
+import { sqlScene } from './sql-scene.ts';
 
 function suite(given: StoreUnderTest): void {
-  let folder: Awaited<ReturnType<typeof migrationsFolder>>;
-  let options: RunnerOptions;
+  const scene = sqlScene(given);
   let count = 0;
-  beforeAll(async () => {
-    await installCatalog(given.store, { files: await readCatalogFiles() });
-    folder = await migrationsFolder();
-    options = sqlOptions(given.store, folder.root);
-  }, 60_000);
-  afterAll(() => folder[Symbol.asyncDispose]());
 
   async function plots(): Promise<string> {
     const schema = await given.freshSchema();
@@ -35,7 +29,7 @@ function suite(given: StoreUnderTest): void {
   async function planned(bundle: Omit<SqlBundle, 'id'>): Promise<string> {
     count += 1;
     const id = `PG-MIG-2026-06-01-${String(count).padStart(2, '0')}`;
-    const outcome = await planSql(options, { tables: ['plot'], ...bundle, id });
+    const outcome = await planSql(scene.options, { tables: ['plot'], ...bundle, id });
     expect(outcome, JSON.stringify(outcome)).toMatchObject({ status: 'planned' });
     // What a test changed by hand since the last run is told, and refuses nothing.
     expect(outcome.findings.filter(({ code }) => code !== 'catalog_drifted')).toEqual([]);
@@ -68,7 +62,7 @@ function suite(given: StoreUnderTest): void {
       forward: `update plot set area = 1;\n  insert into plot values (1, 4711);`,
       rollback: 'delete from plot where id = 99',
     });
-    const outcome = await applyMigration(options, id);
+    const outcome = await applyMigration(scene.options, id);
     expect(outcome).toMatchObject({
       status: 'rolled_back',
       findings: [
@@ -81,7 +75,7 @@ function suite(given: StoreUnderTest): void {
     });
     expect(JSON.stringify(outcome)).not.toContain('4711');
     expect(await sumOf(schema)).toBe(15);
-    expect(await showReceipt(options.root, id)).toMatchObject({
+    expect(await showReceipt(scene.options.root, id)).toMatchObject({
       receipt: { outcome: 'rolled_back', proof: { status: 'equal' } },
     });
   });
@@ -97,7 +91,7 @@ function suite(given: StoreUnderTest): void {
         { name: 'no negative area', query: `select min(area) from plot`, expect: 1 },
       ],
     });
-    expect(await applyMigration(options, id)).toMatchObject({
+    expect(await applyMigration(scene.options, id)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([
         expect.objectContaining({ code: 'invariant_failed', subject: 'no negative area' }),
@@ -112,7 +106,7 @@ function suite(given: StoreUnderTest): void {
       rollback: 'update plot set area = area - 1',
       invariants: [{ name: 'sly', query: `select sly()`, expect: 1 }],
     });
-    expect(await applyMigration(options, sly)).toMatchObject({
+    expect(await applyMigration(scene.options, sly)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([
         expect.objectContaining({ code: 'invariant_failed', detail: { reason: '25006' } }),
@@ -125,7 +119,7 @@ function suite(given: StoreUnderTest): void {
     const schema = await plots();
     count += 1;
     const id = `PG-MIG-2026-06-01-${String(count).padStart(2, '0')}`;
-    const outcome = await planSql(options, {
+    const outcome = await planSql(scene.options, {
       id,
       schema,
       tables: ['plots'],
@@ -145,9 +139,9 @@ function suite(given: StoreUnderTest): void {
     ] as const;
     for (const [rollback, code] of backs) {
       const id = await planned({ schema, forward: 'alter table plot drop column area', rollback });
-      expect(await applyMigration(options, id)).toMatchObject({ status: 'applied' });
+      expect(await applyMigration(scene.options, id)).toMatchObject({ status: 'applied' });
       expect(await columnsOf(given.store, `${schema}.plot`)).toEqual(['id']);
-      const back = await rollbackMigration(options, id);
+      const back = await rollbackMigration(scene.options, id);
       expect(back).toMatchObject({
         status: 'rolled_back',
         findings: expect.arrayContaining([expect.objectContaining({ code })]),
@@ -155,7 +149,7 @@ function suite(given: StoreUnderTest): void {
       expect(await columnsOf(given.store, `${schema}.plot`)).toEqual(['id']);
       await given.store.script(`alter table ${schema}.plot add column area float8`);
     }
-    expect((await readStatus(options)).unfinished).toEqual([]);
+    expect((await readStatus(scene.options)).unfinished).toEqual([]);
   }, 60_000);
 
   it('M19 M20 what a function does is judged by what it touched, and a comment touches its table', async () => {
@@ -167,7 +161,7 @@ function suite(given: StoreUnderTest): void {
       statements: ['do', 'dynamic_sql'],
       rollback: 'delete from plot where id = 99',
     });
-    expect(await applyMigration(options, id)).toMatchObject({
+    expect(await applyMigration(scene.options, id)).toMatchObject({
       status: 'rolled_back',
       findings: [expect.objectContaining({ code: 'scope_violation', subject: `${schema}.other` })],
     });
@@ -181,7 +175,7 @@ function suite(given: StoreUnderTest): void {
       create sequence numbers;`;
     const rollback = 'drop function side; drop type colour; drop sequence numbers';
     count += 1;
-    const outcome = await planSql(options, {
+    const outcome = await planSql(scene.options, {
       id: `PG-MIG-2026-06-01-${String(count).padStart(2, '0')}`,
       schema,
       tables: ['plot'],
@@ -194,9 +188,9 @@ function suite(given: StoreUnderTest): void {
       `scope_violation type ${schema}.colour`,
     ]);
     const id = await planned({ schema, forward, rollback, objects: ['side', 'colour', 'numbers'] });
-    const applied = await applyMigration(options, id);
+    const applied = await applyMigration(scene.options, id);
     expect(applied, JSON.stringify(applied.findings)).toMatchObject({ status: 'applied' });
-    const back = await rollbackMigration(options, id);
+    const back = await rollbackMigration(scene.options, id);
     expect(back, JSON.stringify(back.findings)).toMatchObject({ status: 'applied' });
   });
 
@@ -217,7 +211,7 @@ function suite(given: StoreUnderTest): void {
       limits: { max_index_count_delta: 1 },
     });
     const failing = await planned(concurrent('unique'));
-    expect(await applyMigration(options, failing)).toMatchObject({
+    expect(await applyMigration(scene.options, failing)).toMatchObject({
       status: 'rolled_back',
       findings: expect.arrayContaining([
         expect.objectContaining({ code: 'statement_failed', subject: 'index.sql:1:1' }),
@@ -225,16 +219,16 @@ function suite(given: StoreUnderTest): void {
     });
     expect(await indexesOf(given, schema)).toEqual(['plot_pkey true']);
     const id = await planned(concurrent(''));
-    expect(await applyMigration(options, id)).toMatchObject({ status: 'applied' });
+    expect(await applyMigration(scene.options, id)).toMatchObject({ status: 'applied' });
     expect(await indexesOf(given, schema)).toEqual(['plot_area true', 'plot_pkey true']);
-    expect(await rollbackMigration(options, id)).toMatchObject({ status: 'applied' });
+    expect(await rollbackMigration(scene.options, id)).toMatchObject({ status: 'applied' });
     expect(await indexesOf(given, schema)).toEqual(['plot_pkey true']);
   }, 60_000);
 
   it('F18 an index built concurrently inside the transaction is refused, and so is a second statement in a phase beside it', async () => {
     const schema = await plots();
     count += 1;
-    const inside = await planSql(options, {
+    const inside = await planSql(scene.options, {
       id: `PG-MIG-2026-06-01-${String(count).padStart(2, '0')}`,
       schema,
       tables: ['plot'],
@@ -248,7 +242,7 @@ function suite(given: StoreUnderTest): void {
       }),
     );
     count += 1;
-    const two = await planSql(options, {
+    const two = await planSql(scene.options, {
       id: `PG-MIG-2026-06-01-${String(count).padStart(2, '0')}`,
       schema,
       tables: ['plot'],
@@ -273,7 +267,7 @@ function suite(given: StoreUnderTest): void {
     await using reader = await postgresStore({ url: given.url(), poolSize: 1, applicationName: 'reader' });
     await reader.transaction({}, async (transaction) => {
       await transaction.query(sql`select from ${sql.id(schema, 'plot')}`);
-      const outcome = await applyMigration({ ...options, lockTimeoutMs: 50, deadlineMs: 500 }, id);
+      const outcome = await applyMigration({ ...scene.options, lockTimeoutMs: 50, deadlineMs: 500 }, id);
       expect(outcome).toMatchObject({
         status: 'rolled_back',
         findings: [
@@ -285,7 +279,7 @@ function suite(given: StoreUnderTest): void {
         ],
       });
     });
-    expect(await applyMigration(options, id)).toMatchObject({ status: 'applied' });
+    expect(await applyMigration(scene.options, id)).toMatchObject({ status: 'applied' });
   }, 60_000);
 
   it('F16 M94 a row that another writes meanwhile is a serialization failure, tried again', async () => {
@@ -320,7 +314,7 @@ function suite(given: StoreUnderTest): void {
   function writingOnce(schema: string, row: number): RunnerOptions {
     let isWritten = false;
     return {
-      ...options,
+      ...scene.options,
       fault: async (point) => {
         if (point !== 'F05_baselined' || isWritten) return;
         isWritten = true;

@@ -131,6 +131,26 @@ function suite(given: StoreUnderTest): void {
     expect(await stateOf(schema)).toEqual(before);
   }, 180_000);
 
+  it('M108 R4 rows that the probe wrote are not held to the limits of the bundle', async () => {
+    const schema = await given.freshSchema();
+    const id = 'PG-MIG-2026-07-03-01';
+    await planSql(options, {
+      id,
+      schema,
+      tables: ['made'],
+      limits: { max_row_backfill: 3 },
+      forward: 'create table made (id int primary key); insert into made values (1), (2), (3);',
+      rollback: 'drop table made;',
+    });
+    const outcome = await rehearseMigration(options, id);
+    expect(outcome, JSON.stringify(outcome)).toMatchObject({
+      status: 'rehearsed',
+      receipt: {
+        receipt: { rollback: { rung: 'R4' }, probe: { tables: [{ rows: 1 }], way_back: 'applied' } },
+      },
+    });
+  }, 180_000);
+
   it('M108 R4 a lossless way back keeps every row that came since, and a table that takes none stays at R3', async () => {
     const { id, schema } = await planned({
       forward: 'create index plot_area on plot (area);',

@@ -1,21 +1,13 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { applyMigration, rollbackMigration, type RunnerOptions } from '../../src/migration/index.ts';
+import { expect, it } from 'vitest';
+import { applyMigration, rollbackMigration } from '../../src/migration/index.ts';
 import { sql } from '../../src/store/index.ts';
-import { installCatalog, readCatalogFiles } from '../../src/store/postgres/index.ts';
 import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
-import { migrationsFolder } from './fixture.ts';
-import { planSql, sqlOptions, type SqlBundle } from './sql-bundle.ts';
+import { planSql, type SqlBundle } from './sql-bundle.ts';
+import { sqlScene } from './sql-scene.ts';
 
 function suite(given: StoreUnderTest): void {
-  let folder: Awaited<ReturnType<typeof migrationsFolder>>;
-  let options: RunnerOptions;
+  const scene = sqlScene(given);
   let count = 0;
-  beforeAll(async () => {
-    await installCatalog(given.store, { files: await readCatalogFiles() });
-    folder = await migrationsFolder();
-    options = sqlOptions(given.store, folder.root);
-  }, 60_000);
-  afterAll(() => folder[Symbol.asyncDispose]());
 
   async function plots(): Promise<string> {
     const schema = await given.freshSchema();
@@ -32,9 +24,9 @@ function suite(given: StoreUnderTest): void {
   async function applied(bundle: Omit<SqlBundle, 'id'>): Promise<string> {
     count += 1;
     const id = `PG-MIG-2026-08-01-${String(count).padStart(2, '0')}`;
-    const outcome = await planSql(options, { tables: ['plot', 'other'], ...bundle, id });
+    const outcome = await planSql(scene.options, { tables: ['plot', 'other'], ...bundle, id });
     expect(outcome, JSON.stringify(outcome)).toMatchObject({ status: 'planned' });
-    const done = await applyMigration(options, id);
+    const done = await applyMigration(scene.options, id);
     expect(done, JSON.stringify(done)).toMatchObject({ status: 'applied' });
     return id;
   }
@@ -51,11 +43,11 @@ function suite(given: StoreUnderTest): void {
     await given.store.script(
       `insert into ${schema}.parcel values (6, 6); delete from ${schema}.parcel where id = 6`,
     );
-    const back = await rollbackMigration(options, id);
+    const back = await rollbackMigration(scene.options, id);
     expect(back, JSON.stringify(back)).toMatchObject({ status: 'applied' });
     const again = await applied({ ...renaming, tables: ['plot', 'parcel'] });
     await given.store.script(`insert into ${schema}.parcel values (7, 7)`);
-    const refused = await rollbackMigration(options, again);
+    const refused = await rollbackMigration(scene.options, again);
     expect(refused, JSON.stringify(refused)).toMatchObject({
       status: 'rolled_back',
       findings: [{ code: 'baseline_differs', detail: { differing: [`${schema}.plot`] } }],
@@ -82,7 +74,7 @@ function suite(given: StoreUnderTest): void {
       update ${schema}.secret set area = 7 where id = 1;
       insert into ${schema}.other values (6, 6);
       create view ${schema}.later as select 1 as one;`);
-    const back = await rollbackMigration(options, id);
+    const back = await rollbackMigration(scene.options, id);
     expect(back, JSON.stringify(back)).toMatchObject({
       status: 'applied',
       receipt: { receipt: { validation: { status: 'pass' }, proof: { status: 'equal', new_writes: [] } } },
@@ -114,7 +106,7 @@ function suite(given: StoreUnderTest): void {
         forward: 'update plot set area = area + 1',
         rollback: `update plot set area = area - 1; ${more}`,
       });
-      const back = await rollbackMigration(options, id);
+      const back = await rollbackMigration(scene.options, id);
       expect(back, JSON.stringify(back)).toMatchObject({
         status: 'rolled_back',
         findings: expect.arrayContaining([
@@ -146,7 +138,7 @@ function suite(given: StoreUnderTest): void {
     for (const [rollback, code, subject] of cases) {
       count += 1;
       const id = `PG-MIG-2026-08-01-${String(count).padStart(2, '0')}`;
-      const outcome = await planSql(options, {
+      const outcome = await planSql(scene.options, {
         id,
         schema,
         tables: ['plot', 'other'],
@@ -159,7 +151,7 @@ function suite(given: StoreUnderTest): void {
           expect.objectContaining({ code, subject, detail: expect.objectContaining({ rung: 'R2' }) }),
         ]),
       });
-      expect(await applyMigration(options, id)).toMatchObject({ status: 'refused' });
+      expect(await applyMigration(scene.options, id)).toMatchObject({ status: 'refused' });
     }
   }, 60_000);
 
@@ -176,7 +168,7 @@ function suite(given: StoreUnderTest): void {
     ];
     for (const [forward, rollback, differing] of cases) {
       const id = await applied({ schema, forward, rollback });
-      const back = await rollbackMigration(options, id);
+      const back = await rollbackMigration(scene.options, id);
       expect(back, JSON.stringify(back)).toMatchObject({
         status: 'rolled_back',
         findings: expect.arrayContaining([
