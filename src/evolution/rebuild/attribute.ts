@@ -50,6 +50,8 @@ async function createNext(transaction: Transaction, of: Rebuilding, run: string)
   for (const statement of createTable(bare, placement, () => placement)) await transaction.execute(statement);
   // Its index is cheaper to build at once than row by row.
   if (of.operation.from.length > 0) await dropPrimaryKey(transaction, placement);
+  // Its comment tells how far it is while it is built: that of the definition comes with the cutover.
+  await setMark(transaction, placement, 'rows 0');
   const [first] = of.sources;
   const next = await insertRelation(transaction, {
     name: spec.name,

@@ -17,6 +17,7 @@ const KNOWN_CASES = 1000;
 /** Cases that were wrong once, for a fault of the engine or of what it is compared with. */
 const ONCE_WRONG: readonly number[] = [
   640_000_072, 640_000_108, 640_000_109, 640_000_111, 650_000_016, 650_000_039, 660_000_600, 930_000_035,
+  930_000_608,
 ];
 
 /** Which of the cases a store runs, as shares of all: no two stores run the same one. */
