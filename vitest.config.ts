@@ -2,6 +2,7 @@ import { globSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defaultServerConditions } from 'vite';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { LongestFirst } from './scripts/longest-first.ts';
 import { isSystemTest } from './scripts/system-test.ts';
 
 // Packages are loaded by Node itself, which knows no condition `module`; what some publish under it Node cannot load.
@@ -22,6 +23,7 @@ const config: ViteUserConfig = defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     globalSetup: ['test/harness/global-setup.ts'],
     maxWorkers: 2,
     // Hundreds of processes that tests start read the same sources: compiled once, each is there in a third of the time.
