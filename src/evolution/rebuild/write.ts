@@ -66,7 +66,20 @@ export async function writeRows(transaction: Queryable, of: Rebuilding, range: R
   await transaction.execute(sql`
     insert into ${tableId(next.placement)} (${names(columns)})
     select ${sql.join(values)} from ${tableId(listPlacement(next))} l ${oldRows(of)}
-    where ${CARRIED} and ${inRange(range)}`);
+    where ${CARRIED} and ${inRange(range)}${stillWhole(of)}`);
+}
+
+/**
+ * In a merge, one of the rows may have gone since both were listed. That was noted, and what is left is listed again; until
+ * then it has no place in the new table.
+ */
+function stillWhole(of: Rebuilding): Sql {
+  if (of.sources.length < 2) return sql``;
+  const needed = of.spec.columns.flatMap(({ name, nullable }) => {
+    const value = nullable ? undefined : carriedValue(of, name);
+    return value === undefined ? [] : [sql` and ${value} is not null`];
+  });
+  return sql.join(needed, sql``);
 }
 
 /** The old rows of a line `l`. */

@@ -46,6 +46,7 @@ export function expectedCalls(was: Side, now: Side): Calls {
   const moved = movedTables(was, now);
   const both: Both = { was, now, moved };
   const undecided = new Map<string, ReadonlySet<Unit>>();
+  const anew = new Map<string, ReadonlySet<Unit>>();
   for (const table of now.model.tables) {
     const units = now.settled.units.get(table.id);
     if (units === undefined) continue;
@@ -59,12 +60,14 @@ export function expectedCalls(was: Side, now: Side): Calls {
     if (isUnsure) unsure.add(table.id);
     // Rows that are computed anew whatever is said of them are not asked about for standing on one key.
     const isAnew = ({ unit }: Moved): boolean =>
-      old !== undefined && isReadAnew({ was, now }, { old, table, unit });
+      old !== undefined &&
+      (isReadAnew({ was, now }, { old, table, unit }) || isBelow(both, { old, table, unit, above: anew }));
+    anew.set(table.id, new Set(rows.filter(isAnew).map(({ unit }) => unit)));
     const open = rows.filter((row) => {
       const { unit, key } = row;
       const others = byKey.get(key === undefined ? '' : keyText(key))?.filter((each) => !isAnew(each));
       const isAlone = key !== undefined && (isAnew(row) || others?.length === 1);
-      return !isAlone || isBelowUndecided(both, { old, table, unit, undecided });
+      return !isAlone || isBelow(both, { old, table, unit, above: undecided });
     });
     undecided.set(table.id, new Set(open.map(({ unit }) => unit)));
     const isAlone =
@@ -192,7 +195,8 @@ interface Below {
   readonly old: Table | undefined;
   readonly table: Table;
   readonly unit: Unit;
-  readonly undecided: ReadonlyMap<string, ReadonlySet<Unit>>;
+  /** Rows of tables above, such as those that nobody can say anything of. */
+  readonly above: ReadonlyMap<string, ReadonlySet<Unit>>;
 }
 
 /** Whether the make is given something now of which nothing is on record of this row. */
@@ -217,15 +221,15 @@ function leavesAway({ was, now }: Pick<Both, 'was' | 'now'>, former: Read, read:
   return (former.columns ?? own(tableOf(was.model, former.table))).some((id) => !present.includes(id));
 }
 
-/** Whether a row above has another key now and nobody knows what becomes of it: then neither of this one. */
-function isBelowUndecided(both: Both, { old, table, unit, undecided }: Below): boolean {
+/** Whether a row above that has another key now is one of these: then what is said of it is said of this one. */
+function isBelow(both: Both, { old, table, unit, above: rows }: Below): boolean {
   if (old === undefined) return false;
   return table.keys.some((key) => {
     const target = tableOf(both.now.model, key.to);
     const maker = target.master ?? target.id;
     if (key.kind !== 'primary' || !changesKey(both, maker)) return false;
     const above = movedAbove(both, { old, unit, key });
-    return above !== undefined && undecided.get(maker)?.has(above.unit) === true;
+    return above !== undefined && rows.get(maker)?.has(above.unit) === true;
   });
 }
 
