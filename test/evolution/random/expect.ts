@@ -61,7 +61,9 @@ export function expectedCalls(was: Side, now: Side): Calls {
     // Rows that are computed anew whatever is said of them are not asked about for standing on one key.
     const isAnew = ({ unit }: Moved): boolean =>
       old !== undefined &&
-      (isReadAnew({ was, now }, { old, table, unit }) || isBelow(both, { old, table, unit, above: anew }));
+      (isMadeAnew({ was, now }, table) ||
+        isReadAnew({ was, now }, { old, table, unit }) ||
+        isBelow(both, { old, table, unit, above: anew }));
     anew.set(table.id, new Set(rows.filter(isAnew).map(({ unit }) => unit)));
     const open = rows.filter((row) => {
       const { unit, key } = row;
@@ -197,6 +199,16 @@ interface Below {
   readonly unit: Unit;
   /** Rows of tables above, such as those that nobody can say anything of. */
   readonly above: ReadonlyMap<string, ReadonlySet<Unit>>;
+}
+
+/** Whether a table, or a part of it, has a column that only its make knows. */
+function isMadeAnew({ was, now }: Pick<Both, 'was' | 'now'>, table: Table): boolean {
+  return [table, ...now.model.tables.filter(({ master }) => master === table.id)].some((each) => {
+    const known = new Set(ancestors(was.model, each).flatMap(({ columns }) => columns.map(({ id }) => id)));
+    return each.columns.some(
+      ({ id, nullable, default: value }) => !known.has(id) && nullable !== true && value === undefined,
+    );
+  });
 }
 
 /** Whether the make is given something now of which nothing is on record of this row. */
