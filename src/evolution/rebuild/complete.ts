@@ -20,14 +20,14 @@ import { sampleDiffers } from '../sample.ts';
 import { hasNotes } from '../capture.ts';
 import { columnsKey, keyOptions } from '../own-keys.ts';
 import { keepSum } from '../row-sum.ts';
-import { knownKey, watchedOf } from './list.ts';
+import { knownKey, markOf, setMark, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
 import { hashedLines } from './stage.ts';
 import { atOnce } from './at-once.ts';
 import { attributeListed, listRows } from './attribute.ts';
 import { CARRIED, groupOf, isWithMaster, oldRows, useMachine } from './write.ts';
 import { becomesMade, changesKey, copiedValue, newKeyOf, oldAlias, oldKeyColumn } from './values.ts';
-import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
+import { builtOf, listPlacement, rebuilding, rebuildOf, runWorld, type Rebuilding } from './world.ts';
 
 /** Attributes, constrains and computes one table with its parts. */
 export async function build(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
@@ -43,7 +43,32 @@ export async function build(operation: Rebuild, scope: RunScope): Promise<readon
     return [];
   });
   if (inTheWay.length > 0) return inTheWay;
-  return recompute(operation, scope);
+  const failed = await recompute(operation, scope);
+  if (failed.length === 0 && operation.from.length > 0) await leaveOpen(operation, scope);
+  return failed;
+}
+
+/**
+ * Rows above may have been listed again while this table was: they are computed when everything is caught up with, and what
+ * hangs on them is computed after them.
+ */
+async function leaveOpen(operation: Rebuild, scope: RunScope): Promise<void> {
+  const { context } = scope;
+  await context.store.transaction({}, async (transaction) => {
+    await context.fence(transaction);
+    const of = rebuilding(operation, await runWorld(transaction, scope));
+    // Rows of a part are computed with their master.
+    const above = of.spec.foreignKeys.flatMap(({ to }) => [
+      to,
+      of.world.naming.pairs.get(to)?.spec.master ?? to,
+    ]);
+    for (const table of new Set(above)) {
+      const rebuilt = rebuildOf(of.world, table);
+      if (rebuilt === undefined || table === operation.table || rebuilt.from.length === 0) continue;
+      const mark = await markOf(transaction, listPlacement(builtOf(rebuilding(rebuilt, of.world))));
+      if (mark === 'open') await setMark(transaction, listPlacement(builtOf(of)), 'open');
+    }
+  });
 }
 
 /** Ordinary populate on the new structure, for the keys of class recompute and no others; a new table whole. */
