@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { refusal, type Finding } from '../../../base/index.ts';
 import { planBetween, type Model } from '../../model.ts';
-import type { Migrated } from '../../outcome.ts';
+import type { Migrated, Outcome } from '../../outcome.ts';
 import type { Provenance } from '../../provenance.ts';
 import type { Residue } from '../../residue-row.ts';
 import { migrateText } from '../../text.ts';
@@ -40,17 +40,7 @@ export function buildDocument({ key, text }: StoredDocument, options: BuildOptio
   const { model, to, now, named: run = options.run, allowLossy } = options;
   const base = { key, was: textDigest(text), ...NOTHING };
   const outcome = migrateText(model, Buffer.from(text, 'utf8'), to, { now, run, allowLossy });
-  switch (outcome.status) {
-    case 'refused':
-      return { ...base, status: 'quarantined', findings: JSON.stringify(outcome.findings) };
-    case 'needs_migration':
-      return { ...base, status: 'passed' };
-    case 'current':
-    case 'passed':
-      return { ...base, status: outcome.status };
-    case 'migrated':
-      return migrated(base, text, outcome, options);
-  }
+  return builtFrom(base, text, outcome, options);
 }
 
 const NOTHING = {
@@ -63,8 +53,29 @@ const NOTHING = {
   findings: null,
 } as const;
 
+type Base = Pick<BuiltDocument, 'key' | 'was'> & typeof NOTHING;
+
+function builtFrom(
+  base: Base,
+  before: string,
+  outcome: Outcome<Uint8Array>,
+  options: BuildOptions,
+): BuiltDocument {
+  switch (outcome.status) {
+    case 'refused':
+      return { ...base, status: 'quarantined', findings: JSON.stringify(outcome.findings) };
+    case 'needs_migration':
+      return { ...base, status: 'passed' };
+    case 'current':
+    case 'passed':
+      return { ...base, status: outcome.status };
+    case 'migrated':
+      return migrated(base, before, outcome, options);
+  }
+}
+
 function migrated(
-  base: Pick<BuiltDocument, 'key' | 'was'> & typeof NOTHING,
+  base: Base,
   before: string,
   outcome: Migrated<Uint8Array>,
   { model, to, allowLossy, allowedPaths }: BuildOptions,
@@ -111,15 +122,5 @@ export function buildBack(
   const held = beside === null ? {} : (JSON.parse(beside) as BesideDocument);
   const to = from ?? model.rule.missing;
   const outcome = migrateText(model, Buffer.from(text, 'utf8'), to, { now, run, ...held });
-  switch (outcome.status) {
-    case 'refused':
-      return { ...base, status: 'quarantined', findings: JSON.stringify(outcome.findings) };
-    case 'needs_migration':
-      return { ...base, status: 'passed' };
-    case 'current':
-    case 'passed':
-      return { ...base, status: outcome.status };
-    case 'migrated':
-      return migrated(base, text, outcome, { ...options, to, allowLossy: false });
-  }
+  return builtFrom(base, text, outcome, { ...options, to, allowLossy: false });
 }
