@@ -98,7 +98,12 @@ it('F13 ends a run whose statement fails with exit status 4, and names the state
   expect(exit).toBe(4);
   expect(JSON.parse(stdout)).toMatchObject({
     findings: [
-      { code: 'statement_failed', subject: 'forward.sql:1:1', detail: { statement: 1, sqlstate: '23505' } },
+      {
+        code: 'statement_failed',
+        subject: 'forward.sql:1:1',
+        detail: { statement: 1, sqlstate: '23505' },
+        hint: expect.stringContaining('A row like it is there already.') as string,
+      },
     ],
   });
   expect((await project.run(['recover'])).exit).toBe(0);

@@ -14,6 +14,7 @@ import {
   type Progress,
 } from './concurrent.ts';
 import { subjectOf, type ScriptPhase, type Statement } from './script.ts';
+import { refusedHint } from './sqlstate.ts';
 
 /** A phase as a plan binds it. */
 export interface BoundPhase extends JsonObject {
@@ -117,7 +118,7 @@ async function runBeside(
     return [
       refusal('statement_failed', subjectOf(statement.file, statement.place), {
         detail: { statement: statement.ordinal, sqlstate, ...Object.fromEntries(names) },
-        hint: 'Look up the SQLSTATE, and the whole message in the database log. What it left is taken away.',
+        hint: refusedHint(sqlstate, 'What it left is taken away.'),
       }),
     ];
   }

@@ -6,6 +6,7 @@ import { refusal, VarveError, type Finding } from '../../../base/index.ts';
 import { isStoreError, sql, type StoreError, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
 import { subjectOf, type Statement } from './script.ts';
+import { refusedHint } from './sqlstate.ts';
 
 /** What the guards of protected tables raise. */
 const DENIED = 'VV001';
@@ -62,7 +63,7 @@ function failureOf({ fields }: StoreError, statement: Statement, count: number):
   const known = Object.entries(names).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return refusal('statement_failed', subjectOf(statement.file, place), {
     detail: { statement: statement.ordinal, of: count, sqlstate, ...Object.fromEntries(known) },
-    hint: 'Look up the SQLSTATE, and the whole message in the database log. Nothing was changed.',
+    hint: refusedHint(sqlstate, 'Nothing was changed.'),
   });
 }
 
