@@ -157,8 +157,8 @@ function readEntry({ model, tally }: Trial, entry: CorpusDocument): unknown {
     bump(tally.quarantined, parsed.findings[0]?.code ?? 'json_invalid');
     return undefined;
   }
-  if (parsed.value.exactNumbers > 0) tally.exactNumbers += 1;
-  if (parsed.value.isReordered) tally.reordered += 1;
+  if (parsed.value.scan.exactNumbers > 0) tally.exactNumbers += 1;
+  if (parsed.value.scan.isReordered) tally.reordered += 1;
   return parsed.value.document;
 }
 
