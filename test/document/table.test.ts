@@ -318,7 +318,7 @@ describe('a PostgreSQL column of type jsonb, alone', () => {
         code('1', '2', {
           up: (document) => ({
             ...(document as object),
-            note: 'bad' in (document as object) ? '\u0000' : 'x',
+            note: 'bad' in (document as object) ? '\u0000' : 'a\u001f"\\b',
           }),
           loss: 'residue',
           revision: 1,
@@ -330,6 +330,10 @@ describe('a PostgreSQL column of type jsonb, alone', () => {
     if (table.status === 'refused') throw new TypeError(JSON.stringify(table));
     const result = await migrateTable(type.value, table.value, { now: NOW, limits: { quarantined: 1 } });
     expect(result).toMatchObject({ status: 'ok', counts: { migrated: 19, quarantined: 1 } });
+    // Control signs, quotes and backslashes of a value arrive as they were.
+    expect(
+      await store.query(sql`select body->>'note' as note, count(*)::int as rows from note group by 1`),
+    ).toEqual(expect.arrayContaining([{ note: 'a\u001f"\\b', rows: 19 }]));
   }, 60_000);
 });
 

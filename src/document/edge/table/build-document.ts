@@ -1,5 +1,5 @@
 /** One document of a table: what is to be written for it, or why it stays. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { refusal, type Finding } from '../../../base/index.ts';
 import { planBetween, type Model } from '../../model.ts';
 import type { Migrated, Outcome } from '../../outcome.ts';
@@ -32,7 +32,7 @@ export interface BesideDocument {
 
 /** SHA-256 of a text, in hex. */
 export function textDigest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text, 'hex');
 }
 
 /** Moves one document to the version of the run. */

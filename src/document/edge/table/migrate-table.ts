@@ -12,7 +12,7 @@
  * A batch is as large as fits well below the longest lock that a writer should meet.
  */
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { isoTime, refusal, type Finding } from '../../../base/index.ts';
 import { typeDigest } from '../../digest.ts';
 import type { Model } from '../../model.ts';
@@ -25,6 +25,7 @@ import type {
   BuiltDocument,
   DocumentTable,
   RowKey,
+  StoredDocument,
   UnsettledDocument,
   WorkState,
 } from './document-table.ts';
@@ -156,20 +157,51 @@ export async function openTableRun(
   });
 }
 
-/** Builds page by page from where a run has come to; false where it was asked to stop. */
+/** A page that was built and is not kept yet. */
+interface BuiltPage {
+  readonly documents: readonly BuiltDocument[];
+  readonly place: RowKey | undefined;
+  readonly isBuilt: boolean;
+}
+
+/**
+ * Builds page by page from where a run has come to; false where it was asked to stop. A page is made while the database
+ * keeps the one before; what is not kept when the run ends is made again.
+ */
 export async function buildTable(run: TableRun, state: WorkState): Promise<boolean> {
-  const { table, pageSize, onBatch } = run;
+  const { table, pageSize } = run;
+  let before: BuiltPage | undefined;
   for (let place: RowKey | undefined = state.place; ;) {
     if (run.signal?.aborted === true) return false;
-    const documents = await table.page(place, pageSize);
-    const last = documents.at(-1)?.key ?? place;
-    const isBuilt = documents.length < pageSize;
-    const built = documents.map((document) => buildDocument(document, run));
-    await table.keep(run.run, built, { place: last, isBuilt });
-    await onBatch('build', documents.length);
-    if (isBuilt) return true;
-    place = last;
+    const documents: readonly StoredDocument[] =
+      before?.isBuilt === true ? [] : await table.page(place, pageSize);
+    const [built] = await Promise.all([buildPage(run, documents), keepPage(run, before)]);
+    if (before?.isBuilt === true) return true;
+    place = documents.at(-1)?.key ?? place;
+    before = { documents: built, place, isBuilt: documents.length < pageSize };
   }
+}
+
+async function keepPage({ table, run, onBatch }: TableRun, page: BuiltPage | undefined): Promise<void> {
+  if (page === undefined) return;
+  const { documents, place, isBuilt } = page;
+  await table.keep(run, documents, { place, isBuilt });
+  await onBatch('build', documents.length);
+}
+
+/** Documents that are made before what the database has answered gets its turn. */
+const TURN = 25;
+
+async function buildPage(
+  run: TableRun,
+  documents: readonly StoredDocument[],
+): Promise<readonly BuiltDocument[]> {
+  const built: BuiltDocument[] = [];
+  for (const document of documents) {
+    if (built.length % TURN === 0) await nextTurn();
+    built.push(buildDocument(document, run));
+  }
+  return built;
 }
 
 /** What of the counts is more than allowed. */
