@@ -218,7 +218,9 @@ describe('F12 a run that is stopped', () => {
     expect(
       await run(modelOf([op.rename('/title', 'label')]), input, 'out.jsonl', { resume: true }),
     ).toMatchObject({
-      findings: [{ code: 'plan_changed', detail: { changed: 'the document type or its target' } }],
+      findings: [
+        { code: 'plan_changed', detail: { changed: 'the document type, its target or the options' } },
+      ],
     });
     await appendFile(input, '\n{}');
     expect(await run(modelOf(), input, 'out.jsonl', { resume: true })).toMatchObject({
