@@ -20,6 +20,7 @@ import type { Model } from '../../model.ts';
 import { ok, refused, type Refused, type Result } from '../../result.ts';
 import type { Version } from '../../version.ts';
 import type { AllowedPaths } from '../changed-pointer.ts';
+import { keepPages, type BuiltPage } from './keep-pages.ts';
 import { buildDocument, textDigest, type BuildOptions } from './build-document.ts';
 import type {
   BuiltDocument,
@@ -55,6 +56,8 @@ export interface MigrateTableOptions {
   readonly allowedPaths?: AllowedPaths;
   /** Documents of one page that is built. Default 500. */
   readonly pageSize?: number;
+  /** Connections that build at once, where the store has as many. Default 1. */
+  readonly connections?: number;
   readonly signal?: AbortSignal;
   /** Called after each page and each batch. */
   readonly onBatch?: (phase: 'build' | 'cut over' | 'settle', documents: number) => void | Promise<void>;
@@ -75,6 +78,7 @@ export interface TableRun extends BuildOptions {
   readonly table: DocumentTable;
   readonly limits: TableLimits;
   readonly pageSize: number;
+  readonly connections: number;
   readonly signal: AbortSignal | undefined;
   readonly onBatch: NonNullable<MigrateTableOptions['onBatch']>;
 }
@@ -151,42 +155,38 @@ export async function openTableRun(
       ...(options.named === undefined ? {} : { named: options.named }),
       limits,
       pageSize: options.pageSize ?? PAGE,
+      connections: Math.max(1, options.connections ?? 1),
       signal,
       onBatch: options.onBatch ?? (() => undefined),
     },
   });
 }
 
-/** A page that was built and is not kept yet. */
-interface BuiltPage {
-  readonly documents: readonly BuiltDocument[];
-  readonly place: RowKey | undefined;
-  readonly isBuilt: boolean;
-}
-
 /**
  * Builds page by page from where a run has come to; false where it was asked to stop. A page is made while the database
- * keeps the one before; what is not kept when the run ends is made again.
+ * keeps the ones before; what is not kept when the run ends is made again.
  */
 export async function buildTable(run: TableRun, state: WorkState): Promise<boolean> {
-  const { table, pageSize } = run;
+  const { table, pageSize, connections, onBatch } = run;
+  await using keeper = keepPages(table, run.run, ({ documents }) => onBatch('build', documents.length));
   let before: BuiltPage | undefined;
   for (let place: RowKey | undefined = state.place; ;) {
-    if (run.signal?.aborted === true) return false;
-    const documents: readonly StoredDocument[] =
-      before?.isBuilt === true ? [] : await table.page(place, pageSize);
-    const [built] = await Promise.all([buildPage(run, documents), keepPage(run, before)]);
-    if (before?.isBuilt === true) return true;
+    // One connection is the one that reads.
+    await keeper.wait(connections - 1);
+    if (run.signal?.aborted === true) {
+      await keeper.wait(0);
+      return false;
+    }
+    const documents = before?.isBuilt === true ? [] : await table.page(place, pageSize);
+    if (before !== undefined) keeper.keep(before);
+    if (before?.isBuilt === true) {
+      await keeper.wait(0);
+      return true;
+    }
     place = documents.at(-1)?.key ?? place;
+    const built = await buildPage(run, documents);
     before = { documents: built, place, isBuilt: documents.length < pageSize };
   }
-}
-
-async function keepPage({ table, run, onBatch }: TableRun, page: BuiltPage | undefined): Promise<void> {
-  if (page === undefined) return;
-  const { documents, place, isBuilt } = page;
-  await table.keep(run, documents, { place, isBuilt });
-  await onBatch('build', documents.length);
 }
 
 /** Documents that are made before what the database has answered gets its turn. */
