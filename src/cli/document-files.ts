@@ -24,10 +24,11 @@ import {
 export function filesOf({ projectDir, copies }: Within, { from, to }: FileSource): FilePlace {
   const input = resolve(projectDir, from);
   const out = resolve(projectDir, to);
-  if (copies === undefined) return { input, out, name: to };
+  const names = { input: from, out: to };
+  if (copies === undefined) return { input, out, names };
   // Files of one name in several folders are told apart; the ending says what is in them.
   const short = createHash('sha256').update(out).digest('hex').slice(0, 16);
-  return { input, out: join(copies, `${short}-${basename(out)}`), name: to };
+  return { input, out: join(copies, `${short}-${basename(out)}`), names };
 }
 
 /** Opens them. */
@@ -49,7 +50,7 @@ export async function openFiles(opening: Opening, source: FileSource): Promise<O
   return {
     status: 'ok',
     documents: {
-      place: place.name,
+      place: place.names.out,
       typeDigest: work.typeDigest,
       bound: boundOf(opening, work.typeDigest),
       cover: async () => coverageOf(await work.cover()),

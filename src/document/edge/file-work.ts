@@ -27,21 +27,21 @@ import type { MigrateFileOptions } from './file-run.ts';
 import {
   buildFile,
   checkpointPath,
+  inputFinding,
   letGoOfBuild,
   listsOf,
   lockFor,
-  noInput,
   outputThere,
   placeFile,
 } from './migrate-file.ts';
 import { readCorpus } from './read-corpus.ts';
 import { syncFolder, writeWhole } from './write-whole.ts';
 
-/** Where documents are read and written, and how the output is called in findings. */
+/** Where documents are read and written, and how these are called in findings. */
 export interface FilePlace {
   readonly input: string;
   readonly out: string;
-  readonly name: string;
+  readonly names: { readonly input: string; readonly out: string };
 }
 
 /** A run of a file or folder. */
@@ -86,10 +86,11 @@ interface RunRecord {
 /** The work of one run on a file or folder. */
 export function fileWork(
   model: Model,
-  { input, out, name }: FilePlace,
+  { input, out, names }: FilePlace,
   options: MigrateFileOptions & { readonly to: string; readonly run: string; readonly named?: string },
 ): FileWork {
   const { run, named = run } = options;
+  const name = names.out;
   const recordPath = `${out}.run.json`;
   const takenPath = `${out}.taken-back`;
   const recordOf = async (of: string): Promise<RunRecord | undefined> => {
@@ -116,11 +117,11 @@ export function fileWork(
     typeDigest: typeDigest(model),
     cover: async () => {
       const { to, allowLossy: isLossy = false, allowedPaths } = options;
-      const hasInput = existsSync(input);
-      const corpus = hasInput ? readCorpus(input, model.limits.sizeBytes) : [];
+      const unfit = await inputFinding(input, out, names);
+      const corpus = unfit === undefined ? readCorpus(input, model.limits.sizeBytes) : [];
       const covered = await coverForRun(model, corpus, { to, isLossy, allowedPaths });
       const inTheWay = [
-        ...(hasInput ? [] : [noInput(name)]),
+        ...(unfit === undefined ? [] : [unfit]),
         ...(existsSync(out) ? [outputThere(name)] : []),
       ];
       return { ...covered, findings: [...covered.findings, ...inTheWay] };

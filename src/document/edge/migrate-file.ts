@@ -13,8 +13,8 @@
  * batch a checkpoint says how far it is: a run that goes on from there writes the bytes of one that was never stopped.
  */
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import { isoTime, refusal, type Finding } from '../../base/index.ts';
+import { dirname, resolve, sep } from 'node:path';
+import { isoTime, refusal, VarveError, type Finding } from '../../base/index.ts';
 import { NO_COUNTS, type BatchCounts } from '../batch.ts';
 import { typeDigest } from '../digest.ts';
 import type { Model } from '../model.ts';
@@ -95,11 +95,15 @@ export async function buildFile(
 ): Promise<Result<Checkpoint> | (Refused & { readonly counts?: BatchCounts })> {
   const to = options.to ?? model.current;
   if (!model.versions.has(to)) return refused(unknownVersion(model, to));
-  if (resolve(input) === resolve(out)) return refused(sameFile(out));
-  if (!(await exists(input))) return refused(noInput(input));
+  const unfit = await inputFinding(input, out);
+  if (unfit !== undefined) return refused(unfit);
   const start = await startOf(model, input, out, to, options);
   if (start.status === 'refused') return start;
-  const { counts, isDone, findings = [] } = await build(model, input, out, to, start.value, options);
+  const {
+    counts,
+    isDone,
+    findings = [],
+  } = await tellFullDisk(out, () => build(model, input, out, to, start.value, options));
   if (findings.length > 0) return { ...refused(...findings), counts };
   return isDone ? ok({ ...start.value, counts }) : { ...refused(stopped(out)), counts };
 }
@@ -111,14 +115,27 @@ function unknownVersion(model: Model, version: Version): Finding {
   });
 }
 
-function sameFile(out: string): Finding {
-  return refusal('files_exist', out, { hint: 'Name another output: an input is never written to.' });
+/** Why an input cannot be read for an output, each by its name. */
+export async function inputFinding(
+  input: string,
+  out: string,
+  names: { readonly input: string; readonly out: string } = { input, out },
+): Promise<Finding | undefined> {
+  const found = await stat(input).catch(() => undefined);
+  if (found === undefined) return unreadable(names.input, 'there is no such file');
+  // What never ends, such as a pipe, cannot be read twice.
+  if (!found.isFile() && !found.isDirectory())
+    return unreadable(names.input, 'it is neither a file nor a folder');
+  const [from, to] = [resolve(input), resolve(out)];
+  if (from !== to && !to.startsWith(`${from}${sep}`)) return undefined;
+  return refusal('files_exist', names.out, {
+    hint: 'Name an output that is outside of the input: an input is never written to.',
+  });
 }
 
-/** There is nothing to read. */
-export function noInput(input: string): Finding {
+function unreadable(input: string, reason: string): Finding {
   return refusal('file_unreadable', input, {
-    detail: { reason: 'there is no such file' },
+    detail: { reason },
     hint: 'Name a file or folder of documents that is there.',
   });
 }
@@ -228,6 +245,22 @@ async function onThreads(run: FileRun, workers: WorkerOptions): Promise<RunEnd> 
 export async function placeFile(out: string): Promise<void> {
   await rename(`${out}.part`, out);
   await syncFolder(dirname(resolve(out)));
+}
+
+/** What the system says where a disk, or somebody's share of it, is full. */
+const FULL = ['ENOSPC', 'EDQUOT'];
+
+async function tellFullDisk<T>(out: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!FULL.includes(String((cause as NodeJS.ErrnoException).code))) throw cause;
+    throw new VarveError('disk_full', {
+      detail: { subject: out },
+      hint: 'Make room, then run it again with --resume, or apply again: what the checkpoint vouches for is whole.',
+      cause,
+    });
+  }
 }
 
 /** What was needed to go on is let go, and lists in which nothing stands. */

@@ -72,12 +72,10 @@ export function historyVerbs(
     writtenMeanwhile: (run) => promised(() => writtenMeanwhile(open, parts, named(run).built)),
     writtenSince: (of, back) => promised(() => writtenSince(open, parts, named(of), named(back).built)),
     restore: (run) =>
-      promised(() =>
-        open.transaction(() => {
-          closeForReaders(run);
-          return restore(open, parts, named(run).kept);
-        }),
-      ),
+      promised(() => {
+        open.transaction(() => closeForReaders(run));
+        return restore(open, parts, named(run).kept);
+      }),
     tidy: (run, isDone) =>
       promised(() =>
         open.transaction(() => {
@@ -230,7 +228,9 @@ function writtenSince(
   };
 }
 
-/** May be done twice: an original that is back already was not changed by others. */
+const RESTORED = 500;
+
+/** In batches, so that nobody waits for all of it. May be done twice: an original that is back was not changed by others. */
 function restore(
   open: Connection,
   parts: Parts,
@@ -238,10 +238,17 @@ function restore(
 ): { readonly restored: number; readonly changed: number } {
   if (!isThere(open, kept)) return { restored: 0, changed: 0 };
   const { source, column } = parts;
-  const restored = open.run(
-    `update ${source} as t set ${column} = h.original from ${newestOf(parts, kept)} h
-     where ${sameKey(parts, 't', 'h')} and varve_sha256(t.${column}) = h.written`,
-  );
+  const [end] = open.rows(`select max(seq) as seq from ${kept}`) as readonly { seq: number | null }[];
+  let restored = 0;
+  for (let from = 0; from < (end?.seq ?? 0); from += RESTORED) {
+    const batch = `and k.seq > ${from} and k.seq <= ${from + RESTORED}`;
+    restored += open.transaction(() =>
+      open.run(
+        `update ${source} as t set ${column} = h.original from ${newestOf(parts, kept, batch)} h
+         where ${sameKey(parts, 't', 'h')} and varve_sha256(t.${column}) = h.written`,
+      ),
+    );
+  }
   const changed = countOf(
     open,
     `select count(*) as rows from ${newestOf(parts, kept)} h join ${source} t on ${sameKey(parts, 't', 'h')}
