@@ -12,14 +12,31 @@ import { BUILD, buildingRelation } from '../building.ts';
 import { startCapture } from '../capture.ts';
 import { atOnce } from './at-once.ts';
 import { carryOver } from './carry-over.ts';
-import { groupOf, prepareSpecs, useMachine, writeComputations, writeRows, type Pages } from './write.ts';
+import {
+  groupOf,
+  prepareSpecs,
+  useCaches,
+  useMachine,
+  writeComputations,
+  writeRows,
+  type Pages,
+} from './write.ts';
 import type { Finding } from '../../base/index.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { listedPages, markOf, setMark, watchedOf, type Marked } from './list.ts';
 import { shortly } from './shortly.ts';
-import { dropStaged, fillList, isStaged, writeStaged } from './stage.ts';
+import { indexList, keyList } from './list-index.ts';
+import { dropStaged, fillList, isStaged, stagedMark, stagedTables, writeStaged } from './stage.ts';
 import { undecidedRows } from './undecided.ts';
-import { builtOf, listPlacement, pairOf, rebuilding, runWorld, type Rebuilding } from './world.ts';
+import {
+  builtOf,
+  listPlacement,
+  pairOf,
+  rebuilding,
+  rebuildsOf,
+  runWorld,
+  type Rebuilding,
+} from './world.ts';
 
 /** Lines of a list whose rows or computations are written in one transaction: each batch of rows walks the old table. */
 const BATCH_LINES = 200_000;
@@ -90,12 +107,13 @@ function withoutUnique({ unique, ...rest }: ColumnSpec): ColumnSpec {
 export async function listRows(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const { context } = scope;
   const group = groupOf(rebuilding(operation, await runWorld(context.store, scope)));
+  await keyLists(scope);
   for (const member of group.filter(hasSources)) {
     const findings = await context.store.transaction(
       { isolation: 'repeatable read' },
       async (transaction) => {
         await context.fence(transaction);
-        await useMachine(transaction);
+        await useCaches(transaction);
         // Lists are of one moment: those that are there already come to this one first.
         const carried = await carryOver(transaction, scope);
         await fillList(transaction, rebuilding(member.operation, await runWorld(transaction, scope)));
@@ -111,6 +129,19 @@ export async function listRows(operation: Rebuild, scope: RunScope): Promise<rea
     if (findings.length > 0) return findings;
   }
   return [];
+}
+
+/** A run that was stopped may have left lists whose keys were still to come: what changed meanwhile is looked for by them. */
+async function keyLists(scope: RunScope): Promise<void> {
+  const { store } = scope.context;
+  const world = await runWorld(store, scope);
+  const tables = rebuildsOf(scope).map((operation) => rebuilding(operation, world));
+  for (const { operation } of await stagedTables(store, tables.filter(hasSources))) {
+    await alone(operation, scope, async (transaction, of) => {
+      await indexList(transaction, of);
+      await keyList(transaction, of);
+    });
+  }
 }
 
 function hasSources({ operation }: Rebuilding): boolean {
@@ -142,10 +173,41 @@ export async function attributeListed(
     return complete();
   }
   const findings = await atOnce<readonly Finding[]>([
-    () => rows().then(complete),
+    () =>
+      rows()
+        .then(complete)
+        .then(async (found) => {
+          await alone(operation, scope, indexList);
+          return found;
+        }),
     () => attributeComputations(operation, scope, tell).then(() => []),
   ]);
+  await alone(operation, scope, settleStaged);
   return findings.flat();
+}
+
+/** Does something to a table that is built in a transaction of its own. */
+async function alone(
+  operation: Rebuild,
+  scope: RunScope,
+  work: (transaction: Transaction, of: Rebuilding) => Promise<void>,
+): Promise<void> {
+  await scope.context.store.transaction({}, async (transaction) => {
+    await scope.context.fence(transaction);
+    await useMachine(transaction);
+    await work(transaction, rebuilding(operation, await runWorld(transaction, scope)));
+  });
+}
+
+/** Staged computations are written, and the list is as any other. */
+async function settleStaged(transaction: Transaction, of: Rebuilding): Promise<void> {
+  await keyList(transaction, of);
+  await dropStaged(transaction, of);
+  await setMark(transaction, computationsMark(of), `computations ${DONE}`);
+}
+
+function computationsMark(of: Rebuilding): Marked {
+  return { ...listPlacement(builtOf(of)), column: '#hash' };
 }
 
 /** Tells how much of what is written of a table is. */
@@ -177,23 +239,15 @@ async function attributeComputations(operation: Rebuild, scope: RunScope, tell: 
   const { context } = scope;
   const of = rebuilding(operation, await runWorld(context.store, scope));
   if (of.spec.form === undefined) return;
-  await context.store.transaction({}, async (transaction) => {
-    await context.fence(transaction);
-    await prepareSpecs(transaction, of, scope);
-  });
+  await alone(operation, scope, (transaction, each) => prepareSpecs(transaction, each, scope));
   const what = 'computations';
-  const mark = (each: Rebuilding): Marked => ({ ...listPlacement(builtOf(each)), column: '#hash' });
-  if (!(await isStaged(context.store, of))) {
-    await inBatches(operation, scope, { what, tell, mark, write: writeComputations });
-    return;
-  }
-  await inBatches(operation, scope, { what, tell, mark, write: writeStaged });
-  await context.store.transaction({}, async (transaction) => {
-    await context.fence(transaction);
-    const each = rebuilding(operation, await runWorld(transaction, scope));
-    await dropStaged(transaction, each);
-    await setMark(transaction, mark(each), `${what} ${DONE}`);
-  });
+  await inBatches(
+    operation,
+    scope,
+    (await isStaged(context.store, of))
+      ? { what, tell, mark: stagedMark, write: writeStaged }
+      : { what, tell, mark: computationsMark, write: writeComputations },
+  );
 }
 
 /** What is written in batches, by the pages of which list. */

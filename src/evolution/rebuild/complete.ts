@@ -20,7 +20,7 @@ import { sampleDiffers } from '../sample.ts';
 import { hasNotes } from '../capture.ts';
 import { columnsKey, keyOptions } from '../own-keys.ts';
 import { keepSum } from '../row-sum.ts';
-import { knownKey, markOf, setMark, watchedOf } from './list.ts';
+import { knownKey, markOf, oldKeyColumns, setMark, watchedOf } from './list.ts';
 import { shortly } from './shortly.ts';
 import { hashedLines } from './stage.ts';
 import { atOnce } from './at-once.ts';
@@ -336,10 +336,11 @@ async function alteredRows(store: Queryable, of: Rebuilding): Promise<readonly F
     (column, index) => sql`n.${sql.id(column)} = ${newKeyOf(of)[index] ?? sql`null`}`,
   );
   const differs = sql`row(${sql.join(differing.map(({ value }) => value))}) is distinct from row(${sql.join(differing.map(({ name }) => sql`n.${sql.id(name)}`))})`;
+  const oldKey = oldKeyColumns(of).map((column) => sql`l.${column}`);
   // First the rows that differ, which are few, and then what is known of each: the database would begin with the latter.
   const [found] = await store.query<{ count: bigint }>(
     changesKey(of)
-      ? sql`with differing as materialized (select l.* from ${tableId(listPlacement(next))} l ${oldRows(of)}
+      ? sql`with differing as materialized (select ${sql.join(oldKey)} from ${tableId(listPlacement(next))} l ${oldRows(of)}
           left join ${tableId(next.placement)} n on ${sql.join(same, sql` and `)} where ${CARRIED} and ${differs})
         select count(*) as count from differing l ${oldRows(of)} where true ${unnoted(of)}`
       : sql`with differing as materialized (select t.* from ${sameKeys(of)} where ${differs})

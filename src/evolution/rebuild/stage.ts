@@ -13,11 +13,22 @@
  * varve; of others the computations are found batch by batch.
  */
 import { readPlan, rowDigest, tableId } from '../../pipeline/index.ts';
-import { sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
+import { sql, UNMERGED, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
+import { BUILD } from '../building.ts';
 import { carryReads } from './carry-reads.ts';
 import { computedRelation, variantsOf, type Variant } from './coverage.ts';
 import { factsOf } from './facts.ts';
-import { hasColumn, lines, listColumns, markOf, newHash, oldKeyColumns, setMark } from './list.ts';
+import {
+  hasColumn,
+  lines,
+  listColumns,
+  markOf,
+  newHash,
+  oldKeyColumns,
+  setMark,
+  type Marked,
+} from './list.ts';
+import { indexList, keyList } from './list-index.ts';
 import { classifiedRows, isPlain } from './rows.ts';
 import { carriedValue, columnOf, copiedValue, foundColumns, newKeyOf } from './values.ts';
 import { joinedReads } from './recorded-ways.ts';
@@ -35,16 +46,38 @@ export async function fillList(transaction: Transaction, of: Rebuilding): Promis
   await transaction.execute(
     sql`create table ${list} as select z.*, null::bigint as "#n" from (${await stagedLines(transaction, of)}) z`,
   );
-  await transaction.execute(sql`alter table ${list} alter column "#class" set not null`);
-  // By the old key: what changes is found by it, and rows below look up by it.
-  await transaction.execute(sql`alter table ${list} add primary key (${sql.join(oldKeyColumns(of))})`);
-  await transaction.execute(sql`create index on ${list} ("#n") where "#n" is not null`);
-  // Whoever computes asks for them page by page.
-  await transaction.execute(
-    sql`create index on ${list} (${sql.join(oldKeyColumns(of))}) where "#class" = 'recompute'`,
-  );
-  await transaction.execute(sql`analyze ${list}`);
+  const told = sql.join([...oldKeyColumns(of), sql`"#class"`, sql`"#spec"`, sql`"#hash"`, sql`"#n"`]);
+  await transaction.execute(sql`analyze ${list} (${told})`);
+  if (await isStaged(transaction, of)) {
+    const { schema, table } = stagedMark(of);
+    await transaction.execute(sql`create sequence ${sql.id(schema, table)} owned by ${list}."#output"`);
+  } else {
+    await indexList(transaction, of);
+    await keyList(transaction, of);
+  }
   await setMark(transaction, place, 'listed');
+}
+
+/**
+ * What tells how many of the staged computations are written: while they are, the list gets its indexes, which comments on it
+ * would wait for. It goes with what is staged.
+ */
+export function stagedMark(of: Rebuilding): Marked {
+  const { id } = builtOf(of);
+  return { schema: BUILD, table: `computations of ${String(id)}`, kind: 'sequence' };
+}
+
+/** Those of these tables of which computations are found and not written yet. */
+export async function stagedTables(
+  store: Queryable,
+  tables: readonly Rebuilding[],
+): Promise<readonly Rebuilding[]> {
+  const named = tables.map((of) => ({ of, name: stagedMark(of).table }));
+  const rows = await store.query<{ name: string }>(sql`
+    select c.relname::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'S' and n.nspname = ${BUILD} and c.relname = any(${named.map(({ name }) => name)}::text[])`);
+  const there = new Set(rows.map(({ name }) => name));
+  return named.filter(({ name }) => there.has(name)).map(({ of }) => of);
 }
 
 /** What the list says, with what is staged in it. */
@@ -123,12 +156,12 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
     ? sql`l."#gave"`
     : sql`sha256(${rowDigest(sql`n`, columns, of.spec.columns)})`;
   const isMeant = sql`${CARRIED} and l."#spec" is not null`;
-  // \`offset 0\` keeps what decides over a row from being asked once more for each column that hangs on it.
+  // Or what decides over a row would be asked once more for each column that hangs on it.
   const listed = listColumns(of).map((column) => sql`l.${column}`);
   return sql`select ${sql.join(listed)}, ${isHashKept(of) ? sql`` : sql`case when ${isMeant} then ${newHash(of)} end as "#next",`}
       case when ${isMeant} then ${inputs.value(plan?.digests ?? [])} end as "#inputs",
       case when ${isMeant} then ${output} end as "#output"
-    from (${classifiedRows(of, await factsOf(transaction, of), { more })} offset 0) l
+    from (${classifiedRows(of, await factsOf(transaction, of), { more })} ${UNMERGED}) l
     cross join lateral (select ${sql.join(row)}) n ${inputs.joins} ${plan?.joins ?? sql``}`;
 }
 
