@@ -12,15 +12,7 @@ import { BUILD, buildingRelation } from '../building.ts';
 import { startCapture } from '../capture.ts';
 import { atOnce } from './at-once.ts';
 import { carryOver } from './carry-over.ts';
-import {
-  groupOf,
-  prepareSpecs,
-  useCaches,
-  useMachine,
-  writeComputations,
-  writeRows,
-  type Pages,
-} from './write.ts';
+import { groupOf, prepareSpecs, useMachine, writeComputations, writeRows, type Pages } from './write.ts';
 import type { Finding } from '../../base/index.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { listedPages, markOf, setMark, watchedOf, type Marked } from './list.ts';
@@ -113,7 +105,7 @@ export async function listRows(operation: Rebuild, scope: RunScope): Promise<rea
       { isolation: 'repeatable read' },
       async (transaction) => {
         await context.fence(transaction);
-        await useCaches(transaction);
+        await useMachine(transaction);
         // Lists are of one moment: those that are there already come to this one first.
         const carried = await carryOver(transaction, scope);
         await fillList(transaction, rebuilding(member.operation, await runWorld(transaction, scope)));

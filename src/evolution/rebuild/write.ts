@@ -55,16 +55,6 @@ export async function useMachine(transaction: Queryable): Promise<void> {
     set_config('maintenance_work_mem', '256MB', true), set_config('parallel_tuple_cost', '0.001', true)`);
 }
 
-/**
- * As `useMachine`, for what looks up each of very many rows once, in no order: in tables of hashes that the caches of a
- * processor hold. Waiting for memory took a third of the time of such joins, and more than it takes to write and read their
- * rows once more.
- */
-export async function useCaches(transaction: Queryable): Promise<void> {
-  await useMachine(transaction);
-  await transaction.query(sql`select set_config('work_mem', '4MB', true)`);
-}
-
 /** Classes of rows that are carried over; the others are computed anew or stay in history. */
 export const CARRIED: Sql = sql`l."#class" in ('keep', 'rekey', 'backfill')`;
 
