@@ -10,7 +10,7 @@ import {
 import { sql, type Transaction } from '../../store/index.ts';
 import { BUILD, buildingRelation } from '../building.ts';
 import { startCapture } from '../capture.ts';
-import { atOnce } from './at-once.ts';
+import { alone, attributeStaged, computationsMark, progressOf, type Tell } from './attribute-staged.ts';
 import { carryOver } from './carry-over.ts';
 import { groupOf, prepareSpecs, useMachine, writeComputations, writeRows, type Pages } from './write.ts';
 import type { Finding } from '../../base/index.ts';
@@ -18,7 +18,7 @@ import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { listedPages, markOf, setMark, watchedOf, type Marked } from './list.ts';
 import { shortly } from './shortly.ts';
 import { indexList, keyList } from './list-index.ts';
-import { dropStaged, fillList, isStaged, stagedMark, stagedTables, writeStaged } from './stage.ts';
+import { fillList, isStaged, keptColumns, stagedTables, writeStagedRows } from './stage.ts';
 import { undecidedRows } from './undecided.ts';
 import {
   builtOf,
@@ -164,46 +164,8 @@ export async function attributeListed(
     if (operation.from.length > 0) await attributeComputations(operation, scope, tell);
     return complete();
   }
-  const findings = await atOnce<readonly Finding[]>([
-    () =>
-      rows()
-        .then(complete)
-        .then(async (found) => {
-          await alone(operation, scope, indexList);
-          return found;
-        }),
-    () => attributeComputations(operation, scope, tell).then(() => []),
-  ]);
-  await alone(operation, scope, settleStaged);
-  return findings.flat();
+  return attributeStaged(operation, scope, { tell, rows: () => rows().then(complete) });
 }
-
-/** Does something to a table that is built in a transaction of its own. */
-async function alone(
-  operation: Rebuild,
-  scope: RunScope,
-  work: (transaction: Transaction, of: Rebuilding) => Promise<void>,
-): Promise<void> {
-  await scope.context.store.transaction({}, async (transaction) => {
-    await scope.context.fence(transaction);
-    await useMachine(transaction);
-    await work(transaction, rebuilding(operation, await runWorld(transaction, scope)));
-  });
-}
-
-/** Staged computations are written, and the list is as any other. */
-async function settleStaged(transaction: Transaction, of: Rebuilding): Promise<void> {
-  await keyList(transaction, of);
-  await dropStaged(transaction, of);
-  await setMark(transaction, computationsMark(of), `computations ${DONE}`);
-}
-
-function computationsMark(of: Rebuilding): Marked {
-  return { ...listPlacement(builtOf(of)), column: '#hash' };
-}
-
-/** Tells how much of what is written of a table is. */
-type Tell = (what: Batches['what'], done: number, total: number) => void;
 
 /** Rows and computations as one progress, since they may be written at once. */
 function tellBoth({ operation, spec }: Rebuilding, { context }: RunScope): Tell {
@@ -219,11 +181,13 @@ function tellBoth({ operation, spec }: Rebuilding, { context }: RunScope): Tell 
 }
 
 async function attributeRows(operation: Rebuild, scope: RunScope, tell: Tell): Promise<void> {
+  const of = rebuilding(operation, await runWorld(scope.context.store, scope));
+  const isListed = keptColumns(of) !== undefined && (await isStaged(scope.context.store, of));
   await inBatches(operation, scope, {
     what: 'rows',
     tell,
-    mark: (of) => builtOf(of).placement,
-    write: writeRows,
+    mark: (each) => builtOf(each).placement,
+    write: isListed ? writeStagedRows : writeRows,
   });
 }
 
@@ -232,14 +196,12 @@ async function attributeComputations(operation: Rebuild, scope: RunScope, tell: 
   const of = rebuilding(operation, await runWorld(context.store, scope));
   if (of.spec.form === undefined) return;
   await alone(operation, scope, (transaction, each) => prepareSpecs(transaction, each, scope));
-  const what = 'computations';
-  await inBatches(
-    operation,
-    scope,
-    (await isStaged(context.store, of))
-      ? { what, tell, mark: stagedMark, write: writeStaged }
-      : { what, tell, mark: computationsMark, write: writeComputations },
-  );
+  await inBatches(operation, scope, {
+    what: 'computations',
+    tell,
+    mark: computationsMark,
+    write: writeComputations,
+  });
 }
 
 /** What is written in batches, by the pages of which list. */
@@ -278,13 +240,4 @@ async function inBatches(
     tell(what, Math.min(total, done), total);
     if (done >= total) return;
   }
-}
-
-/** In a mark, in the place of a page: everything is written, and what it was written from may be gone. */
-const DONE = 'done';
-
-/** The page up to which all is written, by a mark such as `rows 4096`. */
-function progressOf(mark: string | undefined): number {
-  const [, page = '0'] = (mark ?? '').split(' ');
-  return page === DONE ? Number.MAX_SAFE_INTEGER : Number(page);
 }
