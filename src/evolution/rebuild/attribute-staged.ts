@@ -12,8 +12,9 @@ import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { atOnce } from './at-once.ts';
 import { indexList, keyList } from './list-index.ts';
 import { listedPages, markOf, setMark, type Marked } from './list.ts';
-import { dropStaged, stagedMark, writeStaged, type End } from './stage.ts';
-import { prepareSpecs, useMachine, type Pages } from './write.ts';
+import { takePages, type End, type OpenPages } from './open-pages.ts';
+import { dropStaged, stagedMark, writeStaged } from './stage.ts';
+import { prepareSpecs, useMachine } from './write.ts';
 import { builtOf, listPlacement, rebuilding, runWorld, type Rebuilding } from './world.ts';
 
 /** Lines whose computations are written in one transaction: two may be under way. */
@@ -48,14 +49,6 @@ export async function attributeStaged(
   return findings.flat();
 }
 
-/** Pages of which nobody has begun to write the computations. */
-interface OpenPages {
-  from: number;
-  to: number;
-  readonly total: number;
-  readonly step: number;
-}
-
 async function openPages(operation: Rebuild, scope: RunScope): Promise<OpenPages> {
   const { store } = scope.context;
   const of = rebuilding(operation, await runWorld(store, scope));
@@ -67,19 +60,6 @@ async function openPages(operation: Rebuild, scope: RunScope): Promise<OpenPages
     total,
     step,
   };
-}
-
-/** Takes the next pages of an end; undefined where the two have met. */
-function takePages(open: OpenPages, end: End): Pages | undefined {
-  if (open.from >= open.to) return undefined;
-  if (end === 'front') {
-    const fromPage = open.from;
-    open.from = Math.min(fromPage + open.step, open.to);
-    return { fromPage, toPage: open.from };
-  }
-  const toPage = open.to;
-  open.to = Math.max(toPage - open.step, open.from);
-  return { fromPage: open.to, toPage };
 }
 
 async function writeFrom(

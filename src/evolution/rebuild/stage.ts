@@ -41,6 +41,7 @@ import {
   newKeyOf,
   oldKeyColumn,
 } from './values.ts';
+import type { End } from './open-pages.ts';
 import { joinedReads } from './recorded-ways.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 import { inputsOf } from './inputs.ts';
@@ -69,9 +70,6 @@ export async function fillList(transaction: Transaction, of: Rebuilding): Promis
   }
   await setMark(transaction, place, 'listed');
 }
-
-/** Staged computations are written from the first page on, and from the last one back. */
-export type End = 'front' | 'back';
 
 /**
  * What tells how many of the staged computations are written: while they are, the list gets its indexes, which comments on it
