@@ -54,6 +54,7 @@ const TABLE = {
   definitions_moved: [3, 409, 'the definitions are not those that were planned'],
   dependents_in_the_way: [3, 409, 'something hangs on a table that is to be replaced'],
   detector_conflict: [3, 409, 'two ways to tell the version of a document differ'],
+  disk_full: [4, 507, 'a disk has no space left'],
   document_edited: [3, 409, 'documents were edited since a run, and no lossless way leads back'],
   document_invalid: [3, 422, 'a document does not fit its version'],
   document_lock_changed: [3, 409, 'a step or snapshot of documents that has shipped is another one now'],

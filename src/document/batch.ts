@@ -2,7 +2,7 @@
  * One document of a batch: what is written for it, what is kept beside it, or why it stands in quarantine.
  */
 import type { Finding, JsonObject } from '../base/index.ts';
-import type { Model } from './model.ts';
+import { planBetween, type Model } from './model.ts';
 import type { Provenance } from './provenance.ts';
 import type { Residue } from './residue-row.ts';
 import { migrateText } from './text.ts';
@@ -15,6 +15,10 @@ export type BatchItem =
       readonly status: 'migrated';
       readonly bytes: Uint8Array;
       readonly path: string;
+      /** Whether a step of its way loses something. */
+      readonly isLossy: boolean;
+      /** How many facts were guessed. */
+      readonly assumed: number;
       readonly beside: Beside | undefined;
     }
   | { readonly status: 'quarantined'; readonly findings: readonly Finding[] };
@@ -41,6 +45,8 @@ export type BatchCounts = {
   readonly current: number;
   readonly passed: number;
   readonly quarantined: number;
+  readonly lossy: number;
+  readonly assumed: number;
   readonly byPath: Readonly<Record<string, number>>;
 };
 
@@ -51,6 +57,8 @@ export const NO_COUNTS: BatchCounts = {
   current: 0,
   passed: 0,
   quarantined: 0,
+  lossy: 0,
+  assumed: 0,
   byPath: {},
 };
 
@@ -71,13 +79,16 @@ export function migrateItem(
     case 'passed':
       return { status: outcome.status, bytes: outcome.document };
     case 'migrated': {
-      const { document, provenance, residue, findings, from, path } = outcome;
+      const { document, provenance, residue, findings, from, path, assumed } = outcome;
       const isBeside =
         model.policy.provenance === 'beside' || findings.some(({ code }) => code === 'kept_beside');
       const isKept = isBeside || residue.some((row) => row.kept === undefined && row.value !== undefined);
+      const plan = planBetween(model, from, target, options);
       return {
         status: 'migrated',
         bytes: document,
+        isLossy: plan.status === 'ok' && plan.value.plan.loss === 'lossy',
+        assumed: assumed.length,
         path: [from, ...path.map(({ to }) => to)].join(' -> '),
         beside: isKept ? { provenance, residue } : undefined,
       };
@@ -87,15 +98,17 @@ export function migrateItem(
 
 /** The counts with one document more. */
 export function countItem(counts: BatchCounts, item: BatchItem): BatchCounts {
-  const byPath =
-    item.status === 'migrated'
-      ? { ...counts.byPath, [item.path]: (counts.byPath[item.path] ?? 0) + 1 }
-      : counts.byPath;
-  return {
+  const counted = {
     ...counts,
     documents: counts.documents + 1,
     [item.status]: counts[item.status] + 1,
-    byPath,
+  };
+  if (item.status !== 'migrated') return counted;
+  return {
+    ...counted,
+    lossy: counts.lossy + (item.isLossy ? 1 : 0),
+    assumed: counts.assumed + item.assumed,
+    byPath: { ...counts.byPath, [item.path]: (counts.byPath[item.path] ?? 0) + 1 },
   };
 }
 

@@ -132,7 +132,7 @@ export function scopeFindings(
     .filter((object) => !isInScope(scope, object) && !isPartInScope(scope, object, partOf[object]))
     .map((object) =>
       refusal('scope_violation', object, {
-        hint: 'Declare this table under scope in a new bundle, or leave it alone.',
+        hint: 'Declare it under scope in a new bundle, or leave it alone.',
       }),
     );
 }
@@ -188,9 +188,10 @@ export function ambiguityFindings(
 }
 
 function isInScope(scope: Scope, object: string): boolean {
-  // Documents are named by the column that they are in, and judged as they are read; their table is what is touched.
+  // Documents are named by the column or file that they are in, and judged as they are read; of a column its table is touched.
   const documents = scope['allowed_documents'];
-  if (documents !== undefined) return documents.some((name) => name.startsWith(`${object}.`));
+  if (documents !== undefined)
+    return documents.some((name) => name === object || name.startsWith(`${object}.`));
   const named = nameIn(object);
   return isSchemaInScope(scope, object) && scope.allowed_tables.some((name) => named.includes(name));
 }

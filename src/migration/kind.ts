@@ -85,6 +85,8 @@ export interface MigrationKind {
   readonly confine?: ConfineVerbs;
   /** Whether the plan bound that the server's log is read before the commit (L9). */
   readonly isWitnessDue?: (bound: JsonObject) => boolean;
+  /** The kind for a rehearsal whose folder is thrown away: what lies outside of the store is copied there before it is written. */
+  readonly onCopy?: (folder: string) => MigrationKind;
   /** Letting go of what committed runs of a bundle superseded; absent where a kind keeps nothing. */
   readonly retire?: RetireVerbs;
   /**

@@ -19,7 +19,7 @@ import type { RunnerOptions } from './environment.ts';
 import { withoutReview } from './exception.ts';
 import { errorFinding } from './failure.ts';
 import { readApprovals } from './find-approvals.ts';
-import { NOTHING_ENFORCED } from './kind.ts';
+import { NOTHING_ENFORCED, type MigrationKind } from './kind.ts';
 import { appliedRuns, ledgerRuns, readBody, readLedger, unfinishedRuns } from './ledger.ts';
 import { applyMigration, openAndRun, rollbackMigration, type RunOutcome } from './lifecycle.ts';
 import { makePlan, readPlan, type PlanFile } from './plan-file.ts';
@@ -63,7 +63,9 @@ export async function rehearseMigration(
   const startedMonotonicMs = options.clock.monotonicMs();
   await options.store.dropDeadCopies();
   const excepted = { ...options, rehearsedExceptions: await exceptionsOf(options, runnable, planned.plan) };
-  const there = await onCopy(excepted, runnable, (on) => thereAndBack(options, on, runnable, planned.plan));
+  const there = await onCopy(excepted, runnable, (copy) =>
+    thereAndBack({ on: options, runnable }, copy, planned.plan),
+  );
   if ('status' in there) return there;
   const twice = await rehearseTwice(excepted, runnable, there);
   if ('status' in twice) return twice;
@@ -113,12 +115,19 @@ async function findHindrance(options: RunnerOptions, id: string): Promise<Findin
   });
 }
 
+/** Where something is run, with its kind there. */
+interface Place {
+  readonly on: RunnerOptions;
+  readonly runnable: Runnable;
+}
+
 /** Does work on a copy of the target, with a folder of migrations that is thrown away with it. */
 async function onCopy<T>(
   options: RunnerOptions,
-  { bundle }: Runnable,
-  work: (on: RunnerOptions) => Promise<T>,
+  runnable: Runnable,
+  work: (copy: Place) => Promise<T>,
 ): Promise<T | Refused> {
+  const { bundle } = runnable;
   const copied = await copyStore(options, bundle.id);
   if ('status' in copied) return copied;
   await using copy = copied;
@@ -127,7 +136,11 @@ async function onCopy<T>(
     await cp(bundle.folder, join(root, bundlePath(bundle.id)), { recursive: true });
     // A runner's key signs what happened to the target, and so nothing of this.
     const { signer: _, ...unsigned } = options;
-    return await work({ ...unsigned, store: copy, root, isRehearsal: true });
+    const kindOf = (kind: MigrationKind): MigrationKind => kind.onCopy?.(root) ?? kind;
+    return await work({
+      on: { ...unsigned, kinds: options.kinds.map(kindOf), store: copy, root, isRehearsal: true },
+      runnable: { ...runnable, kind: kindOf(runnable.kind) },
+    });
   } finally {
     await rm(root, { recursive: true, force: true });
   }
@@ -143,12 +156,7 @@ async function copyStore({ store }: RunnerOptions, id: string): Promise<Store | 
 }
 
 /** Forward, back, forward again (R3). What comes after a step that failed is not run. */
-async function thereAndBack(
-  target: RunnerOptions,
-  on: RunnerOptions,
-  runnable: Runnable,
-  plan: PlanFile,
-): Promise<Shown> {
+async function thereAndBack(target: Place, { on, runnable }: Place, plan: PlanFile): Promise<Shown> {
   const { id } = runnable.bundle;
   const steps = new Map<string, Check['status']>();
   const findings: Finding[] = [];
@@ -177,7 +185,7 @@ async function thereAndBack(
     return products.post;
   };
 
-  const [original, pre] = [await measure(target, runnable, plan), await measure(on, runnable, plan)];
+  const [original, pre] = [await measure(target, plan), await measure({ on, runnable }, plan)];
   measured['rehearsal/pre.json'] = pre;
   const written = compareCopy(original, pre);
   if (!pass('fingerprint_equals_target', written !== undefined)) return shown();
@@ -225,11 +233,9 @@ function checksOf(steps: ReadonlyMap<string, Check['status']>, hasWayBack: boole
 }
 
 /** Of the objects that the plan binds, in one snapshot. */
-async function measure(
-  { store, settings = DEFAULT_SETTINGS }: RunnerOptions,
-  { bundle, kind }: Runnable,
-  plan: PlanFile,
-): Promise<Baseline> {
+async function measure({ on, runnable }: Place, plan: PlanFile): Promise<Baseline> {
+  const { store, settings = DEFAULT_SETTINGS } = on;
+  const { bundle, kind } = runnable;
   return store.transaction({ isolation: 'repeatable read', readOnly: true }, (transaction) =>
     kind.baseline({ bundle, settings, bound: plan.bound.work }, transaction),
   );
@@ -306,11 +312,12 @@ async function rehearseTwice(
 ): Promise<Twice | Refused> {
   const failed = there.checks.some(({ status, required }) => status !== 'pass' && required !== false);
   if (failed || runnable.kind.foreseesRows) return NOT_TWICE;
-  return onCopy(options, runnable, (on) => forwardTwice(on, runnable));
+  return onCopy(options, runnable, forwardTwice);
 }
 
 /** Forward, and forward once more without a way back in between (M131). */
-async function forwardTwice(on: RunnerOptions, { kind, bundle }: Runnable): Promise<Twice> {
+async function forwardTwice({ on, runnable }: Place): Promise<Twice> {
+  const { kind, bundle } = runnable;
   const once = await applyMigration(on, bundle.id);
   if (once.status !== 'applied') return NOT_TWICE;
   const again = await withSession(on, async (session): Promise<RunOutcome> => {

@@ -1,5 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { embeddedStore } from '../../src/store/postgres/index.ts';
 import { createCliProject } from './cli-project.ts';
@@ -165,4 +166,68 @@ describe('varve document', () => {
     expect(back.json(), back.stdout).toMatchObject({ status: 'ok' });
     expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);
   }, 60_000);
+
+  it('a column of SQLite and a file are migrated alike; paths begin where the command is given', async () => {
+    await using project = await createCliProject({
+      ...FILES,
+      'varve.config.ts': `export default { stores: { main: { embedded: 'db' } } };`,
+      'data/lines.jsonl': '{"title":"one"}\n{"title":"two"}',
+    });
+    {
+      using db = new DatabaseSync(path.join(project.dir, 'data/notes.db'));
+      db.exec('create table note (id integer primary key, body text)');
+      db.prepare('insert into note values (1, ?)').run('{"title":"a"}');
+    }
+    const plans = [
+      ['--column', 'data/notes.db#note.body'],
+      ['--in', 'data/lines.jsonl', '--out', 'data/new.jsonl'],
+    ];
+    const coverage = await project.run(['document', 'coverage', ...(plans[0] ?? []), '--json']);
+    expect(coverage.json()).toMatchObject({ documents: 1, byVersion: { '0.0.1': 1 } });
+    for (const flags of plans) {
+      const plan = await project.run(['document', 'plan', ...flags]);
+      const id = /DOC-MIG-[\d-]+/u.exec(plan.stdout)?.[0] ?? '';
+      for (const verb of [['apply'], ['rollback'], ['apply']]) {
+        const done = await project.run([...verb, id, '--yes', '--json']);
+        expect(done.json(), done.stdout).toMatchObject({ status: 'ok', migrationId: id });
+      }
+      const again = await project.run(['apply', id, '--yes', '--json']);
+      expect(again.json(), again.stdout).toMatchObject({ status: 'ok' });
+      const back = await project.run(['rollback', id, '--yes', '--json']);
+      expect(back.json(), back.stdout).toMatchObject({ status: 'ok' });
+    }
+    expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);
+    expect(await readdir(path.join(project.dir, 'data'))).toEqual(['lines.jsonl', 'notes.db']);
+  }, 60_000);
+
+  it.each([
+    [['--in', 'traces.jsonl'], 'Give --in and --out'],
+    [['--in', 'a', '--out', 'b', '--lazy'], 'no --lazy'],
+    [['--in', 'a', '--out', 'b', '--column', 'a.b.c'], 'not both'],
+    [['--column', 'notes.db#note'], 'FILE#table.column'],
+    [['--column', 'note.body'], 'schema.table.column'],
+  ])('plan %j is no use', async (flags, hint) => {
+    await using project = await createCliProject(FILES);
+    const { exit, stderr } = await project.run(['document', 'plan', ...flags]);
+    expect(exit).toBe(2);
+    expect(stderr).toContain(hint);
+  });
+
+  it.each([
+    [['--column', 'none.db#note.body'], 'no_such_file'],
+    [['--column', 'traces.db#note.other'], 'no_such_column'],
+    [['--in', 'none.jsonl', '--out', 'b.jsonl'], 'no_such_file'],
+  ])('plan %j is refused, and makes no file', async (flags, reason) => {
+    await using project = await createCliProject({
+      ...FILES,
+      'varve.config.ts': `export default { stores: { main: { embedded: 'db' } } };`,
+    });
+    new DatabaseSync(path.join(project.dir, 'traces.db')).exec('create table note (id integer, body text)');
+    const names = await readdir(project.dir);
+    const plan = await project.run(['document', 'plan', ...flags, '--json']);
+    expect(plan.json(), plan.stdout).toMatchObject({
+      findings: [{ code: 'document_store_unusable', detail: { reason } }],
+    });
+    expect((await readdir(project.dir)).filter((name) => name !== 'db')).toEqual(names);
+  });
 });

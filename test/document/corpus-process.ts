@@ -12,6 +12,6 @@ const result = await migrateFile(model.value, input, out, {
   allowLossy: true,
   batchBytes: 256 * 1024,
   now: mode === 'resume' ? '2027-01-01T00:00:00.000Z' : '2026-05-12T00:00:00.000Z',
-  onBatch: () => process.stdout.write('batch\n'),
+  onBatch: () => void process.stdout.write('batch\n'),
 });
 process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -101,7 +101,7 @@ describe.skipIf(!canMount)('F12 a disk that is full', () => {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]);
       try {
         const out = join(disk, 'out.jsonl');
-        await expect(migrateFile(notes(), input, out, options)).rejects.toThrow('ENOSPC');
+        await expect(migrateFile(notes(), input, out, options)).rejects.toMatchObject({ code: 'disk_full' });
         await expect(stat(out)).rejects.toThrow('ENOENT');
         execFileSync('mount', ['-o', 'remount,size=64m', disk]);
         expect(await migrateFile(notes(), input, out, { ...options, resume: true })).toMatchObject({

@@ -19,7 +19,7 @@ const result = await migrateFile(model.value, input, out, {
   batchBytes: 20_000,
   now: mode === 'resume' ? '2027-01-01T00:00:00.000Z' : '2026-05-12T00:00:00.000Z',
   // The parent learns of each checkpoint and kills whenever it likes.
-  onBatch: () => process.stdout.write('batch\n'),
+  onBatch: () => void process.stdout.write('batch\n'),
 });
 await wait(0);
 process.stdout.write(`${JSON.stringify(result)}\n`);

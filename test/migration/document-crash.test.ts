@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -9,10 +8,10 @@ import {
   verifyReceipts,
   type RunnerOptions,
 } from '../../src/migration/index.ts';
-import { sql, type Store } from '../../src/store/index.ts';
+import type { Store } from '../../src/store/index.ts';
 import { installCatalog, postgresStore, readCatalogFiles } from '../../src/store/postgres/index.ts';
-import { postgresDatabase, uniqueName, type PostgresDatabase } from '../harness/index.ts';
-import { makeNotes, noteOptions, planNotes } from './document-bundle.ts';
+import { postgresDatabase, type PostgresDatabase } from '../harness/index.ts';
+import { makeNotes, noteOptions, planNotes, type NotesIn } from './document-bundle.ts';
 import { migrationsFolder } from './fixture.ts';
 
 const ROWS = 1_200;
@@ -64,84 +63,64 @@ async function whenFree<T extends { readonly findings: readonly { readonly code:
   }
 }
 
-async function notes(): Promise<string> {
-  const schema = uniqueName('doc');
-  await store.script(`create schema ${schema}`);
-  await makeNotes(store, schema, ROWS);
-  return schema;
-}
-
-async function digest(schema: string): Promise<string> {
-  const [row] = await store.query<{ all: string }>(
-    sql`select string_agg(id || body::text, ',' order by id) as "all" from ${sql.id(schema, 'note')}`,
-  );
-  return createHash('sha256')
-    .update(row?.all ?? '')
-    .digest('hex');
-}
-
-async function oldOnes(schema: string): Promise<number> {
-  const [row] = await store.query<{ rows: number }>(
-    sql`select count(*)::int as rows from ${sql.id(schema, 'note')} where not body ? 'schema_version'`,
-  );
-  return row?.rows ?? -1;
-}
-
 const QUARANTINED = 2;
 const BEFORE = ['F05_baselined', 'D01_page_built', 'D03_batch_in_place', 'D05_settled', 'F12_ledger_row'];
 const AFTER = ['F13_committed', 'D06_tidied'];
 
-describe('F12 SIGKILL between any two states of a migration of documents', () => {
-  it.each([...BEFORE, ...AFTER])(
-    '%s: apply goes on, and the way back gives the baseline',
-    async (point) => {
-      const schema = await notes();
-      const before = await digest(schema);
-      const id = await planNotes(options, schema);
-      expect(await killed('apply', id, point)).toBe('SIGKILL');
-      const applied = await whenFree(() => applyMigration(options, id));
-      expect(applied, JSON.stringify(applied.findings)).toMatchObject({ status: 'applied' });
-      expect(await oldOnes(schema)).toBe(QUARANTINED);
-      const back = await whenFree(() => rollbackMigration(options, id));
-      expect(back, JSON.stringify(back.findings)).toMatchObject({ status: 'applied' });
-      expect(await digest(schema)).toBe(before);
-    },
-    120_000,
-  );
+describe.each<NotesIn>(['column', 'sqlite'])(
+  'F12 SIGKILL between any two states of a migration of documents, %s',
+  (where) => {
+    it.each([...BEFORE, ...AFTER])(
+      '%s: apply goes on, and the way back gives the baseline',
+      async (point) => {
+        const note = await makeNotes(options, where, ROWS);
+        const before = await note.digest();
+        const id = await planNotes(options, note.source);
+        expect(await killed('apply', id, point)).toBe('SIGKILL');
+        const applied = await whenFree(() => applyMigration(options, id));
+        expect(applied, JSON.stringify(applied.findings)).toMatchObject({ status: 'applied' });
+        expect(await note.old()).toBe(QUARANTINED);
+        const back = await whenFree(() => rollbackMigration(options, id));
+        expect(back, JSON.stringify(back.findings)).toMatchObject({ status: 'applied' });
+        expect(await note.digest()).toBe(before);
+      },
+      120_000,
+    );
 
-  it.each(['D01_page_built', 'D03_batch_in_place', ...AFTER])(
-    '%s: recover settles it',
-    async (point) => {
-      const schema = await notes();
-      const before = await digest(schema);
-      const id = await planNotes(options, schema);
-      expect(await killed('apply', id, point)).toBe('SIGKILL');
-      const recovered = await whenFree(() => recoverRuns(options));
-      expect(recovered.findings.filter(({ severity }) => severity === 'error')).toEqual([]);
-      const isDone = AFTER.includes(point);
-      expect(await oldOnes(schema)).toBe(isDone ? QUARANTINED : await oldOnes(schema));
-      if (!isDone) expect(await digest(schema)).toBe(before);
-      const applied = await whenFree(() => applyMigration(options, id));
-      expect(applied, JSON.stringify(applied.findings)).toMatchObject({ status: 'applied' });
-      expect(await oldOnes(schema)).toBe(QUARANTINED);
-    },
-    120_000,
-  );
+    it.each(['D01_page_built', 'D03_batch_in_place', ...AFTER])(
+      '%s: recover settles it',
+      async (point) => {
+        const note = await makeNotes(options, where, ROWS);
+        const before = await note.digest();
+        const id = await planNotes(options, note.source);
+        expect(await killed('apply', id, point)).toBe('SIGKILL');
+        const recovered = await whenFree(() => recoverRuns(options));
+        expect(recovered.findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+        const isDone = AFTER.includes(point);
+        if (isDone) expect(await note.old()).toBe(QUARANTINED);
+        else expect(await note.digest()).toBe(before);
+        const applied = await whenFree(() => applyMigration(options, id));
+        expect(applied, JSON.stringify(applied.findings)).toMatchObject({ status: 'applied' });
+        expect(await note.old()).toBe(QUARANTINED);
+      },
+      120_000,
+    );
 
-  it.each(['D03_batch_in_place', 'D05_settled', 'F13_committed'])(
-    '%s on the way back: rollback goes on',
-    async (point) => {
-      const schema = await notes();
-      const before = await digest(schema);
-      const id = await planNotes(options, schema);
-      expect(await whenFree(() => applyMigration(options, id))).toMatchObject({ status: 'applied' });
-      expect(await killed('rollback', id, point)).toBe('SIGKILL');
-      const back = await whenFree(() => rollbackMigration(options, id));
-      expect(back, JSON.stringify(back.findings)).toMatchObject({ status: 'applied' });
-      expect(await digest(schema)).toBe(before);
-      const verified = await verifyReceipts(options.root);
-      expect(verified.findings.filter(({ severity }) => severity === 'error')).toEqual([]);
-    },
-    120_000,
-  );
-});
+    it.each(['D03_batch_in_place', 'D05_settled', 'F13_committed'])(
+      '%s on the way back: rollback goes on',
+      async (point) => {
+        const note = await makeNotes(options, where, ROWS);
+        const before = await note.digest();
+        const id = await planNotes(options, note.source);
+        expect(await whenFree(() => applyMigration(options, id))).toMatchObject({ status: 'applied' });
+        expect(await killed('rollback', id, point)).toBe('SIGKILL');
+        const back = await whenFree(() => rollbackMigration(options, id));
+        expect(back, JSON.stringify(back.findings)).toMatchObject({ status: 'applied' });
+        expect(await note.digest()).toBe(before);
+        const verified = await verifyReceipts(options.root);
+        expect(verified.findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+      },
+      120_000,
+    );
+  },
+);

@@ -2,26 +2,21 @@ import { Option, type Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { VarveError, type Finding } from '../../base/index.ts';
+import { VarveError } from '../../base/index.ts';
 import {
   compareSchemas,
   isJsonSchema,
   lockOf,
   type CompatMode,
   type CompatReport,
-  type Corpus,
   type CoverageReport,
   type JsonSchema,
 } from '../../document/index.ts';
-import {
-  migrateFile,
-  postgresTable,
-  readCorpus,
-  readTable,
-  type ColumnPlace,
-} from '../../document/edge/index.ts';
+import { migrateFile } from '../../document/edge/index.ts';
+import type { Source } from '../../migration/kind/document/index.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
+import { corpusOf, NAME_COLUMN, sourceOf, type SourceFlags } from '../document-source.ts';
 import { lockPath, type TypeFlags } from '../document-type-file.ts';
 import { loadDocumentType, loadDocumentTypes, loadModel, typesUrl } from '../document-types.ts';
 import { readCount } from '../number-argument.ts';
@@ -76,13 +71,20 @@ export function register(command: Command, act: Act): void {
       .argument('[to]', 'another')
       .option(
         '--column <name>',
-        'instead: count all documents of schema.table.column, and write a migration of them',
+        'instead: count all documents of schema.table.column of the store, or of FILE#table.column of SQLite, and write a migration of them',
       )
-      .option('--to <version>', 'with --column: default the current version')
-      .option('--allow-lossy', 'with --column: take a way down that loses something')
+      .option('--in <path>', 'instead: the same for a file or folder, to be written to --out')
+      .option('--out <path>', 'with --in: where the result is written; it must not be there yet')
+      .option('--to <version>', 'of a migration: default the current version')
+      .option('--allow-lossy', 'of a migration: take a way down that loses something')
       .option('--lazy', 'with --column: readers write back what they move, until a last sweep')
-      .option('--intent <text>', 'with --column: in plain words, what it is for'),
-    ['varve document plan 0.0.1 2.0.0', 'varve document plan --column app.trace.body --to 2.0.0'],
+      .option('--intent <text>', 'of a migration: in plain words, what it is for'),
+    [
+      'varve document plan 0.0.1 2.0.0',
+      'varve document plan --column app.trace.body --to 2.0.0',
+      'varve document plan --column "traces.db#trace.body"',
+      'varve document plan --in traces.jsonl --out traces-2.jsonl',
+    ],
   ).action(act(plan));
   withExamples(
     typed(command.command('migrate'))
@@ -107,7 +109,10 @@ export function register(command: Command, act: Act): void {
         '[in]',
         'JSON (of an array each element), JSON Lines (.jsonl, .ndjson), also .gz, or a folder of .json files',
       )
-      .option('--column <name>', 'instead: the documents in schema.table.column of the store')
+      .option(
+        '--column <name>',
+        'instead: the documents in schema.table.column of the store, or in FILE#table.column of SQLite',
+      )
       .option('--to <version>', 'default: the current version'),
     [
       'varve document coverage traces/ --to 2.0.0 --json',
@@ -213,11 +218,9 @@ function parseJson(text: string): unknown {
   }
 }
 
-interface PlanFlags extends TypeFlags {
-  readonly column?: string;
+interface PlanFlags extends TypeFlags, SourceFlags {
   readonly to?: string;
   readonly allowLossy?: true;
-  readonly lazy?: true;
   readonly intent?: string;
 }
 
@@ -227,9 +230,10 @@ async function plan(
   to: string | undefined,
   flags: PlanFlags,
 ): Promise<CommandResult> {
-  if (flags.column !== undefined) return planColumn(context, flags.column, flags);
+  const source = sourceOf(context, flags);
+  if (source !== undefined) return planSource(context, source, flags);
   if (from === undefined || to === undefined) {
-    throw new VarveError('usage', { hint: 'Give two versions, or --column schema.table.column.' });
+    throw new VarveError('usage', { hint: `Give two versions, or ${NAME_COLUMN}, or --in and --out.` });
   }
   const type = await loadDocumentType(context, flags);
   if (!('model' in type)) return refusedResult(type.findings);
@@ -243,11 +247,10 @@ async function plan(
   };
 }
 
-/** Counts the documents of a column, and writes a bundle that allows as much as was counted. */
-async function planColumn(context: Context, name: string, flags: PlanFlags): Promise<CommandResult> {
+/** Counts all documents, and writes a bundle that allows as much as was counted. */
+async function planSource(context: Context, source: Source, flags: PlanFlags): Promise<CommandResult> {
   const type = await loadDocumentType(context, flags);
   if (!('model' in type)) return refusedResult(type.findings);
-  const { schema, table, column } = columnPlace(name);
   const opened = await openRunner(context, 'write');
   if (opened.status === 'refused') return refusedResult(opened.findings);
   await using runner = opened;
@@ -260,7 +263,7 @@ async function planColumn(context: Context, name: string, flags: PlanFlags): Pro
       types: flags.types,
       type: type.name,
       to: flags.to ?? type.current,
-      source: { kind: 'column', table: `${schema}.${table}`, column },
+      source,
     },
     {
       allowLossy: flags.allowLossy === true,
@@ -320,30 +323,6 @@ async function coverage(
   if (!('report' in result)) return refusedResult(result.findings);
   const { status, findings, report } = result;
   return { status, findings, fields: { ...report }, text: (style) => reportText(style, report) };
-}
-
-/** The documents of a file, a folder, or a column of the store. */
-async function corpusOf(
-  context: Context,
-  input: string | undefined,
-  column: string | undefined,
-  mostBytes: number,
-): Promise<{ readonly documents: Corpus } | { readonly findings: readonly Finding[] }> {
-  if (column === undefined && input !== undefined)
-    return { documents: readCorpus(resolve(context.io.workingDir, input), mostBytes) };
-  if (column === undefined || input !== undefined) {
-    throw new VarveError('usage', { hint: 'Give a file or folder, or --column schema.table.column.' });
-  }
-  const { sqlStoreOf } = await import('../document-store.ts');
-  const table = await postgresTable(sqlStoreOf(await context.store()), columnPlace(column));
-  return table.status === 'ok' ? { documents: readTable(table.value) } : { findings: table.findings };
-}
-
-function columnPlace(name: string): ColumnPlace {
-  const [schema, table, column, ...rest] = name.split('.');
-  if (schema !== undefined && table !== undefined && column !== undefined && rest.length === 0)
-    return { schema, table, column };
-  throw new VarveError('usage', { hint: 'Write --column schema.table.column.' });
 }
 
 function reportText(style: Style, report: CoverageReport): string {

@@ -2,10 +2,10 @@
  * How far a run has come: written after its outputs are on disk, by a temporary name, sync and rename, so that it is
  * always whole and never ahead of them.
  */
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile, rm, stat } from 'node:fs/promises';
 import type { Digest } from '../../evidence/index.ts';
 import type { BatchCounts } from '../batch.ts';
+import { writeWhole } from './write-whole.ts';
 
 /** What a resumed run needs to go on as if it had never been stopped. */
 export interface Checkpoint {
@@ -33,6 +33,11 @@ export async function sourceIdentity(path: string): Promise<SourceIdentity> {
   return { path, sizeBytes: size, modifiedMs: mtimeMs };
 }
 
+/** Whether it is still the same, as far as its size and time tell. */
+export function isSameSource(left: SourceIdentity, right: SourceIdentity): boolean {
+  return left.sizeBytes === right.sizeBytes && left.modifiedMs === right.modifiedMs;
+}
+
 /** The checkpoint of an output, if there is one. */
 export async function readCheckpoint(path: string): Promise<Checkpoint | undefined> {
   try {
@@ -45,29 +50,10 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | undefin
 
 /** Writes a checkpoint so that a crash leaves the old one or the new one. */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, 'w');
-  try {
-    await file.writeFile(`${JSON.stringify(checkpoint)}\n`);
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  await syncFolder(dirname(path));
+  await writeWhole(path, `${JSON.stringify(checkpoint)}\n`);
 }
 
 /** Forgets a checkpoint. */
 export async function removeCheckpoint(path: string): Promise<void> {
   await rm(path, { force: true });
-}
-
-/** A rename is durable when its folder is. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

@@ -3,6 +3,7 @@ import type { BatchCounts } from '../batch.ts';
 import type { Model } from '../model.ts';
 import type { Version } from '../version.ts';
 import type { AppendFile } from './append-file.ts';
+import type { AllowedPaths } from './changed-pointer.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { UnitWork } from './migrate-unit.ts';
 
@@ -26,6 +27,8 @@ export interface MigrateFileOptions {
   readonly maxQuarantined?: number;
   readonly allowLossy?: boolean;
   readonly keepOrder?: boolean;
+  /** Where documents may change; one that changes elsewhere is quarantined. Default: anywhere. */
+  readonly allowedPaths?: AllowedPaths;
   /** Threads that move the lines of a file. Default: this one does. */
   readonly workers?: WorkerOptions;
   /** Bytes of input between two checkpoints, which is what a killed run does again. Default 8 MiB. */
@@ -33,7 +36,7 @@ export interface MigrateFileOptions {
   /** Stops the run at its next checkpoint. */
   readonly signal?: AbortSignal;
   /** Called after each checkpoint. */
-  readonly onBatch?: (counts: BatchCounts, place: number) => void;
+  readonly onBatch?: (counts: BatchCounts, place: number) => void | Promise<void>;
 }
 
 /** What the readers of the different inputs work with. */
@@ -73,7 +76,7 @@ export function sizesOf({ options }: FileRun): {
 
 /** What is done with each document. */
 export function workOf({ model, to, start, options }: FileRun): UnitWork {
-  const { run, allowLossy, keepOrder } = options;
+  const { run, allowLossy, keepOrder, allowedPaths } = options;
   return {
     model,
     to,
@@ -82,6 +85,7 @@ export function workOf({ model, to, start, options }: FileRun): UnitWork {
       ...(run === undefined ? {} : { run }),
       ...(allowLossy === undefined ? {} : { allowLossy }),
       ...(keepOrder === undefined ? {} : { keepOrder }),
+      ...(allowedPaths === undefined ? {} : { allowedPaths }),
     },
   };
 }

@@ -108,6 +108,8 @@ function sumOf(left: BatchCounts, right: BatchCounts): BatchCounts {
     current: left.current + right.current,
     passed: left.passed + right.passed,
     quarantined: left.quarantined + right.quarantined,
+    lossy: left.lossy + right.lossy,
+    assumed: left.assumed + right.assumed,
     byPath,
   };
 }

@@ -218,7 +218,9 @@ describe('F12 a run that is stopped', () => {
     expect(
       await run(modelOf([op.rename('/title', 'label')]), input, 'out.jsonl', { resume: true }),
     ).toMatchObject({
-      findings: [{ code: 'plan_changed', detail: { changed: 'the document type or its target' } }],
+      findings: [
+        { code: 'plan_changed', detail: { changed: 'the document type, its target or the options' } },
+      ],
     });
     await appendFile(input, '\n{}');
     expect(await run(modelOf(), input, 'out.jsonl', { resume: true })).toMatchObject({
@@ -257,6 +259,22 @@ describe('F12 a run that is stopped', () => {
 });
 
 describe('files and folders', () => {
+  it('what is no file, and an output within its input, are refused before anything is written', async () => {
+    await mkdir(join(folder, 'in'));
+    await writeFile(join(folder, 'in/a.json'), '{"title":"a"}');
+    expect(await run(modelOf(), join(folder, 'in'), 'in/new')).toMatchObject({
+      findings: [{ code: 'files_exist', hint: expect.stringContaining('outside of the input') as string }],
+    });
+    expect(await run(modelOf(), join(folder, 'none'), 'new')).toMatchObject({
+      findings: [{ code: 'file_unreadable', detail: { reason: 'there is no such file' } }],
+    });
+    expect(await run(modelOf(), '/dev/null', 'new')).toMatchObject({
+      findings: [{ code: 'file_unreadable', detail: { reason: 'it is neither a file nor a folder' } }],
+    });
+    expect(await readdir(folder)).toEqual(['in']);
+    expect(await readdir(join(folder, 'in'))).toEqual(['a.json']);
+  });
+
   it('one document keeps its layout', async () => {
     const input = await write('in.json', '{\n  "title": "a",\n  "n": 1.0\n}\n');
     await run(

@@ -1,10 +1,11 @@
 import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { refusal } from '../../base/index.ts';
-import { countItem, migrateItem, quarantineLine, type BatchItem } from '../batch.ts';
+import { countItem, quarantineLine, type BatchItem } from '../batch.ts';
 import { documentPaths } from './document-paths.ts';
 import { lineText } from './line-text.ts';
-import { isStopped, type FileRun, type RunEnd } from './file-run.ts';
+import { isStopped, workOf, type FileRun, type RunEnd } from './file-run.ts';
+import { migrateWithin } from './migrate-within.ts';
 
 const BATCH_BYTES = 16 * 1024 * 1024;
 
@@ -43,7 +44,8 @@ async function addFile(
     return { item: { status: 'quarantined', findings: [finding] }, size };
   }
   const bytes = await readFile(from);
-  const item = migrateItem(run.model, bytes, run.to, { ...run.options, now: run.start.now });
+  const { model, to, options } = workOf(run);
+  const item = migrateWithin(model, bytes, to, options);
   if (item.status === 'quarantined') {
     await run.quarantine.append(lineText(quarantineLine(path, item.findings, bytes)));
     return { item, size };

@@ -1,15 +1,16 @@
 import { refusal, type Finding } from '../../base/index.ts';
-import { countItem, migrateItem, quarantineLine, type BatchCounts, type BatchOptions } from '../batch.ts';
+import { countItem, quarantineLine, type BatchCounts } from '../batch.ts';
 import type { Model } from '../model.ts';
 import type { Version } from '../version.ts';
 import { lineText } from './line-text.ts';
+import { migrateWithin, type UnitOptions } from './migrate-within.ts';
 import type { Unit } from './unit.ts';
 
 /** What is done with each document. */
 export interface UnitWork {
   readonly model: Model;
   readonly to: Version;
-  readonly options: BatchOptions;
+  readonly options: UnitOptions;
 }
 
 /** Bytes for the files of a run, in their order, and how many documents became what. */
@@ -37,7 +38,7 @@ export function migrateUnit(work: UnitWork, unit: Unit, written: Written): void 
   const item =
     fault !== undefined || unit.bytes === undefined
       ? { status: 'quarantined' as const, findings: fault === undefined ? [] : [fault] }
-      : migrateItem(model, unit.bytes, to, options);
+      : migrateWithin(model, unit.bytes, to, options);
   if (item.status === 'quarantined') {
     written.quarantine.push(lineText(quarantineLine(unit.place, item.findings, unit.bytes)));
   } else {

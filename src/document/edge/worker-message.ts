@@ -1,13 +1,14 @@
 import type { Digest } from '../../evidence/index.ts';
-import type { BatchCounts, BatchOptions } from '../batch.ts';
+import type { BatchCounts } from '../batch.ts';
 import type { Version } from '../version.ts';
+import type { UnitOptions } from './migrate-within.ts';
 
 /** What a thread finds as its `workerData`. */
 export interface WorkerSettings {
   readonly module: string;
   readonly name: string;
   readonly to: Version;
-  readonly options: BatchOptions;
+  readonly options: UnitOptions;
 }
 
 /** The first word of a thread: the digest of the type that it has loaded, or why there is none. */

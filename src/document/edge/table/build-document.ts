@@ -1,13 +1,12 @@
 /** One document of a table: what is to be written for it, or why it stays. */
 import { createHash } from 'node:crypto';
-import { refusal, type Finding } from '../../../base/index.ts';
 import { planBetween, type Model } from '../../model.ts';
 import type { Migrated, Outcome } from '../../outcome.ts';
 import type { Provenance } from '../../provenance.ts';
 import type { Residue } from '../../residue-row.ts';
 import { migrateText } from '../../text.ts';
 import type { Version } from '../../version.ts';
-import { parseJson, pointersOutside, type AllowedPaths } from './changed-pointer.ts';
+import { outOfScope, parseJson, pointersOutside, type AllowedPaths } from '../changed-pointer.ts';
 import type { BuiltDocument, Original, StoredDocument } from './document-table.ts';
 
 /** What a run says of all its documents. */
@@ -102,13 +101,6 @@ function migrated(
     assumed: assumed.length,
     beside: isBeside || hasLoose ? JSON.stringify({ provenance, residue } satisfies BesideDocument) : null,
   };
-}
-
-function outOfScope(model: Model, pointers: readonly string[]): Finding {
-  return refusal('scope_violation', model.name, {
-    detail: { pointers: pointers.slice(0, 20) },
-    hint: 'Declare these pointers under scope.allowed_paths in a new bundle, or correct the step.',
-  });
 }
 
 /** What a way back makes of a document that was edited since: the original's version again, nothing lost, or why not. */

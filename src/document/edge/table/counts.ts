@@ -1,5 +1,5 @@
-import { NO_COUNTS } from '../../batch.ts';
-import type { BuiltCounts, BuiltDocument } from './document-table.ts';
+import { NO_COUNTS, type BatchCounts } from '../../batch.ts';
+import type { BuiltDocument } from './document-table.ts';
 
 /** A line of the count of what was built. */
 export type CountRow = {
@@ -11,8 +11,8 @@ export type CountRow = {
 };
 
 /** The sums of such lines. */
-export function countsOf(rows: readonly CountRow[]): BuiltCounts {
-  return rows.reduce<BuiltCounts>(
+export function countsOf(rows: readonly CountRow[]): BatchCounts {
+  return rows.reduce<BatchCounts>(
     (sum, { status, path, documents, lossy, assumed }) => ({
       ...sum,
       documents: sum.documents + documents,
@@ -21,6 +21,6 @@ export function countsOf(rows: readonly CountRow[]): BuiltCounts {
       lossy: sum.lossy + lossy,
       assumed: sum.assumed + assumed,
     }),
-    { ...NO_COUNTS, lossy: 0, assumed: 0 },
+    NO_COUNTS,
   );
 }

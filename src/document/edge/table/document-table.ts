@@ -72,12 +72,6 @@ export interface BuiltDocument {
 /** A document that others wrote since a run replaced it. */
 export interface EditedDocument extends StoredDocument, Original {}
 
-/** How many documents became what, of those that were built. */
-export interface BuiltCounts extends BatchCounts {
-  readonly lossy: number;
-  readonly assumed: number;
-}
-
 /** A run as its table knows it. */
 export interface WorkStart {
   readonly run: string;
@@ -133,7 +127,7 @@ export interface DocumentTable {
     run: string,
     limit: number,
   ) => Promise<readonly { readonly key: RowKey; readonly findings: string }[]>;
-  readonly counts: (run: string, session?: SqlSession) => Promise<BuiltCounts>;
+  readonly counts: (run: string, session?: SqlSession) => Promise<BatchCounts>;
   /** Who writes the table now, as far as the database says; never what. */
   readonly writers: () => Promise<readonly string[]>;
   /** Lets go of what was built; of a run that is done, the digests of what it left stay, and what was kept. */
@@ -151,8 +145,8 @@ export interface GovernedTable extends DocumentTable {
   readonly openForReaders: () => Promise<Pick<WorkStart, 'run' | 'plan' | 'now'> | undefined>;
   /** Writes one document as part of a run that is open for readers, by compare-and-swap; says whether it was written. */
   readonly writeBack: (run: string, built: BuiltDocument) => Promise<boolean>;
-  /** What a run has read, as a query of keys `k1 ...` and digests `was`. */
-  readonly readBy: (run: string) => { readonly query: string; readonly columns: readonly string[] };
+  /** Triggers of the table that run where a document is written. */
+  readonly triggers: (session?: SqlSession) => Promise<readonly string[]>;
   /** Documents that others wrote or took away since the first pass, at least so many. */
   readonly writtenMeanwhile: (run: string, session?: SqlSession) => Promise<number>;
   /** Documents that others wrote since a run replaced them, behind a key. */

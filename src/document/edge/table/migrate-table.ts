@@ -14,20 +14,14 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isoTime, refusal, type Finding } from '../../../base/index.ts';
+import type { BatchCounts } from '../../batch.ts';
 import { typeDigest } from '../../digest.ts';
 import type { Model } from '../../model.ts';
 import { ok, refused, type Refused, type Result } from '../../result.ts';
 import type { Version } from '../../version.ts';
-import type { AllowedPaths } from './changed-pointer.ts';
+import type { AllowedPaths } from '../changed-pointer.ts';
 import { buildDocument, textDigest, type BuildOptions } from './build-document.ts';
-import type {
-  BuiltCounts,
-  BuiltDocument,
-  DocumentTable,
-  RowKey,
-  UnsettledDocument,
-  WorkState,
-} from './document-table.ts';
+import type { BuiltDocument, DocumentTable, RowKey, UnsettledDocument, WorkState } from './document-table.ts';
 
 /** What a run may leave out or lose. */
 export interface TableLimits {
@@ -64,10 +58,10 @@ export type MigrateTableResult =
   | {
       readonly status: 'ok';
       readonly run: string;
-      readonly counts: BuiltCounts;
+      readonly counts: BatchCounts;
       readonly findings: readonly Finding[];
     }
-  | (Refused & { readonly counts?: BuiltCounts });
+  | (Refused & { readonly counts?: BatchCounts });
 
 /** A run of a table, begun. */
 export interface TableRun extends BuildOptions {
@@ -173,7 +167,7 @@ export async function buildTable(run: TableRun, state: WorkState): Promise<boole
 }
 
 /** What of the counts is more than allowed. */
-export function overLimits({ table, limits }: TableRun, counts: BuiltCounts): readonly Finding[] {
+export function overLimits({ table, limits }: TableRun, counts: BatchCounts): readonly Finding[] {
   const { quarantined = 0, lossy = 0, assumed = 0, documents = Infinity } = limits;
   const over = (what: string, found: number, most: number): readonly Finding[] =>
     found <= most

@@ -17,12 +17,18 @@ import { quoted, type SqlSession, type SqlStore } from './sql-session.ts';
 import { heldBy, otherPlan } from './work-finding.ts';
 import { workNames } from './work-name.ts';
 
+/** A column of PostgreSQL. */
+export interface PostgresTable extends GovernedTable {
+  /** What a run has read, as a query of keys `k1 ...` and digests `was`. */
+  readonly readBy: (run: string) => { readonly query: string; readonly columns: readonly string[] };
+}
+
 const HISTORY = 'varve_history';
 const WORK = quoted(HISTORY, 'document_work');
 const TYPES = ['jsonb', 'json', 'text', 'character varying'];
 
 /** The verbs of a column. Refuses where there is no such column, its type holds no documents, or rows have no primary key. */
-export async function postgresTable(store: SqlStore, place: ColumnPlace): Promise<Result<GovernedTable>> {
+export async function postgresTable(store: SqlStore, place: ColumnPlace): Promise<Result<PostgresTable>> {
   const name = `${place.schema}.${place.table}.${place.column}`;
   const shape = await store.transaction({ isReadOnly: true }, (session) => shapeOf(session, place));
   if (shape === undefined || !TYPES.includes(shape.type.replace(/\(.*$/u, ''))) {
@@ -58,7 +64,7 @@ async function shapeOf(
   return found;
 }
 
-function tableOf(store: SqlStore, place: ColumnPlace, name: string, shape: Shape): GovernedTable {
+function tableOf(store: SqlStore, place: ColumnPlace, name: string, shape: Shape): PostgresTable {
   const parts = partsOf(place, shape);
   const builtOf = (run: string): string => workTables(run).built;
   const keptOf = (run: string): string => workTables(run).kept;
@@ -73,6 +79,7 @@ function tableOf(store: SqlStore, place: ColumnPlace, name: string, shape: Shape
       const columns = [...parts.names, 'was'];
       return { query: `select ${columns.join(', ')} from ${builtOf(run)}`, columns };
     },
+    triggers: (session) => reading(session, (open) => triggersOf(open, place)),
     lock: async () => {
       const lock = await store.tryLock(`document ${name}`);
       if (lock !== undefined) return ok(lock);
@@ -196,4 +203,15 @@ async function writersOf(session: SqlSession, { schema, table }: ColumnPlace): P
     [quoted(schema, table)],
   );
   return rows.map(({ who }) => who);
+}
+
+async function triggersOf(session: SqlSession, { schema, table }: ColumnPlace): Promise<readonly string[]> {
+  const rows = await session.query<{ name: string }>(
+    `select g.tgname::text as name from pg_trigger g join pg_class c on c.oid = g.tgrelid
+     join pg_namespace s on s.oid = c.relnamespace
+     where s.nspname = $1 and c.relname = $2 and not g.tgisinternal and g.tgtype::int & 16 <> 0
+       and g.tgenabled <> 'D' order by 1`,
+    [schema, table],
+  );
+  return rows.map(({ name }) => name);
 }

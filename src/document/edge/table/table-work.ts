@@ -3,21 +3,14 @@
  * this builds, puts in place, counts, and goes back.
  */
 import { refusal, type Finding, type JsonObject } from '../../../base/index.ts';
-import type { CoverageReport } from '../../coverage-report.ts';
-import { coverCorpus } from '../../coverage.ts';
+import type { BatchCounts } from '../../batch.ts';
 import { typeDigest } from '../../digest.ts';
 import type { Model } from '../../model.ts';
 import { refused, type Refused, type Result } from '../../result.ts';
 import type { Version } from '../../version.ts';
 import { buildBack, buildDocument } from './build-document.ts';
-import { changedPointers } from './changed-pointer.ts';
-import type {
-  BuiltCounts,
-  BuiltDocument,
-  GovernedTable,
-  RowKey,
-  UnsettledDocument,
-} from './document-table.ts';
+import { coverForRun, type RunCoverage } from '../cover-for-run.ts';
+import type { BuiltDocument, GovernedTable, RowKey, UnsettledDocument } from './document-table.ts';
 import {
   buildTable,
   cutOverTable,
@@ -28,16 +21,6 @@ import {
 } from './migrate-table.ts';
 import { readTable } from './read-table.ts';
 import type { SqlSession } from './sql-session.ts';
-
-/** What a migration of a column would do. */
-export interface TableCoverage {
-  readonly report: CoverageReport;
-  readonly counts: BuiltCounts;
-  /** JSON Pointers that some document changes, those within arrays by the array. */
-  readonly pointers: readonly string[];
-  /** What of the report is more than the type allows. */
-  readonly findings: readonly Finding[];
-}
 
 /** What a way back would do. */
 export interface BackCoverage {
@@ -52,7 +35,7 @@ export interface BackCoverage {
 export interface TableWork {
   readonly run: string;
   readonly typeDigest: string;
-  readonly cover: () => Promise<TableCoverage>;
+  readonly cover: () => Promise<RunCoverage>;
   readonly coverBack: (of: string) => Promise<BackCoverage>;
   /** Lets readers write back, or no more; says whether that was new. */
   readonly setReaders: (isOpen: boolean) => Promise<Result<boolean>>;
@@ -65,7 +48,7 @@ export interface TableWork {
   /** Builds and puts in place what others changed meanwhile; with `of`, on the way back from that run. */
   readonly settle: (of?: string) => Promise<Result<null>>;
   readonly isSettled: (session: SqlSession, of?: string) => Promise<boolean>;
-  readonly counts: (session?: SqlSession) => Promise<BuiltCounts>;
+  readonly counts: (session?: SqlSession) => Promise<BatchCounts>;
 }
 
 const MOST_KEYS = 20;
@@ -85,7 +68,11 @@ export function tableWork(
   return {
     run: options.run,
     typeDigest: typeDigest(model),
-    cover: () => cover(model, table, options),
+    cover: () => {
+      const { to, limits = {}, allowedPaths } = options;
+      const isLossy = (limits.lossy ?? 0) > 0;
+      return coverForRun(model, readTable(table), { to, isLossy, allowedPaths });
+    },
     coverBack: (of) => coverBack(model, table, of, options),
     setReaders: (isOpen) =>
       begun(async ({ run }) => ({ status: 'ok', value: await table.setReaders(run, isOpen) })),
@@ -102,41 +89,6 @@ export function tableWork(
     isSettled: async (session, of) => (await table.unsettled(options.run, 1, { session, of })).length === 0,
     counts: (session) => table.counts(options.run, session),
   };
-}
-
-async function cover(
-  model: Model,
-  table: GovernedTable,
-  options: MigrateTableOptions & { readonly to: Version; readonly run: string },
-): Promise<TableCoverage> {
-  const { to, limits = {}, allowedPaths } = options;
-  const build = {
-    model,
-    to,
-    run: '',
-    now: '1970-01-01T00:00:00.000Z',
-    allowLossy: (limits.lossy ?? 0) > 0,
-    ...(allowedPaths === undefined ? {} : { allowedPaths }),
-  };
-  const tally = { documents: 0, migrated: 0, current: 0, passed: 0, quarantined: 0, lossy: 0, assumed: 0 };
-  const byPath: Record<string, number> = {};
-  const pointers = new Set<string>();
-  const watched = async function* (): ReturnType<typeof readTable> {
-    for await (const document of readTable(table)) {
-      const text = 'bytes' in document ? Buffer.from(document.bytes).toString('utf8') : '';
-      const built = buildDocument({ key: document.id, text }, build);
-      tally.documents += 1;
-      tally[built.status] += 1;
-      tally.lossy += built.isLossy ? 1 : 0;
-      tally.assumed += built.assumed;
-      if (built.path !== null) byPath[built.path] = (byPath[built.path] ?? 0) + 1;
-      if (built.text !== null)
-        for (const each of changedPointers(model, text, built.text)) pointers.add(each);
-      yield document;
-    }
-  };
-  const { report, findings } = await coverCorpus(model, watched(), to, { now: build.now });
-  return { report, findings, counts: { ...tally, byPath }, pointers: [...pointers].toSorted() };
 }
 
 async function coverBack(

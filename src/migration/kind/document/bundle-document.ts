@@ -2,6 +2,7 @@
 import { refusal, type Finding, type Json, type JsonObject } from '../../../base/index.ts';
 import { isDigest } from '../../../evidence/index.ts';
 import type { Bundle } from '../../bundle.ts';
+import type { Touched } from '../../kind.ts';
 
 /** Documents in a column of the store that the ledger is in. */
 export interface ColumnSource extends JsonObject {
@@ -10,6 +11,24 @@ export interface ColumnSource extends JsonObject {
   readonly table: string;
   readonly column: string;
 }
+
+/** Documents in a text column of a file of SQLite. Paths are relative to the project. */
+export interface SqliteSource extends JsonObject {
+  readonly kind: 'sqlite';
+  readonly file: string;
+  readonly table: string;
+  readonly column: string;
+}
+
+/** A file or folder of documents, and where the migrated one is written. */
+export interface FileSource extends JsonObject {
+  readonly kind: 'files';
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Where documents lie. */
+export type Source = ColumnSource | SqliteSource | FileSource;
 
 /** `forward.json`. */
 export interface ForwardDocument extends JsonObject {
@@ -22,7 +41,7 @@ export interface ForwardDocument extends JsonObject {
   readonly to: string;
   /** Readers write back what they move, until the last sweep. Default: all at once. */
   readonly mode?: 'lazy';
-  readonly source: ColumnSource;
+  readonly source: Source;
 }
 
 /** `rollback.json`: originals where nobody edited, else the steps down. */
@@ -45,7 +64,7 @@ export function readForward(
     status: 'refused',
     finding: refusal('bundle_invalid', `${bundle.id}/forward.json`, {
       detail: { reason: fault ?? 'missing' },
-      hint: 'Let `varve document plan --column schema.table.column` write it.',
+      hint: 'Let `varve document plan` write it, with --column or with --in and --out.',
     }),
   };
 }
@@ -59,10 +78,25 @@ function faultOf(forward: JsonObject): string | undefined {
   if (!isDigest(forward['type_digest'])) return 'type_digest';
   if (forward['mode'] !== undefined && forward['mode'] !== 'lazy') return 'mode';
   const source = forward['source'];
-  if (!isObject(source) || source['kind'] !== 'column') return 'source';
-  const { table, column } = source;
-  const isNamed = typeof table === 'string' && /^[^.]+\.[^.]+$/u.test(table) && typeof column === 'string';
-  return isNamed ? undefined : 'source';
+  if (!isObject(source) || !isSource(source)) return 'source';
+  // Nobody reads a file that is being written.
+  return source['kind'] === 'files' && forward['mode'] === 'lazy' ? 'mode' : undefined;
+}
+
+function isSource(source: JsonObject): boolean {
+  const { table } = source;
+  const isNamed = (...names: readonly string[]): boolean =>
+    names.every((name) => typeof source[name] === 'string' && source[name] !== '');
+  switch (source['kind']) {
+    case 'column':
+      return isNamed('column') && typeof table === 'string' && /^[^.]+\.[^.]+$/u.test(table);
+    case 'sqlite':
+      return isNamed('file', 'table', 'column');
+    case 'files':
+      return isNamed('from', 'to');
+    default:
+      return false;
+  }
 }
 
 function isObject(value: Json | undefined): value is JsonObject {
@@ -70,6 +104,25 @@ function isObject(value: Json | undefined): value is JsonObject {
 }
 
 /** The name under which scope lists the documents. */
-export function placeOf({ source }: ForwardDocument): string {
-  return `${source.table}.${source.column}`;
+export function placeOf({ source }: Pick<ForwardDocument, 'source'>): string {
+  switch (source.kind) {
+    case 'column':
+      return `${source.table}.${source.column}`;
+    case 'sqlite':
+      return `${source.file}#${source.table}.${source.column}`;
+    case 'files':
+      return source.to;
+  }
+}
+
+/** What a run touches, as plans, counts and receipts name it: of a column its table. */
+export function objectOf(forward: Pick<ForwardDocument, 'source'>): string {
+  return forward.source.kind === 'column' ? forward.source.table : placeOf(forward);
+}
+
+/** As what is touched is listed: a table by its schema, or documents by their place. */
+export function namesOf(forward: Pick<ForwardDocument, 'source'>): Pick<Touched, 'kind' | 'schema' | 'name'> {
+  if (forward.source.kind !== 'column') return { kind: 'document', schema: '', name: objectOf(forward) };
+  const [schema = '', name = ''] = forward.source.table.split('.');
+  return { kind: 'table', schema, name };
 }

@@ -41,7 +41,7 @@ export async function draftDocuments(
     async (transaction) => {
       const opened = await engine.open(asked, { isLossy: allowLossy }, { transaction });
       if (opened.status === 'refused') return opened;
-      const { documents } = opened;
+      await using documents = opened.documents;
       return { ...(await documents.cover()), typeDigest: documents.typeDigest };
     },
   );

@@ -2,11 +2,11 @@
  * What moves documents, as this kind takes it. The engine is handed in by who puts the program together, since `migration`
  * does not import `document`.
  */
-import type { Finding, JsonObject } from '../../../base/index.ts';
-import type { RowSum, Transaction } from '../../../store/index.ts';
+import type { Finding, Json, JsonObject } from '../../../base/index.ts';
+import type { Transaction } from '../../../store/index.ts';
 import type { Bundle } from '../../bundle.ts';
 import type { RunContext } from '../../kind.ts';
-import type { ForwardDocument } from './bundle-document.ts';
+import type { ColumnSource, ForwardDocument, Source } from './bundle-document.ts';
 
 /** How many documents became what. */
 export interface DocumentCounts {
@@ -37,9 +37,12 @@ export interface BackCoverage {
   readonly findings: readonly Finding[];
 }
 
-/** The documents of a bundle, opened for a plan or for a run. Verbs that write are a run's. */
-export interface Documents {
-  /** Such as `app.note.body`. */
+/**
+ * The documents of a bundle, opened for a plan or for a run. Verbs that write are a run's. Where the documents lie outside of
+ * the ledger's store, what is asked within a transaction is done beside it: at once, and harmless where it is done again.
+ */
+export interface Documents extends AsyncDisposable {
+  /** Such as `app.note.body`, `notes.db#note.body` or `notes-2.jsonl`. */
   readonly place: string;
   /** Of the type's steps, snapshots and places, as they are now. */
   readonly typeDigest: string;
@@ -58,8 +61,10 @@ export interface Documents {
   readonly counts: (transaction?: Transaction) => Promise<DocumentCounts>;
   /** Documents that others wrote while this run was under way, at least so many. */
   readonly writtenMeanwhile: (transaction: Transaction) => Promise<number>;
-  /** The sum of what the run read, made as a baseline makes it. */
-  readonly readSum: (transaction: Transaction) => Promise<RowSum>;
+  /** The digest of what the run read, made as a baseline makes it. */
+  readonly readDigest: (transaction: Transaction) => Promise<string>;
+  /** Triggers that run where a document is written. */
+  readonly triggers: (transaction: Transaction) => Promise<readonly string[]>;
   /** Documents that others wrote since the run that is taken back, and those that are gone. */
   readonly writtenSince: (
     transaction: Transaction,
@@ -86,6 +91,13 @@ export type Reach =
   | { readonly transaction: Transaction; readonly context?: RunContext }
   | { readonly transaction?: undefined; readonly context: RunContext };
 
+/** The measured state of documents that lie outside of the ledger's store. */
+export interface DocumentState {
+  /** What says how they are kept, such as the columns of a key. */
+  readonly shape: Json;
+  readonly tables: readonly { readonly table: string; readonly rows: number; readonly digest: string }[];
+}
+
 /** Opens documents. Refuses where there are none, or their type is missing. */
 export interface DocumentEngine {
   readonly open: (
@@ -96,6 +108,10 @@ export interface DocumentEngine {
     | { readonly status: 'ok'; readonly documents: Documents }
     | { readonly status: 'refused'; readonly findings: readonly Finding[] }
   >;
+  /** Measures documents that lie outside of the ledger's store. */
+  readonly measure: (source: Exclude<Source, ColumnSource>) => Promise<DocumentState>;
+  /** The engine for a rehearsal: what lies outside of the store is copied to a folder before it is written. */
+  readonly onCopy: (folder: string) => DocumentEngine;
 }
 
 /** What a bundle lets its run do, from its declaration. */

@@ -1,5 +1,5 @@
 /**
- * The migration kind `document`: the documents of a column to another version of their type.
+ * The migration kind `document`: documents in a column or in files to another version of their type.
  *
  * ```text
  * build      all documents beside the old ones, page by page
@@ -13,12 +13,13 @@
  */
 import { VarveError, type Finding } from '../../../base/index.ts';
 import type { Baseline } from '../../../evidence/index.ts';
-import { sumDigest, type Transaction } from '../../../store/index.ts';
+import type { Transaction } from '../../../store/index.ts';
 import { holdToApprovals } from '../../exception.ts';
 import { exactMeasures, judgeLimits, limitFindings } from '../../judge.ts';
 import type { MigrationKind, NewWrites, Observation, RunContext, Step, StepResult } from '../../kind.ts';
 import { readBody } from '../../ledger.ts';
 import { measure } from './baseline.ts';
+import { namesOf, objectOf } from './bundle-document.ts';
 import type { DocumentCounts, DocumentEngine, Documents } from './engine.ts';
 import {
   countsOf,
@@ -58,7 +59,8 @@ export function documentKind(engine: DocumentEngine): MigrationKind {
     rollback: () => backSteps(engine),
     observe: (context, transaction) => observe(engine, context, transaction),
     undo: (context, transaction) => undo(engine, context, transaction),
-    baseline: ({ bundle }, transaction) => measure(transaction, forwardOf(bundle)),
+    baseline: ({ bundle }, transaction) => measure(engine, transaction, forwardOf(bundle)),
+    onCopy: (folder) => documentKind(engine.onCopy(folder)),
     retire: retireVerbs(engine),
   };
 }
@@ -90,7 +92,8 @@ function beside(
     name,
     ...options,
     run: async (context) => {
-      const findings = await work(await documentsOf(engine, context), context);
+      await using documents = await documentsOf(engine, context);
+      const findings = await work(documents, context);
       // Asked to stop: what is done stays, and the run goes on later.
       if (findings.some(({ code }) => code === 'interrupted')) context.signal.throwIfAborted();
       return { findings };
@@ -155,7 +158,7 @@ function settledStep(engine: DocumentEngine): Step {
     mode: 'decide',
     name: 'settled',
     run: async (context, transaction): Promise<StepResult> => {
-      const documents = await documentsOf(engine, context, transaction);
+      await using documents = await documentsOf(engine, context, transaction);
       if (!(await documents.isSettled(transaction, context.forward?.runId))) {
         throw new VarveError('not_caught_up', {
           detail: { subject: documents.place },
@@ -174,7 +177,7 @@ function tidyStep(engine: DocumentEngine): Step {
     name: 'tidy up',
     alsoAfterUndo: true,
     run: async (context) => {
-      const documents = await documentsOf(engine, context);
+      await using documents = await documentsOf(engine, context);
       const isCommitted = (await readBody(context.store, context.runId, 'committed')) !== undefined;
       await documents.tidy(isCommitted && context.direction === 'forward');
       await context.fault('D06_tidied');
@@ -188,19 +191,19 @@ async function observe(
   context: RunContext,
   transaction: Transaction,
 ): Promise<Observation> {
-  const documents = await documentsOf(engine, context, transaction);
-  const { table } = forwardOf(context.bundle).source;
+  await using documents = await documentsOf(engine, context, transaction);
+  const forward = forwardOf(context.bundle);
+  const object = objectOf(forward);
   const counts = await documents.counts(transaction);
-  const [schema = '', name = ''] = table.split('.');
   const newWrites = await writesOf(documents, context, transaction);
   return {
-    tables: [countsOf(table, counts)],
-    objects: [table],
+    tables: [countsOf(object, counts)],
+    objects: [object],
     witnesses: ['document_scope', 'compare_and_swap'],
     enforcement: ENFORCEMENT,
     measures: exactMeasures(measuresOf(counts)),
-    touched: [{ kind: 'table', schema, name, change: 'rows', rows: counts.migrated }],
-    newWrites: newWrites === 0 ? [] : [{ table, rows: newWrites }],
+    touched: [{ ...namesOf(forward), change: 'rows', rows: counts.migrated }],
+    newWrites: newWrites === 0 ? [] : [{ table: object, rows: newWrites }],
     checks: [{ name: 'documents_settled', status: 'pass' }],
     findings: [],
   };
@@ -220,8 +223,8 @@ async function writesOf(
   if (seen > 0) return seen;
   // A document that was written after the baseline and before it was read is in no list.
   const pre = await baselineBefore(context, transaction);
-  const read = await documents.readSum(transaction);
-  return pre === undefined || pre.tables.every(({ digest }) => digest === sumDigest(read)) ? 0 : 1;
+  const read = await documents.readDigest(transaction);
+  return pre === undefined || pre.tables.every(({ digest }) => digest === read) ? 0 : 1;
 }
 
 async function baselineBefore(context: RunContext, transaction: Transaction): Promise<Baseline | undefined> {
@@ -235,16 +238,21 @@ async function undo(
   context: RunContext,
   transaction: Transaction,
 ): Promise<readonly NewWrites[]> {
-  const documents = await documentsOf(engine, context, transaction);
-  const { table } = forwardOf(context.bundle).source;
+  await using documents = await documentsOf(engine, context, transaction);
+  const forward = forwardOf(context.bundle);
+  const table = objectOf(forward);
   const changed = await documents.restore(transaction);
   const rows = changed + (await documents.writtenMeanwhile(transaction));
-  if (rows > 0) return [{ table, rows }];
   const pre = await baselineBefore(context, transaction);
-  const now = await measure(transaction, forwardOf(context.bundle));
-  return pre === undefined || sameRows(pre, now) ? [] : [{ table, rows: 1 }];
+  const now = await measure(engine, transaction, forward);
+  const moved = pre === undefined ? [] : movedTables(pre, now).filter((each) => rows === 0 || each !== table);
+  return [...(rows > 0 ? [{ table, rows }] : []), ...moved.map((each) => ({ table: each, rows: 1 }))];
 }
 
-function sameRows(left: Baseline, right: Baseline): boolean {
-  return left.tables[0]?.digest === right.tables[0]?.digest;
+/** Tables that are not as they were, however many of their rows. */
+function movedTables(left: Baseline, right: Baseline): readonly string[] {
+  const digestIn = ({ tables }: Baseline, name: string): string | undefined =>
+    tables.find(({ table }) => table === name)?.digest;
+  const names = new Set([...left.tables, ...right.tables].map(({ table }) => table));
+  return [...names].filter((name) => digestIn(left, name) !== digestIn(right, name));
 }

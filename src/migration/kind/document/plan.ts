@@ -1,10 +1,9 @@
 /** What a migration of documents would do, there and back. */
 import { refusal, VarveError, type Finding } from '../../../base/index.ts';
 import type { TableCounts } from '../../../evidence/index.ts';
-import { sql, type Transaction } from '../../../store/index.ts';
 import type { Bundle } from '../../bundle.ts';
 import type { Enforcement, KindPlan, PlanContext } from '../../kind.ts';
-import { placeOf, readForward, type ForwardDocument } from './bundle-document.ts';
+import { objectOf, placeOf, readForward, type ForwardDocument } from './bundle-document.ts';
 import { allowedBy, type DocumentCounts, type DocumentEngine, type Documents, type Reach } from './engine.ts';
 
 /** The limits of the kind. */
@@ -45,14 +44,14 @@ export async function planForward(engine: DocumentEngine, context: PlanContext):
   if (read.status === 'refused') return emptyPlan([read.finding]);
   const opened = await open(engine, bundle, { transaction });
   if (opened.status === 'refused') return emptyPlan(opened.findings);
-  const { documents } = opened;
-  const { table } = read.forward.source;
+  await using documents = opened.documents;
+  const object = objectOf(read.forward);
   const found = [
     ...scopeOf(bundle, read.forward),
     ...typeFindings(documents, read.forward),
-    ...(await triggerFindings(transaction, read.forward)),
+    ...triggerFindings(object, await documents.triggers(transaction)),
   ];
-  const base = { ...emptyPlan(found), bound: documents.bound, objects: [table] };
+  const base = { ...emptyPlan(found), bound: documents.bound, objects: [object] };
   // What was counted for the plan is counted again as it is built, and held to the limits then.
   if (planned !== undefined) {
     return { ...base, tables: planned.tables, shown: planned.shown, measures: UNTOLD };
@@ -60,7 +59,7 @@ export async function planForward(engine: DocumentEngine, context: PlanContext):
   const { counts, report, findings } = await documents.cover();
   return {
     ...base,
-    tables: [countsOf(table, counts)],
+    tables: [countsOf(object, counts)],
     measures: measuresOf(counts),
     shown: { coverage: report, operations: wordsOf(counts) },
     findings: [...base.findings, ...findings],
@@ -82,11 +81,12 @@ function emptyPlan(findings: readonly Finding[]): KindPlan {
   };
 }
 
-/** The documents are named as allowed and by no forbidden list. */
+/** The documents are named as allowed, which the lifecycle asks of all but columns, and by no forbidden list. */
 function scopeOf({ declaration }: Bundle, forward: ForwardDocument): readonly Finding[] {
   const { allowed_documents: allowed = [], forbidden_documents: forbidden = [] } = declaration.scope;
-  const names = [placeOf(forward), forward.source.table];
-  if (allowed.includes(placeOf(forward)) && !names.some((name) => forbidden.includes(name))) return [];
+  const names = [placeOf(forward), objectOf(forward)];
+  const isAllowed = forward.source.kind !== 'column' || allowed.includes(placeOf(forward));
+  if (isAllowed && !names.some((name) => forbidden.includes(name))) return [];
   return [
     refusal('scope_violation', placeOf(forward), {
       hint: 'Name these documents under scope.allowed_documents in a new bundle, or leave them alone.',
@@ -106,23 +106,14 @@ export function typeFindings(documents: Documents, forward: ForwardDocument): re
 }
 
 /** What a trigger of the table writes elsewhere is no document, and held to no scope: it is told. */
-async function triggerFindings(
-  transaction: Transaction,
-  { source }: ForwardDocument,
-): Promise<readonly Finding[]> {
-  const [schema = '', table = ''] = source.table.split('.');
-  const found = await transaction.query<{ name: string }>(sql`
-    select g.tgname::text as name from pg_trigger g join pg_class c on c.oid = g.tgrelid
-    join pg_namespace s on s.oid = c.relnamespace
-    where s.nspname = ${schema} and c.relname = ${table} and not g.tgisinternal and g.tgtype::int & 16 <> 0
-      and g.tgenabled <> 'D' order by 1`);
-  if (found.length === 0) return [];
+function triggerFindings(object: string, triggers: readonly string[]): readonly Finding[] {
+  if (triggers.length === 0) return [];
   return [
     {
       code: 'document_triggers',
       severity: 'warning',
-      subject: source.table,
-      detail: { triggers: found.map(({ name }) => name) },
+      subject: object,
+      detail: { triggers },
       hint: 'These run at each document that is put in place; see that what they write elsewhere is meant.',
     },
   ];
@@ -171,10 +162,9 @@ export async function planBack(
 ): Promise<KindPlan> {
   const opened = await open(engine, bundle, { transaction });
   if (opened.status === 'refused') return emptyPlan(opened.findings);
-  const { documents } = opened;
-  const { table } = forwardOf(bundle).source;
+  await using documents = opened.documents;
   const of = forward?.runId ?? '';
-  const base = { ...emptyPlan([]), bound: documents.bound, objects: [table] };
+  const base = { ...emptyPlan([]), bound: documents.bound, objects: [objectOf(forwardOf(bundle))] };
   if ((await documents.keptBy(transaction, of)) === undefined)
     return { ...base, findings: [letGo(bundle.id)] };
   const { restored, stepped, findings } = await documents.coverBack(of);

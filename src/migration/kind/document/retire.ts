@@ -2,9 +2,11 @@
 import { refusal, type Finding, type JsonObject } from '../../../base/index.ts';
 import { digestOf, type Baseline } from '../../../evidence/index.ts';
 import { sql, type Transaction } from '../../../store/index.ts';
-import type { Enforcement, KindPlan, PlanContext, RetireVerbs, RunContext, StepResult } from '../../kind.ts';
-import { readForward } from './bundle-document.ts';
+import type { Enforcement, KindPlan, PlanContext, RetireVerbs, StepResult } from '../../kind.ts';
+import { serverVersion } from './baseline.ts';
+import { namesOf, objectOf, readForward } from './bundle-document.ts';
 import { allowedBy, type DocumentEngine, type Documents, type Reach } from './engine.ts';
+import { forwardOf } from './plan.ts';
 
 const ENFORCEMENT: Enforcement = { level: 'observed', layers: ['catalog'], role: 'none' };
 
@@ -16,10 +18,7 @@ interface KeptRun extends JsonObject {
 
 /** Letting go of what runs of documents keep. */
 export function retireVerbs(engine: DocumentEngine): RetireVerbs {
-  const open = async (
-    context: Pick<PlanContext, 'bundle'>,
-    reach: Reach,
-  ): Promise<Documents | readonly Finding[]> => {
+  const open: Open = async (context, reach) => {
     const read = readForward(context.bundle);
     if (read.status === 'refused') return [read.finding];
     const opened = await engine.open(read.forward, allowedBy(context.bundle), reach);
@@ -27,38 +26,39 @@ export function retireVerbs(engine: DocumentEngine): RetireVerbs {
   };
   return {
     plan: async (context) => {
-      const documents = await open(context, { transaction: context.transaction });
-      if ('length' in documents) return planOf([], '', documents);
+      const opened = await open(context, { transaction: context.transaction });
+      if ('length' in opened) return planOf([], '', opened);
+      await using documents = opened;
       const runs = await keptRuns(documents, context.transaction, context.bundle.id);
-      return planOf(runs, documents.place, runs.length === 0 ? [nothingLeft(context.bundle.id)] : []);
+      return planOf(
+        runs,
+        objectOf(forwardOf(context.bundle)),
+        runs.length === 0 ? [nothingLeft(context.bundle.id)] : [],
+      );
     },
     apply: () => [
       {
         mode: 'decide',
         name: 'let go',
         run: async (context, transaction): Promise<StepResult> => {
-          const documents = await open(context, { context, transaction });
-          if ('length' in documents) return { findings: documents };
+          const opened = await open(context, { context, transaction });
+          if ('length' in opened) return { findings: opened };
+          await using documents = opened;
           for (const { run } of runsIn(context.bound)) await documents.forget(transaction, run);
           return { findings: [] };
         },
       },
     ],
     observe: async (context, transaction) => {
-      const documents = await open(context, { context, transaction });
-      const left =
-        'length' in documents ? undefined : await keptRuns(documents, transaction, context.bundle.id);
-      const [schema = '', name = ''] = tableOf(context).split('.');
+      const left = await keptIn(open, context, transaction);
       return {
         tables: [],
-        objects: [tableOf(context)],
+        objects: [objectOf(forwardOf(context.bundle))],
         witnesses: ['catalog'],
         enforcement: ENFORCEMENT,
         measures: {},
         touched: runsIn(context.bound).map(({ documents: rows }) => ({
-          kind: 'table',
-          schema,
-          name,
+          ...namesOf(forwardOf(context.bundle)),
           change: 'let_go',
           rows,
         })),
@@ -68,16 +68,29 @@ export function retireVerbs(engine: DocumentEngine): RetireVerbs {
       };
     },
     undo: () => Promise.resolve([]),
-    baseline: ({ bound }, transaction) => measureRuns(transaction, runsIn(bound)),
+    baseline: async ({ bundle, bound }, transaction) => {
+      const left = await keptIn(open, { bundle }, transaction);
+      return measureRuns(transaction, runsIn(bound), left ?? []);
+    },
   };
-}
-
-function tableOf({ bound }: Pick<RunContext, 'bound'>): string {
-  return bound['table'] as string;
 }
 
 function runsIn(bound: JsonObject): readonly KeptRun[] {
   return bound['runs'] as readonly KeptRun[];
+}
+
+type Open = (context: Pick<PlanContext, 'bundle'>, reach: Reach) => Promise<Documents | readonly Finding[]>;
+
+/** The runs that still keep something; undefined where the documents cannot be opened. */
+async function keptIn(
+  open: Open,
+  context: Pick<PlanContext, 'bundle'>,
+  transaction: Transaction,
+): Promise<readonly KeptRun[] | undefined> {
+  const opened = await open(context, { transaction });
+  if ('length' in opened) return undefined;
+  await using documents = opened;
+  return await keptRuns(documents, transaction, context.bundle.id);
 }
 
 async function keptRuns(
@@ -95,8 +108,7 @@ async function keptRuns(
   return kept;
 }
 
-function planOf(runs: readonly KeptRun[], place: string, findings: readonly Finding[]): KindPlan {
-  const table = place.split('.').slice(0, 2).join('.');
+function planOf(runs: readonly KeptRun[], table: string, findings: readonly Finding[]): KindPlan {
   const sum = runs.reduce((total, { documents }) => total + documents, 0);
   const none = { keep: 0, rekey: 0, backfill: 0, recompute: 0, ambiguous: 0, carried: 0 };
   return {
@@ -118,26 +130,19 @@ function nothingLeft(id: string): Finding {
 }
 
 /** Which runs still keep something is all that a retire changes. */
-function measureRuns(transaction: Transaction, runs: readonly KeptRun[]): Promise<Baseline> {
-  return transaction
-    .query<{ run: string; major: string }>(
-      sql`
-      select w.run, (current_setting('server_version_num')::int / 10000)::text as major
-      from varve_history.document_work w where w.run = any(${runs.map(({ run }) => run)}::text[]) order by 1`,
-    )
-    .then((rows) => {
-      const fingerprint = digestOf([]);
-      return {
-        baseline_version: 'v1',
-        algorithm: 'document-retire/1',
-        server_version: rows[0]?.major ?? '',
-        object_counts: { run: rows.length },
-        schema_fingerprint: { strict: fingerprint, logical: fingerprint },
-        tables: rows.map(({ run }) => ({
-          table: run,
-          rows: runs.find((each) => each.run === run)?.documents ?? 0,
-          digest: digestOf({ run }),
-        })),
-      };
-    });
+async function measureRuns(
+  transaction: Transaction,
+  runs: readonly KeptRun[],
+  left: readonly KeptRun[],
+): Promise<Baseline> {
+  const fingerprint = digestOf([]);
+  const there = runs.filter(({ run }) => left.some((each) => each.run === run));
+  return {
+    baseline_version: 'v1',
+    algorithm: 'document-retire/1',
+    server_version: await serverVersion(transaction),
+    object_counts: { run: there.length },
+    schema_fingerprint: { strict: fingerprint, logical: fingerprint },
+    tables: there.map(({ run, documents }) => ({ table: run, rows: documents, digest: digestOf({ run }) })),
+  };
 }

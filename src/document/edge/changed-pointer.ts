@@ -1,8 +1,8 @@
 /** Where two documents differ, as far as a run has to answer for it. */
-import type { Json } from '../../../base/index.ts';
-import { DEFAULT_PLACE, DEFAULT_PREFIX, type Model } from '../../model.ts';
-import { escapeSegment } from '../../pointer.ts';
-import { isArray, isObject } from '../../value.ts';
+import { refusal, type Finding, type Json } from '../../base/index.ts';
+import { DEFAULT_PLACE, DEFAULT_PREFIX, type Model } from '../model.ts';
+import { escapeSegment } from '../pointer.ts';
+import { isArray, isObject } from '../value.ts';
 
 /** JSON Pointers below which a run may change something, but for those below the forbidden ones. */
 export interface AllowedPaths {
@@ -35,6 +35,14 @@ export function changedPointers(model: Model, before: string, after: string): re
     .filter((pointer) => !isOwn(model, pointer))
     .map((pointer) => pointer.replace(/\/\d+(?:\/.*)?$/u, ''));
   return [...new Set(arrays)];
+}
+
+/** Why a document whose pointers outside of the allowed ones differ is not written. */
+export function outOfScope(model: Model, pointers: readonly string[]): Finding {
+  return refusal('scope_violation', model.name, {
+    detail: { pointers: pointers.slice(0, 20) },
+    hint: 'Declare these pointers under scope.allowed_paths in a new bundle, or correct the step.',
+  });
 }
 
 /** A text that was read before. */
