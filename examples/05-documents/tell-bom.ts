@@ -44,6 +44,7 @@ function isLast(at: readonly string[], ...names: readonly string[]): boolean {
 export async function tellBom(folder: string): Promise<void> {
   const type = bomType();
   expect('the type holds together', type.findings().length === 0);
+  tellReaders(type);
   for (const [name, flags] of Object.entries(BILLS)) {
     say(`The bill of this repository, ${flags.join(' ')}, as cyclonedx-npm writes it in six versions:`);
     const bills = await writeBills(join(folder, name), flags);
@@ -51,6 +52,30 @@ export async function tellBom(folder: string): Promise<void> {
     console.log(`${parts} components`);
     expect('there are some', parts > 300);
     tellMoves(type, bills);
+  }
+}
+
+/** Which readers take which bills, by the published schemas alone: each refusal with a bill that shows it. */
+const REFUSED: Readonly<Record<string, string>> = {
+  '1.2 by 1.7': '/version',
+  '1.3 by 1.7': '/version',
+  '1.4 by 1.7': '/version',
+  '1.5 by 1.7': '/properties/*/name',
+  '1.7 by 1.2': '/compositions',
+  '1.7 by 1.3': '/vulnerabilities',
+  '1.7 by 1.4': '/components/*/type',
+  '1.7 by 1.5': '/declarations',
+  '1.7 by 1.6': '/citations',
+};
+
+function tellReaders(type: DocumentType<unknown>): void {
+  say('Readers of one version and bills of another, without any step:');
+  const compared = type.compat('1.2', '1.7', 'FULL_TRANSITIVE');
+  if (compared.status === 'refused') throw new TypeError(JSON.stringify(compared));
+  for (const { writer, reader, verdict, witness } of compared.value.directions) {
+    const found = witness?.pointer.replaceAll(/\/\d+/gu, '/*');
+    expect(`${writer} by ${reader} is refused where it was`, found === REFUSED[`${writer} by ${reader}`]);
+    console.log(`${writer} read by ${reader}: ${verdict}${found === undefined ? '' : `, at ${found}`}`);
   }
 }
 

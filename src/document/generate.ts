@@ -5,6 +5,7 @@
  * seeds give equal documents.
  */
 import type { Json, JsonObject } from '../base/index.ts';
+import { pointerToSegments, type Pointer } from './pointer.ts';
 import { followRef, propertiesOf, requiredOf, subschemas, typesOf } from './schema-part.ts';
 import type { JsonSchema } from './schema.ts';
 import { defineMember, isArray, isObject } from './value.ts';
@@ -27,17 +28,22 @@ export function seededRandom(seed: number): Random {
 export interface GenerateOptions {
   /** How often an optional field is there: 0 never, 1 always. Default 0.5. */
   readonly optional?: number;
+  /** A field that is there, by its JSON Pointer with `*` for the elements of an array, where the schema has a place for it. */
+  readonly towards?: Pointer;
 }
 
 interface Maker {
   readonly root: JsonSchema;
   readonly random: Random;
   readonly optional: number;
+  /** What is left of the way to a field, where this value is on it. */
+  readonly towards: readonly string[];
 }
 
 /** A document that was made after a schema. */
 export function generateDocument(schema: JsonSchema, random: Random, options: GenerateOptions = {}): Json {
-  return make({ root: schema, random, optional: options.optional ?? 0.5 }, schema, 6);
+  const { optional = 0.5, towards = '' } = options;
+  return make({ root: schema, random, optional, towards: pointerToSegments(towards) }, schema, 6);
 }
 
 function make(maker: Maker, schema: Json, depth: number): Json {
@@ -163,21 +169,29 @@ function makeArray(maker: Maker, schema: JsonObject, depth: number): Json {
   const length = least + Math.floor(maker.random() * (most - least + 1));
   const first = subschemas(schema, 'prefixItems');
   const items = schema['items'] ?? true;
-  return Array.from({ length }, (_, at) => make(maker, first[at] ?? items, depth - 1));
+  const isTowards = maker.towards[0] === '*';
+  return Array.from({ length: isTowards ? Math.max(1, length) : length }, (_, at) => {
+    const towards = isTowards && at === 0 ? maker.towards.slice(1) : [];
+    return make({ ...maker, towards }, first[at] ?? items, depth - 1);
+  });
 }
 
 function makeObject(maker: Maker, schema: JsonObject, depth: number): JsonObject {
   const made: Record<string, Json> = {};
   const required = requiredOf(schema);
   const properties = propertiesOf(schema);
+  const [wanted, ...towards] = maker.towards;
   for (const name of new Set([...Object.keys(properties), ...required])) {
-    const isThere = required.includes(name) || (depth > 0 && maker.random() < maker.optional);
-    if (isThere) defineMember(made, name, make(maker, properties[name] ?? true, depth - 1));
+    const isWanted = name === wanted;
+    const isThere = isWanted || required.includes(name) || (depth > 0 && maker.random() < maker.optional);
+    if (!isThere) continue;
+    const inner = { ...maker, towards: isWanted ? towards : [] };
+    defineMember(made, name, make(inner, properties[name] ?? true, depth - 1));
   }
   const others = schema['additionalProperties'];
   if (!isObject(others) || depth <= 0) return made;
   for (const name of ['k0', 'k1']) {
-    if (maker.random() < 0.5) defineMember(made, name, make(maker, others, depth - 1));
+    if (maker.random() < 0.5) defineMember(made, name, make({ ...maker, towards: [] }, others, depth - 1));
   }
   return made;
 }

@@ -58,7 +58,7 @@ export function schemaDifferences(
   context: Subsumption,
   moves: readonly FieldMove[] = [],
 ): readonly SchemaDifference[] {
-  const found = [...compareObjects(context, context.writer, context.reader, '', 24)];
+  const found = [...compareObjects({ ...context, above: [] }, context.writer, context.reader, '')];
   return joinMoved(found, moves)
     .filter(({ isInner }) => isInner !== true)
     .map(({ field: _field, isInner: _inner, ...rest }) => rest);
@@ -76,15 +76,16 @@ function difference(
   return { row, change, pointer, approach: APPROACH[row], suggested };
 }
 
-function* compareObjects(
-  context: Subsumption,
-  older: Json,
-  newer: Json,
-  pointer: Pointer,
-  depth: number,
-): Generator<Found> {
+/** A comparison within others: a pair of schemas that is compared further out already is not gone into again. */
+interface Within extends Subsumption {
+  readonly above: readonly (readonly [Json, Json])[];
+}
+
+function* compareObjects(context: Within, older: Json, newer: Json, pointer: Pointer): Generator<Found> {
   const [left, right] = [followRef(context.writer, older), followRef(context.reader, newer)];
-  if (!isObject(left) || !isObject(right) || depth === 0) return;
+  if (!isObject(left) || !isObject(right)) return;
+  if (context.above.some(([outer, other]) => outer === left && other === right)) return;
+  const inner = { ...context, above: [...context.above, [left, right] as const] };
   const [old, now] = [propertiesOf(left), propertiesOf(right)];
   for (const name of Object.keys(old)) {
     const here = `${pointer}/${escapeSegment(name)}`;
@@ -96,7 +97,7 @@ function* compareObjects(
       const [was, is] = [left, right].map((schema) => requiredOf(schema).includes(name));
       if (is === true && was === false) yield difference('D15', 'made required', here);
       if (is === false && was === true) yield difference('D19', 'validation loosened', here);
-      yield* compareFields(context, old[name] as Json, next, here, depth);
+      yield* compareFields(inner, old[name] as Json, next, here);
     }
   }
   for (const name of Object.keys(now).filter((name) => !Object.hasOwn(old, name))) {
@@ -129,13 +130,7 @@ function added(pointer: Pointer, field: Json, isRequired: boolean): Found {
   return { ...difference('D12', 'optional field added', pointer), field };
 }
 
-function* compareFields(
-  context: Subsumption,
-  older: Json,
-  newer: Json,
-  pointer: Pointer,
-  depth: number,
-): Generator<Found> {
+function* compareFields(context: Within, older: Json, newer: Json, pointer: Pointer): Generator<Found> {
   const [left, right] = [followRef(context.writer, older), followRef(context.reader, newer)];
   if (!isObject(left) || !isObject(right)) return;
   const [was, is] = [typesOf(left), typesOf(right)];
@@ -144,10 +139,10 @@ function* compareFields(
     yield changedType(pointer, was, is);
     return;
   }
-  const below = [...compareObjects(context, left, right, pointer, depth - 1)];
+  const below = [...compareObjects(context, left, right, pointer)];
   yield* below;
   if (left['items'] !== undefined && right['items'] !== undefined) {
-    yield* compareFields(context, left['items'], right['items'], `${pointer}/*`, depth - 1);
+    yield* compareFields(context, left['items'], right['items'], `${pointer}/*`);
   }
   if (below.length > 0) return;
   const back: Subsumption = { ...context, writer: context.reader, reader: context.writer };

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../../base/index.ts';
 import { generateDocument, seededRandom } from '../generate.ts';
-import { code, defineDocument, op, step, type CompatMode, type Op } from '../index.ts';
+import { code, compareSchemas, defineDocument, op, step, type CompatMode, type Op } from '../index.ts';
 import type { JsonSchema } from '../schema.ts';
 import { compileSchema } from '../validate.ts';
 import { isSubsumed } from './subsume.ts';
@@ -289,6 +289,50 @@ const schemas = fc
     required: required.filter((name) => name in fields),
     ...(isClosed ? { additionalProperties: false } : {}),
   }));
+
+describe('schemas that refer to themselves', () => {
+  const tree = (leaf: JsonObject, more: JsonObject = {}): JsonSchema => ({
+    ...object({ root: { $ref: '#/definitions/node' } }),
+    definitions: {
+      node: {
+        type: 'object',
+        properties: {
+          leaf,
+          parts: { type: 'array', items: { $ref: '#/definitions/node' } },
+          twin: { $ref: '#/definitions/node' },
+          ...more,
+        },
+        additionalProperties: false,
+      },
+    },
+  });
+
+  it('are compared to an end, and what differs is told where it is met first', () => {
+    const compared = compareSchemas(tree(TEXT), tree({ type: 'integer' }, { mark: TEXT }), 'FULL');
+    if (compared.status === 'refused') throw new Error(JSON.stringify(compared));
+    const report = compared.value;
+    expect(report.differences.map(({ pointer, change }) => `${change} ${pointer}`)).toEqual([
+      'type changed /root/leaf',
+      'optional field added /root/mark',
+    ]);
+    expect(report.directions).toMatchObject([
+      { verdict: 'no', witness: { pointer: '/root/leaf' } },
+      { verdict: 'no', witness: { reason: 'rejected' } },
+    ]);
+    expect(compare(tree(TEXT), tree(TEXT), 'FULL').verdict).toBe('yes');
+  });
+
+  it('a witness has the field that tells, also where no random document is valid and has it', () => {
+    // Four fields that no generator hits: whoever puts in all of them, or any, writes nothing valid.
+    const hard = Object.fromEntries(
+      ['a', 'b', 'c', 'd'].map((name) => [name, { type: 'string', pattern: `^${name}{7}$` }]),
+    );
+    const closed = (fields: JsonObject): JsonSchema => object({ ...hard, ...fields }, [], true);
+    const { directions } = compare(closed({}), closed({ list: { type: 'array', items: TEXT } }), 'FORWARD');
+    expect(directions).toMatchObject([{ verdict: 'no', witness: { pointer: '/list' } }]);
+    expect(Object.keys(directions[0]?.witness?.document ?? {})).toEqual(['list']);
+  });
+});
 
 describe('soundness', () => {
   it('what is proved holds for every document that is made', () => {

@@ -12,6 +12,7 @@ import type { JsonSchema } from '../schema.ts';
 import type { Validate } from '../validate.ts';
 import { equalJson, isArray, isObject, withMember } from '../value.ts';
 import type { Version } from '../version.ts';
+import { schemaDifferences } from './change.ts';
 
 /** A document that settles a question, and how. */
 export type Witness = {
@@ -35,6 +36,8 @@ export interface Direction {
 }
 
 const SEEDS = 240;
+/** Tries for each place where the schemas differ, and places that are tried. */
+const [SEEDS_TOWARDS, PLACES] = [6, 400] as const;
 
 /** Documents of the writer: full ones first, then bare ones, then any; each fits the writer's schema. */
 export function* writtenDocuments({ writerSchema, writes, isStrict }: Direction): Generator<Json> {
@@ -49,11 +52,33 @@ export function* writtenDocuments({ writerSchema, writes, isStrict }: Direction)
   }
 }
 
+/**
+ * Small documents that have a field where the schemas differ, the outermost first: in a large schema hardly any document
+ * that is made at random is valid and has one.
+ */
+function* differingDocuments({ writerSchema, readerSchema, writes, isStrict }: Direction): Generator<Json> {
+  const context = { writer: writerSchema, reader: readerSchema, isStrict };
+  const places = schemaDifferences(context)
+    .map(({ pointer }) => pointer)
+    .toSorted((left, right) => left.split('/').length - right.split('/').length);
+  for (const towards of places.slice(0, PLACES)) {
+    for (let seed = 0; seed < SEEDS_TOWARDS; seed += 1) {
+      const optional = seed < SEEDS_TOWARDS / 2 ? 0 : 0.2;
+      const document = generateDocument(writerSchema, seededRandom(seed), { optional, towards });
+      if (writes(document).isValid) yield document;
+    }
+  }
+}
+
 /** A document that this reader does not take for what its writer meant; undefined where none was found. */
 export function findWitness(model: Model, direction: Direction): Witness | undefined {
   for (const document of writtenDocuments(direction)) {
     const found =
       rejected(direction, document) ?? moved(direction, document) ?? changed(model, direction, document);
+    if (found !== undefined) return found;
+  }
+  for (const document of differingDocuments(direction)) {
+    const found = rejected(direction, document);
     if (found !== undefined) return found;
   }
   return undefined;
