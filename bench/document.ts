@@ -5,6 +5,9 @@
 import { code, defineDocument, op, step, type DocumentType } from '../src/document/index.ts';
 import { VarveError, type JsonObject } from '../src/base/index.ts';
 import { benchDocumentColumn } from './document-column.ts';
+import { benchCoverage } from './document-coverage.ts';
+import { benchLazyReads } from './document-lazy.ts';
+import { benchLargeFile } from './document-large.ts';
 import { benchThreads } from './document-thread.ts';
 import { atLeast, atMost, alternate, figure, type Figure } from './figure.ts';
 import type { BenchStores } from './stores.ts';
@@ -83,7 +86,10 @@ export async function benchDocument(
     atLeast('five ops in memory', perSecond(one), 'documents/s', 100_000),
     atMost('five steps / one step of five ops', ratio(five, one), 'ratio', 1.5),
     atLeast('one code step in memory', perSecond(await codeStep(parsed)), 'documents/s', 50_000),
+    ...(await benchLazyReads(type, bytes, current)),
+    ...(await benchCoverage(type, bytes)),
     ...(await benchThreads()),
+    ...(await benchLargeFile()),
     ...(await benchDocumentColumn(serverUrl, type, texts)),
   ];
 }

@@ -75,6 +75,7 @@ export async function openFiles(opening: Opening, source: FileSource): Promise<O
       readDigest: async () => (await contentDigest(place.input))?.digest ?? '',
       triggers: () => Promise.resolve([]),
       writtenSince: () => Promise.resolve({ rows: 0, gone: 0 }),
+      restoreBeside: () => Promise.resolve(),
       restore: async () => {
         if (of === undefined) return work.undo();
         await work.undoTakeBack();

@@ -61,6 +61,7 @@ function fencedTable(opening: Opening, table: SqliteTable): GovernedTable {
     cutOver: (run, due) => fenced(opening, () => table.cutOver(run, due)),
     setReaders: (run, isOpen) => fenced(opening, () => table.setReaders(run, isOpen)),
     keepOriginals: (run, of) => fenced(opening, () => table.keepOriginals(run, of)),
+    restoreBeside: (run) => fenced(opening, () => table.restoreBeside(run)),
     tidy: (run, isDone) => fenced(opening, () => table.tidy(run, isDone)),
   };
 }

@@ -108,6 +108,7 @@ export function tableDocuments(table: GovernedTable, work: TableWork): OfColumns
     writtenMeanwhile: (transaction) => table.writtenMeanwhile(run, sqlSessionOf(transaction)),
     triggers: (transaction) => table.triggers(sqlSessionOf(transaction)),
     writtenSince: (transaction, of) => table.writtenSince(of, run, sqlSessionOf(transaction)),
+    restoreBeside: () => table.restoreBeside(run),
     restore: async (transaction) => (await table.restore(run, sqlSessionOf(transaction))).changed,
     tidy: (isCommitted) => table.tidy(run, isCommitted),
     keptBy: (transaction, of) => table.keptDocuments(of, sqlSessionOf(transaction)),

@@ -5,6 +5,7 @@ import type { Finding, JsonObject } from '../base/index.ts';
 import { planBetween, type Model } from './model.ts';
 import type { Provenance } from './provenance.ts';
 import type { Residue } from './residue-row.ts';
+import type { StepRef } from './step.ts';
 import { migrateText } from './text.ts';
 import type { Version } from './version.ts';
 
@@ -89,11 +90,20 @@ export function migrateItem(
         bytes: document,
         isLossy: plan.status === 'ok' && plan.value.plan.loss === 'lossy',
         assumed: assumed.length,
-        path: [from, ...path.map(({ to }) => to)].join(' -> '),
+        path: pathText(from, path),
         beside: isKept ? { provenance, residue } : undefined,
       };
     }
   }
+}
+
+const textByPath = new WeakMap<readonly StepRef[], string>();
+
+/** A plan's path is one list for all of its documents. */
+function pathText(from: Version, path: readonly StepRef[]): string {
+  let text = textByPath.get(path);
+  if (text === undefined) textByPath.set(path, (text = [from, ...path.map(({ to }) => to)].join(' -> ')));
+  return text;
 }
 
 /** The counts with one document more. */

@@ -263,7 +263,7 @@ function buildModel({ name, options, steps, schemas }: Draft): Model {
     clock: options.clock ?? systemClock,
     limits: options.policy?.limits ?? DEFAULT_LIMITS,
     validators: new Map(),
-    plans: new Map(),
+    plans: [new Map(), new Map()],
     placesByVersion: new Map(),
   };
 }

@@ -66,6 +66,9 @@ export interface Places {
   readonly residue: { readonly at: Segments; readonly prefix: string } | undefined;
 }
 
+/** Plans by where they lead to, and there by where they begin. */
+type PlansByVersion = Map<Version, Map<Version, Result<CompiledPlan>>>;
+
 /** A sealed document type. */
 export interface Model {
   readonly name: string;
@@ -81,7 +84,8 @@ export interface Model {
   readonly clock: Clock;
   readonly limits: { readonly sizeBytes: number; readonly depth: number };
   readonly validators: Map<Version, Validate | undefined>;
-  readonly plans: Map<string, Result<CompiledPlan>>;
+  /** By the version that a way leads to, those from each; the second map has those that may lose something. */
+  readonly plans: readonly [PlansByVersion, PlansByVersion];
   readonly placesByVersion: Map<Version, Places>;
 }
 
@@ -102,12 +106,12 @@ export function planBetween(
   to: Version,
   options: PathOptions = {},
 ): Result<CompiledPlan> {
-  const key = `${from}\n${to}\n${options.allowLossy === true}`;
-  const known = model.plans.get(key);
+  const plansByTarget = model.plans[options.allowLossy === true ? 1 : 0];
+  const known = plansByTarget.get(to)?.get(from);
   if (known !== undefined) return known;
   const path = findPath(model.graph, from, to, options);
   const plan = path.status === 'refused' ? path : ok(compilePlan(from, to, path.value));
-  model.plans.set(key, plan);
+  plansByTarget.set(to, (plansByTarget.get(to) ?? new Map<Version, Result<CompiledPlan>>()).set(from, plan));
   return plan;
 }
 

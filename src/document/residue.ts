@@ -11,14 +11,7 @@
  */
 import type { Json, JsonObject } from '../base/index.ts';
 import { hasRoom, withoutEmptyAt } from './place.ts';
-import {
-  escapeSegment,
-  pointerToSegments,
-  segmentsToPointer,
-  valueAt,
-  withValueAt,
-  type Segments,
-} from './pointer.ts';
+import { pointerToSegments, segmentsToPointer, valueAt, withValueAt, type Segments } from './pointer.ts';
 import type { Residue, ResidueRow } from './residue-row.ts';
 import { isArray, isObject, withoutMember } from './value.ts';
 
@@ -79,13 +72,12 @@ export function placeResidue(
   const theirs = isObject(object) ? object : {};
   if (Object.hasOwn(theirs, LIST) || !hasRoom(document, place)) return outside;
   const members: Record<string, Json> = {};
-  const at = segmentsToPointer(place);
   const rows = residue.map((row): ResidueRow => {
     if (row.value === undefined) return row;
     const name = freeName(prefix + (pointerToSegments(row.pointer).at(-1) ?? 'document'), theirs, members);
     if (name === undefined) return row;
     members[name] = row.value;
-    return { ...row, kept: `${at}/${escapeSegment(name)}` };
+    return { ...row, kept: segmentsToPointer([...place, name]) };
   });
   const inside = rows.filter((row) => row.kept !== undefined || row.value === undefined);
   if (inside.length === 0) return outside;

@@ -7,12 +7,12 @@
  */
 import { refusal, type Finding, type Json, type JsonObject } from '../base/index.ts';
 import type { Assumed } from './assumed.ts';
-import { compileOps, startWalk, type CompiledOps, type OpFault, type Walk } from './op/run-op.ts';
+import { compileOps, startWalk, type CompiledOps, type OpFault } from './op/run-op.ts';
 import { escapeSegment, pointerToSegments, valueAt, withValueAt } from './pointer.ts';
 import { residueKey, type ResidueRow } from './residue-row.ts';
 import { ok, refused, type Result } from './result.ts';
 import type { Snapshot } from './schema.ts';
-import type { CodeStep, Edge, StepContext, StepFunction } from './step.ts';
+import type { CodeStep, DeclaredStep, Edge, StepContext, StepFunction } from './step.ts';
 import { copyJson, equalJson, isObject, valueDigest } from './value.ts';
 import type { Version, VersionField } from './version.ts';
 
@@ -33,7 +33,14 @@ export interface Ledger {
   readonly assumed: Assumed[];
 }
 
-const compiledByStep = new WeakMap<object, CompiledOps>();
+/** An edge of ops, ready to run. */
+interface CompiledEdge {
+  readonly run: CompiledOps['forward'];
+  readonly step: string;
+  readonly counterStep: string;
+}
+
+const compiledByEdge = new WeakMap<Edge, CompiledEdge>();
 
 /**
  * The document after a path. Ops do not see the version, so it is written where code comes next, and at the end.
@@ -66,31 +73,26 @@ export function runStep(edge: Edge, document: Json, world: StepWorld, ledger: Le
 }
 
 function runOps(edge: Edge, document: Json, world: StepWorld, ledger: Ledger): Result<Json> {
-  const { step, isForward } = edge;
-  if (step.kind === 'code') return ok(document);
-  const walk = walkOf(edge, ledger);
-  const { forward, back } = compiledOps(step);
-  const changed = (isForward ? forward : back)(document, '', walk);
+  const { step: declared } = edge;
+  if (declared.kind === 'code') return ok(document);
+  const { run, step, counterStep } = compiledEdge(edge, declared);
+  const { found, kept, stale, assumed } = ledger;
+  const walk = startWalk({ step, counterStep, found, kept, stale, assumed });
+  const changed = run(document, '', walk);
   if (walk.fault !== undefined) return refused(opFinding(edge, world, walk.fault));
   return ok(changed);
 }
 
-function walkOf(edge: Edge, { found, kept, stale, assumed }: Ledger): Walk {
-  return startWalk({
+function compiledEdge(edge: Edge, { ops }: DeclaredStep): CompiledEdge {
+  const known = compiledByEdge.get(edge);
+  if (known !== undefined) return known;
+  const { forward, back } = compileOps(ops);
+  const compiled = {
+    run: edge.isForward ? forward : back,
     step: `${edge.from}>${edge.to}`,
     counterStep: `${edge.to}>${edge.from}`,
-    found,
-    kept,
-    stale,
-    assumed,
-  });
-}
-
-function compiledOps(step: Extract<Edge['step'], { readonly kind: 'ops' }>): CompiledOps {
-  const known = compiledByStep.get(step);
-  if (known !== undefined) return known;
-  const compiled = compileOps(step.ops);
-  compiledByStep.set(step, compiled);
+  };
+  compiledByEdge.set(edge, compiled);
   return compiled;
 }
 

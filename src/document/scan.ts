@@ -17,9 +17,16 @@ export interface Scan {
   /** Whether names would change their order. */
   readonly isReordered: boolean;
   readonly isTooDeep: boolean;
+  /** Where each object and array within the outermost one begins and ends, in their order, two numbers each. */
+  readonly containers: readonly number[];
+  /** Whether JavaScript would write these values as they stand here: no blanks, no other spelling of an escape. */
+  readonly isAsWritten: boolean;
 }
 
-const [QUOTE, BACKSLASH, COLON, MINUS, DOT, ZERO] = [0x22, 0x5c, 0x3a, 0x2d, 0x2e, 0x30] as const;
+const [QUOTE, BACKSLASH, COMMA, COLON, MINUS, DOT, ZERO] = [
+  0x22, 0x5c, 0x2c, 0x3a, 0x2d, 0x2e, 0x30,
+] as const;
+const [SPACE, SLASH, SMALL_U] = [0x20, 0x2f, 0x75] as const;
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d] as const;
 /** Fifteen digits always come back from a double. */
 const SAFE_LENGTH = 15;
@@ -28,13 +35,21 @@ const NO_KEY = -1;
 /** Scans the bytes of one JSON text. */
 export function scanJson(bytes: Uint8Array, depthLimit: number): Scan {
   const lastKeyByDepth = scratch(depthLimit + 2);
-  let [members, exactNumbers, depth, isReordered] = [0, 0, 0, false];
+  const end = bytes.length;
+  const containers: number[] = [];
+  let [members, exactNumbers, depth, isReordered, isAsWritten] = [0, 0, 0, false, true];
   let [stringStart, stringEnd] = [0, 0];
-  for (let at = 0; at < bytes.length; at += 1) {
+  for (let at = 0; at < end; at += 1) {
     const byte = bytes[at] as number;
     if (byte === QUOTE) {
       stringStart = at + 1;
-      at = endOfString(bytes, stringStart);
+      for (at = stringStart; at < end; at += 1) {
+        const sign = bytes[at] as number;
+        if (sign === QUOTE) break;
+        if (sign !== BACKSLASH) continue;
+        at += 1;
+        if (bytes[at] === SLASH || bytes[at] === SMALL_U) isAsWritten = false;
+      }
       stringEnd = at;
     } else if (byte === COLON) {
       members += 1;
@@ -42,19 +57,24 @@ export function scanJson(bytes: Uint8Array, depthLimit: number): Scan {
       const key = isDigit(first) ? indexOf(bytes, stringStart, stringEnd) : Infinity;
       if (key < (lastKeyByDepth[depth] as number)) isReordered = true;
       else lastKeyByDepth[depth] = key;
+    } else if (byte === COMMA) {
+      continue;
     } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
       depth += 1;
-      if (depth > depthLimit) return { members, exactNumbers, isReordered, isTooDeep: true };
+      if (depth > depthLimit)
+        return { members, exactNumbers, isReordered, isTooDeep: true, containers, isAsWritten };
+      if (depth === 2) containers.push(at);
       lastKeyByDepth[depth] = NO_KEY;
     } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+      if (depth === 2) containers.push(at + 1);
       if (depth > 0) depth -= 1;
     } else if (isDigit(byte) || byte === MINUS) {
-      const end = endOfNumber(bytes, at);
-      if (isSuspicious(bytes, at, end) && !isPlainToken(ascii(bytes, at, end))) exactNumbers += 1;
-      at = end - 1;
-    }
+      const close = endOfNumber(bytes, at);
+      if (isSuspicious(bytes, at, close) && !isPlainToken(ascii(bytes, at, close))) exactNumbers += 1;
+      at = close - 1;
+    } else if (byte <= SPACE && depth > 0) isAsWritten = false;
   }
-  return { members, exactNumbers, isReordered, isTooDeep: false };
+  return { members, exactNumbers, isReordered, isTooDeep: false, containers, isAsWritten };
 }
 
 let room = new Float64Array();
@@ -64,16 +84,6 @@ function scratch(size: number): Float64Array {
   if (room.length < size) room = new Float64Array(size);
   room[0] = NO_KEY;
   return room;
-}
-
-/** The place of the closing quote; the end of the bytes where there is none. */
-function endOfString(bytes: Uint8Array, start: number): number {
-  for (let at = start; at < bytes.length; at += 1) {
-    const byte = bytes[at];
-    if (byte === QUOTE) return at;
-    if (byte === BACKSLASH) at += 1;
-  }
-  return bytes.length;
 }
 
 function isDigit(byte: number): boolean {

@@ -14,6 +14,7 @@ import { quickVersion } from './quick-version.ts';
 import { scanJson } from './scan.ts';
 import { hasRawNumbers, isArray, isObject, rawNumber } from './value.ts';
 import type { Version } from './version.ts';
+import { writeLike, type Source } from './write-text.ts';
 
 /** What a call on bytes may say beside them. */
 export interface TextOptions extends CallOptions {
@@ -21,17 +22,7 @@ export interface TextOptions extends CallOptions {
   readonly keepOrder?: boolean;
 }
 
-/** A document read from bytes. */
-export interface ParsedText {
-  readonly document: Json;
-  /** Numbers that are kept by their text. */
-  readonly exactNumbers: number;
-  readonly isReordered: boolean;
-}
-
-const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
-const encoder = new TextEncoder();
 
 /** The bytes of a document at another version; the very same bytes where no step was needed. */
 export function migrateText(
@@ -46,11 +37,11 @@ export function migrateText(
   const parsed = parseDocument(bytes, model.limits, model.name);
   if (parsed.status === 'refused')
     return !isTried && isQuicklyCurrent(model, bytes, to) ? untouched(bytes) : parsed;
-  const { document, exactNumbers, isReordered } = parsed.value;
+  const { document, scan } = parsed.value;
   const outcome = migrateDocument(model, document, target, {
     ...options,
     own: true,
-    mayHoldRaw: exactNumbers > 0,
+    mayHoldRaw: scan.exactNumbers > 0,
   });
   switch (outcome.status) {
     case 'refused':
@@ -61,11 +52,11 @@ export function migrateText(
     case 'current':
       return {
         ...outcome,
-        document: outcome.document === document ? bytes : writeLike(bytes, outcome.document),
+        document: outcome.document === document ? bytes : writeLike(parsed.value, outcome.document),
       };
     case 'migrated':
-      if (isReordered && options.keepOrder === true) return refused(reordered(model.name));
-      return { ...outcome, document: writeLike(bytes, outcome.document) };
+      if (scan.isReordered && options.keepOrder === true) return refused(reordered(model.name));
+      return { ...outcome, document: writeLike(parsed.value, outcome.document) };
   }
 }
 
@@ -101,11 +92,7 @@ function isQuicklyCurrent(model: Model, bytes: Uint8Array, target: Version): boo
 }
 
 /** The document that stands in these bytes. */
-export function parseDocument(
-  bytes: Uint8Array,
-  limits: Model['limits'],
-  subject: string,
-): Result<ParsedText> {
+export function parseDocument(bytes: Uint8Array, limits: Model['limits'], subject: string): Result<Source> {
   if (bytes.length > limits.sizeBytes) {
     return refused(unreadable('document_too_large', subject, `more than ${limits.sizeBytes} bytes`));
   }
@@ -121,7 +108,7 @@ export function parseDocument(
   const parsed = parse(text, scan.exactNumbers > 0);
   if (parsed === undefined) return refused(unreadable('json_invalid', subject, 'not JSON'));
   return countMembers(parsed.value) === scan.members
-    ? ok({ document: parsed.value, exactNumbers: scan.exactNumbers, isReordered: scan.isReordered })
+    ? ok({ bytes, text, document: parsed.value, scan })
     : refused(unreadable('duplicate_key', subject, 'an object has two members of one name'));
 }
 
@@ -174,45 +161,4 @@ function countMembers(value: Json): number {
     if (typeof member === 'object') count += countMembers(member);
   }
   return count;
-}
-
-/** The bytes of a document in the layout of others: byte order mark, indentation and last line break. */
-function writeLike(like: Uint8Array, document: Json): Uint8Array {
-  const { indent, margin } = layoutOf(like);
-  const written = JSON.stringify(document, undefined, indent);
-  // Texts in JSON hold no line breaks of their own.
-  const text = margin === '' ? written : written.replaceAll('\n', `\n${margin}`);
-  const body = encoder.encode(like.at(-1) === 0x0a ? `${text}\n` : text);
-  if (like[0] !== BYTE_ORDER_MARK[0]) return body;
-  const marked = new Uint8Array(body.length + BYTE_ORDER_MARK.length);
-  marked.set(BYTE_ORDER_MARK);
-  marked.set(body, BYTE_ORDER_MARK.length);
-  return marked;
-}
-
-interface Layout {
-  readonly indent: string | undefined;
-  /** Blanks before every line but the first, where a document stands within another text. */
-  readonly margin: string;
-}
-
-/** What the lines of a document are indented by, when its first member stands on a line of its own. */
-function layoutOf(bytes: Uint8Array): Layout {
-  const open = bytes.indexOf(0x7b);
-  let at = open + 1;
-  if (bytes[at] === 0x0d) at += 1;
-  const first = open >= 0 && bytes[at] === 0x0a ? blanksFrom(bytes, at + 1) : '';
-  if (first === '') return { indent: undefined, margin: '' };
-  const close = bytes.lastIndexOf(0x7d);
-  const margin = blanksFrom(bytes, bytes.lastIndexOf(0x0a, close) + 1, close);
-  return first.startsWith(margin) && first !== margin
-    ? { indent: first.slice(margin.length), margin }
-    : { indent: first, margin: '' };
-}
-
-function blanksFrom(bytes: Uint8Array, start: number, end: number = bytes.length): string {
-  let blanks = '';
-  for (let at = start; at < end && (bytes[at] === 0x20 || bytes[at] === 0x09); at += 1)
-    blanks += bytes[at] === 0x20 ? ' ' : '\t';
-  return blanks;
 }

@@ -30,7 +30,8 @@ export function undeclaredOf(
   const { step } = edge;
   if (!edge.isForward) return [];
   const bare = (document: Json): Json => model.field.erase(document);
-  const coded = step.loss === 'generates' ? news(bare(before), bare(after)) : [];
+  const isMaking = step.kind === 'code' && step.loss === 'generates';
+  const coded = isMaking ? news(bare(before), bare(after)) : [];
   const made = step.kind === 'ops' ? step.ops.flatMap(addedBy) : coded;
   const told = new Set(assumed.map(({ pointer }) => pointer));
   return made

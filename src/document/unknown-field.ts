@@ -26,48 +26,78 @@ export function unknownFields(model: Model, document: Json, version: Version): r
 
 /** Fields that no schema names, but for what the type itself writes. */
 export function unnamedPointers(model: Model, json: JsonSchema, document: Json): readonly Pointer[] {
+  const found: Pointer[] = [];
+  collect(json, [json], document, '', found);
+  if (found.length === 0) return found;
   const { provenance, residue } = declaredPlaces(model.policy);
   const places = [provenance, residue?.at].filter((at) => at !== undefined).map(segmentsToPointer);
   const own = [...places, ...versionPlaces(model.rule)];
-  return [...unnamed(json, [json], document, '')].filter(
+  return found.filter(
     (pointer) =>
       !own.some((at) => at === pointer || at.startsWith(`${pointer}/`) || pointer.startsWith(`${at}/`)),
   );
 }
 
-function* unnamed(
+function collect(
   root: JsonSchema,
   schemas: readonly Json[],
   value: Json,
   pointer: string,
-): Generator<Pointer> {
-  const parts = schemas.flatMap((schema) => [...partsOf(root, schema, 8)]);
+  found: Pointer[],
+): void {
+  if (typeof value !== 'object') return;
+  const parts = partsOf(root, schemas);
   if (isArray(value)) {
-    const items = parts.flatMap((part) =>
-      isObject(part) && part['items'] !== undefined ? [part['items']] : [],
-    );
-    for (const [at, item] of items.length === 0 ? [] : value.entries()) {
-      yield* unnamed(root, items, item, `${pointer}/${at}`);
-    }
+    const items = parts.flatMap(({ items: each }) => (each === undefined ? [] : [each]));
+    if (items.length === 0) return;
+    for (const [at, item] of value.entries()) collect(root, items, item, `${pointer}/${at}`, found);
     return;
   }
-  if (!isObject(value) || !parts.some((part) => Object.keys(propertiesOf(part)).length > 0)) return;
+  if (!isObject(value) || !parts.some(({ isNaming }) => isNaming)) return;
   for (const name of Object.keys(value)) {
-    const named = parts.flatMap((part) =>
-      Object.hasOwn(propertiesOf(part), name) ? [propertiesOf(part)[name]] : [],
-    );
-    const here = `${pointer}/${escapeSegment(name)}`;
-    if (named.length === 0) yield here;
-    else yield* unnamed(root, named as readonly Json[], value[name] as Json, here);
+    const named: Json[] = [];
+    for (const { properties } of parts)
+      if (Object.hasOwn(properties, name)) named.push(properties[name] as Json);
+    if (named.length === 0) found.push(`${pointer}/${escapeSegment(name)}`);
+    else collect(root, named, value[name] as Json, `${pointer}/${escapeSegment(name)}`, found);
   }
 }
 
-/** A schema and all it is put together of: what any of them names is named. */
-function* partsOf(root: JsonSchema, schema: Json, depth: number): Generator<Json> {
+/** What one schema says of members and elements. */
+interface SchemaPart {
+  readonly properties: Readonly<Record<string, Json>>;
+  readonly isNaming: boolean;
+  readonly items: Json | undefined;
+}
+
+const partsByRoot = new WeakMap<JsonSchema, Map<Json, readonly SchemaPart[]>>();
+
+/** Schemas and all they are put together of: what any of them names is named. */
+function partsOf(root: JsonSchema, schemas: readonly Json[]): readonly SchemaPart[] {
+  let known = partsByRoot.get(root);
+  if (known === undefined) partsByRoot.set(root, (known = new Map<Json, readonly SchemaPart[]>()));
+  const lists = schemas.map((schema) => {
+    let parts = known.get(schema);
+    if (parts === undefined) known.set(schema, (parts = [...allParts(root, schema, 8)].map(partOf)));
+    return parts;
+  });
+  return lists.length === 1 ? (lists[0] ?? []) : lists.flat();
+}
+
+function partOf(schema: Json): SchemaPart {
+  const properties = propertiesOf(schema);
+  return {
+    properties,
+    isNaming: Object.keys(properties).length > 0,
+    items: isObject(schema) ? schema['items'] : undefined,
+  };
+}
+
+function* allParts(root: JsonSchema, schema: Json, depth: number): Generator<Json> {
   const here = followRef(root, schema);
   yield here;
   if (depth === 0) return;
   for (const keyword of ['allOf', 'anyOf', 'oneOf'] as const) {
-    for (const part of subschemas(here, keyword)) yield* partsOf(root, part, depth - 1);
+    for (const part of subschemas(here, keyword)) yield* allParts(root, part, depth - 1);
   }
 }

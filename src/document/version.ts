@@ -186,15 +186,21 @@ function writeParts(
   version: Version,
   isInteger: boolean,
 ): Json | undefined {
+  const [only] = places;
+  if (places.length === 1 && only !== undefined) return writePart(document, only, version, isInteger);
   const texts = version.split('.');
   let written: Json | undefined = document;
   for (const [at, place] of places.entries()) {
     const isLast = at === places.length - 1;
     const text = isLast ? texts.slice(at).join('.') : (texts[at] ?? '0');
-    const old = valueAt(written, place);
-    const isNumber = typeof old === 'number' || (isInteger && old === undefined);
-    written = withValueAt(written, place, isNumber ? Number(text) : text);
+    written = writePart(written, place, text, isInteger);
     if (written === undefined) return undefined;
   }
   return written;
+}
+
+function writePart(document: Json, place: Segments, text: string, isInteger: boolean): Json | undefined {
+  const old = valueAt(document, place);
+  const isNumber = typeof old === 'number' || (isInteger && old === undefined);
+  return withValueAt(document, place, isNumber ? Number(text) : text);
 }

@@ -24,7 +24,8 @@ export type Direction = 'forward' | 'rollback' | 'retire';
  * | before the decision, again from the first on after a kill | steps of mode `beside` | transactions of their own |
  * | the decision | steps of mode `decide`, then `observe`, then `baseline` | the deciding transaction, which also takes the ledger row |
  * | after it, and before the receipt | steps of mode `after` | transactions of their own |
- * | a run that will not be decided | `undo`, then `baseline` | one transaction |
+ * | a run that will not be decided | `undoBeside` | transactions of its own |
+ * | | `undo`, then `baseline` | one transaction |
  *
  * Invariant: no member keeps state between calls; a run that was killed goes on in another process.
  */
@@ -74,6 +75,11 @@ export interface MigrationKind {
     transaction: Transaction,
     carried: readonly NewWrites[],
   ) => Promise<Observation>;
+  /**
+   * Takes back in short transactions of its own, each fenced, what would hold rows for long; asked before `undo`, which does
+   * the rest of it and counts. Absent: `undo` is short.
+   */
+  readonly undoBeside?: (context: RunContext) => Promise<void>;
   /**
    * Takes away whatever the `beside` steps of this run left, all of it, however far they came (also not at all).
    * Returns the rows that others wrote since the baseline, table by table, as far as the kind knows.

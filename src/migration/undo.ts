@@ -31,7 +31,8 @@ export const NO_FAILURE: Failure = {
 const UNDO_DEADLINE_MS = 60_000;
 
 /**
- * Takes back what the steps beside left, in one transaction that also proves the baseline and takes the ledger row (M112).
+ * Takes back what the steps beside left, in one transaction that also proves the baseline and takes the ledger row (M112); what
+ * would hold rows for long comes before it.
  * A run that was never baselined ran nothing: there is only the row. Repeating is harmless.
  */
 export async function undoRun(run: Run, failure: Failure): Promise<void> {
@@ -41,6 +42,8 @@ export async function undoRun(run: Run, failure: Failure): Promise<void> {
   await releaseRoom(options.root, run.subject.runId);
   await run.intents.announce('undoing');
   await hit(run, 'F22_undo_announced');
+  if ((await readBody(store, run.subject.runId, 'baselined')) !== undefined)
+    await run.kind.undoBeside?.(contextOf(run));
   for (let attempt = 1; ; attempt += 1) {
     try {
       await store.transaction({ lockTimeoutMs }, (transaction) => undoInside(run, transaction, failure));

@@ -38,8 +38,17 @@ interface Given extends AsyncDisposable {
 const texts = Array.from({ length: ROWS }, (_, at) => noteText(at));
 
 /** A process that migrates; killed in the middle of what follows so many lines. */
-async function migrateIn(where: string, killAfter = Infinity, now = NOW): Promise<string> {
-  const argv = ['--conditions=@varve/source', 'test/document/table-process.ts', where, now];
+async function migrateIn(
+  where: string,
+  { killAfter = Infinity, now = NOW, connections = 1 } = {},
+): Promise<string> {
+  const argv = [
+    '--conditions=@varve/source',
+    'test/document/table-process.ts',
+    where,
+    now,
+    String(connections),
+  ];
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
@@ -146,11 +155,18 @@ function conformance(open: () => Promise<Given>, type: string): void {
     await using whole = await open();
     await migrateIn(whole.where);
     const [all, kept] = [short(await whole.all()), short(await whole.kept())];
-    for (const killAfter of [1, 6, 17, 19]) {
+    for (const [killAfter, connections, afterwards] of [
+      [1, 3, 1],
+      [6, 1, 1],
+      [6, 4, 2],
+      [17, 1, 3],
+      [19, 3, 1],
+    ] as const) {
       await using given = await open();
-      const killed = await migrateIn(given.where, killAfter);
+      const killed = await migrateIn(given.where, { killAfter, connections });
       expect(killed.includes('cut over')).toBe(killAfter > 16);
-      const end = lastLine(await migrateIn(given.where, Infinity, '2027-01-01T00:00:00.000Z'));
+      const again = { now: '2027-01-01T00:00:00.000Z', connections: afterwards };
+      const end = lastLine(await migrateIn(given.where, again));
       expect(end).toMatchObject({ status: 'ok', counts: { migrated: 4_493 } });
       expect(short(await given.all())).toBe(all);
       expect(short(await given.kept())).toBe(kept);
@@ -318,7 +334,7 @@ describe('a PostgreSQL column of type jsonb, alone', () => {
         code('1', '2', {
           up: (document) => ({
             ...(document as object),
-            note: 'bad' in (document as object) ? '\u0000' : 'x',
+            note: 'bad' in (document as object) ? '\u0000' : 'a\u001f"\\b',
           }),
           loss: 'residue',
           revision: 1,
@@ -330,6 +346,10 @@ describe('a PostgreSQL column of type jsonb, alone', () => {
     if (table.status === 'refused') throw new TypeError(JSON.stringify(table));
     const result = await migrateTable(type.value, table.value, { now: NOW, limits: { quarantined: 1 } });
     expect(result).toMatchObject({ status: 'ok', counts: { migrated: 19, quarantined: 1 } });
+    // Control signs, quotes and backslashes of a value arrive as they were.
+    expect(
+      await store.query(sql`select body->>'note' as note, count(*)::int as rows from note group by 1`),
+    ).toEqual(expect.arrayContaining([{ note: 'a\u001f"\\b', rows: 19 }]));
   }, 60_000);
 });
 

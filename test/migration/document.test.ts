@@ -169,6 +169,32 @@ function suite(given: StoreUnderTest, where: NotesIn): void {
     });
   });
 
+  it('M112 a run that cannot be decided is taken back in batches, around what others wrote', async () => {
+    const note = await notes();
+    const before = await note.one(2);
+    const id = await planNotes(options, note.source);
+    let edited = false;
+    const failing: RunnerOptions = {
+      ...options,
+      fault: async (point) => {
+        if (point === 'D03_batch_in_place' && !edited) {
+          edited = true;
+          await note.set(1, '{"schema_version":2,"name":"mine"}');
+        }
+        if (point !== 'D05_settled') return;
+        throw new Error('as if the decision failed');
+      },
+    };
+    const outcome = await applyMigration(failing, id);
+    expect(outcome).toMatchObject({ status: 'rolled_back' });
+    expect(await note.one(2)).toEqual(before);
+    expect(await note.one(1)).toEqual({ schema_version: 2, name: 'mine' });
+    expect(await note.built()).toBe(0);
+    expect(await artifact(id, 'receipts/run_receipt.json')).toMatchObject({
+      proof: { status: 'equal_except_new_writes', new_writes: [{ rows: 1 }] },
+    });
+  });
+
   it('tells of triggers that run at each document', async () => {
     const note = await notes();
     await note.script(

@@ -9,6 +9,13 @@ import { fileBytes } from './read-units.ts';
 import type { BlockAnswer } from './worker-message.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
+/** A block on its way. */
+interface Waiting {
+  readonly block: Block;
+  readonly isZipped: boolean;
+  readonly answer: Promise<BlockAnswer>;
+}
+
 /**
  * Migrates the lines of a file on several threads.
  *
@@ -19,22 +26,26 @@ export async function migrateBlocks(run: FileRun, pool: WorkerPool): Promise<Run
   await using output = await openAppendFile(run.part, run.start.lengths.output);
   const isZipped = run.input.endsWith('.gz');
   const state = { isCut: false };
-  const chunks = fileBytes(run.input, run.start.place, state);
   const { blockBytes, checkpointBytes } = sizesOf(run);
+  const chunks = fileBytes(run.input, run.start.place, state, blockBytes);
   const blocks = readBlocks(chunks, blockBytes, run.model.limits.sizeBytes, run.start.place);
-  const waiting: {
-    readonly block: Block;
-    readonly isZipped: boolean;
-    readonly answer: Promise<BlockAnswer>;
-  }[] = [];
+  const waiting: Waiting[] = [];
   let { place, counts } = run.start;
   let pending: Uint8Array[] = [];
   let isFresh = true;
   let sinceCheckpoint = 0;
+  let writing: Promise<void> = Promise.resolve();
+  // What is written meanwhile hinders neither the reading nor the threads; one answer is written after the other.
   const settleFirst = async (): Promise<void> => {
     const first = waiting.shift();
     if (first === undefined) return;
     const answer = await first.answer;
+    await writing;
+    writing = write(first, answer);
+    // Whoever waits for it next learns of a fault.
+    writing.catch(() => undefined);
+  };
+  const write = async (first: Waiting, answer: BlockAnswer): Promise<void> => {
     await run.quarantine.append(answer.quarantine);
     await run.beside.append(answer.beside);
     counts = sumOf(counts, answer.counts);
@@ -47,7 +58,8 @@ export async function migrateBlocks(run: FileRun, pool: WorkerPool): Promise<Run
     if (isStopped(run) || sinceCheckpoint >= checkpointBytes) await checkpoint();
   };
   const flush = async (): Promise<void> => {
-    const bytes = Buffer.concat(pending);
+    const [only] = pending;
+    const bytes = pending.length === 1 && only !== undefined ? only : Buffer.concat(pending);
     if (bytes.length > 0) await output.append(isZipped ? gzipSync(bytes) : bytes);
     pending = [];
   };
@@ -70,7 +82,11 @@ export async function migrateBlocks(run: FileRun, pool: WorkerPool): Promise<Run
   const isDone = !isStopped(run);
   // One that stops ends where something is written and vouched for.
   const isNeeded = (): boolean => waiting.length > 0 && (isDone || sinceCheckpoint > 0);
-  while (isNeeded()) await settleFirst();
+  await writing;
+  while (isNeeded()) {
+    await settleFirst();
+    await writing;
+  }
   if (!isDone) return { counts, isDone };
   await flush();
   await checkpoint();

@@ -29,7 +29,7 @@ export function nothingWritten(counts: BatchCounts): Written {
 /** Moves one document of a file, and adds what is to be written. */
 export function migrateUnit(work: UnitWork, unit: Unit, written: Written): void {
   if (unit.isVerbatim === true && unit.bytes !== undefined) {
-    written.output.push(unit.bytes, lineText(unit.lineBreak));
+    written.output.push(unit.bytes, breakOf(unit));
     return;
   }
   if (unit.head !== undefined) written.output.push(unit.head);
@@ -44,13 +44,20 @@ export function migrateUnit(work: UnitWork, unit: Unit, written: Written): void 
   } else {
     const isFirst = written.counts.documents === written.counts.quarantined;
     if (unit.lead !== undefined && !isFirst) written.output.push(unit.lead);
-    written.output.push(item.bytes, lineText(unit.lineBreak));
+    written.output.push(item.bytes, breakOf(unit));
   }
   if (unit.foot !== undefined) written.output.push(unit.foot);
   if (item.status === 'migrated' && item.beside !== undefined) {
     written.beside.push(lineText({ place: unit.place, ...item.beside }));
   }
   written.counts = countItem(written.counts, item);
+}
+
+const LINE_BREAK = lineText('\n');
+
+/** Nearly every line ends in the same one. */
+function breakOf({ lineBreak }: Unit): Uint8Array {
+  return lineBreak === '\n' ? LINE_BREAK : lineText(lineBreak);
 }
 
 function faultOf(model: Model, unit: Unit): Finding | undefined {

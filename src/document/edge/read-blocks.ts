@@ -24,21 +24,18 @@ export async function* readBlocks(
   mostBytes: number,
   from: number,
 ): AsyncGenerator<Block> {
-  let held: Uint8Array = new Uint8Array();
+  // What was read and is in no block yet: its pieces, their size, and where the line begins that has not ended.
+  let held: Uint8Array[] = [];
+  let [size, lineStart] = [0, 0];
   let [place, since, skipped] = [from, 0, 0];
-  const block = (bytes: Uint8Array | undefined, unit: Unit | undefined, length: number): Block => {
-    const made = {
-      place,
-      // A copy of its own, which can be handed over.
-      bytes: bytes === undefined ? undefined : new Uint8Array(bytes),
-      unit,
-      length,
-      isEnd: since + length >= blockBytes,
-    };
+  const block = (bytes: Block['bytes'], unit: Unit | undefined, length: number): Block => {
+    const made = { place, bytes, unit, length, isEnd: since + length >= blockBytes };
     place += length;
     since = made.isEnd ? 0 : since + length;
+    [held, size, lineStart] = [[], 0, 0];
     return made;
   };
+  const lines = (length: number): Block => block(firstOf(held, length), undefined, length);
   const tooLong = (length: number, lineBreak: string): Block =>
     block(undefined, { place, bytes: undefined, lineBreak, length }, length);
   for await (const chunk of chunks) {
@@ -50,19 +47,34 @@ export async function* readBlocks(
       yield tooLong(skipped, '\n');
       [rest, skipped] = [rest.subarray(end + 1), 0];
     }
-    held = held.length === 0 ? rest.slice() : Buffer.concat([held, rest]);
     for (;;) {
-      const end = held.indexOf(LF, Math.max(0, blockBytes - since - 1));
+      const end = rest.indexOf(LF, Math.max(0, blockBytes - since - 1 - size));
       if (end < 0) break;
-      yield block(held.subarray(0, end + 1), undefined, end + 1);
-      held = held.subarray(end + 1);
+      held.push(rest);
+      yield lines(size + end + 1);
+      rest = rest.subarray(end + 1);
     }
-    const start = held.lastIndexOf(LF) + 1;
-    if (held.length - start <= mostBytes + 1) continue;
-    if (start > 0) yield block(held.subarray(0, start), undefined, start);
-    skipped = held.length - start;
-    held = new Uint8Array();
+    const last = rest.lastIndexOf(LF);
+    if (last >= 0) lineStart = size + last + 1;
+    held.push(rest);
+    size += rest.length;
+    if (size - lineStart <= mostBytes + 1) continue;
+    skipped = size - lineStart;
+    if (lineStart > 0) yield lines(lineStart);
+    [held, size, lineStart] = [[], 0, 0];
   }
   if (skipped > 0) yield tooLong(skipped, '');
-  else if (held.length > 0) yield block(held, undefined, held.length);
+  else if (size > 0) yield lines(size);
+}
+
+/** The first bytes of pieces, in a buffer of their own, which can be handed over. */
+function firstOf(pieces: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece.length > length - at ? piece.subarray(0, length - at) : piece, at);
+    at += piece.length;
+    if (at >= length) break;
+  }
+  return whole;
 }

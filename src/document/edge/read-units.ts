@@ -42,9 +42,10 @@ export async function* fileBytes(
   input: string,
   place: number,
   state: { isCut: boolean },
+  chunkBytes: number = CHUNK_BYTES,
 ): AsyncGenerator<Uint8Array> {
   if (!input.endsWith('.gz')) {
-    yield* createReadStream(input, { start: place, highWaterMark: CHUNK_BYTES }) as AsyncIterable<Uint8Array>;
+    yield* createReadStream(input, { start: place, highWaterMark: chunkBytes }) as AsyncIterable<Uint8Array>;
     return;
   }
   let at = 0;

@@ -68,6 +68,8 @@ function startThread(run: FileRun, { module }: WorkerOptions): Thread {
     name: 'varve-document',
     // The project's files are to find the varve that is running.
     execArgv: ['--import', RESOLVE_SELF],
+    // A document lives as long as its line. The default is three times as much, and each thread would fill it.
+    resourceLimits: { maxYoungGenerationSizeMb: 16 },
     workerData: { module, name: run.model.name, to, options } satisfies WorkerSettings,
   });
   const hello = Promise.withResolvers<WorkerHello>();

@@ -53,8 +53,18 @@ export interface Walk {
 export type WalkStart = Pick<Walk, 'step' | 'counterStep' | 'found' | 'kept' | 'stale' | 'assumed'>;
 
 /** Begins a walk. */
-export function startWalk(start: WalkStart): Walk {
-  return { ...start, fault: undefined, isInElement: false, keysByElement: undefined };
+export function startWalk({ step, counterStep, found, kept, stale, assumed }: WalkStart): Walk {
+  return {
+    step,
+    counterStep,
+    found,
+    kept,
+    stale,
+    assumed,
+    fault: undefined,
+    isInElement: false,
+    keysByElement: undefined,
+  };
 }
 
 /** One op, ready to run: `at` is where the value stands in the document. */

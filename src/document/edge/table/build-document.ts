@@ -1,5 +1,5 @@
 /** One document of a table: what is to be written for it, or why it stays. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { planBetween, type Model } from '../../model.ts';
 import type { Migrated, Outcome } from '../../outcome.ts';
 import type { Provenance } from '../../provenance.ts';
@@ -31,7 +31,7 @@ export interface BesideDocument {
 
 /** SHA-256 of a text, in hex. */
 export function textDigest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text, 'hex');
 }
 
 /** Moves one document to the version of the run. */

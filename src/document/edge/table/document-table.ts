@@ -164,7 +164,9 @@ export interface GovernedTable extends DocumentTable {
     back: string,
     session: SqlSession,
   ) => Promise<{ readonly rows: number; readonly gone: number }>;
-  /** Puts the originals back where what stands there is what the run wrote; gives how many replaced ones were changed since. */
+  /** Puts the originals back where what stands there is what the run wrote, in short transactions; leaves rows that others hold. */
+  readonly restoreBeside: (run: string) => Promise<void>;
+  /** Puts back those that are left; gives how many replaced ones were changed since. */
   readonly restore: (
     run: string,
     session: SqlSession,

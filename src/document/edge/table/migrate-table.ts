@@ -12,7 +12,7 @@
  * A batch is as large as fits well below the longest lock that a writer should meet.
  */
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { isoTime, refusal, type Finding } from '../../../base/index.ts';
 import type { BatchCounts } from '../../batch.ts';
 import { typeDigest } from '../../digest.ts';
@@ -20,8 +20,16 @@ import type { Model } from '../../model.ts';
 import { ok, refused, type Refused, type Result } from '../../result.ts';
 import type { Version } from '../../version.ts';
 import type { AllowedPaths } from '../changed-pointer.ts';
+import { keepPages, type BuiltPage } from './keep-pages.ts';
 import { buildDocument, textDigest, type BuildOptions } from './build-document.ts';
-import type { BuiltDocument, DocumentTable, RowKey, UnsettledDocument, WorkState } from './document-table.ts';
+import type {
+  BuiltDocument,
+  DocumentTable,
+  RowKey,
+  StoredDocument,
+  UnsettledDocument,
+  WorkState,
+} from './document-table.ts';
 
 /** What a run may leave out or lose. */
 export interface TableLimits {
@@ -48,6 +56,8 @@ export interface MigrateTableOptions {
   readonly allowedPaths?: AllowedPaths;
   /** Documents of one page that is built. Default 500. */
   readonly pageSize?: number;
+  /** Connections that build at once, where the store has as many. Default 1. */
+  readonly connections?: number;
   readonly signal?: AbortSignal;
   /** Called after each page and each batch. */
   readonly onBatch?: (phase: 'build' | 'cut over' | 'settle', documents: number) => void | Promise<void>;
@@ -68,6 +78,7 @@ export interface TableRun extends BuildOptions {
   readonly table: DocumentTable;
   readonly limits: TableLimits;
   readonly pageSize: number;
+  readonly connections: number;
   readonly signal: AbortSignal | undefined;
   readonly onBatch: NonNullable<MigrateTableOptions['onBatch']>;
 }
@@ -144,26 +155,53 @@ export async function openTableRun(
       ...(options.named === undefined ? {} : { named: options.named }),
       limits,
       pageSize: options.pageSize ?? PAGE,
+      connections: Math.max(1, options.connections ?? 1),
       signal,
       onBatch: options.onBatch ?? (() => undefined),
     },
   });
 }
 
-/** Builds page by page from where a run has come to; false where it was asked to stop. */
+/**
+ * Builds page by page from where a run has come to; false where it was asked to stop. A page is made while the database
+ * keeps the ones before; what is not kept when the run ends is made again.
+ */
 export async function buildTable(run: TableRun, state: WorkState): Promise<boolean> {
-  const { table, pageSize, onBatch } = run;
+  const { table, pageSize, connections, onBatch } = run;
+  await using keeper = keepPages(table, run.run, ({ documents }) => onBatch('build', documents.length));
+  let before: BuiltPage | undefined;
   for (let place: RowKey | undefined = state.place; ;) {
-    if (run.signal?.aborted === true) return false;
-    const documents = await table.page(place, pageSize);
-    const last = documents.at(-1)?.key ?? place;
-    const isBuilt = documents.length < pageSize;
-    const built = documents.map((document) => buildDocument(document, run));
-    await table.keep(run.run, built, { place: last, isBuilt });
-    await onBatch('build', documents.length);
-    if (isBuilt) return true;
-    place = last;
+    // One connection is the one that reads.
+    await keeper.wait(connections - 1);
+    if (run.signal?.aborted === true) {
+      await keeper.wait(0);
+      return false;
+    }
+    const documents = before?.isBuilt === true ? [] : await table.page(place, pageSize);
+    if (before !== undefined) keeper.keep(before);
+    if (before?.isBuilt === true) {
+      await keeper.wait(0);
+      return true;
+    }
+    place = documents.at(-1)?.key ?? place;
+    const built = await buildPage(run, documents);
+    before = { documents: built, place, isBuilt: documents.length < pageSize };
   }
+}
+
+/** Documents that are made before what the database has answered gets its turn. */
+const TURN = 25;
+
+async function buildPage(
+  run: TableRun,
+  documents: readonly StoredDocument[],
+): Promise<readonly BuiltDocument[]> {
+  const built: BuiltDocument[] = [];
+  for (const document of documents) {
+    if (built.length % TURN === 0) await nextTurn();
+    built.push(buildDocument(document, run));
+  }
+  return built;
 }
 
 /** What of the counts is more than allowed. */

@@ -17,6 +17,7 @@ type HistoryVerbs = Pick<
   | 'keepOriginals'
   | 'keptDocuments'
   | 'restore'
+  | 'restoreBeside'
   | 'tidy'
   | 'writtenMeanwhile'
   | 'writtenSince'
@@ -40,6 +41,19 @@ export function historyVerbs(
     writtenMeanwhile: (run, session) =>
       reading(session, (open) => writtenMeanwhile(open, parts, named(run).built)),
     writtenSince: (of, back, session) => writtenSince(session, parts, named(of), named(back).built),
+    restoreBeside: async (run) => {
+      const { kept } = named(run);
+      const restored = (after: string | null): Promise<string | null> =>
+        store.transaction({}, async (session) => {
+          if (!(await isThere(session, kept))) return null;
+          if (after === null) await closeForReaders(session, work, run);
+          return restoreBatch(session, parts, kept, after ?? '0');
+        });
+      for (let after: string | null = null; ;) {
+        after = await restored(after);
+        if (after === null) return;
+      }
+    },
     restore: async (run, session) => {
       // Whoever writes back for this run has done so by then, and nobody else begins.
       if (await isThere(session, work)) await closeForReaders(session, work, run);
@@ -145,6 +159,29 @@ async function writtenSince(
   return row ?? { rows: 0, gone: 0 };
 }
 
+/** Originals that are put back at once. */
+const RESTORED = 500;
+
+/** The last of a batch of originals that were put back, or null where there was none. */
+async function restoreBatch(
+  session: SqlSession,
+  { source, column, digest, sameKey }: Parts,
+  kept: string,
+  after: string,
+): Promise<string | null> {
+  const [row] = await session.query<{ last: string | null }>(
+    `with batch as materialized (select k.* from ${kept} k where k.seq > $1::bigint order by k.seq limit ${RESTORED}),
+     held as materialized (
+       select h.* from batch h join ${source} t on ${sameKey('t', 'h')}
+       where ${digest} = h.written and not exists (select 1 from ${kept} m where ${sameKey('m', 'h')} and m.seq > h.seq)
+       for update of t skip locked),
+     back as (update ${source} t set ${column} = h.original from held h where ${sameKey('t', 'h')} returning 1)
+     select max(seq)::text as last, (select count(*) from back) as restored from batch`,
+    [after],
+  );
+  return row?.last ?? null;
+}
+
 async function restore(
   session: SqlSession,
   parts: Parts,
@@ -159,7 +196,8 @@ async function restore(
        where ${sameKey('t', 'h')} and ${digest} = h.written returning 1)
      select (select count(*) from back)::int as restored,
        (select count(*) from newest h join ${source} t on ${sameKey('t', 'h')}
-        where ${digest} is distinct from h.written)::int as changed`,
+        where ${digest} is distinct from h.written
+          and ${digest} is distinct from sha256(convert_to(h.original::text, 'UTF8')))::int as changed`,
   );
   return row ?? { restored: 0, changed: 0 };
 }

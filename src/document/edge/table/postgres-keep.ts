@@ -2,7 +2,7 @@
 import { refusal, VarveError } from '../../../base/index.ts';
 import type { BuiltDocument, WorkState } from './document-table.ts';
 import { keyArrays, type Parts } from './postgres-part.ts';
-import type { SqlSession, SqlStore } from './sql-session.ts';
+import type { SqlParameter, SqlSession, SqlStore } from './sql-session.ts';
 
 /** Writes what was built and how far the run is, in one transaction. */
 export async function keepAll(
@@ -46,18 +46,45 @@ function unstorable(document: BuiltDocument): BuiltDocument {
   };
 }
 
-/** What is written of a built document: the column, what it is made of, and how it is read from text. */
-const VALUES: readonly (readonly [string, (document: BuiltDocument) => string | null, string])[] = [
-  ['was', ({ was }) => was, "decode(u.was, 'hex')"],
-  ['status', ({ status }) => status, 'u.status'],
-  ['text', ({ text }) => text, 'u.typed'],
-  ['from_version', ({ from }) => from, 'u.from_version'],
-  ['path', ({ path }) => path, 'u.path'],
-  ['is_lossy', ({ isLossy }) => String(isLossy), 'u.is_lossy::boolean'],
-  ['assumed', ({ assumed }) => String(assumed), 'u.assumed::integer'],
-  ['beside', ({ beside }) => beside, 'u.beside'],
-  ['findings', ({ findings }) => findings, 'u.findings'],
+/**
+ * A sign that JSON has nowhere but as an escape. Texts of JSON go to the server as one, with it between them: an array of
+ * them would double every quote and be read sign by sign.
+ */
+const BETWEEN = '\u001f';
+
+interface GivenValue {
+  readonly name: string;
+  readonly pick: (document: BuiltDocument) => string | null;
+  /** Whether it is JSON, or nothing. */
+  readonly isJson?: boolean;
+  /** How it is read from text. */
+  readonly read: string;
+}
+
+/** What is written of a built document: the column, what it is made of, and how it is read. */
+const VALUES: readonly GivenValue[] = [
+  { name: 'was', pick: ({ was }) => was, read: "decode(u.was, 'hex')" },
+  { name: 'status', pick: ({ status }) => status, read: 'u.status' },
+  { name: 'text', pick: ({ text }) => text, isJson: true, read: 'u.typed' },
+  { name: 'from_version', pick: ({ from }) => from, read: 'u.from_version' },
+  { name: 'path', pick: ({ path }) => path, read: 'u.path' },
+  { name: 'is_lossy', pick: ({ isLossy }) => String(isLossy), read: 'u.is_lossy::boolean' },
+  { name: 'assumed', pick: ({ assumed }) => String(assumed), read: 'u.assumed::integer' },
+  { name: 'beside', pick: ({ beside }) => beside, isJson: true, read: 'u.beside' },
+  { name: 'findings', pick: ({ findings }) => findings, isJson: true, read: 'u.findings' },
 ];
+
+/** The parameter that holds a value of all documents. */
+function given({ pick, isJson }: GivenValue, documents: readonly BuiltDocument[]): SqlParameter {
+  return isJson === true
+    ? documents.map((each) => pick(each) ?? '').join(BETWEEN)
+    : documents.map((each) => pick(each));
+}
+
+/** The array in a parameter. Nothing is no JSON, so what is empty there was null. */
+function arrayIn(at: number, isJson: boolean): string {
+  return isJson ? `string_to_array($${at}::text, chr(31), '')` : `$${at}::text[]`;
+}
 
 /** Writes what was built; what was read and is what the run itself has written stays as it was built. */
 export async function keep(
@@ -69,15 +96,19 @@ export async function keep(
 ): Promise<void> {
   if (documents.length > 0) {
     const { keys, names, type } = parts;
-    const given = [...names, ...VALUES.map(([name]) => name)];
-    const values = [...VALUES.map(([name]) => name), 'written', 'is_late'];
+    const own = VALUES.map(({ name }) => name);
+    const values = [...own, 'written', 'is_late'];
+    const arrays = [
+      ...names.map((_, at) => arrayIn(at + 1, false)),
+      ...VALUES.map(({ isJson = false }, at) => arrayIn(names.length + at + 1, isJson)),
+    ];
     await session.query(
       `insert into ${built} as b (${[...names, ...values].join(', ')})
        select ${keys.map(({ type: keyType }, at) => `u.${names[at] ?? ''}::${keyType}`).join(', ')},
-         ${VALUES.map(([, , read]) => read).join(', ')}, sha256(convert_to(u.typed::text, 'UTF8')),
-         (select w.is_built from ${work} w where w.run = $${given.length + 1})
+         ${VALUES.map(({ read }) => read).join(', ')}, sha256(convert_to(u.typed::text, 'UTF8')),
+         (select w.is_built from ${work} w where w.run = $${arrays.length + 1})
        from (select g.*, g.text::${type} as typed
-         from unnest(${given.map((_, at) => `$${at + 1}::text[]`).join(', ')}) as g(${given.join(', ')}) offset 0) u
+         from unnest(${arrays.join(', ')}) as g(${[...names, ...own].join(', ')}) offset 0) u
        on conflict (${names.join(', ')}) do update set ${values.map((name) => `${name} = excluded.${name}`).join(', ')}
        where not (b.status = 'migrated' and b.written = excluded.was)`,
       [
@@ -85,7 +116,7 @@ export async function keep(
           parts,
           documents.map(({ key }) => key),
         ),
-        ...VALUES.map(([, pick]) => documents.map(pick)),
+        ...VALUES.map((value) => given(value, documents)),
         run,
       ],
     );

@@ -71,6 +71,11 @@ export function historyVerbs(
       promised(() => open.transaction(() => keepOriginals(open, parts, named(run).built, named(of).kept))),
     writtenMeanwhile: (run) => promised(() => writtenMeanwhile(open, parts, named(run).built)),
     writtenSince: (of, back) => promised(() => writtenSince(open, parts, named(of), named(back).built)),
+    restoreBeside: (run) =>
+      promised(() => {
+        open.transaction(() => closeForReaders(run));
+        restore(open, parts, named(run).kept);
+      }),
     restore: (run) =>
       promised(() => {
         open.transaction(() => closeForReaders(run));

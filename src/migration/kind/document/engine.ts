@@ -70,7 +70,9 @@ export interface Documents extends AsyncDisposable {
     transaction: Transaction,
     of: string,
   ) => Promise<{ readonly rows: number; readonly gone: number }>;
-  /** Puts back what this run replaced; gives how many of it others changed since. */
+  /** Puts back what this run replaced, in short transactions of its own; leaves rows that others hold. */
+  readonly restoreBeside: () => Promise<void>;
+  /** Puts back what is left of it; gives how many of it others changed since. */
   readonly restore: (transaction: Transaction) => Promise<number>;
   /** Lets go of what a run built; of one that was committed, what it left is remembered. */
   readonly tidy: (isCommitted: boolean) => Promise<void>;

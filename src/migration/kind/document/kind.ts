@@ -58,6 +58,10 @@ export function documentKind(engine: DocumentEngine): MigrationKind {
     apply: (bound) => forwardSteps(engine, bound['mode'] === 'lazy'),
     rollback: () => backSteps(engine),
     observe: (context, transaction) => observe(engine, context, transaction),
+    undoBeside: async (context) => {
+      await using documents = await documentsOf(engine, context);
+      await documents.restoreBeside();
+    },
     undo: (context, transaction) => undo(engine, context, transaction),
     baseline: ({ bundle }, transaction) => measure(engine, transaction, forwardOf(bundle)),
     onCopy: (folder) => documentKind(engine.onCopy(folder)),
@@ -242,7 +246,8 @@ async function undo(
   const forward = forwardOf(context.bundle);
   const table = objectOf(forward);
   const changed = await documents.restore(transaction);
-  const rows = changed + (await documents.writtenMeanwhile(transaction));
+  // One that was written over may be among those that were seen while the run went on: at least so many.
+  const rows = Math.max(changed, await documents.writtenMeanwhile(transaction));
   const pre = await baselineBefore(context, transaction);
   const now = await measure(engine, transaction, forward);
   const moved = pre === undefined ? [] : movedTables(pre, now).filter((each) => rows === 0 || each !== table);
