@@ -25,7 +25,7 @@ import { fillRecorded } from './recorded.ts';
 const SIDES = 1_000;
 const BEFORE = results({ declared: false });
 const AFTER = results({ declared: true });
-/** Rows attributed in one transaction, of which a kill may undo one. */
+/** Rows attributed in one transaction, of which a kill may undo one, or whose computations are written in two at once. */
 const BATCH_ROWS = 200_000;
 
 const UNAVAILABLE = { leftOut: 'no operation of this release declares a read' };

@@ -3,7 +3,7 @@
  * a million rows is there, exact, at the end of a cutover in which writers wait for a few rows only.
  */
 import { rowDigest, tableId, type Relation } from '../pipeline/index.ts';
-import { rowSumOf, sql, type Queryable, type RowSum, type Sql } from '../store/index.ts';
+import { rowSumOf, sql, UNMERGED, type Queryable, type RowSum, type Sql } from '../store/index.ts';
 import { BUILD } from './building.ts';
 
 /** Sums rows as `pipeline/2` did: the words are those of each row's sha256. */
@@ -20,7 +20,7 @@ export async function sumRowsEarlier(
     sql`coalesce(sum(('x' || substr(h, ${sql.raw(String(1 + 16 * place))}, 16))::bit(64)::bigint), 0)`;
   const [row] =
     await store.query<SumRow>(sql`select count(*) as rows, ${word(0)} as first, ${word(1)} as second
-    from (select encode(${digest}, 'hex') as h from ${from} t offset 0) d`);
+    from (select encode(${digest}, 'hex') as h from ${from} t ${UNMERGED}) d`);
   return { rows: Number(row?.rows ?? 0n), first: row?.first ?? '0', second: row?.second ?? '0' };
 }
 

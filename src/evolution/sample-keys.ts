@@ -9,7 +9,7 @@ import {
   type Relation,
   type Relations,
 } from '../pipeline/index.ts';
-import { sql, type Sql } from '../store/index.ts';
+import { sql, UNMERGED, type Sql } from '../store/index.ts';
 
 /** A query of the keys of a table: the columns of the source key, and `#hash`. */
 export function hashedKeys({ spec, placement }: Relation): Sql {
@@ -64,12 +64,12 @@ export function freshKeys({
   const from = (side: Sql): Sql => sql`(select key_hash, inputs from varve.computation
     where relation = ${relation.id} and spec = any(${specs}::integer[]) and key_hash ${side} ${placeOf(seed)}
     order by key_hash limit ${4 * size})`;
-  // Inputs are looked at one by one until there are enough: offset 0 keeps them out of what comes before.
+  // Inputs are looked at one by one until there are enough: `UNMERGED` keeps them out of what comes before.
   return sql`select ${columns}, l."#hash", ${code}::integer as "#code" from (
       select k.*, c.inputs as "#inputs" from (${hashed}) k
       join (
         select key_hash, inputs from (${from(sql`>=`)} union all ${from(sql`<`)}) w
         order by ${seededOrder(sql`key_hash`, seed)} limit ${4 * size}) c on c.key_hash = k."#hash"
-      order by ${seededOrder(sql`k."#hash"`, seed)} offset 0) l
+      order by ${seededOrder(sql`k."#hash"`, seed)} ${UNMERGED}) l
     ${plan.joins} where l."#inputs" = ${plan.inputs} limit ${size}`;
 }

@@ -30,6 +30,7 @@ export {
   type Sql,
   type SqlValue,
 } from './sql.ts';
+export { UNMERGED } from './unmerged.ts';
 export {
   readScript,
   type Script,

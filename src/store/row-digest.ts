@@ -21,6 +21,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { hex } from '../base/index.ts';
 import { sql, type Sql } from './sql.ts';
 import type { Queryable } from './store.ts';
+import { UNMERGED } from './unmerged.ts';
 
 /** What is summed; the sums as text since they pass 64 bits. */
 export interface RowSum {
@@ -44,9 +45,9 @@ export function sumDigest({ rows, first, second }: RowSum): string {
 export function rowSumOf({ from, columns }: Rows): Sql {
   const word = (seed: string): Sql =>
     sql`coalesce(sum(hashtextextended(h collate "C", ${sql.raw(seed)})), 0)`;
-  // `offset 0` keeps the text from being made once for each word.
+  // Or the text would be made once for each word.
   return sql`select count(*) as rows, ${word('0')} as first, ${word('1')} as second
-    from (select ${rowText(columns)} as h from ${from} t offset 0) d`;
+    from (select ${rowText(columns)} as h from ${from} t ${UNMERGED}) d`;
 }
 
 /** Sums rows. */
@@ -70,7 +71,7 @@ export async function keyedDigest(
     select coalesce(sum(n), 0)::int8 as rows, 'hmac-sha256:' || encode(sha256(${pad(0x5c)}::bytea
       || sha256(${pad(0x36)}::bytea || coalesce(string_agg(int2send(bucket::int2) || digest, '' order by bucket), ''))), 'hex') as digest
     from (select get_byte(h, 0) as bucket, count(*) as n, sha256(string_agg(h, '' order by h)) as digest
-      from (select sha256(convert_to(${rowText(columns)}, 'UTF8')) as h from ${from} t offset 0) d group by 1) b`);
+      from (select sha256(convert_to(${rowText(columns)}, 'UTF8')) as h from ${from} t ${UNMERGED}) d group by 1) b`);
   return { rows: Number(row?.rows ?? 0n), digest: row?.digest ?? '' };
 }
 

@@ -10,16 +10,25 @@ import {
 import { sql, type Transaction } from '../../store/index.ts';
 import { BUILD, buildingRelation } from '../building.ts';
 import { startCapture } from '../capture.ts';
-import { atOnce } from './at-once.ts';
+import { alone, attributeStaged, computationsMark, progressOf, type Tell } from './attribute-staged.ts';
 import { carryOver } from './carry-over.ts';
 import { groupOf, prepareSpecs, useMachine, writeComputations, writeRows, type Pages } from './write.ts';
 import type { Finding } from '../../base/index.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { listedPages, markOf, setMark, watchedOf, type Marked } from './list.ts';
 import { shortly } from './shortly.ts';
-import { dropStaged, fillList, isStaged, writeStaged } from './stage.ts';
+import { indexList, keyList } from './list-index.ts';
+import { fillList, isStaged, keptColumns, stagedTables, writeStagedRows } from './stage.ts';
 import { undecidedRows } from './undecided.ts';
-import { builtOf, listPlacement, pairOf, rebuilding, runWorld, type Rebuilding } from './world.ts';
+import {
+  builtOf,
+  listPlacement,
+  pairOf,
+  rebuilding,
+  rebuildsOf,
+  runWorld,
+  type Rebuilding,
+} from './world.ts';
 
 /** Lines of a list whose rows or computations are written in one transaction: each batch of rows walks the old table. */
 const BATCH_LINES = 200_000;
@@ -90,6 +99,7 @@ function withoutUnique({ unique, ...rest }: ColumnSpec): ColumnSpec {
 export async function listRows(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const { context } = scope;
   const group = groupOf(rebuilding(operation, await runWorld(context.store, scope)));
+  await keyLists(scope);
   for (const member of group.filter(hasSources)) {
     const findings = await context.store.transaction(
       { isolation: 'repeatable read' },
@@ -111,6 +121,19 @@ export async function listRows(operation: Rebuild, scope: RunScope): Promise<rea
     if (findings.length > 0) return findings;
   }
   return [];
+}
+
+/** A run that was stopped may have left lists whose keys were still to come: what changed meanwhile is looked for by them. */
+async function keyLists(scope: RunScope): Promise<void> {
+  const { store } = scope.context;
+  const world = await runWorld(store, scope);
+  const tables = rebuildsOf(scope).map((operation) => rebuilding(operation, world));
+  for (const { operation } of await stagedTables(store, tables.filter(hasSources))) {
+    await alone(operation, scope, async (transaction, of) => {
+      await indexList(transaction, of);
+      await keyList(transaction, of);
+    });
+  }
 }
 
 function hasSources({ operation }: Rebuilding): boolean {
@@ -141,15 +164,8 @@ export async function attributeListed(
     if (operation.from.length > 0) await attributeComputations(operation, scope, tell);
     return complete();
   }
-  const findings = await atOnce<readonly Finding[]>([
-    () => rows().then(complete),
-    () => attributeComputations(operation, scope, tell).then(() => []),
-  ]);
-  return findings.flat();
+  return attributeStaged(operation, scope, { tell, rows: () => rows().then(complete) });
 }
-
-/** Tells how much of what is written of a table is. */
-type Tell = (what: Batches['what'], done: number, total: number) => void;
 
 /** Rows and computations as one progress, since they may be written at once. */
 function tellBoth({ operation, spec }: Rebuilding, { context }: RunScope): Tell {
@@ -165,11 +181,13 @@ function tellBoth({ operation, spec }: Rebuilding, { context }: RunScope): Tell 
 }
 
 async function attributeRows(operation: Rebuild, scope: RunScope, tell: Tell): Promise<void> {
+  const of = rebuilding(operation, await runWorld(scope.context.store, scope));
+  const isListed = keptColumns(of) !== undefined && (await isStaged(scope.context.store, of));
   await inBatches(operation, scope, {
     what: 'rows',
     tell,
-    mark: (of) => builtOf(of).placement,
-    write: writeRows,
+    mark: (each) => builtOf(each).placement,
+    write: isListed ? writeStagedRows : writeRows,
   });
 }
 
@@ -177,22 +195,12 @@ async function attributeComputations(operation: Rebuild, scope: RunScope, tell: 
   const { context } = scope;
   const of = rebuilding(operation, await runWorld(context.store, scope));
   if (of.spec.form === undefined) return;
-  await context.store.transaction({}, async (transaction) => {
-    await context.fence(transaction);
-    await prepareSpecs(transaction, of, scope);
-  });
-  const what = 'computations';
-  const mark = (each: Rebuilding): Marked => ({ ...listPlacement(builtOf(each)), column: '#hash' });
-  if (!(await isStaged(context.store, of))) {
-    await inBatches(operation, scope, { what, tell, mark, write: writeComputations });
-    return;
-  }
-  await inBatches(operation, scope, { what, tell, mark, write: writeStaged });
-  await context.store.transaction({}, async (transaction) => {
-    await context.fence(transaction);
-    const each = rebuilding(operation, await runWorld(transaction, scope));
-    await dropStaged(transaction, each);
-    await setMark(transaction, mark(each), `${what} ${DONE}`);
+  await alone(operation, scope, (transaction, each) => prepareSpecs(transaction, each, scope));
+  await inBatches(operation, scope, {
+    what: 'computations',
+    tell,
+    mark: computationsMark,
+    write: writeComputations,
   });
 }
 
@@ -232,13 +240,4 @@ async function inBatches(
     tell(what, Math.min(total, done), total);
     if (done >= total) return;
   }
-}
-
-/** In a mark, in the place of a page: everything is written, and what it was written from may be gone. */
-const DONE = 'done';
-
-/** The page up to which all is written, by a mark such as `rows 4096`. */
-function progressOf(mark: string | undefined): number {
-  const [, page = '0'] = (mark ?? '').split(' ');
-  return page === DONE ? Number.MAX_SAFE_INTEGER : Number(page);
 }

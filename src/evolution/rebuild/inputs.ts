@@ -11,7 +11,7 @@ import {
   type ReadSpec,
   type Relation,
 } from '../../pipeline/index.ts';
-import { sql, type Queryable, type Sql } from '../../store/index.ts';
+import { sql, UNMERGED, type Queryable, type Sql } from '../../store/index.ts';
 import { computedRelation, type Coverage, type Variant } from './coverage.ts';
 import { fillsOf, isThrough } from './fill.ts';
 import { type OtherInputs } from './merged-inputs.ts';
@@ -305,7 +305,7 @@ function readRow(
   return {
     keys,
     join: sql`${lookUp}
-      left join (select p.*, ${sql.join(digests)} from ${tableId(target.placement)} p ${sql.raw(isOnDemand ? '' : 'offset 0')}) ${pp}
+      left join (select p.*, ${sql.join(digests)} from ${tableId(target.placement)} p ${isOnDemand ? sql`` : UNMERGED}) ${pp}
         on ${only}${sql.join(same, sql` and `)}`,
     unchanged:
       cases.length === 0

@@ -277,9 +277,10 @@ export function newHash(of: Rebuilding): Sql {
   return sql`substr(${digestOfValues(values, of.spec.columns)}, 1, 16)`;
 }
 
-/** What tells how far something is: a table, or one of its columns where two things are done to it at once. */
+/** What tells how far something is: a table, one of its columns where two things are done to it at once, or a sequence. */
 export interface Marked extends Placement {
   readonly column?: string;
+  readonly kind?: 'sequence';
 }
 
 /** How far a structure is, told by its comment: set in the transaction of the work that it tells of. */
@@ -300,12 +301,12 @@ export async function markOf(
 /** See `markOf`. */
 export async function setMark(
   store: Queryable,
-  { schema, table, column }: Marked,
+  { schema, table, column, kind }: Marked,
   mark: string,
 ): Promise<void> {
   const what =
     column === undefined
-      ? sql`table ${sql.id(schema, table)}`
+      ? sql`${kind === 'sequence' ? sql`sequence` : sql`table`} ${sql.id(schema, table)}`
       : sql`column ${sql.id(schema, table)}.${sql.id(column)}`;
   await store.execute(sql`comment on ${what} is ${sql.raw(quoteLiteral(mark))}`);
 }

@@ -7,19 +7,41 @@
  * |---|---|
  * | `#inputs`, `#output` | the computation of a carried row, until it is where computations are; empty where there is none |
  * | `#next` | the hash of the new key, where that is not the old one's |
+ * | `#kept 0`, ... | values of the row that are copied and not in its old key, where all of them are short |
  *
  * Staged is what belongs to one moment, like the list: lines that are listed again have none of it, and their computations
  * are found by `write.ts`. A table is staged where each of its rows is one computation, computed alike and written whole by
- * varve; of others the computations are found batch by batch.
+ * varve; of others the computations are found batch by batch. Where all values of a row stand in its line, rows are written from
+ * the list as well, and no batch walks the old table.
  */
-import { readPlan, rowDigest, tableId } from '../../pipeline/index.ts';
-import { sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
+import { names, readPlan, rowDigest, tableId } from '../../pipeline/index.ts';
+import { sql, UNMERGED, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
+import { BUILD } from '../building.ts';
 import { carryReads } from './carry-reads.ts';
 import { computedRelation, variantsOf, type Variant } from './coverage.ts';
 import { factsOf } from './facts.ts';
-import { hasColumn, lines, listColumns, markOf, newHash, oldKeyColumns, setMark } from './list.ts';
+import {
+  hasColumn,
+  lines,
+  listColumns,
+  markOf,
+  newHash,
+  oldKeyColumns,
+  setMark,
+  type Marked,
+} from './list.ts';
+import { indexList, keyList } from './list-index.ts';
 import { classifiedRows, isPlain } from './rows.ts';
-import { carriedValue, columnOf, copiedValue, foundColumns, newKeyOf } from './values.ts';
+import {
+  carriedValue,
+  columnOf,
+  copiedValue,
+  foundColumn,
+  foundColumns,
+  newKeyOf,
+  oldKeyColumn,
+} from './values.ts';
+import type { End } from './open-pages.ts';
 import { joinedReads } from './recorded-ways.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 import { inputsOf } from './inputs.ts';
@@ -35,16 +57,40 @@ export async function fillList(transaction: Transaction, of: Rebuilding): Promis
   await transaction.execute(
     sql`create table ${list} as select z.*, null::bigint as "#n" from (${await stagedLines(transaction, of)}) z`,
   );
-  await transaction.execute(sql`alter table ${list} alter column "#class" set not null`);
-  // By the old key: what changes is found by it, and rows below look up by it.
-  await transaction.execute(sql`alter table ${list} add primary key (${sql.join(oldKeyColumns(of))})`);
-  await transaction.execute(sql`create index on ${list} ("#n") where "#n" is not null`);
-  // Whoever computes asks for them page by page.
-  await transaction.execute(
-    sql`create index on ${list} (${sql.join(oldKeyColumns(of))}) where "#class" = 'recompute'`,
-  );
-  await transaction.execute(sql`analyze ${list}`);
+  const told = sql.join([...oldKeyColumns(of), sql`"#class"`, sql`"#spec"`, sql`"#hash"`, sql`"#n"`]);
+  await transaction.execute(sql`analyze ${list} (${told})`);
+  if (await isStaged(transaction, of)) {
+    for (const end of ['front', 'back'] as const) {
+      const { schema, table } = stagedMark(of, end);
+      await transaction.execute(sql`create sequence ${sql.id(schema, table)} owned by ${list}."#output"`);
+    }
+  } else {
+    await indexList(transaction, of);
+    await keyList(transaction, of);
+  }
   await setMark(transaction, place, 'listed');
+}
+
+/**
+ * What tells how many of the staged computations are written: while they are, the list gets its indexes, which comments on it
+ * would wait for. It goes with what is staged.
+ */
+export function stagedMark(of: Rebuilding, end: End): Marked {
+  const table = `${end === 'front' ? '' : 'last '}computations of ${String(builtOf(of).id)}`;
+  return { schema: BUILD, table, kind: 'sequence' };
+}
+
+/** Those of these tables of which computations are found and not written yet. */
+export async function stagedTables(
+  store: Queryable,
+  tables: readonly Rebuilding[],
+): Promise<readonly Rebuilding[]> {
+  const named = tables.map((of) => ({ of, name: stagedMark(of, 'front').table }));
+  const rows = await store.query<{ name: string }>(sql`
+    select c.relname::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'S' and n.nspname = ${BUILD} and c.relname = any(${named.map(({ name }) => name)}::text[])`);
+  const there = new Set(rows.map(({ name }) => name));
+  return named.filter(({ name }) => there.has(name)).map(({ of }) => of);
 }
 
 /** What the list says, with what is staged in it. */
@@ -123,17 +169,70 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
     ? sql`l."#gave"`
     : sql`sha256(${rowDigest(sql`n`, columns, of.spec.columns)})`;
   const isMeant = sql`${CARRIED} and l."#spec" is not null`;
-  // \`offset 0\` keeps what decides over a row from being asked once more for each column that hangs on it.
+  // Or what decides over a row would be asked once more for each column that hangs on it.
   const listed = listColumns(of).map((column) => sql`l.${column}`);
-  return sql`select ${sql.join(listed)}, ${isHashKept(of) ? sql`` : sql`case when ${isMeant} then ${newHash(of)} end as "#next",`}
+  const kept = (keptColumns(of) ?? []).map((name, index) => {
+    const place = copied.findIndex((each) => each.name === name);
+    return sql`l.${copiedColumn(place)} as ${keptColumn(index)},`;
+  });
+  return sql`select ${sql.join(listed)}, ${sql.join(kept, sql` `)} ${isHashKept(of) ? sql`` : sql`case when ${isMeant} then ${newHash(of)} end as "#next",`}
       case when ${isMeant} then ${inputs.value(plan?.digests ?? [])} end as "#inputs",
       case when ${isMeant} then ${output} end as "#output"
-    from (${classifiedRows(of, await factsOf(transaction, of), { more })} offset 0) l
+    from (${classifiedRows(of, await factsOf(transaction, of), { more })} ${UNMERGED}) l
     cross join lateral (select ${sql.join(row)}) n ${inputs.joins} ${plan?.joins ?? sql``}`;
 }
 
 function copiedColumn(index: number): Sql {
   return sql.id(`#copied ${String(index)}`);
+}
+
+/** Types whose values are short, and may be written twice. */
+const SHORT = new Set([
+  'boolean',
+  'smallint',
+  'integer',
+  'bigint',
+  'real',
+  'double precision',
+  'date',
+  'time',
+  'timestamp',
+  'timestamptz',
+  'uuid',
+]);
+const KEPT_COLUMNS = 8;
+
+/** The columns whose values are kept in the list until rows are written; undefined where that would be too much. */
+export function keptColumns(of: Rebuilding): readonly string[] | undefined {
+  const kept = of.spec.columns.filter(({ name }) => listedValue(of, name) === undefined);
+  const isShort = kept.length <= KEPT_COLUMNS && kept.every(({ type }) => SHORT.has(type));
+  return isShort ? kept.map(({ name }) => name) : undefined;
+}
+
+function keptColumn(index: number): Sql {
+  return sql.id(`#kept ${String(index)}`);
+}
+
+/** The value of a new column that every list holds: one that was found, or that is in the old key. */
+function listedValue(of: Rebuilding, column: string): Sql | undefined {
+  const place = foundColumns(of).indexOf(column);
+  if (place >= 0) return sql`l.${foundColumn(place)}`;
+  const source = of.operation.columns[column];
+  const index = source?.from === 'same' ? (of.pair.sources[0]?.primaryKey.indexOf(source.column) ?? -1) : -1;
+  return index < 0 ? undefined : sql`l.${oldKeyColumn(index)}`;
+}
+
+/** Writes the rows of these pages by what the list holds of them, in the order of their old keys. */
+export async function writeStagedRows(transaction: Queryable, of: Rebuilding, pages: Pages): Promise<void> {
+  const next = builtOf(of);
+  const kept = keptColumns(of) ?? [];
+  const values = of.spec.columns.map(
+    ({ name }) => listedValue(of, name) ?? sql`l.${keptColumn(kept.indexOf(name))}`,
+  );
+  await transaction.execute(sql`
+    insert into ${tableId(next.placement)} (${names(of.spec.columns.map(({ name }) => name))})
+    select ${sql.join(values)} from ${tableId(listPlacement(next))} l
+    where ${CARRIED} and l."#n" is null and ${inPages(pages)} order by ${sql.join(oldKeyColumns(of))}`);
 }
 
 /** Writes the staged computations of these pages. */
@@ -175,7 +274,7 @@ export async function hashedLines(store: Queryable, of: Rebuilding): Promise<Sql
 
 /** What was staged is written. */
 export async function dropStaged(transaction: Queryable, of: Rebuilding): Promise<void> {
-  await transaction.execute(
-    sql`alter table ${tableId(listPlacement(builtOf(of)))} drop column "#inputs", drop column "#output"`,
-  );
+  const columns = [sql`"#inputs"`, sql`"#output"`, ...(keptColumns(of) ?? []).map((_, at) => keptColumn(at))];
+  const drops = columns.map((column) => sql`drop column ${column}`);
+  await transaction.execute(sql`alter table ${tableId(listPlacement(builtOf(of)))} ${sql.join(drops)}`);
 }
