@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   applyMigration,
@@ -13,6 +11,7 @@ import { installCatalog, postgresStore, readCatalogFiles } from '../../src/store
 import { postgresDatabase, type PostgresDatabase } from '../harness/index.ts';
 import { makeNotes, noteOptions, planNotes, type NotesIn } from './document-bundle.ts';
 import { migrationsFolder } from './fixture.ts';
+import { startRun, whenFree } from './start-run.ts';
 
 const ROWS = 1_200;
 
@@ -34,33 +33,9 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-/** Runs a verb in a process of its own, which dies at a point; what it printed where it did not. */
-async function killed(verb: string, id: string, point: string): Promise<NodeJS.Signals | null> {
-  const argv = [
-    '--conditions=@varve/source',
-    'test/migration/run-process.ts',
-    database.url,
-    folder.root,
-    verb,
-    id,
-    point,
-  ];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'inherit'] });
-  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals | null>();
-  child.on('close', (_code, signal) => resolve(signal));
-  return promise;
-}
-
-/** The server ends the session of a killed process when it looks; until then its lock is held. */
-async function whenFree<T extends { readonly findings: readonly { readonly code: string }[] }>(
-  work: () => Promise<T>,
-): Promise<T> {
-  for (const endsAtMs = Date.now() + 20_000; ;) {
-    const outcome = await work();
-    const isHeld = outcome.findings.some(({ code }) => code === 'run_in_progress');
-    if (!isHeld || Date.now() > endsAtMs) return outcome;
-    await sleep(100);
-  }
+/** Runs a verb in a process of its own, which dies at a point. */
+async function killed(verb: string, id: string, point: string): Promise<string | null> {
+  return (await startRun({ address: database.url, root: folder.root, verb, id, point })).signal;
 }
 
 const QUARANTINED = 2;

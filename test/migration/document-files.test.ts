@@ -1,7 +1,5 @@
-import { spawn } from 'node:child_process';
 import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -20,6 +18,7 @@ import { noteText } from '../document/note-type.ts';
 import { postgresDatabase, uniqueName, type PostgresDatabase } from '../harness/index.ts';
 import { makeNotes, noteOptions, planNotes } from './document-bundle.ts';
 import { migrationsFolder } from './fixture.ts';
+import { startRun, whenFree } from './start-run.ts';
 
 const ROWS = 1_200;
 const QUARANTINED = 2;
@@ -200,32 +199,8 @@ describe('migrations of documents in files', () => {
 });
 
 /** Runs a verb in a process of its own, which dies at a point. */
-async function killed(verb: string, id: string, point: string): Promise<NodeJS.Signals | null> {
-  const argv = [
-    '--conditions=@varve/source',
-    'test/migration/run-process.ts',
-    database.url,
-    folder.root,
-    verb,
-    id,
-    point,
-  ];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'inherit'] });
-  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals | null>();
-  child.on('close', (_code, signal) => resolve(signal));
-  return promise;
-}
-
-/** The server ends the session of a killed process when it looks; until then its lock is held. */
-async function whenFree<T extends { readonly findings: readonly { readonly code: string }[] }>(
-  work: () => Promise<T>,
-): Promise<T> {
-  for (const endsAtMs = Date.now() + 20_000; ;) {
-    const outcome = await work();
-    const isHeld = outcome.findings.some(({ code }) => code === 'run_in_progress');
-    if (!isHeld || Date.now() > endsAtMs) return outcome;
-    await sleep(100);
-  }
+async function killed(verb: string, id: string, point: string): Promise<string | null> {
+  return (await startRun({ address: database.url, root: folder.root, verb, id, point })).signal;
 }
 
 describe('F12 SIGKILL between any two states of a migration of files', () => {

@@ -6,7 +6,9 @@ import {
   applyMigration,
   recoverRuns,
   rollbackMigration,
+  type RecoverOutcome,
   type RunnerOptions,
+  type RunOutcome,
 } from '../../src/migration/index.ts';
 import { postgisKind } from '../../src/migration/kind/postgis/index.ts';
 import { doubleKind } from './double-kind.ts';
@@ -55,17 +57,27 @@ export async function startRun({ address, root, verb, id, point, env }: StartedR
 type Verb = 'apply' | 'rollback' | 'recover';
 const VERBS = { apply: applyMigration, rollback: rollbackMigration, recover: recoverRuns };
 
-/** A verb in this process, which is another one than the killed one; the server may take a moment to notice that that is gone. */
+/** A verb in this process, which is another one than the killed one. */
 export async function endRun(
   options: RunnerOptions,
   verb: Verb,
   id: string,
 ): Promise<{ readonly status: string; readonly told: string }> {
   const kinds = [doubleKind, postgisKind];
+  const run = async (): Promise<Pick<RunOutcome, 'status' | 'findings'> | RecoverOutcome> =>
+    VERBS[verb]({ ...options, kinds }, id);
+  const outcome = await whenFree(run);
+  return { status: outcome.status, told: JSON.stringify(outcome.findings) };
+}
+
+/** The server ends the session of a killed process when it looks; until then its lock is held. */
+export async function whenFree<T extends { readonly findings: readonly { readonly code: string }[] }>(
+  work: () => Promise<T>,
+): Promise<T> {
   for (let tries = 0; ; tries += 1) {
-    const outcome = await VERBS[verb]({ ...options, kinds }, id);
+    const outcome = await work();
     const isHeld = outcome.findings.some(({ code }) => code === 'run_in_progress');
-    if (!isHeld || tries >= 100) return { status: outcome.status, told: JSON.stringify(outcome.findings) };
+    if (!isHeld || tries >= 100) return outcome;
     await sleep(100);
   }
 }
