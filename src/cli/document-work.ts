@@ -64,6 +64,7 @@ export async function tell(
 /** The options of a column's run. */
 export function tableOptions(opening: Opening): WorkOptions & {
   readonly holder: string;
+  readonly connections: number;
   readonly limits: { readonly quarantined: number; readonly assumed: number; readonly lossy: number };
   readonly onBatch: (phase: 'build' | 'cut over' | 'settle', documents: number) => Promise<void>;
 } {
@@ -71,6 +72,7 @@ export function tableOptions(opening: Opening): WorkOptions & {
   return {
     ...workOptions(opening),
     holder: `process ${process.pid} on ${hostname()}`,
+    connections: opening.forward.connections ?? 1,
     // Counts are held to the bundle's limits by the lifecycle; here only whether a lossy way may be taken.
     limits: { quarantined: Infinity, assumed: Infinity, lossy: opening.allowed.isLossy ? Infinity : 0 },
     onBatch: (phase, documents) => {

@@ -204,6 +204,8 @@ describe('varve document', () => {
     [['--in', 'traces.jsonl'], 'Give --in and --out'],
     [['--in', 'a', '--out', 'b', '--lazy'], 'no --lazy'],
     [['--in', 'a', '--out', 'b', '--column', 'a.b.c'], 'not both'],
+    [['--column', 'notes.db#note.body', '--connections', '2'], '--connections from 1 to 16'],
+    [['--column', 'app.note.body', '--connections', '17'], '--connections from 1 to 16'],
     [['--column', 'notes.db#note'], 'FILE#table.column'],
     [['--column', 'note.body'], 'schema.table.column'],
   ])('plan %j is no use', async (flags, hint) => {

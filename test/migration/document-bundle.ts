@@ -145,7 +145,7 @@ function shortened(text: unknown): string {
 export async function planNotes(
   options: RunnerOptions,
   source: Source,
-  choices: { readonly isLazy?: boolean } = {},
+  choices: { readonly isLazy?: boolean; readonly connections?: number } = {},
 ): Promise<string> {
   const drafted = await draftDocuments(
     options,

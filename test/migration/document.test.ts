@@ -169,6 +169,24 @@ function suite(given: StoreUnderTest, where: NotesIn): void {
     });
   });
 
+  if (where === 'column') {
+    it('several connections build what one would, and it goes back', async () => {
+      const note = await notes();
+      const before = await note.digest();
+      const id = await planNotes(options, note.source, { connections: 3 });
+      const applied = await applyMigration(options, id);
+      expect(applied, JSON.stringify(applied.findings)).toMatchObject({ status: 'applied' });
+      expect(await note.old()).toBe(3);
+      expect(await rollbackMigration(options, id)).toMatchObject({ status: 'applied' });
+      expect(await note.digest()).toBe(before);
+      const file = join(options.root, 'document', id, 'forward.json');
+      await writeFile(file, (await readFile(file, 'utf8')).replace('"connections":3', '"connections":99'));
+      expect(await planMigration(options, id)).toMatchObject({
+        findings: [{ code: 'bundle_invalid', detail: { reason: 'connections' } }],
+      });
+    });
+  }
+
   it('M112 a run that cannot be decided is taken back in batches, around what others wrote', async () => {
     const note = await notes();
     const before = await note.one(2);

@@ -78,6 +78,11 @@ export function register(command: Command, act: Act): void {
       .option('--to <version>', 'of a migration: default the current version')
       .option('--allow-lossy', 'of a migration: take a way down that loses something')
       .option('--lazy', 'with --column: readers write back what they move, until a last sweep')
+      .option(
+        '--connections <count>',
+        'with --column of the store: how many build at once, 16 at most',
+        readCount,
+      )
       .option('--intent <text>', 'of a migration: in plain words, what it is for'),
     [
       'varve document plan 0.0.1 2.0.0',
@@ -221,6 +226,7 @@ function parseJson(text: string): unknown {
 interface PlanFlags extends TypeFlags, SourceFlags {
   readonly to?: string;
   readonly allowLossy?: true;
+  readonly connections?: number;
   readonly intent?: string;
 }
 
@@ -249,6 +255,12 @@ async function plan(
 
 /** Counts all documents, and writes a bundle that allows as much as was counted. */
 async function planSource(context: Context, source: Source, flags: PlanFlags): Promise<CommandResult> {
+  const { connections = 1 } = flags;
+  if (connections < 1 || connections > 16 || (connections > 1 && source.kind !== 'column')) {
+    throw new VarveError('usage', {
+      hint: 'Give --connections from 1 to 16, and --column schema.table.column.',
+    });
+  }
   const type = await loadDocumentType(context, flags);
   if (!('model' in type)) return refusedResult(type.findings);
   const opened = await openRunner(context, 'write');
@@ -268,6 +280,7 @@ async function planSource(context: Context, source: Source, flags: PlanFlags): P
     {
       allowLossy: flags.allowLossy === true,
       isLazy: flags.lazy === true,
+      ...(flags.connections === undefined ? {} : { connections: flags.connections }),
       ...(flags.intent === undefined ? {} : { intent: flags.intent }),
     },
   );

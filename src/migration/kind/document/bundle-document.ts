@@ -41,6 +41,8 @@ export interface ForwardDocument extends JsonObject {
   readonly to: string;
   /** Readers write back what they move, until the last sweep. Default: all at once. */
   readonly mode?: 'lazy';
+  /** Connections that build a column of the store at once. Default 1. */
+  readonly connections?: number;
   readonly source: Source;
 }
 
@@ -69,6 +71,9 @@ export function readForward(
   };
 }
 
+/** More would take those of the programs. */
+const MOST_CONNECTIONS = 16;
+
 const TEXTS = ['types', 'type', 'type_digest', 'to'] as const;
 
 function faultOf(forward: JsonObject): string | undefined {
@@ -77,7 +82,9 @@ function faultOf(forward: JsonObject): string | undefined {
   if (missing !== undefined) return missing;
   if (!isDigest(forward['type_digest'])) return 'type_digest';
   if (forward['mode'] !== undefined && forward['mode'] !== 'lazy') return 'mode';
-  const source = forward['source'];
+  const { connections = 1, source } = forward;
+  if (!Number.isSafeInteger(connections) || Number(connections) < 1 || Number(connections) > MOST_CONNECTIONS)
+    return 'connections';
   if (!isObject(source) || !isSource(source)) return 'source';
   // Nobody reads a file that is being written.
   return source['kind'] === 'files' && forward['mode'] === 'lazy' ? 'mode' : undefined;

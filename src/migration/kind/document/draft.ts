@@ -21,6 +21,8 @@ export interface DraftChoices {
   readonly intent?: string;
   /** Whether readers write back what they move, until a last sweep. */
   readonly isLazy?: boolean;
+  /** Connections that build at once. Default 1. */
+  readonly connections?: number;
 }
 
 /** Counts all documents, and writes a bundle that allows as much as was counted, with its plan. */
@@ -28,13 +30,14 @@ export async function draftDocuments(
   options: RunnerOptions,
   engine: DocumentEngine,
   wanted: Pick<ForwardDocument, 'types' | 'type' | 'to' | 'source'>,
-  { allowLossy = false, intent, isLazy = false }: DraftChoices = {},
+  { allowLossy = false, intent, isLazy = false, connections = 1 }: DraftChoices = {},
 ): Promise<DocumentDraft> {
   const asked: ForwardDocument = {
     ...wanted,
     format: 'document/1',
     type_digest: '',
     ...(isLazy ? { mode: 'lazy' } : {}),
+    ...(connections === 1 ? {} : { connections }),
   };
   const counted = await options.store.transaction(
     { isolation: 'repeatable read', readOnly: true },
