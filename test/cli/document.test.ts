@@ -98,6 +98,19 @@ describe('varve document', () => {
       findings: [{ code: 'document_quarantined' }],
       counts: { migrated: 1 },
     });
+    const none = await project.run([
+      'document',
+      'migrate',
+      'traces.jsonl',
+      '--out',
+      'none.jsonl',
+      '--max-quarantined',
+      '0',
+      '--json',
+    ]);
+    expect(none.json(), none.stderr).toMatchObject({
+      findings: [{ code: 'document_quarantined', detail: { found: 1, most: 0 } }],
+    });
     const argv = ['document', 'migrate', 'traces.jsonl', '--out', 'new.jsonl', '--max-quarantined', '1'];
     const migrated = await project.run(argv);
     expect([migrated.exit, migrated.stdout]).toEqual([

@@ -19,7 +19,7 @@ import type { Context } from '../context.ts';
 import { corpusOf, NAME_COLUMN, sourceOf, type SourceFlags } from '../document-source.ts';
 import { lockPath, type TypeFlags } from '../document-type-file.ts';
 import { loadDocumentType, loadDocumentTypes, loadModel, typesUrl } from '../document-types.ts';
-import { readCount } from '../number-argument.ts';
+import { readCount, readMost } from '../number-argument.ts';
 import { openRunner } from '../runner.ts';
 import { shownPlan } from './plan.ts';
 import { countOf, countText, tableText, type CommandResult, type Style } from '../output.ts';
@@ -104,7 +104,7 @@ export function register(command: Command, act: Act): void {
       .option('--allow-lossy', 'take a way down that loses something')
       .option('--keep-order', 'quarantine documents whose names would change their order')
       .option('--workers <count>', 'threads that move the lines of a file', readCount)
-      .option('--max-quarantined <count>', 'how many documents may be left out', readCount, 0),
+      .option('--max-quarantined <count>', 'how many documents may be left out', readMost, 0),
     ['varve document migrate traces.jsonl.gz --out new.jsonl.gz --resume'],
   ).action(act(migrate));
   withExamples(
