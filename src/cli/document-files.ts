@@ -65,12 +65,12 @@ export async function openFiles(opening: Opening, source: FileSource): Promise<O
       buildBack: (run) => work.editedFindings(run),
       cutOver: async () => {
         const placed = await fenced(opening, () => (of === undefined ? work.cutOver() : work.takeBack(of)));
-        await tell(opening, 'cut over', (await work.counts()).documents);
+        await tell(opening, 'cut over', (await work.counts(of)).documents);
         return findingsOf(placed);
       },
       settle: async () => (of === undefined ? findingsOf(await work.settle()) : []),
       isSettled: () => (of === undefined ? work.isSettled() : work.isTakenBack()),
-      counts: () => work.counts(),
+      counts: () => work.counts(of),
       writtenMeanwhile: () => Promise.resolve(0),
       readDigest: async () => (await contentDigest(place.input))?.digest ?? '',
       triggers: () => Promise.resolve([]),

@@ -5,7 +5,13 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { documentEngine } from '../../src/cli/document-engine.ts';
-import type { RunnerOptions } from '../../src/migration/index.ts';
+import {
+  approveMigration,
+  createKeyPair,
+  readSigner,
+  registerKey,
+  type RunnerOptions,
+} from '../../src/migration/index.ts';
 import { documentKind, draftDocuments, type Source } from '../../src/migration/kind/document/index.ts';
 import { sql, type Store } from '../../src/store/index.ts';
 import { uniqueName } from '../harness/index.ts';
@@ -156,4 +162,19 @@ export async function planNotes(
   if (drafted.status === 'refused') throw new TypeError(JSON.stringify(drafted));
   if (drafted.outcome.status === 'refused') throw new TypeError(JSON.stringify(drafted.outcome));
   return drafted.migrationId;
+}
+
+/** Somebody who may allow it allows what `varve retire` would let go. */
+export async function approveRetire(options: RunnerOptions, id: string): Promise<void> {
+  const { privatePem, publicKey } = createKeyPair();
+  const name = uniqueName('reviewer');
+  const path = join(options.root, '..', `${name}.pem`);
+  await writeFile(path, privatePem);
+  const principal = `user:${name}`;
+  const environments = ['dev'] as const;
+  await registerKey(options.root, options.clock, { principal, publicKey, role: 'approver', environments });
+  const signer = await readSigner(path);
+  if ('code' in signer) throw new TypeError(signer.code);
+  const approved = await approveMigration(options, id, { principal, grant: 'retire', signer });
+  if (approved.status !== 'approved') throw new TypeError(JSON.stringify(approved));
 }

@@ -5,8 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   applyMigration,
   planMigration,
+  planRetire,
   recoverRuns,
   rehearseMigration,
+  retireMigration,
   rollbackMigration,
   verifyReceipts,
   type RunnerOptions,
@@ -16,7 +18,7 @@ import { installCatalog, postgresStore, readCatalogFiles } from '../../src/store
 import type { Store } from '../../src/store/index.ts';
 import { noteText } from '../document/note-type.ts';
 import { postgresDatabase, uniqueName, type PostgresDatabase } from '../harness/index.ts';
-import { makeNotes, noteOptions, planNotes } from './document-bundle.ts';
+import { approveRetire, makeNotes, noteOptions, planNotes } from './document-bundle.ts';
 import { migrationsFolder } from './fixture.ts';
 import { startRun, whenFree } from './start-run.ts';
 
@@ -126,6 +128,40 @@ describe('migrations of documents in files', () => {
     expect((await readFile(at(source.to))).equals(edited)).toBe(true);
     await rename(at(source.to), at(`${source.to}.mine`));
     expect(await rollbackMigration(options, id)).toMatchObject({ status: 'applied' });
+  });
+
+  it('M109 retire ends the way back, with an approval, and leaves both files', async () => {
+    const source = await lines();
+    const id = await planNotes(options, source);
+    await applied(id);
+    expect(await planRetire(options, id)).toMatchObject({
+      plan: { bound: { tables: [{ table: source.to, retire: ROWS }] } },
+    });
+    expect(await retireMigration(options, id)).toMatchObject({ findings: [{ code: 'approval_missing' }] });
+    await approveRetire(options, id);
+    expect(await retireMigration(options, id)).toMatchObject({ status: 'applied' });
+    expect(await beside(source)).toEqual(['new.jsonl.beside.jsonl', 'new.jsonl.quarantine.jsonl']);
+    expect(await rollbackMigration(options, id)).toMatchObject({ findings: [{ code: 'structure_missing' }] });
+    expect(await readFile(at(source.to), 'utf8')).toContain('"schema_version":2');
+  });
+
+  it('M141 an output that was moved away says nothing of the next run to its place', async () => {
+    const source = await lines();
+    await applied(await planNotes(options, source));
+    await rename(at(source.to), at(`${source.to}.mine`));
+    const id = await planNotes(options, source);
+    await appendFile(at(source.from), '\n{"draft":"no title"}');
+    const reached: string[] = [];
+    const watched: RunnerOptions = {
+      ...options,
+      fault: (point) => Promise.resolve(void reached.push(point)),
+    };
+    expect(await applyMigration(watched, id)).toMatchObject({
+      status: 'rolled_back',
+      findings: [{ code: 'limit_exceeded', detail: { observed: QUARANTINED + 1 } }],
+    });
+    expect(reached).toContain('D01_page_built');
+    expect(reached).not.toContain('D03_batch_in_place');
   });
 
   it('M141 more documents in quarantine than allowed: nothing takes a name, nothing is left', async () => {

@@ -3,20 +3,23 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   applyMigration,
-  approveMigration,
-  createKeyPair,
   planMigration,
   planRetire,
-  readSigner,
-  registerKey,
   retireMigration,
   rollbackMigration,
   verifyReceipts,
   type RunnerOptions,
 } from '../../src/migration/index.ts';
 import { installCatalog, readCatalogFiles } from '../../src/store/postgres/index.ts';
-import { uniqueName, withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
-import { makeNotes, noteOptions, planNotes, type Notes, type NotesIn } from './document-bundle.ts';
+import { withEmbedded, withPostgres, type StoreUnderTest } from '../harness/index.ts';
+import {
+  approveRetire,
+  makeNotes,
+  noteOptions,
+  planNotes,
+  type Notes,
+  type NotesIn,
+} from './document-bundle.ts';
 import { migrationsFolder } from './fixture.ts';
 
 const ROWS = 1_500;
@@ -147,21 +150,7 @@ function suite(given: StoreUnderTest, where: NotesIn): void {
       plan: { bound: { tables: [{ table: note.object, retire: 1_122 }] } },
     });
     expect(await retireMigration(options, id)).toMatchObject({ findings: [{ code: 'approval_missing' }] });
-    const { privatePem, publicKey } = createKeyPair();
-    const name = uniqueName('reviewer');
-    const path = join(options.root, '..', `${name}.pem`);
-    await writeFile(path, privatePem);
-    const principal = `user:${name}`;
-    await registerKey(options.root, options.clock, {
-      principal,
-      publicKey,
-      role: 'approver',
-      environments: ['dev'],
-    });
-    const signer = await readSigner(path);
-    if ('code' in signer) throw new TypeError(signer.code);
-    const approved = await approveMigration(options, id, { principal, grant: 'retire', signer });
-    expect(approved, JSON.stringify(approved)).toMatchObject({ status: 'approved' });
+    await approveRetire(options, id);
     expect(await retireMigration(options, id)).toMatchObject({ status: 'applied' });
     expect(await rollbackMigration(options, id)).toMatchObject({
       status: 'refused',

@@ -255,10 +255,11 @@ async function plan(
 
 /** Counts all documents, and writes a bundle that allows as much as was counted. */
 async function planSource(context: Context, source: Source, flags: PlanFlags): Promise<CommandResult> {
+  const { draftDocuments, MOST_CONNECTIONS } = await import('../../migration/kind/document/index.ts');
   const { connections = 1 } = flags;
-  if (connections < 1 || connections > 16 || (connections > 1 && source.kind !== 'column')) {
+  if (connections > MOST_CONNECTIONS || (connections > 1 && source.kind !== 'column')) {
     throw new VarveError('usage', {
-      hint: 'Give --connections from 1 to 16, and --column schema.table.column.',
+      hint: `Give --connections from 1 to ${String(MOST_CONNECTIONS)}, and --column schema.table.column.`,
     });
   }
   const type = await loadDocumentType(context, flags);
@@ -266,7 +267,6 @@ async function planSource(context: Context, source: Source, flags: PlanFlags): P
   const opened = await openRunner(context, 'write');
   if (opened.status === 'refused') return refusedResult(opened.findings);
   await using runner = opened;
-  const { draftDocuments } = await import('../../migration/kind/document/index.ts');
   const { documentEngine } = await import('../document-engine.ts');
   const drafted = await draftDocuments(
     runner.options,

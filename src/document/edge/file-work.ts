@@ -55,7 +55,8 @@ export interface FileWork {
   /** Refuses where the input is another one than was built from. */
   readonly settle: () => Promise<Result<null>>;
   readonly isSettled: () => Promise<boolean>;
-  readonly counts: () => Promise<BatchCounts>;
+  /** Of this run, or of one that it takes back. */
+  readonly counts: (of?: string) => Promise<BatchCounts>;
   /** Takes away what this run built or put in place; gives 1 where somebody changed it since, which stays. */
   readonly undo: () => Promise<number>;
   readonly tidy: (isCommitted: boolean) => Promise<void>;
@@ -154,8 +155,8 @@ export function fileWork(
       if ((await sourceFindings(record?.source)).length > 0) return false;
       return (await contentDigest(out))?.digest === record?.written;
     },
-    counts: async () => {
-      const record = await readRecord(recordPath);
+    counts: async (of = run) => {
+      const record = await recordOf(of);
       if (record !== undefined) return record.counts;
       return (await readCheckpoint(checkpointPath(out)))?.counts ?? NO_COUNTS;
     },

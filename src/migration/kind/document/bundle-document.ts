@@ -72,7 +72,7 @@ export function readForward(
 }
 
 /** More would take those of the programs. */
-const MOST_CONNECTIONS = 16;
+export const MOST_CONNECTIONS = 16;
 
 const TEXTS = ['types', 'type', 'type_digest', 'to'] as const;
 

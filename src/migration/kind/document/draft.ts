@@ -124,8 +124,24 @@ function shortened(pointers: readonly string[]): readonly string[] {
     .toSorted();
 }
 
+/** What happens where the documents lie. */
+function storyOf({ source, to }: ForwardDocument): { readonly risks: string; readonly back: string } {
+  if (source.kind === 'files') {
+    return {
+      risks: `\`${source.from}\` is never written to; \`${source.to}\` takes its name when all of it is built.`,
+      back: 'the output is taken away, unless somebody has edited it',
+    };
+  }
+  return {
+    risks: `Readers meet version ${to} from the first batch on, and the older ones until the last.`,
+    back: 'the originals where nobody edited, else the steps down where nothing is lost, else a refusal with the list',
+  };
+}
+
 function notesOf(forward: ForwardDocument, { counts }: DocumentCoverage): string {
   const ways = Object.entries(counts.byPath).map(([path, count]) => `- ${path}: ${String(count)} documents`);
+  const { risks, back } = storyOf(forward);
+  const left = forward.source.kind === 'files' ? 'are left out' : 'stay as they are';
   return `# Why
 
 Written by \`varve document plan\` from a count of every document of ${placeOf(forward)}.
@@ -134,15 +150,15 @@ ${ways.join('\n')}
 
 # Risks
 
-Readers meet version ${forward.to} from the first batch on, and the older ones until the last. ${String(counts.quarantined)} documents stay as they are.
+${risks} ${String(counts.quarantined)} documents ${left}.
 
 # Rollout
 
-Readers of version ${forward.to} first, then \`varve apply\`: documents are built beside, counted, and put in place in short batches.
+Readers of version ${forward.to} first, then \`varve apply\`: documents are built beside, counted, and put in place.
 
 # Rollback
 
-\`varve rollback\`: the originals where nobody edited, else the steps down where nothing is lost, else a refusal with the list.
+\`varve rollback\`: ${back}.
 
 # Rollback verification
 
