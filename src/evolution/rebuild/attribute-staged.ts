@@ -7,7 +7,7 @@
  * anywhere goes on there, and at most one batch of each end is written twice.
  */
 import type { Finding } from '../../base/index.ts';
-import type { Transaction } from '../../store/index.ts';
+import { sql, type Transaction } from '../../store/index.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { atOnce } from './at-once.ts';
 import { indexList, keyList } from './list-index.ts';
@@ -23,13 +23,23 @@ const BATCH_LINES = 100_000;
 /** Tells how much of what is written of a table is. */
 export type Tell = (what: 'rows' | 'computations', done: number, total: number) => void;
 
+/** What is written beside staged computations. */
+interface Staged {
+  readonly tell: Tell;
+  readonly rows: () => Promise<readonly Finding[]>;
+  /** See `prepareSpecs`. */
+  readonly specs: readonly number[];
+}
+
 /** Writes rows, which `rows` does with all that comes once they are there, and staged computations; then the list is as any other. */
 export async function attributeStaged(
   operation: Rebuild,
   scope: RunScope,
-  { tell, rows }: { readonly tell: Tell; readonly rows: () => Promise<readonly Finding[]> },
+  { tell, rows, specs }: Staged,
 ): Promise<readonly Finding[]> {
-  await alone(operation, scope, (transaction, of) => prepareSpecs(transaction, of, scope));
+  await alone(operation, scope, (transaction, of) =>
+    prepareSpecs(transaction, of, scope, sql`${specs}::integer[]`),
+  );
   const open = await openPages(operation, scope);
   const write = (end: End): Promise<void> => writeFrom(end, operation, scope, { tell, open });
   const findings = await atOnce<readonly Finding[]>([

@@ -19,7 +19,7 @@ import { listedPages, markOf, setMark, watchedOf, type Marked } from './list.ts'
 import { shortly } from './shortly.ts';
 import { indexList, keyList } from './list-index.ts';
 import { fillList, isStaged, keptColumns, stagedTables, writeStagedRows } from './stage.ts';
-import { undecidedRows } from './undecided.ts';
+import { listed, type Listed } from './listed.ts';
 import {
   builtOf,
   listPlacement,
@@ -96,7 +96,7 @@ function withoutUnique({ unique, ...rest }: ColumnSpec): ColumnSpec {
 }
 
 /** Lists every row of a table and of its parts, with what becomes of it; those that are listed already stay so. */
-export async function listRows(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
+export async function listRows(operation: Rebuild, scope: RunScope): Promise<Listed> {
   const { context } = scope;
   const group = groupOf(rebuilding(operation, await runWorld(context.store, scope)));
   await keyLists(scope);
@@ -112,15 +112,17 @@ export async function listRows(operation: Rebuild, scope: RunScope): Promise<rea
         return carried.findings;
       },
     );
-    if (findings.length > 0) return findings;
+    if (findings.length > 0) return { findings, specs: [] };
   }
   await context.fault('E01_classified');
+  const specs: number[] = [];
   for (const member of group.filter(hasSources)) {
     const world = await runWorld(context.store, scope);
-    const findings = await undecidedRows(context.store, rebuilding(member.operation, world));
-    if (findings.length > 0) return findings;
+    const found = await listed(context.store, rebuilding(member.operation, world));
+    if (found.findings.length > 0) return found;
+    if (member.operation === operation) specs.push(...found.specs);
   }
-  return [];
+  return { findings: [], specs };
 }
 
 /** A run that was stopped may have left lists whose keys were still to come: what changed meanwhile is looked for by them. */
@@ -148,7 +150,10 @@ function hasSources({ operation }: Rebuilding): boolean {
 export async function attributeListed(
   operation: Rebuild,
   scope: RunScope,
-  complete: () => Promise<readonly Finding[]>,
+  {
+    specs,
+    complete,
+  }: { readonly specs: readonly number[]; readonly complete: () => Promise<readonly Finding[]> },
 ): Promise<readonly Finding[]> {
   const { context } = scope;
   const of = rebuilding(operation, await runWorld(context.store, scope));
@@ -161,10 +166,10 @@ export async function attributeListed(
   const isApart = operation.from.length > 0 && (await isStaged(context.store, of));
   if (!isApart) {
     await rows();
-    if (operation.from.length > 0) await attributeComputations(operation, scope, tell);
+    if (operation.from.length > 0) await attributeComputations(operation, scope, { tell, specs });
     return complete();
   }
-  return attributeStaged(operation, scope, { tell, rows: () => rows().then(complete) });
+  return attributeStaged(operation, scope, { tell, rows: () => rows().then(complete), specs });
 }
 
 /** Rows and computations as one progress, since they may be written at once. */
@@ -191,11 +196,17 @@ async function attributeRows(operation: Rebuild, scope: RunScope, tell: Tell): P
   });
 }
 
-async function attributeComputations(operation: Rebuild, scope: RunScope, tell: Tell): Promise<void> {
+async function attributeComputations(
+  operation: Rebuild,
+  scope: RunScope,
+  { tell, specs }: { readonly tell: Tell; readonly specs: readonly number[] },
+): Promise<void> {
   const { context } = scope;
   const of = rebuilding(operation, await runWorld(context.store, scope));
   if (of.spec.form === undefined) return;
-  await alone(operation, scope, (transaction, each) => prepareSpecs(transaction, each, scope));
+  await alone(operation, scope, (transaction, each) =>
+    prepareSpecs(transaction, each, scope, sql`${specs}::integer[]`),
+  );
   await inBatches(operation, scope, {
     what: 'computations',
     tell,

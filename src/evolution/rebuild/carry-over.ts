@@ -44,7 +44,12 @@ export async function carryOver(transaction: Transaction, scope: RunScope): Prom
   const toCompute: string[] = [];
   for (const { of, after } of again) {
     if (of.spec.form !== undefined && !isWithMaster(of)) {
-      await prepareSpecs(transaction, of, scope);
+      await prepareSpecs(
+        transaction,
+        of,
+        scope,
+        sql`array(select l."#spec" from ${tableId(listPlacement(builtOf(of)))} l where ${CARRIED} and l."#n" > ${after}::bigint)`,
+      );
       await writeComputations(transaction, of, { after });
     }
     const open = await openLines(transaction, of, after);

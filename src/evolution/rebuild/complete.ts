@@ -33,14 +33,17 @@ import { builtOf, listPlacement, rebuilding, rebuildOf, runWorld, type Rebuildin
 export async function build(operation: Rebuild, scope: RunScope): Promise<readonly Finding[]> {
   const of = rebuilding(operation, await runWorld(scope.context.store, scope));
   if (isWithMaster(of)) return [];
-  const findings = await listRows(operation, scope);
+  const { findings, specs } = await listRows(operation, scope);
   if (findings.length > 0) return findings;
-  const inTheWay = await attributeListed(operation, scope, async () => {
-    for (const member of groupOf(of)) {
-      const found = await index(member.operation, scope);
-      if (found.length > 0) return found;
-    }
-    return [];
+  const inTheWay = await attributeListed(operation, scope, {
+    specs,
+    complete: async () => {
+      for (const member of groupOf(of)) {
+        const found = await index(member.operation, scope);
+        if (found.length > 0) return found;
+      }
+      return [];
+    },
   });
   if (inTheWay.length > 0) return inTheWay;
   const failed = await recompute(operation, scope);
@@ -248,15 +251,22 @@ export async function addForeignKeys(
   }
 }
 
+/**
+ * Both sides of what is compared here stand in the order of their keys more often than not, and the database knows: then it
+ * need not look up each row in a table of hashes, if it is told that pages which follow each other cost little in any order,
+ * and memory counts. One process does that in less than two need for hashes; the other looks at something else meanwhile.
+ */
+async function walkInOrder(transaction: Queryable): Promise<void> {
+  await transaction.query(sql`select set_config('random_page_cost', '1.1', true),
+    set_config('maintenance_work_mem', '4MB', true), set_config('max_parallel_workers_per_gather', '0', true)`);
+}
+
 /** Looks at every row behind the foreign keys of a table that were not looked at yet. */
 async function checkForeignKeys(of: Rebuilding, { context }: RunScope): Promise<void> {
   const { schema, table } = builtOf(of).placement;
   await context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
-    // Both sides stand in the order of their keys more often than not, and the database knows: then it need not look up each
-    // row in a table of hashes, if it is told that pages which follow each other cost little in any order, and memory counts.
-    await transaction.query(sql`select set_config('random_page_cost', '1.1', true),
-      set_config('maintenance_work_mem', '4MB', true)`);
+    await walkInOrder(transaction);
     const rows = await transaction.query<{ name: string }>(sql`
       select f.conname as name from pg_constraint f join pg_class c on c.oid = f.conrelid
       join pg_namespace n on n.oid = c.relnamespace
@@ -301,7 +311,7 @@ export async function check(operation: Rebuild, scope: RunScope): Promise<readon
 async function otherwiseThanPlanned(of: Rebuilding, { context }: RunScope): Promise<readonly Finding[]> {
   return context.store.transaction({}, async (transaction) => {
     await context.fence(transaction);
-    await useMachine(transaction);
+    await walkInOrder(transaction);
     return [
       ...(await alteredRows(transaction, of)),
       ...(await absentRows(transaction, of)),

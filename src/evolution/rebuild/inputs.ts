@@ -18,7 +18,7 @@ import { type OtherInputs } from './merged-inputs.ts';
 import { readSubjectsOf, type ReadSubjects } from './read-subjects.ts';
 import { recordedKeys } from './recorded-ways.ts';
 import { isDecidable } from './ruled-ways.ts';
-import { oldKeyColumn, ruleOf } from './values.ts';
+import { oldKeyColumn, ruleOf, typeOf } from './values.ts';
 import { rebuildOf, type Rebuilding } from './world.ts';
 
 /** How the inputs of a line are found. */
@@ -36,13 +36,14 @@ export interface Recorded {
   readonly readOf: (table: string) => RecordedRead | undefined;
 }
 
-/** Columns of `varve.recorded_read`. */
+/** What was recorded of a read. */
 export interface RecordedRead {
-  readonly keys: Sql;
+  /** How many rows were read. */
+  readonly rows: Sql;
   readonly columns: Sql;
   readonly digest: Sql;
-  /** The primary key of the one row that was read, where it was looked up already. */
-  readonly row?: readonly Sql[];
+  /** The primary key of the one row that was read; else null. */
+  readonly key: readonly Sql[];
 }
 
 /** Of a line that is joined with its computation `c`. */
@@ -215,7 +216,7 @@ async function readRows(
       const [pp] = aliasesOf(tables.indexOf(read.table));
       const now = sql`${pp}.${nowColumn(reads.filter(({ table }) => table === read.table).indexOf(read))}`;
       const only = read.cardinality === 'many' ? sql`sha256(${now})` : now;
-      const expected = sql`case when jsonb_array_length(${row.keys}) = 1 then ${only} else sha256(''::bytea) end`;
+      const expected = sql`case when ${row.rows} = 1 then ${only} else sha256(''::bytea) end`;
       return present === undefined
         ? sql`case when ${row.unchanged} then ${expected} else ${ZERO} end`
         : sql`case when ${row.unchanged} and ${present} = ${expected} then ${present} else ${ZERO} end`;
@@ -225,7 +226,7 @@ async function readRows(
 
 interface FoundRow {
   readonly join: Sql;
-  readonly keys: Sql;
+  readonly rows: Sql;
   /** Whether the row is as it was when it was read. */
   readonly unchanged: Sql;
 }
@@ -266,16 +267,7 @@ function readRow(
   isOnDemand: boolean,
 ): FoundRow {
   const [pp, r] = aliasesOf(index);
-  const {
-    keys,
-    columns: read,
-    digest,
-    row,
-  }: RecordedRead = joined ?? {
-    keys: sql`${r}.keys`,
-    columns: sql`${r}.columns`,
-    digest: sql`${r}.digest`,
-  };
+  const { rows, columns: read, digest, key }: RecordedRead = joined ?? lookedUp(r, target);
   const known = new Set(target.spec.columns.map(({ name }) => name));
   const there = sets.filter((columns) => columns.every((column) => known.has(column)));
   const naming = of.world.naming.pairs.get(now[0]?.table ?? '')?.columns[0] ?? {};
@@ -288,11 +280,9 @@ function readRow(
       (columns, place) => sql`sha256(${rowDigest(sql`p`, columns)}) as ${sql.id(`#was ${String(place)}`)}`,
     ),
   ];
-  const same = target.spec.primaryKey.map((column, place) => {
-    const type = target.spec.columns.find(({ name }) => name === column)?.type ?? 'text';
-    return sql`${pp}.${sql.id(column)} = ${row?.[place] ?? sql`(${keys} -> 0 ->> ${column}::text)::${sql.raw(type)}`}`;
-  });
-  const only = row === undefined ? sql`jsonb_array_length(${keys}) = 1 and ` : sql``;
+  const same = target.spec.primaryKey.map(
+    (column, place) => sql`${pp}.${sql.id(column)} = ${key[place] ?? sql`null`}`,
+  );
   const cases = there.map(
     (columns, place) =>
       sql`when ${read} = ${columns}::text[] then ${digest} = ${pp}.${sql.id(`#was ${String(place)}`)}`,
@@ -303,15 +293,25 @@ function readRow(
         and ${r}.spec = l."#spec" and ${subjects(target, r)}`
       : sql``;
   return {
-    keys,
+    rows,
     join: sql`${lookUp}
       left join (select p.*, ${sql.join(digests)} from ${tableId(target.placement)} p ${isOnDemand ? sql`` : UNMERGED}) ${pp}
-        on ${only}${sql.join(same, sql` and `)}`,
+        on ${sql.join(same, sql` and `)}`,
     unchanged:
       cases.length === 0
-        ? sql`jsonb_array_length(${keys}) = 0`
-        : sql`(jsonb_array_length(${keys}) = 0 or case ${sql.join(cases, sql` `)} else false end)`,
+        ? sql`${rows} = 0`
+        : sql`(${rows} = 0 or case ${sql.join(cases, sql` `)} else false end)`,
   };
+}
+
+/** A read that is looked up as `r`. */
+function lookedUp(r: Sql, { spec }: Relation): RecordedRead {
+  const rows = sql`jsonb_array_length(${r}.keys)`;
+  const key = spec.primaryKey.map(
+    (column) =>
+      sql`case when ${rows} = 1 then (${r}.keys -> 0 ->> ${column}::text)::${sql.raw(typeOf(spec, column))} end`,
+  );
+  return { rows, columns: sql`${r}.columns`, digest: sql`${r}.digest`, key };
 }
 
 function targetRows(of: Rebuilding, table: string): Relation | undefined {

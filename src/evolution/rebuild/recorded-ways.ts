@@ -34,10 +34,13 @@ export function recordedWays(of: Rebuilding, { readSubjects, formerKeys }: Facts
       tests.push({ when: sql`true`, becomes: 'ambiguous', why: `nothing recorded: ${key.to}` });
       continue;
     }
-    joins.push(sql`left join varve.recorded_read ${r} on ${r}.relation = ${computed} and ${r}.key_hash = c.key_hash
-      and ${r}.spec = c.spec and ${readSubjects(target.relation, r)}`);
-    joins.push(sql`left join ${tableId(target.relation.placement)} ${p}
-      on jsonb_array_length(${r}.keys) = 1 and ${recordedRow(target.relation, formerKeys.get(target.relation.id), { p, r })}`);
+    const about = sql`w.relation = ${computed} and ${readSubjects(target.relation, sql`w`)}`;
+    joins.push(sql`left join (${recordedReads(target.relation, formerKeys.get(target.relation.id), about)}) ${r}
+      on ${r}.key_hash = c.key_hash and ${r}.spec = c.spec`);
+    const same = target.relation.spec.primaryKey.map(
+      (column, place) => sql`${p}.${sql.id(column)} = ${r}.${readKeyColumn(place)}`,
+    );
+    joins.push(sql`left join ${tableId(target.relation.placement)} ${p} on ${sql.join(same, sql` and `)}`);
     const parent = target.rebuild;
     if (parent !== undefined && changesKey(parent)) {
       const on = target.relation.spec.primaryKey.flatMap((column) => {
@@ -118,18 +121,27 @@ export function targetOf({ world }: Rebuilding, table: string): Target | undefin
   };
 }
 
-/** The one row that was read, by its recorded key: its columns may have been called otherwise then. */
-function recordedRow(
-  target: Relation,
-  former: FormerKeyNames | undefined,
-  { p, r }: { readonly p: Sql; readonly r: Sql },
-): Sql {
-  const same = target.spec.primaryKey.map((column) => {
-    const names = (former?.get(column) ?? [column]).map((name) => sql`${r}.keys -> 0 ->> ${name}::text`);
+/** A column of a joined recorded read: how many rows were read; -1 where that is not known. */
+export const READ_ROWS: Sql = sql.id('#rows');
+
+/** A column of a joined recorded read: the i-th column of the key of the one row that was read, else null. */
+function readKeyColumn(index: number): Sql {
+  return sql.id(`#key ${String(index)}`);
+}
+
+/**
+ * The reads `w` of a table with what is asked of them again and again, by forms that are not null for null: the database
+ * would take others apart, and look into the JSON of a read at each place that names them. The key of the one row may
+ * have had columns with other names then.
+ */
+function recordedReads({ spec }: Relation, former: FormerKeyNames | undefined, about: Sql): Sql {
+  const key = spec.primaryKey.map((column, index) => {
+    const names = (former?.get(column) ?? [column]).map((name) => sql`w.keys -> 0 ->> ${name}::text`);
     const value = names.length === 0 ? sql`null` : sql`coalesce(${sql.join(names)})`;
-    return sql`${p}.${sql.id(column)} = (${value})::${sql.raw(typeOf(target.spec, column))}`;
+    return sql`case when jsonb_array_length(w.keys) = 1 then (${value})::${sql.raw(typeOf(spec, column))} end as ${readKeyColumn(index)}`;
   });
-  return sql.join(same, sql` and `);
+  return sql`select w.key_hash, w.spec, w.columns, w.digest, coalesce(jsonb_array_length(w.keys), -1) as ${READ_ROWS}, ${sql.join(key)}
+    from varve.recorded_read w where ${about}`;
 }
 
 function recordedTests(
@@ -146,7 +158,7 @@ function recordedTests(
   const several: Test['becomes'] = key.kind === 'secondary' ? 'ambiguous' : 'recompute';
   return [
     {
-      when: unless(sql`(c.spec is null or ${r}.keys is null)`),
+      when: unless(sql`coalesce(${r}.${READ_ROWS}, -1) < 0`),
       becomes: 'ambiguous',
       why: `nothing recorded: ${key.to}`,
     },
@@ -154,7 +166,7 @@ function recordedTests(
       ? []
       : [
           {
-            when: sql`jsonb_array_length(${r}.keys) > 1`,
+            when: sql`${r}.${READ_ROWS} > 1`,
             becomes: several,
             why: `several rows read: ${key.to}`,
           },
@@ -163,13 +175,13 @@ function recordedTests(
       ? []
       : [
           {
-            when: unless(sql`jsonb_array_length(${r}.keys) = 0`),
+            when: unless(sql`${r}.${READ_ROWS} = 0`),
             becomes: 'ambiguous' as const,
             why: `no row read: ${key.to}`,
           },
         ]),
     {
-      when: unless(sql`(jsonb_array_length(${r}.keys) = 1 and ${p}.${sql.id(first)} is null)`),
+      when: unless(sql`(${r}.${READ_ROWS} = 1 and ${p}.${sql.id(first)} is null)`),
       becomes: 'ambiguous',
       why: `the row that was read is gone: ${key.to}`,
     },

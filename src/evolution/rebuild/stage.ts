@@ -5,7 +5,7 @@
  *
  * | column | holds, while it is there |
  * |---|---|
- * | `#inputs`, `#output` | the computation of a carried row, until it is where computations are; empty where there is none |
+ * | `#inputs`, `#output` | the computation of a carried row, until it is where computations are; without an output there is none |
  * | `#next` | the hash of the new key, where that is not the old one's |
  * | `#kept 0`, ... | values of the row that are copied and not in its old key, where all of them are short |
  *
@@ -42,7 +42,7 @@ import {
   oldKeyColumn,
 } from './values.ts';
 import type { End } from './open-pages.ts';
-import { joinedReads } from './recorded-ways.ts';
+import { joinedReads, READ_ROWS } from './recorded-ways.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 import { inputsOf } from './inputs.ts';
 import { CARRIED, inPages, isHashKept, isOutputKept, type Pages } from './write.ts';
@@ -138,8 +138,9 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
     sql`c.output as "#gave"`,
     ...copied.map(({ value }, index) => sql`${value} as ${copiedColumn(index)}`),
     ...reads.flatMap(({ table, r, key }) => [
-      ...['keys', 'columns', 'digest'].map((what) => sql`${r}.${sql.id(what)} as ${readColumn(what, table)}`),
-      ...key.map((column, place) => sql`${column} as ${readColumn(`row ${String(place)}`, table)}`),
+      sql`${r}.${READ_ROWS} as ${readColumn('rows', table)}`,
+      ...['columns', 'digest'].map((what) => sql`${r}.${sql.id(what)} as ${readColumn(what, table)}`),
+      ...key.map((column, place) => sql`${column} as ${readColumn(`key ${String(place)}`, table)}`),
     ]),
   ];
   const inputs = await inputsOf(transaction, of, variant, {
@@ -148,10 +149,10 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
       const read = reads.find((each) => each.table === table);
       if (read === undefined) return undefined;
       return {
-        keys: sql`l.${readColumn('keys', table)}`,
+        rows: sql`l.${readColumn('rows', table)}`,
         columns: sql`l.${readColumn('columns', table)}`,
         digest: sql`l.${readColumn('digest', table)}`,
-        row: read.key.map((_, place) => sql`l.${readColumn(`row ${String(place)}`, table)}`),
+        key: read.key.map((_, place) => sql`l.${readColumn(`key ${String(place)}`, table)}`),
       };
     },
   });
@@ -168,6 +169,7 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
   const output = isOutputKept(of)
     ? sql`l."#gave"`
     : sql`sha256(${rowDigest(sql`n`, columns, of.spec.columns)})`;
+  // Said once: lines without an output have no computation, whatever else was found for them.
   const isMeant = sql`${CARRIED} and l."#spec" is not null`;
   // Or what decides over a row would be asked once more for each column that hangs on it.
   const listed = listColumns(of).map((column) => sql`l.${column}`);
@@ -175,9 +177,8 @@ async function stagedRows(transaction: Queryable, of: Rebuilding, variant: Varia
     const place = copied.findIndex((each) => each.name === name);
     return sql`l.${copiedColumn(place)} as ${keptColumn(index)},`;
   });
-  return sql`select ${sql.join(listed)}, ${sql.join(kept, sql` `)} ${isHashKept(of) ? sql`` : sql`case when ${isMeant} then ${newHash(of)} end as "#next",`}
-      case when ${isMeant} then ${inputs.value(plan?.digests ?? [])} end as "#inputs",
-      case when ${isMeant} then ${output} end as "#output"
+  return sql`select ${sql.join(listed)}, ${sql.join(kept, sql` `)} ${isHashKept(of) ? sql`` : sql`${newHash(of)} as "#next",`}
+      ${inputs.value(plan?.digests ?? [])} as "#inputs", case when ${isMeant} then ${output} end as "#output"
     from (${classifiedRows(of, await factsOf(transaction, of), { more })} ${UNMERGED}) l
     cross join lateral (select ${sql.join(row)}) n ${inputs.joins} ${plan?.joins ?? sql``}`;
 }

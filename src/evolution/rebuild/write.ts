@@ -108,14 +108,21 @@ export function inPages({ fromPage, toPage }: Pages): Sql {
   return sql`l.ctid >= ${page(fromPage)} and l.ctid < ${page(toPage)}`;
 }
 
-/** What attributed rows share: how they were computed then, and by which rule they belong to the new structure. */
-export async function prepareSpecs(transaction: Queryable, of: Rebuilding, scope: RunScope): Promise<void> {
+/**
+ * What attributed rows share: how they were computed then, and by which rule they belong to the new structure. `computedBy`
+ * is an array of the ids of `varve.computation_spec` that carried rows have.
+ */
+export async function prepareSpecs(
+  transaction: Queryable,
+  of: Rebuilding,
+  scope: RunScope,
+  computedBy: Sql,
+): Promise<void> {
   const next = builtOf(of);
   const code = scope.world.codeByTable.get(of.operation.table);
   if (code === undefined)
     throw new VarveError('internal', { hint: 'Report this: a computed table has no code identity.' });
   const codeId = await ensureCode(transaction, code);
-  const list = tableId(listPlacement(next));
   for (const variant of await variantsOf(transaction, of)) {
     if (computedRelation(of, variant.source) === undefined) continue;
     await transaction.execute(sql`
@@ -124,7 +131,7 @@ export async function prepareSpecs(transaction: Queryable, of: Rebuilding, scope
         jsonb_build_object('rule', ${ruleWord(of)}::text, 'migration', ${scope.context.bundle.id}::text,
           'run', ${scope.context.runId}::text, 'spec', s.id) || ${JSON.stringify({ ...referencesOf(of), ...rulesOf(of) })}::jsonb
       from varve.computation_spec s
-      where s.id = any(${variant.specs}::integer[]) and s.id in (select "#spec" from ${list} l where ${CARRIED})
+      where s.id = any(${variant.specs}::integer[]) and s.id = any(${computedBy})
         and not exists (select from varve.computation_spec a
           where a.relation = ${next.id} and a.origin = 'attributed' and (a.attribution ->> 'spec')::integer = s.id)`);
   }
