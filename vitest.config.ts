@@ -4,10 +4,14 @@ import { defaultServerConditions } from 'vite';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { LongestFirst } from './scripts/longest-first.ts';
 import { isSystemTest } from './scripts/system-test.ts';
+import { scratchFolder } from './test/harness/scratch-folder.ts';
 
 // Packages are loaded by Node itself, which knows no condition `module`; what some publish under it Node cannot load.
 const conditions = ['@varve/source', ...defaultServerConditions.filter((name) => name !== 'module')];
 const exclude = ['**/node_modules/**', '**/dist/**', '**/.cache/**'];
+
+// Of the servers too, which this process starts, and of what vitest itself keeps there.
+process.env['TMPDIR'] ??= scratchFolder();
 
 const unitTests = globSync(['src/**/*.test.ts', 'test/**/*.test.ts']).filter(
   (filePath) => !isSystemTest(filePath),

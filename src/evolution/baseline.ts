@@ -88,7 +88,7 @@ async function measureTable(
   measuring: Measuring,
 ): Promise<TableState | undefined> {
   const [there] = await transaction.query<{ oid: string | null }>(
-    sql`select to_regclass(${regclass(placement)})::text as oid`,
+    sql.kept(sql`select to_regclass(${regclass(placement)})::text as oid`),
   );
   if (there?.oid === null || there === undefined) return undefined;
   const shape = await shapeOf(transaction, placement, measuring);
@@ -103,20 +103,26 @@ export async function shapeOf(
   placement: Placement,
   measuring: Measuring = {},
 ): Promise<Shape> {
-  const columns = await transaction.query<Shape['columns'][number] & Record<string, unknown>>(sql`
+  const columns = await transaction.query<Shape['columns'][number] & Record<string, unknown>>(
+    sql.kept(sql`
     select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type, pg_get_expr(d.adbin, d.adrelid) as "default",
       a.attnotnull as "notNull"
     from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where a.attrelid = ${regclass(placement)}::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`);
+    where a.attrelid = ${regclass(placement)}::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`),
+  );
   // NOT NULL stands with the columns; only some major versions also store it as a constraint.
   const definition = sql`regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '')`;
-  const constraints = await transaction.query<{ text: string }>(sql`
+  const constraints = await transaction.query<{ text: string }>(
+    sql.kept(sql`
     select contype::text || ' ' || ${measuring.algorithm === 'pipeline/1' ? definition : sql`case when contype = 'f' then ${PAIRS} else ${definition} end`} as text
-    from pg_constraint where conrelid = ${regclass(placement)}::regclass and contype <> 'n' order by 1`);
-  const indexes = await transaction.query<{ text: string }>(sql`
+    from pg_constraint where conrelid = ${regclass(placement)}::regclass and contype <> 'n' order by 1`),
+  );
+  const indexes = await transaction.query<{ text: string }>(
+    sql.kept(sql`
     select (case when i.indisunique then 'unique ' else '' end) ||
       array_to_string(array(select pg_get_indexdef(i.indexrelid, k, true) from generate_series(1, i.indnkeyatts) k), ',') as text
-    from pg_index i where i.indrelid = ${regclass(placement)}::regclass order by 1`);
+    from pg_index i where i.indrelid = ${regclass(placement)}::regclass order by 1`),
+  );
   return {
     columns,
     constraints: constraints.map(({ text }) => text),

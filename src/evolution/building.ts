@@ -29,9 +29,11 @@ export async function runRelations(
   store: Queryable,
   runId: string,
 ): Promise<{ readonly live: Relations; readonly building: Relations }> {
-  const rows = await store.query<RelationRow>(sql`
+  const rows = await store.query<RelationRow>(
+    sql.kept(sql`
     select ${COLUMNS} from varve.relation where state = 'live'
-    union all select ${COLUMNS} from varve.relation where since_run = ${runId} and state = 'building'`);
+    union all select ${COLUMNS} from varve.relation where since_run = ${runId} and state = 'building'`),
+  );
   const byName = (wanted: Relation['state']): Relations =>
     new Map(rows.filter(({ state }) => state === wanted).map((row) => [row.name, toRelation(row)]));
   return { live: byName('live'), building: byName('building') };
@@ -43,7 +45,9 @@ export async function buildingRelation(
   table: string,
   runId: string,
 ): Promise<Relation | undefined> {
-  const [row] = await store.query<RelationRow>(sql`
-    select ${COLUMNS} from varve.relation where name = ${table} and since_run = ${runId} and state = 'building'`);
+  const [row] = await store.query<RelationRow>(
+    sql.kept(sql`
+    select ${COLUMNS} from varve.relation where name = ${table} and since_run = ${runId} and state = 'building'`),
+  );
   return row === undefined ? undefined : toRelation(row);
 }

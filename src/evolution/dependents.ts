@@ -10,7 +10,8 @@ import { regclass } from './regclass.ts';
  * Each is a refusal that names it. Triggers of varve's own, which note changes for a run, are none of these.
  */
 export async function dependents(transaction: Queryable, relation: Relation): Promise<readonly Finding[]> {
-  const rows = await transaction.query<{ kind: string; name: string }>(sql`
+  const rows = await transaction.query<{ kind: string; name: string }>(
+    sql.kept(sql`
     select distinct 'view' as kind, n.nspname || '.' || v.relname as name
     from pg_depend d join pg_rewrite w on w.oid = d.objid join pg_class v on v.oid = w.ev_class
     join pg_namespace n on n.oid = v.relnamespace
@@ -29,7 +30,8 @@ export async function dependents(transaction: Queryable, relation: Relation): Pr
     select 'column', attname::text from pg_attribute
     where attrelid = ${regclass(relation.placement)}::regclass and attnum > 0 and not attisdropped
       and attname <> all (${relation.spec.columns.map((column) => column.name)}::text[])
-    order by 1, 2`);
+    order by 1, 2`),
+  );
   return rows.map(({ kind, name }) =>
     refusal('dependents_in_the_way', relation.name, {
       detail: { kind, name },
@@ -40,14 +42,16 @@ export async function dependents(transaction: Queryable, relation: Relation): Pr
 
 /** Gives the new table the owner, the grants on table and columns, and the row security of the old one. */
 export async function copyGrants(transaction: Queryable, from: Placement, to: Placement): Promise<void> {
-  const rows = await transaction.query<Grant>(sql`
+  const rows = await transaction.query<Grant>(
+    sql.kept(sql`
     select r.rolname as grantee, a.privilege_type as privilege, a.is_grantable as grantable, g.column
     from (select relacl as acl, null::text as column, relowner from pg_class where oid = ${regclass(from)}::regclass
       union all
       select t.attacl, t.attname::text, c.relowner from pg_attribute t join pg_class c on c.oid = t.attrelid
       where c.oid = ${regclass(from)}::regclass and t.attnum > 0 and not t.attisdropped) g
     cross join aclexplode(g.acl) a left join pg_roles r on r.oid = a.grantee
-    where a.grantee <> g.relowner and (a.grantee = 0 or r.rolname is not null)`);
+    where a.grantee <> g.relowner and (a.grantee = 0 or r.rolname is not null)`),
+  );
   for (const { grantee, privilege, grantable, column } of rows) {
     const role = grantee === null ? sql.raw('public') : sql.id(grantee);
     const option = grantable ? sql.raw(' with grant option') : sql.raw('');
@@ -86,11 +90,13 @@ async function copyOwner(transaction: Queryable, from: Placement, to: Placement)
 
 /** Drops the views through which makes read this table; the next populate makes them again over the one that stands then. */
 export async function dropReadViews(transaction: Queryable, placement: Placement): Promise<void> {
-  const rows = await transaction.query<{ schema: string }>(sql`
+  const rows = await transaction.query<{ schema: string }>(
+    sql.kept(sql`
     select distinct n.nspname as schema
     from pg_depend d join pg_rewrite w on w.oid = d.objid join pg_class v on v.oid = w.ev_class
     join pg_namespace n on n.oid = v.relnamespace
     where d.classid = 'pg_rewrite'::regclass and d.refobjid = to_regclass(${regclass(placement)})
-      and starts_with(n.nspname, ${READ_SCHEMA_PREFIX})`);
+      and starts_with(n.nspname, ${READ_SCHEMA_PREFIX})`),
+  );
   for (const { schema } of rows) await transaction.execute(sql`drop schema ${sql.id(schema)} cascade`);
 }

@@ -26,7 +26,8 @@ export async function incomingKeys(
   transaction: Queryable,
   placement: Placement,
 ): Promise<readonly IncomingKey[]> {
-  const keys = await transaction.query<IncomingKey>(sql`
+  const keys = await transaction.query<IncomingKey>(
+    sql.kept(sql`
     select name, oid, schema, "table", columns, referenced,
       case when starts_with(definition, prefix) then substr(definition, length(prefix) + 1) end as options
     from (
@@ -39,7 +40,8 @@ export async function incomingKeys(
       cross join lateral (${columnNames(sql`f.confrelid`, sql`f.confkey`)}) theirs
       where f.contype = 'f' and f.confrelid = ${regclass(placement)}::regclass and f.conrelid <> f.confrelid
         and f.conparentid = 0) k
-    order by schema, "table", name`);
+    order by schema, "table", name`),
+  );
   const unread = keys.find(({ options }) => options === null);
   if (unread === undefined) return keys;
   throw new VarveError('internal', {

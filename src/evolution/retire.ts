@@ -54,14 +54,16 @@ async function nameAfter(
   place: Placement,
   { from, to }: { readonly from: Placement; readonly to: Placement },
 ): Promise<void> {
-  const rows = await transaction.query<{ kind: 'constraint' | 'index'; name: string }>(sql`
+  const rows = await transaction.query<{ kind: 'constraint' | 'index'; name: string }>(
+    sql.kept(sql`
     select 'constraint' as kind, conname::text as name from pg_constraint
     where conrelid = ${regclass(place)}::regclass and starts_with(conname::text, ${from.table})
     union all
     select 'index', c.relname::text from pg_index i join pg_class c on c.oid = i.indexrelid
     where i.indrelid = ${regclass(place)}::regclass and starts_with(c.relname::text, ${from.table})
       and not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.conrelid = i.indrelid)
-    order by 1, 2`);
+    order by 1, 2`),
+  );
   for (const { kind, name } of rows) {
     const wanted = withSuffix(to.table, name.slice(from.table.length));
     if (await isTaken(transaction, place, { name: wanted, schemas: [from.schema, to.schema] })) continue;
@@ -78,10 +80,12 @@ async function isTaken(
   place: Placement,
   { name, schemas }: { readonly name: string; readonly schemas: readonly string[] },
 ): Promise<boolean> {
-  const [row] = await transaction.query<{ taken: boolean }>(sql`
+  const [row] = await transaction.query<{ taken: boolean }>(
+    sql.kept(sql`
     select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where n.nspname = any(${schemas}::text[]) and c.relname = ${name})
-      or exists (select from pg_constraint where conrelid = ${regclass(place)}::regclass and conname = ${name}) as taken`);
+      or exists (select from pg_constraint where conrelid = ${regclass(place)}::regclass and conname = ${name}) as taken`),
+  );
   return row?.taken === true;
 }
 
@@ -94,10 +98,12 @@ async function nameByGeneration(
   place: Placement,
   { from, to }: { readonly from: Placement; readonly to: Placement },
 ): Promise<void> {
-  const indexes = await transaction.query<{ name: string; taken: boolean }>(sql`
+  const indexes = await transaction.query<{ name: string; taken: boolean }>(
+    sql.kept(sql`
     select c.relname::text as name, exists (select from pg_class o join pg_namespace n on n.oid = o.relnamespace
       where n.nspname = ${to.schema} and n.oid <> c.relnamespace and o.relname = c.relname) as taken
-    from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = ${regclass(place)}::regclass order by 1`);
+    from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = ${regclass(place)}::regclass order by 1`),
+  );
   const [mark] = /@\d+$/u.exec(to.schema === HISTORY ? to.table : from.table) ?? [];
   if (mark === undefined) return;
   for (const { name, taken } of indexes) {

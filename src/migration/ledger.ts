@@ -73,23 +73,25 @@ export async function appendLedger(
   // A clock that was set back must not make an entry older than the one before it: verification refuses that.
   const atMs = Math.max(clock.nowMs(), last === undefined ? 0 : Date.parse(last.at));
   const entry = entryOf(head, appending, atMs);
-  await transaction.execute(sql`
+  await transaction.execute(
+    sql.kept(sql`
     insert into varve.ledger (seq, prev, digest, run_id, migration_id, phase, environment, direction, attempt,
       bundle_digest, plan_digest, body_digest, receipt_digest, at, body)
     values (${entry.seq}, ${entry.prev}, ${entry.digest}, ${entry.run_id}, ${entry.migration_id}, ${entry.phase},
       ${entry.environment}, ${entry.direction}, ${entry.attempt}, ${entry.bundle_digest}, ${entry.plan_digest},
-      ${entry.body_digest}, ${entry.receipt_digest}, ${entry.at}, ${JSON.stringify(appending.body)}::jsonb)`);
+      ${entry.body_digest}, ${entry.receipt_digest}, ${entry.at}, ${JSON.stringify(appending.body)}::jsonb)`),
+  );
   return entry;
 }
 
 /** All entries in order, without their bodies. */
 export async function readLedger(queryable: Queryable): Promise<readonly LedgerEntry[]> {
-  const rows = await queryable.query<
-    Omit<LedgerEntry, 'seq' | 'ledger_version'> & { readonly seq: bigint }
-  >(sql`
+  const rows = await queryable.query<Omit<LedgerEntry, 'seq' | 'ledger_version'> & { readonly seq: bigint }>(
+    sql.kept(sql`
     select seq, prev, digest, run_id, migration_id, phase, environment, direction, attempt,
       bundle_digest, plan_digest, body_digest, receipt_digest, at
-    from varve.ledger order by seq`);
+    from varve.ledger order by seq`),
+  );
   return rows.map((row) => ({ ...row, seq: Number(row.seq), ledger_version: 'v1' }) as LedgerEntry);
 }
 
@@ -100,7 +102,7 @@ export async function readBody(
   phase: Phase,
 ): Promise<JsonObject | undefined> {
   const rows = await queryable.query<{ readonly body: JsonObject }>(
-    sql`select body from varve.ledger where run_id = ${runId} and phase = ${phase}`,
+    sql.kept(sql`select body from varve.ledger where run_id = ${runId} and phase = ${phase}`),
   );
   return rows[0]?.body;
 }

@@ -259,7 +259,7 @@ export async function hit(run: { readonly options: RunnerOptions }, point: Fault
  */
 export async function fence(transaction: Transaction, id: string): Promise<void> {
   await transaction.query(
-    sql`select pg_advisory_xact_lock_shared(hashtextextended(${`varve:run:${id}`}, 0))::text`,
+    sql.kept(sql`select pg_advisory_xact_lock_shared(hashtextextended(${`varve:run:${id}`}, 0))::text`),
   );
   if (!(await isDecided(transaction, id))) return;
   throw new VarveError('run_fenced', {
@@ -351,7 +351,7 @@ async function storeInputs(root: string, { bundle, plan }: NewRun): Promise<void
 
 async function isDecided(transaction: Transaction, id: string): Promise<boolean> {
   const rows = await transaction.query(
-    sql`select 1 from varve.ledger where run_id = ${id} and phase in ('committed', 'undone')`,
+    sql.kept(sql`select 1 from varve.ledger where run_id = ${id} and phase in ('committed', 'undone')`),
   );
   return rows.length > 0;
 }

@@ -40,7 +40,9 @@ export async function insertComputationSpec(store: Queryable, spec: ComputationS
 
 /** How many keys of a relation have a computation. */
 export async function countComputations(store: Queryable, relation: Relation): Promise<number> {
-  const [row] = await store.query<{ count: bigint }>(sql`
-    select count(*) as count from varve.computation where relation = ${relation.id}`);
+  const [row] = await store.query<{ count: bigint }>(
+    sql.kept(sql`
+    select count(*) as count from varve.computation where relation = ${relation.id}`),
+  );
   return Number(row?.count ?? 0n);
 }

@@ -172,8 +172,10 @@ export async function countMissing(
 
 /** Keys that have a job, whatever its state. */
 export async function countJobs(store: Queryable, relation: Relation): Promise<number> {
-  const [row] = await store.query<{ count: bigint }>(sql`
-    select count(*) as count from varve.job where relation = ${relation.id}`);
+  const [row] = await store.query<{ count: bigint }>(
+    sql.kept(sql`
+    select count(*) as count from varve.job where relation = ${relation.id}`),
+  );
   return Number(row?.count ?? 0n);
 }
 

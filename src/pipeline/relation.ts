@@ -49,8 +49,10 @@ export function relationOf(relations: Relations, name: string): Relation {
 
 /** The live relations of a database; empty before the first deployment. */
 export async function loadRelations(store: Queryable): Promise<Relations> {
-  const rows = await store.query<RelationRow>(sql`
-    select id, name, spec, physical_schema, physical_name, state from varve.relation where state = 'live'`);
+  const rows = await store.query<RelationRow>(
+    sql.kept(sql`
+    select id, name, spec, physical_schema, physical_name, state from varve.relation where state = 'live'`),
+  );
   return new Map(rows.map((row) => [row.name, toRelation(row)]));
 }
 

@@ -19,7 +19,8 @@ export interface NamePeriod {
 
 /** The names of all tables, those of the structures that their rows came from included. */
 export async function loadNamePeriods(store: Queryable): Promise<readonly NamePeriod[]> {
-  return store.query<NamePeriod & Record<string, unknown>>(sql`
+  return store.query<NamePeriod & Record<string, unknown>>(
+    sql.kept(sql`
     with recursive known as (select * from varve.relation where state in ('live', 'retired', 'let_go')),
     source (relation, source) as (
       select relation, source from varve.relation_source
@@ -37,7 +38,8 @@ export async function loadNamePeriods(store: Queryable): Promise<readonly NamePe
     select f.root as relation, r.name as now, r.state = 'live' as "isLive", n.name,
       extract(epoch from n.since)::float8 as since, extract(epoch from n.until)::float8 as until
     from family f join varve.relation r on r.id = f.root join named n on n.id = f.id
-    order by f.root, n.since, n.name`);
+    order by f.root, n.since, n.name`),
+  );
 }
 
 /** When computations with these specs, `s`, ran that were recorded: one that was carried ran before that. Seconds since 1970. */

@@ -175,7 +175,7 @@ function bareWords(condition: string): string {
 async function readAll(store: Queryable, placement: Placement): Promise<readonly Found[]> {
   const [before] = await store.query<{ path: string }>(sql`select current_setting('search_path') as path`);
   await store.query(sql`select set_config('search_path', 'pg_catalog', true)`);
-  const found = await store.query<Found>(statement(placement));
+  const found = await store.query<Found>(sql.kept(statement(placement)));
   await store.query(sql`select set_config('search_path', ${before?.path ?? ''}, true)`);
   return found;
 }

@@ -92,7 +92,8 @@ async function keptColumns(
     sql`select current_setting('search_path') as path`,
   );
   await transaction.query(sql`select set_config('search_path', 'pg_catalog', true)`);
-  const rows = await transaction.query<Settings>(sql`
+  const rows = await transaction.query<Settings>(
+    sql.kept(sql`
     select a.attname::text as column, a.attnotnull as "isNotNull", nullif(a.attstattarget, -1)::integer as statistics,
       case when a.attgenerated = '' and not ${ownsSequence(sql`a.attrelid`, sql`a.attnum`)} then pg_get_expr(d.adbin, d.adrelid) end as "default",
       case when a.attstorage <> t.typstorage then
@@ -100,7 +101,8 @@ async function keptColumns(
       col_description(a.attrelid, a.attnum) as comment
     from pg_attribute a join pg_type t on t.oid = a.atttypid
     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where a.attrelid = ${regclass(source.placement)}::regclass and a.attnum > 0 and not a.attisdropped`);
+    where a.attrelid = ${regclass(source.placement)}::regclass and a.attnum > 0 and not a.attisdropped`),
+  );
   await transaction.query(sql`select set_config('search_path', ${before?.path ?? ''}, true)`);
   return rows.flatMap((settings) => {
     const [now] = Object.entries(pair.columns[0] ?? {}).find(([, was]) => was === settings.column) ?? [];
