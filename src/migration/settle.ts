@@ -15,6 +15,7 @@ import {
   type ReceiptBody,
   type ReceiptEnd,
 } from '../evidence/index.ts';
+import { allDone } from './all-done.ts';
 import { runAfterSteps, type AfterEnd } from './after.ts';
 import type { Bundle } from './bundle.ts';
 import {
@@ -32,7 +33,7 @@ import { takeBackLent } from './deciding-session.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
 import { findingJson, productBytes } from './evidence-body.ts';
-import { readEvidence, readIfThere, storeEvidence } from './evidence-store.ts';
+import { readEvidence, readIfThere, storeEvidences } from './evidence-store.ts';
 import { openIntentLog, type IntentLog } from './intent-log.ts';
 import { syncLedgerFile } from './ledger-file.ts';
 import {
@@ -291,15 +292,14 @@ async function storeAll(
 ): Promise<Digest> {
   const opened = (await readBody(options.store, runId, 'opened')) as OpenedBody;
   const named = new Set(opened.inputs.map(({ digest }) => digest));
-  for (const file of bundle?.files ?? [])
-    if (named.has(file.digest)) await storeEvidence(options.root, file.bytes);
-  await storeEvidence(options.root, canonicalBytes(opened.plan));
-  for (const document of opened.policy_documents ?? [])
-    await storeEvidence(options.root, canonicalBytes(document));
-  for (const product of Object.values(body.products))
-    await storeEvidence(options.root, productBytes(product));
-  for (const file of Object.values(closingFiles(closing)))
-    await storeEvidence(options.root, canonicalBytes(file));
+  const files = (bundle?.files ?? []).filter(({ digest }) => named.has(digest));
+  await storeEvidences(options.root, [
+    ...files.map(({ bytes }) => bytes),
+    canonicalBytes(opened.plan),
+    ...(opened.policy_documents ?? []).map(canonicalBytes),
+    ...Object.values(body.products).map(productBytes),
+  ]);
+  await storeEvidences(options.root, Object.values(closingFiles(closing)).map(canonicalBytes));
   return sha256(canonicalBytes(closing.receipt));
 }
 
@@ -323,14 +323,15 @@ async function writeProducts(
   const body = await decidedOf(options, known);
   const hidden = isByReference(settings, environment) ? [RECEIPT_PATH, ENVELOPE_PATH] : [];
   const shown = { ...body.products, ...closingFiles(closing) };
-  const findings: Finding[] = [];
-  for (const path of new Set([...Object.keys(shown), ...RUN_PRODUCTS])) {
-    const product = hidden.includes(path) ? undefined : shown[path];
-    const bytes = product === undefined ? undefined : productBytes(product);
-    if (!(await showProduct(root, join(folder, path), bytes)))
-      findings.push(keptProduct(known.subject, path));
-  }
-  return findings;
+  const paths = [...new Set([...Object.keys(shown), ...RUN_PRODUCTS])];
+  const isShown = await allDone(
+    paths.map((path) => {
+      const product = hidden.includes(path) ? undefined : shown[path];
+      const bytes = product === undefined ? undefined : productBytes(product);
+      return showProduct(root, join(folder, path), bytes);
+    }),
+  );
+  return paths.filter((_, index) => isShown[index] === false).map((path) => keptProduct(known.subject, path));
 }
 
 /** What an earlier run may have shown and this one may not have. */
