@@ -85,11 +85,14 @@ export interface Settled {
 export async function settleRun(options: RunnerOptions, settling: Settling): Promise<Settled> {
   const known = await knownRun(options, settling.runId);
   const intents = await openIntentLog(options.root, settling.runId, options.clock);
-  const closing = await closeRun(options, known, intents, settling);
+  const body = await decidedOf(options, known);
+  const closing = await closeRun(options, { known, body }, intents, settling);
   const { receipt } = closing;
   const digest = sha256(canonicalBytes(receipt));
   const entries = await readLedger(options.store);
-  const kept = isLatest(known, ledgerRuns(entries)) ? await writeProducts(options, known, closing) : [];
+  const kept = isLatest(known, ledgerRuns(entries))
+    ? await writeProducts(options, { known, body }, closing)
+    : [];
   await hit({ options }, 'F20_products_written');
   const { findings } = await syncLedgerFile(options, entries);
   await hit({ options }, 'F21_ledger_file');
@@ -126,12 +129,11 @@ async function knownRun(options: RunnerOptions, runId: string): Promise<LedgerRu
 /** What closes the run: what did already, the receipt that was announced, or a new one. */
 async function closeRun(
   options: RunnerOptions,
-  known: LedgerRun,
+  { known, body }: DecidedRun,
   intents: IntentLog,
   settling: Settling,
 ): Promise<Closing> {
   const closed = await readClosing(options.store, settling.runId);
-  const body = await decidedOf(options, known);
   if (closed !== undefined) {
     await storeAll(options, settling, body, closed);
     return closed;
@@ -151,6 +153,12 @@ async function closeRun(
   );
   await hit({ options }, 'F19_ledger_closed');
   return closing;
+}
+
+/** A run with the body of its decision, which never changes. */
+interface DecidedRun {
+  readonly known: LedgerRun;
+  readonly body: DecidedBody;
 }
 
 async function decidedOf(options: RunnerOptions, known: LedgerRun): Promise<DecidedBody> {
@@ -315,12 +323,11 @@ function isLatest(known: LedgerRun, runs: readonly LedgerRun[]): boolean {
  */
 async function writeProducts(
   options: RunnerOptions,
-  known: LedgerRun,
+  { known, body }: DecidedRun,
   closing: Closing,
 ): Promise<readonly Finding[]> {
   const { settings = DEFAULT_SETTINGS, environment, root } = options;
   const folder = join(root, bundlePath(known.subject.migrationId));
-  const body = await decidedOf(options, known);
   const hidden = isByReference(settings, environment) ? [RECEIPT_PATH, ENVELOPE_PATH] : [];
   const shown = { ...body.products, ...closingFiles(closing) };
   const paths = [...new Set([...Object.keys(shown), ...RUN_PRODUCTS])];
