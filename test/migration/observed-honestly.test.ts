@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyMigration, type RunnerOptions } from '../../src/migration/index.ts';
 import { sql } from '../../src/store/index.ts';
@@ -82,6 +84,22 @@ describe.skipIf(!isWanted)('what a script does to the session that observes it',
           create operator <> (leftarg = oid, rightarg = int, function = differs);`,
       });
       expect(outcome, JSON.stringify(outcome)).toMatchObject({ status: 'applied' });
+    },
+  );
+
+  it.each(['guarded', 'confined'] as const)(
+    'M35 what a %s script made is told as it names it, without the schemas of its path',
+    async (level) => {
+      const outcome = await run(level, {
+        objects: ['mood', 'rank'],
+        forward: `
+          create type mood as enum ('low', 'high');
+          create function rank(mood) returns int language sql as 'select 1';`,
+      });
+      expect(outcome, JSON.stringify(outcome)).toMatchObject({ status: 'applied' });
+      const [id] = /PG-MIG-[0-9-]+/u.exec(JSON.stringify(outcome)) ?? [];
+      const touched = await readFile(join(folder.root, `postgis/${id ?? ''}/diffs/touched.csv`), 'utf8');
+      expect(touched).toContain(`function,${outcome.schema},rank(mood),`);
     },
   );
 });
