@@ -8,8 +8,9 @@
 import type { JsonObject } from '../base/index.ts';
 import type { Store } from '../store/index.ts';
 import { allDone } from './all-done.ts';
+import type { Bundle } from './bundle.ts';
 import type { RunnerOptions } from './environment.ts';
-import type { Runnable } from './session.ts';
+import type { MigrationKind } from './kind.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
 /** Sessions that wait to be used. */
@@ -23,7 +24,7 @@ export interface SessionsAhead extends AsyncDisposable {
 /** Begins to open what a run of this plan will need. */
 export function openAhead(
   options: RunnerOptions,
-  { bundle, kind }: Runnable,
+  { bundle, kind }: { readonly bundle: Bundle; readonly kind: MigrationKind },
   bound: JsonObject,
 ): SessionsAhead {
   const { store, runnerLogin, verifyLogin, settings = DEFAULT_SETTINGS } = options;
