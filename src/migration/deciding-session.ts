@@ -2,6 +2,7 @@ import { VarveError } from '../base/index.ts';
 import type { Store, Transaction } from '../store/index.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readBody, type RunSubject } from './ledger.ts';
+import { allDone } from './all-done.ts';
 import { parseMigrationId } from './migration-id.ts';
 import { contextOf, type OpenedBody, type Run } from './run.ts';
 
@@ -21,10 +22,9 @@ export async function decidingSession(run: Run): Promise<DecidingSession> {
   }
   if (options.runnerLogin === undefined) throw loginUnusable(run, 'no_runner_login');
   const context = contextOf(run);
-  const store = await options.runnerLogin.open(options.store.location);
+  const store = await (run.ahead?.takeRunner() ?? options.runnerLogin.open(options.store.location));
   const end = async (): Promise<void> => {
-    await store[Symbol.asyncDispose]();
-    await confine.release(context);
+    await allDone([store[Symbol.asyncDispose](), confine.release(context)]);
   };
   try {
     await confine.lend(context);

@@ -98,10 +98,15 @@ function artifact(path: string, product: Product): Artifact {
   return { path, digest: sha256(productBytes(product)) };
 }
 
-/** The bytes of a product as it lies on disk. */
+/** The bytes of a product as it lies on disk. It is stored, digested and shown: they are made once, for nobody changes it. */
 export function productBytes(product: Product): Uint8Array {
-  return typeof product === 'string' ? new TextEncoder().encode(product) : canonicalBytes(product);
+  if (typeof product === 'string') return new TextEncoder().encode(product);
+  const bytes = bytesByProduct.get(product) ?? canonicalBytes(product);
+  bytesByProduct.set(product, bytes);
+  return bytes;
 }
+
+const bytesByProduct = new WeakMap<JsonObject, Uint8Array>();
 
 /** `diffs/touched.csv`: `kind,schema,name,change,rows`, sorted, names of objects only (M35). */
 function touchedText(touched: readonly Touched[]): string {

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { VarveError } from '../base/index.ts';
 import { sha256, storePath, type Digest } from '../evidence/index.ts';
-import { createDurable, hasCode } from './durable.ts';
+import { allDone } from './all-done.ts';
+import { createDurable, hasCode, syncFolder } from './durable.ts';
 
 /**
  * Keeps content under its digest: created exclusively, fsynced, read-only, hashed again on every read (M122).
@@ -12,9 +13,20 @@ import { createDurable, hasCode } from './durable.ts';
  */
 export async function storeEvidence(root: string, bytes: Uint8Array): Promise<Digest> {
   const digest = sha256(bytes);
-  const created = await createDurable(join(root, storePath(digest)), bytes);
+  const path = join(root, storePath(digest));
+  if ((await readEvidence(root, digest)) !== undefined) {
+    // Its content was on disk before it had its name; the name may not be, where who gave it was killed.
+    await syncFolder(dirname(path));
+    return digest;
+  }
+  const created = await createDurable(path, bytes);
   if (!created) await readEvidence(root, digest);
   return digest;
+}
+
+/** Keeps several side by side: a disk takes no longer for some of them than for one. */
+export function storeEvidences(root: string, contents: readonly Uint8Array[]): Promise<readonly Digest[]> {
+  return allDone(contents.map((bytes) => storeEvidence(root, bytes)));
 }
 
 /** The content of a digest; undefined when the store does not have it. Errors: `evidence_changed`. */

@@ -10,9 +10,10 @@ import {
 import type { Baseline } from '../evidence/index.ts';
 import { isStoreError, sql, type Transaction } from '../store/index.ts';
 import { stepsOf } from './after.ts';
-import { decidingSession } from './deciding-session.ts';
+import { allDone } from './all-done.ts';
+import { decidingSession, type DecidingSession } from './deciding-session.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes } from './evidence-body.ts';
-import { storeEvidence } from './evidence-store.ts';
+import { storeEvidences } from './evidence-store.ts';
 import {
   backoffMs,
   errorFinding,
@@ -33,6 +34,7 @@ import {
   decideWitnessed,
   openWitness,
   type CountedRows,
+  type Witness,
   type WitnessedDecision,
 } from './witness.ts';
 
@@ -195,13 +197,12 @@ async function tryOnce(
   const seen: Seen = { failure: undefined, counted: {}, isSent: false };
   let decided: WitnessedDecision | undefined;
   try {
-    // Before BEGIN: what had begun before that cannot be read.
-    await using witness = await openWitness(run);
-    await using session = await decidingSession(run);
+    await using ready = await readyToDecide(run);
+    const { witness, session } = ready;
     const prepare = witness === undefined ? {} : { prepareAs: witness.prepared };
     const begin = { isolation: kind.isolation, lockTimeoutMs, ...prepare };
-    await session.store.transaction(begin, async (transaction) => {
-      await watch.follow(transaction);
+    await session.store.transaction(begin, async (opened) => {
+      const transaction = await watch.follow(opened);
       await session.enter(transaction);
       seen.failure = await decideInside(run, transaction, { steps: deciding, before: pre, seen });
       if (seen.failure !== undefined) throw aborting(run);
@@ -223,6 +224,32 @@ async function tryOnce(
   await hit(run, 'F13_committed');
   await intents.announce('committed');
   return { status: 'committed' };
+}
+
+/** Who decides, and who looks on. */
+interface Ready extends AsyncDisposable {
+  readonly witness: Witness | undefined;
+  readonly session: DecidingSession;
+}
+
+/** Both before BEGIN: what had begun before the log was opened cannot be read. */
+async function readyToDecide(run: Run): Promise<Ready> {
+  const opening = [openWitness(run), decidingSession(run)] as const;
+  const end = async (): Promise<void> => {
+    const opened = await Promise.allSettled(opening);
+    await allDone(
+      opened.map(async (each) => {
+        if (each.status === 'fulfilled') await each.value?.[Symbol.asyncDispose]();
+      }),
+    );
+  };
+  try {
+    const [witness, session] = await Promise.all(opening);
+    return { witness, session, [Symbol.asyncDispose]: end };
+  } catch (error) {
+    await end();
+    throw error;
+  }
 }
 
 /** What a try of the deciding transaction came to know. */
@@ -298,8 +325,7 @@ async function decideInside(
   const ending = judgeRun(run, pre, post, observation);
   if (isRefused(ending.findings)) return { ...ending, cause: undefined };
   const body = await cleanBody(decidedBody(run, ending));
-  for (const product of Object.values(body.products))
-    await storeEvidence(options.root, productBytes(product));
+  await storeEvidences(options.root, Object.values(body.products).map(productBytes));
   await run.intents.announce('judged', { outputs: body.receipt['outputs'] ?? [], verdict: 'pass' });
   await hit(run, 'F11_judged');
   await appendLedger(transaction, { subject, phase: 'committed', body }, options.clock);

@@ -21,7 +21,7 @@ import type { Bundle } from './bundle.ts';
 import { hasCode } from './durable.ts';
 import { checkSignature } from './ed25519.ts';
 import type { RunnerOptions } from './environment.ts';
-import { readIfThere, storeEvidence } from './evidence-store.ts';
+import { readIfThere, storeEvidences } from './evidence-store.ts';
 import { readKeyRegister } from './key-register.ts';
 import type { Refused } from './refused.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -124,7 +124,10 @@ export async function findApprovals(
 
 /** Puts approvals into the evidence store, so that a receipt can name them. */
 export async function storeApprovals(root: string, approvals: readonly ValidApproval[]): Promise<void> {
-  for (const { bytes } of approvals) await storeEvidence(root, bytes);
+  await storeEvidences(
+    root,
+    approvals.map(({ bytes }) => bytes),
+  );
 }
 
 function wantedFor(

@@ -115,6 +115,11 @@ export interface ProbedTable extends JsonObject {
 export interface ConfineVerbs {
   /** Whether the plan bound it. */
   readonly isDue: (bound: JsonObject) => boolean;
+  /**
+   * Asks a session of the login, while it may nothing yet, what the transaction will ask it, so that the server has planned that
+   * by then. The answers count for nothing, and so does a failure; it ends soon, however large the database is.
+   */
+  readonly warmUp?: (store: Store, context: BaselineContext) => Promise<void>;
   readonly lend: (context: RunContext) => Promise<void>;
   readonly enter: (context: RunContext, transaction: Transaction) => Promise<void>;
   /** By what the plan bound alone: whoever settles a run may no longer have its bundle. */

@@ -21,6 +21,7 @@ import {
 import { orderedBundle, orderFindings } from './order.ts';
 import type { Refused } from './refused.ts';
 import { findRunnable, unwritable, withSession, type LockedSession, type Runnable } from './session.ts';
+import { openAhead, type SessionsAhead } from './sessions-ahead.ts';
 import { scanBundle } from './scan-authored.ts';
 import { receiptPath, settleRun, type ReceiptRef } from './settle.ts';
 import { NO_FAILURE, undoRun } from './undo.ts';
@@ -73,8 +74,10 @@ export type RunOutcome =
 export async function applyMigration(options: RunnerOptions, migrationId: string): Promise<RunOutcome> {
   const runnable = await findRunnable(options, migrationId);
   if ('status' in runnable) return runnable;
-  return guardFiles(options, () =>
-    withSession(options, (session) => applyLocked(options, runnable, session)),
+  await using ahead = await aheadOf(options, runnable);
+  // Awaited here: what nobody took is ended when this function returns, settled or not.
+  return await guardFiles(options, () =>
+    withSession(options, (session) => applyLocked(options, runnable, session, ahead)),
   );
 }
 
@@ -105,10 +108,17 @@ export async function undoAndSettle(run: Run, failure: Failure, resolvedFrom?: s
   return settle(run, failure, resolvedFrom);
 }
 
+/** The sessions that a run by the plan on file would need; whether it holds is found out later. */
+async function aheadOf(options: RunnerOptions, runnable: Runnable): Promise<SessionsAhead | undefined> {
+  const planned = await readPlan(runnable.bundle);
+  return 'status' in planned ? undefined : openAhead(options, runnable, planned.plan.bound.work);
+}
+
 async function applyLocked(
   options: RunnerOptions,
   { bundle, kind }: Runnable,
   session: LockedSession,
+  ahead: SessionsAhead | undefined,
 ): Promise<RunOutcome> {
   if (session.unsettled.length > 0) return { status: 'refused', findings: session.unsettled };
   const open = unfinishedRuns(session.runs).at(-1);
@@ -152,6 +162,7 @@ async function applyLocked(
     approvals,
     exceptions,
     policy,
+    ahead,
   });
 }
 
@@ -172,12 +183,14 @@ async function rollbackLocked(
   const forward = await loadForward(options, ran.subject.runId);
   const blocked = await blockingRuns(options, applied, ran, forward);
   if (blocked.length > 0) return { status: 'refused', findings: blocked };
+  // How it will be held is planned anew; most often it is as the run that it takes back was.
+  await using ahead = openAhead(options, { bundle, kind }, forward.bound);
   const { plan, findings } = await makePlan(options, kind, { bundle, direction: 'rollback', forward });
   const asked = { bundle, direction: 'rollback', plan, findings, runs: session.runs } as const;
   const admitted = await admitRun(options, asked);
   if (admitted.status === 'refused') return admitted;
   const { approvals, exceptions, policy } = admitted;
-  return openAndRun(options, {
+  return await openAndRun(options, {
     bundle,
     kind,
     direction: 'rollback',
@@ -187,6 +200,7 @@ async function rollbackLocked(
     approvals,
     exceptions,
     policy,
+    ahead,
   });
 }
 
@@ -216,7 +230,7 @@ export async function resumeRun(
 /** Opens a run and takes it to its end. */
 export async function openAndRun(
   options: RunnerOptions,
-  about: Wanted & Pick<NewRun, 'plan' | 'forward' | 'approvals' | 'exceptions' | 'policy'>,
+  about: Wanted & Pick<NewRun, 'plan' | 'forward' | 'approvals' | 'exceptions' | 'policy' | 'ahead'>,
 ): Promise<RunOutcome> {
   const { bundle, direction, session } = about;
   const before = session.runs.filter(

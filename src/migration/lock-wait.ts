@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { refusal, type Finding, type JsonObject } from '../base/index.ts';
-import { sql, type Queryable, type Store } from '../store/index.ts';
+import { sql, type Queryable, type Store, type Transaction } from '../store/index.ts';
 
 /** A wait, as it was last seen. */
 export interface LockWait {
@@ -27,32 +27,50 @@ export interface LockHolder extends JsonObject {
 
 /** Looks on, until it is stopped. */
 export interface LockWatch {
-  /** Looks on at the session of this open transaction. */
-  readonly follow: (transaction: Queryable) => Promise<void>;
+  /** Looks on at the session of this open transaction, whose statements have to be sent by what it returns. */
+  readonly follow: (transaction: Transaction) => Promise<Transaction>;
   readonly stop: () => void;
   readonly seen: () => LockWait | undefined;
 }
 
-/** Milliseconds between two looks: several within one try, and none in a transaction that gets its locks at once. */
+/** Milliseconds between two looks: several within one try. */
 const LOOK_MS = 20;
+/** Milliseconds that a statement may take before anybody looks: none in a transaction that gets its locks at once. */
+const PATIENCE_MS = 20;
 
 /** Begins watching; on a store of one session there is nobody to wait for, and nothing is done. */
 export function watchLocks(store: Store): LockWatch {
   let isStopped = !store.capabilities.concurrentSessions;
   let seen: LockWait | undefined;
+  let sentAtMs: number | undefined;
+  const isSlow = (): boolean => sentAtMs !== undefined && performance.now() - sentAtMs >= PATIENCE_MS;
   const look = async (pid: number): Promise<void> => {
     for (;;) {
       await sleep(LOOK_MS);
       if (isStopped) return;
-      seen = (await readWait(store, pid)) ?? seen;
+      if (isSlow()) seen = (await readWait(store, pid)) ?? seen;
+    }
+  };
+  const timed = async <T>(work: () => Promise<T>): Promise<T> => {
+    sentAtMs = performance.now();
+    try {
+      return await work();
+    } finally {
+      sentAtMs = undefined;
     }
   };
   return {
     follow: async (transaction) => {
-      if (isStopped) return;
+      if (isStopped) return transaction;
       const [row] = await transaction.query<{ pid: number }>(sql`select pg_backend_pid() as pid`);
       // Not awaited: the pool may have no other session until the transaction ends. What cannot be seen is not told.
       look(row?.pid ?? 0).catch(() => undefined);
+      return {
+        ...transaction,
+        query: (statement) => timed(() => transaction.query(statement)),
+        execute: (statement) => timed(() => transaction.execute(statement)),
+        script: (text) => timed(() => transaction.script(text)),
+      };
     },
     stop: () => {
       isStopped = true;

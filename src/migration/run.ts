@@ -17,7 +17,7 @@ import { sql, type Transaction } from '../store/index.ts';
 import type { Bundle } from './bundle.ts';
 import { makeFolder } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
-import { storeEvidence } from './evidence-store.ts';
+import { storeEvidences } from './evidence-store.ts';
 import type { FaultPoint } from './fault-point.ts';
 import { openIntentLog, runFolder, type IntentLog } from './intent-log.ts';
 import { ledgerFileHead } from './ledger-file.ts';
@@ -33,6 +33,7 @@ import type {
 import type { PlanFile } from './plan-file.ts';
 import type { KeptPolicy } from './policy/index.ts';
 import { rungOf } from './rehearsal.ts';
+import type { SessionsAhead } from './sessions-ahead.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
 /** One run under way in this process: what every state of it needs. */
@@ -48,6 +49,8 @@ export interface Run {
   readonly signal: AbortSignal;
   /** The monotonic clock at the run's start; undefined where another process began it. */
   readonly startedMonotonicMs?: number;
+  /** What was opened for it before it began. */
+  readonly ahead?: SessionsAhead | undefined;
 }
 
 /** Body of the ledger entry `opened`: from it, another machine takes the run over. */
@@ -117,6 +120,7 @@ export interface NewRun {
   /** Runs of the same bundle, environment and direction before this one. */
   readonly attemptsBefore: number;
   readonly signal: AbortSignal;
+  readonly ahead?: SessionsAhead | undefined;
 }
 
 /** Opens a run: its intent on disk, its evidence stored, its room reserved, its entry in the ledger. */
@@ -345,8 +349,7 @@ function planFileDigest(plan: PlanFile): Digest {
 
 /** Everything that the receipt will name is in the store before the run begins. */
 async function storeInputs(root: string, { bundle, plan }: NewRun): Promise<void> {
-  for (const { bytes } of bundle.files) await storeEvidence(root, bytes);
-  await storeEvidence(root, canonicalBytes(plan));
+  await storeEvidences(root, [...bundle.files.map(({ bytes }) => bytes), canonicalBytes(plan)]);
 }
 
 async function isDecided(transaction: Transaction, id: string): Promise<boolean> {

@@ -15,6 +15,7 @@ import {
   type ReceiptBody,
   type ReceiptEnd,
 } from '../evidence/index.ts';
+import { allDone } from './all-done.ts';
 import { runAfterSteps, type AfterEnd } from './after.ts';
 import type { Bundle } from './bundle.ts';
 import {
@@ -32,7 +33,7 @@ import { takeBackLent } from './deciding-session.ts';
 import { writeDurable } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
 import { findingJson, productBytes } from './evidence-body.ts';
-import { readEvidence, readIfThere, storeEvidence } from './evidence-store.ts';
+import { readEvidence, readIfThere, storeEvidences } from './evidence-store.ts';
 import { openIntentLog, type IntentLog } from './intent-log.ts';
 import { syncLedgerFile } from './ledger-file.ts';
 import {
@@ -84,11 +85,14 @@ export interface Settled {
 export async function settleRun(options: RunnerOptions, settling: Settling): Promise<Settled> {
   const known = await knownRun(options, settling.runId);
   const intents = await openIntentLog(options.root, settling.runId, options.clock);
-  const closing = await closeRun(options, known, intents, settling);
+  const body = await decidedOf(options, known);
+  const closing = await closeRun(options, { known, body }, intents, settling);
   const { receipt } = closing;
   const digest = sha256(canonicalBytes(receipt));
   const entries = await readLedger(options.store);
-  const kept = isLatest(known, ledgerRuns(entries)) ? await writeProducts(options, known, closing) : [];
+  const kept = isLatest(known, ledgerRuns(entries))
+    ? await writeProducts(options, { known, body }, closing)
+    : [];
   await hit({ options }, 'F20_products_written');
   const { findings } = await syncLedgerFile(options, entries);
   await hit({ options }, 'F21_ledger_file');
@@ -125,12 +129,11 @@ async function knownRun(options: RunnerOptions, runId: string): Promise<LedgerRu
 /** What closes the run: what did already, the receipt that was announced, or a new one. */
 async function closeRun(
   options: RunnerOptions,
-  known: LedgerRun,
+  { known, body }: DecidedRun,
   intents: IntentLog,
   settling: Settling,
 ): Promise<Closing> {
   const closed = await readClosing(options.store, settling.runId);
-  const body = await decidedOf(options, known);
   if (closed !== undefined) {
     await storeAll(options, settling, body, closed);
     return closed;
@@ -150,6 +153,12 @@ async function closeRun(
   );
   await hit({ options }, 'F19_ledger_closed');
   return closing;
+}
+
+/** A run with the body of its decision, which never changes. */
+interface DecidedRun {
+  readonly known: LedgerRun;
+  readonly body: DecidedBody;
 }
 
 async function decidedOf(options: RunnerOptions, known: LedgerRun): Promise<DecidedBody> {
@@ -291,15 +300,14 @@ async function storeAll(
 ): Promise<Digest> {
   const opened = (await readBody(options.store, runId, 'opened')) as OpenedBody;
   const named = new Set(opened.inputs.map(({ digest }) => digest));
-  for (const file of bundle?.files ?? [])
-    if (named.has(file.digest)) await storeEvidence(options.root, file.bytes);
-  await storeEvidence(options.root, canonicalBytes(opened.plan));
-  for (const document of opened.policy_documents ?? [])
-    await storeEvidence(options.root, canonicalBytes(document));
-  for (const product of Object.values(body.products))
-    await storeEvidence(options.root, productBytes(product));
-  for (const file of Object.values(closingFiles(closing)))
-    await storeEvidence(options.root, canonicalBytes(file));
+  const files = (bundle?.files ?? []).filter(({ digest }) => named.has(digest));
+  await storeEvidences(options.root, [
+    ...files.map(({ bytes }) => bytes),
+    canonicalBytes(opened.plan),
+    ...(opened.policy_documents ?? []).map(canonicalBytes),
+    ...Object.values(body.products).map(productBytes),
+  ]);
+  await storeEvidences(options.root, Object.values(closingFiles(closing)).map(canonicalBytes));
   return sha256(canonicalBytes(closing.receipt));
 }
 
@@ -315,22 +323,22 @@ function isLatest(known: LedgerRun, runs: readonly LedgerRun[]): boolean {
  */
 async function writeProducts(
   options: RunnerOptions,
-  known: LedgerRun,
+  { known, body }: DecidedRun,
   closing: Closing,
 ): Promise<readonly Finding[]> {
   const { settings = DEFAULT_SETTINGS, environment, root } = options;
   const folder = join(root, bundlePath(known.subject.migrationId));
-  const body = await decidedOf(options, known);
   const hidden = isByReference(settings, environment) ? [RECEIPT_PATH, ENVELOPE_PATH] : [];
   const shown = { ...body.products, ...closingFiles(closing) };
-  const findings: Finding[] = [];
-  for (const path of new Set([...Object.keys(shown), ...RUN_PRODUCTS])) {
-    const product = hidden.includes(path) ? undefined : shown[path];
-    const bytes = product === undefined ? undefined : productBytes(product);
-    if (!(await showProduct(root, join(folder, path), bytes)))
-      findings.push(keptProduct(known.subject, path));
-  }
-  return findings;
+  const paths = [...new Set([...Object.keys(shown), ...RUN_PRODUCTS])];
+  const isShown = await allDone(
+    paths.map((path) => {
+      const product = hidden.includes(path) ? undefined : shown[path];
+      const bytes = product === undefined ? undefined : productBytes(product);
+      return showProduct(root, join(folder, path), bytes);
+    }),
+  );
+  return paths.filter((_, index) => isShown[index] === false).map((path) => keptProduct(known.subject, path));
 }
 
 /** What an earlier run may have shown and this one may not have. */

@@ -10,7 +10,7 @@ import {
 } from '../evidence/index.ts';
 import { sql, type Transaction } from '../store/index.ts';
 import { decidedBody, NOTHING_WITNESSED, productBytes, type Ending } from './evidence-body.ts';
-import { readEvidence, storeEvidence } from './evidence-store.ts';
+import { readEvidence, storeEvidences } from './evidence-store.ts';
 import type { Beginning } from './execute.ts';
 import { checksBefore } from './judge-run.ts';
 import { backoffMs, isTransient, LOCK_TIMEOUT_MS, type Failure } from './failure.ts';
@@ -66,8 +66,7 @@ async function undoInside(run: Run, transaction: Transaction, failure: Failure):
   const before = await keptBaseline(run, transaction);
   const ending = before === undefined ? neverRan(failure) : await takeBack(run, transaction, before, failure);
   const body = await withoutDirty(decidedBody(run, ending));
-  for (const product of Object.values(body.products))
-    await storeEvidence(options.root, productBytes(product));
+  await storeEvidences(options.root, Object.values(body.products).map(productBytes));
   await appendLedger(transaction, { subject, phase: 'undone', body }, options.clock);
   await hit(run, 'F23_undo_row');
 }

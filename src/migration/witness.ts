@@ -38,7 +38,7 @@ export async function openWitness(run: Run): Promise<Witness | undefined> {
   const { options, kind, opened, subject } = run;
   if (kind.isWitnessDue?.(opened.plan.bound.work) !== true) return undefined;
   if (options.verifyLogin === undefined) throw loginUnusable(run, 'no_verify_login');
-  const store = await options.verifyLogin.open(options.store.location);
+  const store = await (run.ahead?.takeVerify() ?? options.verifyLogin.open(options.store.location));
   try {
     const deadlineMs = Math.min(OPEN_MS, options.deadlineMs ?? OPEN_MS);
     const log = await store.readLog({ name: slotName(options), deadlineMs });

@@ -8,7 +8,8 @@ import { sql } from './sql.ts';
 import type { Queryable, Store, Transaction } from './store.ts';
 
 const PINNED: Readonly<Record<string, string>> = {
-  search_path: 'pg_catalog',
+  // Named last, for where it is not named it comes first: a temporary table must not stand in for one of the catalog.
+  search_path: 'pg_catalog, pg_temp',
   quote_all_identifiers: 'off',
   DateStyle: 'ISO, YMD',
   IntervalStyle: 'iso_8601',
@@ -38,10 +39,12 @@ export async function readPinned<T>(
       },
     );
   }
-  const before = await database.query<{ name: string; setting: string }>(
-    sql`select n as name, current_setting(n) as setting from unnest(${Object.keys(settings)}::text[]) n`,
-  );
-  await pin(database, settings);
+  // All of them are read before the first is set.
+  const before = await database.query<{ name: string; setting: string }>(sql`
+    with before as materialized (
+      select n, v, current_setting(n) as setting
+      from unnest(${Object.keys(settings)}::text[], ${Object.values(settings)}::text[]) u (n, v) order by n)
+    select n as name, setting, set_config(n, v, true) from before`);
   const result = await work(database);
   await pin(database, Object.fromEntries(before.map(({ name, setting }) => [name, setting])));
   return result;

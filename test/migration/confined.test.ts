@@ -81,6 +81,29 @@ describe.skipIf(!isWanted)('a confined run on PostgreSQL', () => {
     return { ...(await applyMigration(options, id)), schema };
   }
 
+  it('M93 a run that may not begin leaves no session of its login behind', async () => {
+    const { schema } = await given.scene();
+    count += 1;
+    const id = `PG-MIG-2026-06-01-${String(count).padStart(2, '0')}`;
+    await planSql(options, {
+      id,
+      schema,
+      tables: ['plot'],
+      forward: 'update plot set area = 1',
+      rollback: NO_WAY_BACK,
+    });
+    await using lock = await given.store.tryLock('migration');
+    expect(lock).toBeDefined();
+    expect(await applyMigration(options, id)).toMatchObject({
+      status: 'refused',
+      findings: [{ code: 'run_in_progress' }],
+    });
+    await expect
+      .poll(() => given.store.query(sql`select from pg_stat_activity where usename = 'varve_runner'`))
+      .toEqual([]);
+    expect(await lent()).toEqual([]);
+  });
+
   it('M84 M85 is lent the role that owns the allowed tables and nothing else, there and back', async () => {
     const { schema, owner } = await given.scene();
     const planned = await planSql(options, {

@@ -26,7 +26,8 @@ const USER_SCHEMAS = sql`n.nspname !~ '^(pg_|information_schema$|varve$)'`;
 
 /** Reads it. */
 export async function readAccess(queryable: Queryable): Promise<AccessState> {
-  const rows = await queryable.query<Access & Record<string, unknown>>(sql`
+  const rows = await queryable.query<Access & Record<string, unknown>>(
+    sql.kept(sql`
     select 'r' || c.oid as key, 'relation' as kind, n.nspname || '.' || c.relname as name, c.relowner::text as owner,
       coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner))::text as privileges,
       concat_ws(' ', case when c.relrowsecurity then 'guarded' end, case when c.relforcerowsecurity then 'forced' end) as rule
@@ -43,7 +44,8 @@ export async function readAccess(queryable: Queryable): Promise<AccessState> {
     union all
     select 'p' || p.oid, 'policy', n.nspname || '.' || c.relname, '', '',
       concat_ws(' ', p.polpermissive, p.polcmd, p.polroles::text, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
-    from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace where ${USER_SCHEMAS}`);
+    from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace where ${USER_SCHEMAS}`),
+  );
   return new Map(rows.map((row) => [row.key, row]));
 }
 

@@ -15,7 +15,7 @@ import { actAsLent, confinementIn } from './confine.ts';
 import { installGuards, type Guards } from './guard.ts';
 import { noteSnapshot, readNewWrites, type SinceForward } from './new-writes.ts';
 import { countTables, type TableRows } from './own-versions.ts';
-import { pinSettings, type Pins } from './pins.ts';
+import { pinOwnNames, pinSettings, type Pins } from './pins.ts';
 import { readScripts, type Statement } from './script.ts';
 import { protectedTables, protectionOf, type Protection } from './protected.ts';
 import { fullName, loadRelations, type Relations } from './relation.ts';
@@ -49,10 +49,23 @@ export interface Attempt {
 
 const attempts = new WeakMap<Transaction, Attempt>();
 const baselines = new WeakMap<Transaction, Baseline>();
+const relationsSeen = new WeakMap<Transaction, Relations>();
 
 /** Keeps the first baseline of a transaction: how many rows a table had is known from it. */
 export function keepBaseline(transaction: Transaction, baseline: Baseline): void {
   if (!baselines.has(transaction)) baselines.set(transaction, baseline);
+}
+
+/** Keeps the relations for the baseline that follows on the observation: nothing of the script runs in between. */
+export function keepRelations(transaction: Transaction, relations: Relations): void {
+  relationsSeen.set(transaction, relations);
+}
+
+/** Those that were kept, once; else as they are. */
+export async function relationsNow(transaction: Transaction): Promise<Relations> {
+  const kept = relationsSeen.get(transaction);
+  relationsSeen.delete(transaction);
+  return kept ?? (await loadRelations(transaction));
 }
 
 /** Measures, keeps, guards, confines and pins, in this order, before the first statement. */
@@ -60,7 +73,8 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   const { scope } = context.bundle.declaration;
   const { concurrentSessions, cancelStatement } = context.store.capabilities;
   const relations = await loadRelations(transaction);
-  const baseline = baselines.get(transaction) ?? (await measureOrThrow(transaction, scope, context.settings));
+  const baseline =
+    baselines.get(transaction) ?? (await measureOrThrow(transaction, scope, context.settings, relations));
   const tableRows = concurrentSessions ? undefined : await countTables(transaction, relations);
   const protection = protectionOf(scope, context.settings);
   const confinement = confinementIn(context.bound);
@@ -83,6 +97,8 @@ export async function beginAttempt(context: RunContext, transaction: Transaction
   );
   const denied = protectedTables(relations, protection).filter((each) => !allowed.has(fullName(each)));
   const guards = await installGuards(transaction, denied, armer);
+  // As when it is observed: what is compared has to be written alike.
+  await pinOwnNames(transaction);
   const ownRows = await ownCatalogRows(transaction, guards);
   const access = await readAccess(transaction);
   const objects = guards.watches ? undefined : await listCatalogObjects(transaction);

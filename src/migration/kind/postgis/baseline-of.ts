@@ -3,6 +3,7 @@ import type { Baseline } from '../../../evidence/index.ts';
 import type { Transaction } from '../../../store/index.ts';
 import type { Scope } from '../../declaration.ts';
 import type { MigrationSettings } from '../../settings.ts';
+import type { Relations } from './relation.ts';
 import { measureBaseline, subjectOf } from './baseline/index.ts';
 
 /**
@@ -14,8 +15,10 @@ export async function measureOrThrow(
   transaction: Transaction,
   scope: Scope,
   settings: MigrationSettings,
+  relations: Relations,
 ): Promise<Baseline> {
-  const outcome = await measureBaseline(transaction, await subjectOf(transaction, scope, settings));
+  const subject = await subjectOf(transaction, scope, settings, relations);
+  const outcome = await measureBaseline(transaction, subject);
   if (outcome.status === 'measured') return outcome.baseline;
   const [finding] = outcome.findings;
   throw new VarveError('protected_key_unusable', {

@@ -348,7 +348,7 @@ function freeObjects(sights: Sights, scope: Scope): readonly FreeObject[] {
   const written = rows
     .filter(({ relation, extension, kind }) => relation === null && !isBrought(extension, kind))
     .filter(({ kind, name }) => kind !== 'schema' || !OF_SESSION.test(name))
-    .map(({ kind, schema, name }) => ({ kind, schema, name }));
+    .map(({ kind, schema, name }) => ({ kind, schema, name: asWritten(name, attempt.pins) }));
   const dropped = seen.flatMap(({ event, objectType, schema, names }): readonly FreeObject[] => {
     if (
       event !== 'drop' ||
@@ -377,6 +377,21 @@ function freeObjects(sights: Sights, scope: Scope): readonly FreeObject[] {
     ]),
   );
   return [...unique.values()];
+}
+
+/** The types of arguments as the script names them: without the schemas in which it finds them. */
+function asWritten(name: string, { search_path: path }: Attempt['pins']): string {
+  const found = path?.match(/"(?:[^"]|"")*"|[^, ]+/gu) ?? [];
+  return found.reduce((text, schema) => {
+    const bare = schema.startsWith('"') ? schema.slice(1, -1) : schema;
+    return text
+      .replaceAll(`"${bare}".`, '')
+      .replaceAll(new RegExp(`(?<![\\w$".])${escaped(bare)}\\.`, 'gu'), '');
+  }, name);
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/gu, '\\$&');
 }
 
 /** The schemas of a session's temporary tables, which the server makes when it first needs them, and nobody else can. */

@@ -7,7 +7,7 @@
 import { isRefused, type Finding, type JsonObject } from '../../../base/index.ts';
 import type { Transaction } from '../../../store/index.ts';
 import type { MigrationKind, RunContext, Step } from '../../kind.ts';
-import { attemptOf, beginAttempt, keepBaseline } from './attempt.ts';
+import { attemptOf, beginAttempt, keepBaseline, relationsNow } from './attempt.ts';
 import { measureOrThrow } from './baseline-of.ts';
 import { captureBefore } from './capture.ts';
 import { actAsOwner, confinementIn, lendRoles, takeRolesBack } from './confine.ts';
@@ -18,6 +18,7 @@ import { plan } from './plan.ts';
 import { writeProbe } from './probe.ts';
 import { runStatement } from './run-statement.ts';
 import { readScripts, type ScriptPhase, type Statement } from './script.ts';
+import { warmUp } from './warm-up.ts';
 
 /** The kind. */
 export const postgisKind: MigrationKind = {
@@ -48,6 +49,7 @@ export const postgisKind: MigrationKind = {
   },
   confine: {
     isDue: (bound) => confinementIn(bound) !== undefined,
+    warmUp,
     lend: async (context) => {
       const confinement = confinementIn(context.bound);
       if (confinement === undefined) return;
@@ -67,7 +69,8 @@ export const postgisKind: MigrationKind = {
     return [];
   },
   baseline: async ({ bundle, settings }, transaction) => {
-    const baseline = await measureOrThrow(transaction, bundle.declaration.scope, settings);
+    const relations = await relationsNow(transaction);
+    const baseline = await measureOrThrow(transaction, bundle.declaration.scope, settings, relations);
     keepBaseline(transaction, baseline);
     return baseline;
   },

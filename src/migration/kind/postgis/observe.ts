@@ -9,7 +9,7 @@ import { isStoreError, sql, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
 import type { KindPlan, Observation, RunContext } from '../../kind.ts';
 import { readAccess, reducedPolicies } from './access.ts';
-import { attemptOf, statementsOf } from './attempt.ts';
+import { attemptOf, keepRelations, statementsOf } from './attempt.ts';
 import { captureFindings, disarmCapture, needsCapture, takeCaptureBack } from './capture.ts';
 import { actAsOwnerAgain, confinementIn } from './confine.ts';
 import { enforcementOf } from './enforcement.ts';
@@ -20,7 +20,8 @@ import { largeFindings } from './large.ts';
 import { besideEffects, type BoundPhase } from './nontransactional.ts';
 import { checkNewWrites } from './new-writes.ts';
 import { countTables, versionFindings } from './own-versions.ts';
-import { pinFindings } from './pins.ts';
+import { assertOwnPlans } from './own-plans.ts';
+import { pinFindings, pinOwnNames } from './pins.ts';
 import { rollbackClassOf } from './rollback-class.ts';
 import { readScripts } from './script.ts';
 import { isProtected } from './protected.ts';
@@ -33,13 +34,17 @@ export async function observe(context: RunContext, transaction: Transaction): Pr
   const { scope, invariants = [] } = context.bundle.declaration;
   const violated = await settleConstraints(transaction);
   if (violated.length > 0) return nothingSeen(context, violated);
+  await assertOwnPlans(transaction, 'deferred constraints');
   await attempt.counter.read(transaction);
   // A query may call what the script made, so it is asked while the session may no more than the script might.
   const invariant = await checkInvariants(transaction, invariants);
+  await assertOwnPlans(transaction, 'invariants');
   const moved = await pinFindings(transaction, attempt.pins);
+  await pinOwnNames(transaction);
   const confinement = confinementIn(context.bound);
   if (confinement !== undefined) await actAsOwnerAgain(context.store, transaction);
   const effect = await readEffect(transaction, attempt, scope);
+  keepRelations(transaction, effect.relations);
   const unseen =
     attempt.tableRows === undefined
       ? []

@@ -57,12 +57,19 @@ export async function pinSettings(
       : {}),
   };
   const known = await readSettings(transaction);
-  for (const [name, value] of Object.entries(values)) {
-    // A release that does not have the setting has nothing to pin.
-    if (known[name] === null) continue;
-    await transaction.query(sql`select set_config(${name}, ${value}, true)`);
-  }
+  // A release that does not have the setting has nothing to pin.
+  const pinned = Object.entries(values).filter(([name]) => known[name] !== null);
+  await transaction.query(sql`select set_config(n, v, true)
+    from unnest(${pinned.map(([name]) => name)}::text[], ${pinned.map(([, value]) => value)}::text[]) u (n, v)`);
   return readSettings(transaction);
+}
+
+/**
+ * Names of the server alone, for what observes: an operator that a script made, of types that fit better than those of the
+ * server's, would be called in its stead, and by who observes.
+ */
+export async function pinOwnNames(transaction: Transaction): Promise<void> {
+  await transaction.execute(sql`set local search_path to pg_catalog, pg_temp`);
 }
 
 /** What is no longer as it was pinned. */

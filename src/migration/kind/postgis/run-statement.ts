@@ -5,6 +5,7 @@
 import { refusal, VarveError, type Finding } from '../../../base/index.ts';
 import { isStoreError, sql, type StoreError, type Transaction } from '../../../store/index.ts';
 import { isTransient, isUnreachable } from '../../failure.ts';
+import { forgedPlan, IS_FORGED } from './own-plans.ts';
 import { subjectOf, type Statement } from './script.ts';
 import { refusedHint } from './sqlstate.ts';
 
@@ -34,10 +35,11 @@ export async function runStatement(
 
 async function assertSame(transaction: Transaction, statement: Statement, id: string): Promise<void> {
   if (transaction.status() !== 'open') throw escaped(transaction, statement);
-  const [row] = await transaction.query<{ id: string | null }>(
-    sql`select pg_current_xact_id_if_assigned()::text as id`,
+  const [row] = await transaction.query<{ id: string | null; isForged: boolean }>(
+    sql`select pg_catalog.pg_current_xact_id_if_assigned()::text as id, ${IS_FORGED} as "isForged"`,
   );
   if (row?.id !== id) throw escaped(transaction, statement);
+  if (row.isForged) throw forgedPlan(transaction, subjectOf(statement.file, statement.place));
 }
 
 function escaped(transaction: Transaction, { file, place, ordinal }: Statement): VarveError {
