@@ -214,7 +214,9 @@ withStores('lifecycle', (given) => {
     const plan = await readFile(join(folder, 'plan.json'), 'utf8');
     await writeFile(join(folder, 'plan.json'), plan.replace('"backfill":5', '"backfill":6'));
     expect(await applyMigration(s.options, s.id)).toMatchObject({
-      findings: [{ code: 'plan_changed', detail: { reason: 'edited' } }],
+      findings: [
+        { code: 'plan_changed', detail: { reason: 'edited' }, hint: expect.stringContaining('plan.json') },
+      ],
     });
     await writeFile(join(folder, 'plan.json'), plan);
     await writeFile(join(folder, 'notes.md'), '# Why\r\n\r\nFor a test.\r\n');

@@ -203,10 +203,12 @@ function planFindings(
   ];
 }
 
-function planChanged(id: string, detail: JsonObject): Finding {
+/** A plan that varve did not write is never written over (M7), so it has to go before another one is made. */
+function planChanged(id: string, detail: JsonObject & { readonly reason: string }): Finding {
+  const away = detail.reason === 'moved' ? '' : 'Take plan.json back from version control, or delete it. ';
   return refusal('plan_changed', id, {
     detail,
-    hint: `Run \`varve plan ${id}\` again, look at it, and apply that.`,
+    hint: `${away}Run \`varve plan ${id}\` again, look at it, and apply that.`,
   });
 }
 
