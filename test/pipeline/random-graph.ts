@@ -17,6 +17,8 @@ interface Node {
   readonly name: string;
   readonly table: AnyTable;
   readonly key: readonly string[];
+  /** The table from whose pieces the column `n` of its key comes. */
+  readonly piece?: string | undefined;
 }
 
 type Values = Readonly<Record<string, unknown>>;
@@ -46,6 +48,7 @@ export function randomGraph(schema: string, random: () => number): RandomGraph {
     const values = (inputs: Values) => valuesOf(inputs, at);
     const columns = { v: t.integer(), choice: t.integer() };
     let table: AnyTable;
+    let above = [parent.piece];
     if (form < 0.2) {
       const own = sql.join(parent.key.map((column) => sql.id(column)));
       table = define(lab, name, {
@@ -67,7 +70,9 @@ export function randomGraph(schema: string, random: () => number): RandomGraph {
       });
     } else {
       const other = random() < 0.5 ? pick(nodes) : undefined;
-      const isDiamond = other !== undefined && other.name !== parent.name && random() < 0.6;
+      const isDiamond =
+        other !== undefined && other.name !== parent.name && random() < 0.6 && canMeet(parent, other);
+      if (isDiamond) above = [parent.piece, other.piece];
       const isFilled = random() < 0.3;
       const key = isDiamond && other.key.length > parent.key.length ? other.key : parent.key;
       const hasParts = random() < 0.4 && !key.includes('n');
@@ -103,11 +108,11 @@ export function randomGraph(schema: string, random: () => number): RandomGraph {
       const piece = (table as unknown as { parts: Readonly<Record<string, AnyTable>> }).parts?.['piece'];
       if (piece !== undefined) {
         parts.push(piece);
-        nodes.push({ name: `${name}__piece`, table: piece, key: [...key, 'n'] });
+        nodes.push({ name: `${name}__piece`, table: piece, key: [...key, 'n'], piece: name });
       }
     }
     computed.push(table);
-    nodes.push({ name, table, key: table.spec.sourceKey });
+    nodes.push({ name, table, key: table.spec.sourceKey, piece: above.find((piece) => piece !== undefined) });
   }
   return {
     lab,
@@ -117,6 +122,11 @@ export function randomGraph(schema: string, random: () => number): RandomGraph {
     parts,
     calls,
   };
+}
+
+/** One definition cannot take `n` from the pieces of two tables. */
+function canMeet({ piece: one }: Node, { piece: other }: Node): boolean {
+  return one === undefined || other === undefined || one === other;
 }
 
 interface Chooser {
