@@ -225,7 +225,7 @@ function suite(given: StoreUnderTest): void {
     expect(await indexesOf(given, schema)).toEqual(['plot_pkey true']);
   }, 60_000);
 
-  it('F18 an index built concurrently inside the transaction is refused, and so is a second statement in a phase beside it', async () => {
+  it('F18 an index built concurrently inside the transaction is refused, and so is a second statement or an unqualified name in a phase beside it', async () => {
     const schema = await plots();
     count += 1;
     const inside = await planSql(scene.options, {
@@ -252,6 +252,18 @@ function suite(given: StoreUnderTest): void {
     });
     expect(two.findings).toContainEqual(
       expect.objectContaining({ code: 'construct_refused', detail: { reason: 'several_statements' } }),
+    );
+    count += 1;
+    const unqualified = await planSql(scene.options, {
+      id: `PG-MIG-2026-06-01-${String(count).padStart(2, '0')}`,
+      schema,
+      tables: ['plot'],
+      forward: 'create index concurrently a on plot (area)',
+      phases: [{ file: 'forward.sql', mode: 'nontransactional' }],
+      rollback: 'drop index a',
+    });
+    expect(unqualified.findings).toContainEqual(
+      expect.objectContaining({ code: 'construct_refused', detail: { reason: 'not_of_the_list' } }),
     );
   });
 

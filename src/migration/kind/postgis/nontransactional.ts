@@ -175,7 +175,10 @@ export function besideEffects(phases: readonly BoundPhase[]): {
   /** The tables of the indexes that are made and built anew. */
   readonly built: readonly string[];
 } {
-  const all = phases.filter(({ mode }) => mode === 'nontransactional');
+  // What is none of the list is refused, and has no effect that its text would tell.
+  const all = phases.filter(
+    ({ mode, concurrent }) => mode === 'nontransactional' && concurrent !== undefined,
+  );
   const tablesOf = (phase: BoundPhase): readonly string[] => {
     const { verb, schema, name, part, partSchema } = concurrentOf(phase);
     if (verb === 'create index') return [`${schema}.${name}`];
