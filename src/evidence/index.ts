@@ -50,6 +50,15 @@ export {
   type OpenedEnvelope,
   type Signer,
 } from './dsse.ts';
+export {
+  approvedDigest,
+  earlierRuns,
+  EDIT_HINTS,
+  editFault,
+  type EarlierRun,
+  type EditFault,
+  type MergeState,
+} from './edit-fault.ts';
 export { manifestDigest, manifestEntry, type ManifestEntry } from './manifest.ts';
 export {
   diffFingerprints,

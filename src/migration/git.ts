@@ -12,6 +12,8 @@ export interface Repository {
   readonly resolve: (revision: string) => Promise<string | undefined>;
   /** Files below a folder at a commit, by their path in that folder; links are left out. */
   readonly readFolder: (commit: string, folder: string) => Promise<ReadonlyMap<string, Uint8Array>>;
+  /** Whether a commit has anything at a path; undefined where git cannot tell. */
+  readonly holds: (commit: string, absolute: string) => Promise<boolean | undefined>;
   /** The commit of the main branch: what the remote calls its head, else `main` or `master`. */
   readonly mainCommit: () => Promise<string | undefined>;
 }
@@ -38,6 +40,11 @@ export async function openRepository(folder: string): Promise<Repository | undef
   return {
     resolve,
     readFolder: async (commit, absolute) => readTree(root, commit, await pathIn(root, absolute)),
+    holds: async (commit, absolute) => {
+      const path = await pathIn(root, absolute);
+      const found = await ask(root, ['ls-tree', '-z', '--end-of-options', commit, path]);
+      return found === undefined ? undefined : found.byteLength > 0;
+    },
     mainCommit: async () => {
       for (const name of ['refs/remotes/origin/HEAD', 'refs/heads/main', 'refs/heads/master']) {
         const commit = await resolve(name);

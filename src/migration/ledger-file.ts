@@ -146,7 +146,8 @@ function ledgerPath(environment: EnvironmentName): string {
   return `evidence/ledger/${environment}.jsonl`;
 }
 
-async function readLedgerFile(root: string, path: string): Promise<readonly ChainLine[]> {
+/** The lines of a ledger file, by its path under `root`; none where it is not there. Errors: throws `ledger_broken`. */
+export async function readLedgerFile(root: string, path: string): Promise<readonly ChainLine[]> {
   const bytes = await readIfThere(join(root, path));
   const { lines, broken } = readChain(new TextDecoder().decode(bytes ?? new Uint8Array()));
   if (broken === undefined) return lines;

@@ -1,7 +1,7 @@
 import { isVarveError, refusal, type Finding, type VarveError } from '../base/index.ts';
 import type { DiffSummary, TableCounts } from '../evidence/index.ts';
 import { admitRun } from './admit.ts';
-import type { Bundle } from './bundle.ts';
+import { bundleChanged, editFindings } from './edited.ts';
 import type { RunnerOptions } from './environment.ts';
 import { readClosing } from './closing.ts';
 import { executeRun, type Decision } from './execute.ts';
@@ -123,9 +123,9 @@ async function applyLocked(
   if (session.unsettled.length > 0) return { status: 'refused', findings: session.unsettled };
   const open = unfinishedRuns(session.runs).at(-1);
   if (open !== undefined) return resumeRun(options, open, { bundle, kind, direction: 'forward', session });
-  const ran = lastForward(session.runs, bundle.id);
-  if (ran !== undefined && ran.subject.bundleDigest !== bundle.digest)
-    return refused(bundleChanged(bundle, ran));
+  // A copy takes over what the target ran; there it was asked before.
+  const edited = options.isRehearsal === true ? [] : await editFindings(options, bundle, session.runs);
+  if (edited.length > 0) return { status: 'refused', findings: edited };
   const applied = appliedRuns(session.runs).find(({ subject }) => subject.migrationId === bundle.id);
   if (applied !== undefined) return doneBefore(options, applied);
   const planned = await readPlan(bundle);
@@ -177,7 +177,7 @@ async function rollbackLocked(
   const applied = appliedRuns(session.runs);
   const ran = applied.find(({ subject }) => subject.migrationId === bundle.id);
   if (ran === undefined) return nothingToTakeBack(options, bundle.id, session.runs);
-  if (ran.subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, ran));
+  if (ran.subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, ran, 'committed'));
   const letGo = retireRun(session.runs, bundle.id);
   if (letGo !== undefined && isLater(letGo, ran)) return refused(letGoBefore(bundle.id, letGo));
   const forward = await loadForward(options, ran.subject.runId);
@@ -219,7 +219,7 @@ export async function resumeRun(
   const { bundle, kind, direction, session } = wanted;
   const { subject } = open;
   if (subject.migrationId !== bundle.id) return refused(unfinished(open));
-  if (subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, open));
+  if (subject.bundleDigest !== bundle.digest) return refused(bundleChanged(bundle, open, 'run_open'));
   const isTakenBack = subject.direction === 'forward' && direction === 'rollback';
   if (subject.direction !== direction && !isTakenBack) return refused(unfinished(open));
   const run = await loadRun(options, open, { kind, bundle, signal: session.signal });
@@ -399,12 +399,6 @@ async function nothingToTakeBack(
   return last === undefined ? refused(notApplied(migrationId)) : doneBefore(options, last);
 }
 
-function lastForward(runs: readonly LedgerRun[], migrationId: string): LedgerRun | undefined {
-  return runs.findLast(
-    ({ subject }) => subject.migrationId === migrationId && subject.direction === 'forward',
-  );
-}
-
 /** A rollback is refused while a later applied migration touches the same objects (M111). */
 async function blockingRuns(
   options: RunnerOptions,
@@ -426,14 +420,6 @@ async function blockingRuns(
 /** One finding as an outcome. */
 export function refused(finding: Finding): Refused {
   return { status: 'refused', findings: [finding] };
-}
-
-/** The refusal of a bundle whose authored files are not those that ran. */
-export function bundleChanged(bundle: Bundle, ran: LedgerRun): Finding {
-  return refusal('bundle_changed', bundle.id, {
-    detail: { ran: ran.subject.bundleDigest, found: bundle.digest, run: ran.subject.runId },
-    hint: 'Take the authored files back as they ran; write a correction as a new bundle.',
-  });
 }
 
 function isLater(run: LedgerRun, than: LedgerRun): boolean {

@@ -1,7 +1,8 @@
 /** What was merged: it is not edited, deleted or renumbered any more (M6, M51). */
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { refusal, type Finding } from '../base/index.ts';
-import { isProduct, manifestDigest, manifestEntry } from '../evidence/index.ts';
+import { isProduct, manifestDigest, manifestEntry, type MergeState } from '../evidence/index.ts';
 import type { Bundle } from './bundle.ts';
 import { openRepository, type Repository } from './git.ts';
 import { parseMigrationId } from './migration-id.ts';
@@ -20,6 +21,24 @@ export async function isMerged(root: string, bundle: Bundle): Promise<boolean> {
   const entry = reading.registry.migrations.find(({ id }) => id === bundle.id);
   const frozen = entry?.history.find(({ status }) => status === 'merged');
   return frozen?.bundle_digest === bundle.digest;
+}
+
+/** Whether a bundle was merged in whatever state, by version control; without it the registry alone says so. */
+export async function mergeStateOf(root: string, id: string): Promise<MergeState> {
+  const repository = await openRepository(dirname(root));
+  // There may be version control that nobody here can read.
+  if (repository === undefined) return hasGitAbove(root) ? 'unknown' : 'not_merged';
+  const commit = await repository.mainCommit();
+  // Before the first commit nothing was merged; a project with commits has a main branch, here or elsewhere.
+  if (commit === undefined)
+    return (await repository.resolve('HEAD')) === undefined ? 'not_merged' : 'unknown';
+  const isHeld = await repository.holds(commit, join(root, parseMigrationId(id)?.kind ?? '', id));
+  return isHeld === undefined ? 'unknown' : isHeld ? 'merged' : 'not_merged';
+}
+
+function hasGitAbove(folder: string): boolean {
+  const above = dirname(folder);
+  return existsSync(join(folder, '.git')) || (above !== folder && hasGitAbove(above));
 }
 
 /** A bundle as it stands in version control. */

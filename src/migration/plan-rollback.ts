@@ -1,8 +1,9 @@
 import { isRefused } from '../base/index.ts';
 import type { Bundle } from './bundle.ts';
+import { bundleChanged } from './edited.ts';
 import type { RunnerOptions } from './environment.ts';
 import { appliedRuns, ledgerRuns, readLedger } from './ledger.ts';
-import { bundleChanged, notApplied } from './lifecycle.ts';
+import { notApplied } from './lifecycle.ts';
 import { makePlan, type PlanFile } from './plan-file.ts';
 import type { Refused } from './refused.ts';
 import { loadForward } from './run.ts';
@@ -26,7 +27,7 @@ export async function planRollback(
   );
   if (ran === undefined) return { status: 'refused', findings: [notApplied(migrationId)] };
   if (ran.subject.bundleDigest !== bundle.digest)
-    return { status: 'refused', findings: [bundleChanged(bundle, ran)] };
+    return { status: 'refused', findings: [bundleChanged(bundle, ran, 'committed')] };
   const forward = await loadForward(options, ran.subject.runId);
   const { plan, findings } = await makePlan(options, kind, { bundle, direction: 'rollback', forward });
   const faults = findings.filter(({ severity }) => severity === 'error');

@@ -15,6 +15,7 @@ import { RECEIPT_PATH, REFERENCE_PATH } from './closing.ts';
 import { checkSignature } from './ed25519.ts';
 import { readEvidence } from './evidence-store.ts';
 import { folderReader } from './file-reader.ts';
+import { mergeStateOf } from './merged.ts';
 import type { Refused } from './refused.ts';
 
 /** One closed run, as its ledger file tells it. */
@@ -85,7 +86,7 @@ export async function verifyReceipts(
   }
   const inside = relative(root, absolute).split(sep).join('/');
   const isFolder = statSync(absolute, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  const given = { ...options, check: checkSignature };
+  const given = { ...options, check: checkSignature, mergeOf: (id: string) => mergeStateOf(root, id) };
   if (inside === '') return verifyAll(folderReader(root), given);
   return verifyReceipt(folderReader(root), isFolder ? receiptIn(root, inside) : inside, given);
 }

@@ -15,6 +15,8 @@ import {
   type RehearsalReceipt,
 } from '../evidence/index.ts';
 import type { Store } from '../store/index.ts';
+import type { Bundle } from './bundle.ts';
+import { editFindings } from './edited.ts';
 import type { RunnerOptions } from './environment.ts';
 import { withoutReview } from './exception.ts';
 import { errorFinding } from './failure.ts';
@@ -57,7 +59,7 @@ export async function rehearseMigration(
     level: planned.plan.bound.enforcement?.level ?? 'none',
   });
   if (allowed.status === 'refused') return allowed;
-  const hindrance = await findHindrance(options, migrationId);
+  const hindrance = await findHindrance(options, runnable.bundle);
   if (hindrance !== undefined) return { status: 'refused', findings: [hindrance] };
   const startedAtMs = options.clock.nowMs();
   const startedMonotonicMs = options.clock.monotonicMs();
@@ -94,7 +96,8 @@ async function exceptionsOf(
   );
 }
 
-async function findHindrance(options: RunnerOptions, id: string): Promise<Finding | undefined> {
+async function findHindrance(options: RunnerOptions, bundle: Bundle): Promise<Finding | undefined> {
+  const { id } = bundle;
   if (!options.store.capabilities.disposableCopies) {
     const hint = 'Rehearse on a store that can be copied.';
     return refusal('capability_missing', id, { detail: { capability: 'disposableCopies' }, hint });
@@ -108,7 +111,7 @@ async function findHindrance(options: RunnerOptions, id: string): Promise<Findin
     });
   }
   const applied = appliedRuns(runs).find(({ subject }) => subject.migrationId === id);
-  if (applied === undefined) return undefined;
+  if (applied === undefined) return (await editFindings(options, bundle, runs))[0];
   return refusal('rehearsal_impossible', id, {
     detail: { reason: 'applied', run: applied.subject.runId },
     hint: 'It is applied here already: what is left to prove is the way back itself, `varve rollback`.',

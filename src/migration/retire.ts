@@ -4,18 +4,11 @@
  * that plan's digest, decided in one transaction with its ledger row, recorded with a receipt that names the approvals.
  */
 import { isRefused, refusal, type Finding } from '../base/index.ts';
+import { bundleChanged } from './edited.ts';
 import type { RunnerOptions } from './environment.ts';
 import { findApprovals } from './find-approvals.ts';
 import { unfinishedRuns, ledgerRuns, readLedger, retireRun, type LedgerRun } from './ledger.ts';
-import {
-  bundleChanged,
-  doneBefore,
-  guardFiles,
-  openAndRun,
-  refused,
-  resumeRun,
-  type RunOutcome,
-} from './lifecycle.ts';
+import { doneBefore, guardFiles, openAndRun, refused, resumeRun, type RunOutcome } from './lifecycle.ts';
 import { makePlan } from './plan-file.ts';
 import type { PlanOutcome } from './plan-migration.ts';
 import { holdToPolicy } from './policy/index.ts';
@@ -86,7 +79,8 @@ function refusalOf({ bundle }: Runnable, runs: readonly LedgerRun[]): Finding | 
     ({ subject, entries }) => subject.migrationId === bundle.id && entries.committed !== undefined,
   );
   const last = committed.at(-1);
-  if (last !== undefined && last.subject.bundleDigest !== bundle.digest) return bundleChanged(bundle, last);
+  if (last !== undefined && last.subject.bundleDigest !== bundle.digest)
+    return bundleChanged(bundle, last, 'committed');
   if (last !== undefined) return undefined;
   return refusal('not_applied', bundle.id, {
     hint: 'It left nothing: no run of it was committed here. Look at `varve status`.',

@@ -2,11 +2,13 @@ import { refusal, type Finding, type JsonObject } from '../../base/index.ts';
 import type { Baseline } from '../baseline.ts';
 import { diffBaselines } from '../diff.ts';
 import { digestOf, sha256, type Digest } from '../digest.ts';
+import { EDIT_HINTS, type EditFault } from '../edit-fault.ts';
 import { manifestDigest, manifestEntry, type ManifestEntry } from '../manifest.ts';
 import { isProduct } from '../product-path.ts';
 import type { ReceiptReference } from '../receipt-ref.ts';
-import type { Receipt } from '../receipt.ts';
+import type { Artifact, Receipt } from '../receipt.ts';
 import { storePath } from '../store-path.ts';
+import { folderEditFault } from './edited.ts';
 import {
   changed,
   missing,
@@ -28,6 +30,9 @@ export function bundleFolders(files: readonly string[]): readonly string[] {
 
 type Looked = { readonly receipts: readonly VerifiedReceipt[]; readonly findings: readonly Finding[] };
 
+/** A run, with its inputs where the authored files were edited since, as they may be; none where they are those that ran. */
+type LookedAtRun = Looked & { readonly inputs: readonly Artifact[] };
+
 /** A bundle: its plan, its products, the receipts of its latest rehearsal and run, its authored files. */
 export async function verifyBundle(evidence: Evidence, folder: string, ledgers: Ledgers): Promise<Looked> {
   const bundle = await readBundleFiles(evidence, folder);
@@ -36,7 +41,7 @@ export async function verifyBundle(evidence: Evidence, folder: string, ledgers: 
   return {
     receipts: [...(rehearsed?.receipts ?? []), ...ran.receipts],
     findings: [
-      ...(await verifyPlan(evidence, bundle)),
+      ...(await verifyPlan(evidence, bundle, ran.inputs)),
       ...(await unknownProducts(evidence, bundle)),
       ...(rehearsed?.findings ?? []),
       ...ran.findings,
@@ -44,20 +49,26 @@ export async function verifyBundle(evidence: Evidence, folder: string, ledgers: 
   };
 }
 
-async function verifyRun(evidence: Evidence, bundle: BundleFiles, ledgers: Ledgers): Promise<Looked> {
+async function verifyRun(evidence: Evidence, bundle: BundleFiles, ledgers: Ledgers): Promise<LookedAtRun> {
   const { folder } = bundle;
   const shown = await shownReceipt(evidence, bundle);
-  if (shown === undefined) return { receipts: [], findings: lostReceipt(folder, ledgers) };
-  if ('findings' in shown) return { receipts: [], findings: shown.findings };
-  const unbound = ledgerFindings(shown.path, shown, ledgers);
-  if (unbound.length > 0) return { receipts: [verified(shown.path, shown, unbound)], findings: unbound };
+  if (shown === undefined) return { receipts: [], findings: lostReceipt(folder, ledgers), inputs: [] };
+  if ('findings' in shown) return { receipts: [], findings: shown.findings, inputs: [] };
+  const { receipt, path } = shown;
+  const unbound = ledgerFindings(path, shown, ledgers);
+  if (unbound.length > 0)
+    return { receipts: [verified(path, shown, unbound)], findings: unbound, inputs: [] };
+  const isEdited = receipt.bundle_digest !== bundle.digest;
+  const fault = isEdited ? await folderEditFault(evidence, bundle, ledgers) : undefined;
+  // Of files that may be others by now the store alone tells what ran.
+  const inputs = isEdited && fault === undefined ? receipt.inputs : [];
   const findings = [
-    ...(await receiptFindings(evidence, shown.path, shown, ledgers)),
-    ...(await artifactFindings(evidence, bundle, shown, ledgers)),
-    ...(await derivedFindings(evidence, folder, shown.receipt)),
-    ...(shown.receipt.bundle_digest === bundle.digest ? [] : [bundleChanged(bundle, shown.receipt)]),
+    ...(await receiptFindings(evidence, path, shown, ledgers)),
+    ...(await artifactFindings(evidence, bundle, shown, { ledgers, stored: inputs })),
+    ...(await derivedFindings(evidence, folder, receipt)),
+    ...(fault === undefined ? [] : [bundleChanged(bundle, receipt, fault)]),
   ];
-  return { receipts: [verified(shown.path, shown, findings)], findings };
+  return { receipts: [verified(path, shown, findings)], findings, inputs };
 }
 
 /** What became of looking at a receipt. */
@@ -120,7 +131,12 @@ function lostReceipt(folder: string, { lines }: Ledgers): readonly Finding[] {
   return line === undefined ? [] : [missing(`${folder}/receipts/run_receipt.json`, line['run_id'] ?? null)];
 }
 
-async function verifyPlan(evidence: Evidence, bundle: BundleFiles): Promise<readonly Finding[]> {
+/** `ran`: inputs of a run of other files than there are now, whose plan may still lie there. */
+async function verifyPlan(
+  evidence: Evidence,
+  bundle: BundleFiles,
+  ran: readonly Artifact[],
+): Promise<readonly Finding[]> {
   const { folder, present } = bundle;
   if (!present.includes('plan.json')) return [];
   const path = `${folder}/plan.json`;
@@ -131,7 +147,8 @@ async function verifyPlan(evidence: Evidence, bundle: BundleFiles): Promise<read
   if (faults.length > 0) return faults;
   const findings: Finding[] = [];
   if (digestOf(plan['bound'] ?? null) !== plan['plan_digest']) findings.push(changed(path, 'plan_digest'));
-  if (plan['bundle_digest'] !== bundle.digest) {
+  const isOfThatRun = ran.some((input) => input.path === 'plan.json' && input.digest === sha256(bytes));
+  if (plan['bundle_digest'] !== bundle.digest && !isOfThatRun) {
     const hint = 'The authored files are not those that were planned: take them back, or plan again.';
     const detail = { planned: plan['bundle_digest'] ?? null, found: bundle.digest };
     findings.push(refusal('bundle_changed', folder, { detail, hint }));
@@ -158,13 +175,13 @@ async function artifactFindings(
   evidence: Evidence,
   { folder, present }: BundleFiles,
   { receipt, path: receiptPath }: ReadReceipt & { readonly path: string },
-  ledgers: Ledgers,
+  { ledgers, stored }: { readonly ledgers: Ledgers; readonly stored: readonly Artifact[] },
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   const envelope = envelopeOf(closingLine(ledgers, receipt.run_id));
   const isWhole = receiptPath.endsWith('/run_receipt.json');
   const shown = [
-    ...receipt.inputs,
+    ...receipt.inputs.filter((input) => isProduct(input.path) || !stored.includes(input)),
     ...receipt.outputs,
     ...writtenWith(receipt, envelope),
     ...(envelope === null || !isWhole ? [] : [{ path: ENVELOPE, digest: envelope }]),
@@ -210,11 +227,11 @@ async function product(evidence: Evidence, receipt: Receipt, path: string): Prom
   return bytes === undefined ? undefined : parseObject(bytes);
 }
 
-function bundleChanged({ folder, authored }: BundleFiles, receipt: Receipt): Finding {
+function bundleChanged({ folder, authored }: BundleFiles, receipt: Receipt, reason: EditFault): Finding {
   const known = new Map(receipt.inputs.map(({ path, digest }) => [path, digest]));
   const differing = authored.filter(({ path, digest }) => known.get(path) !== digest).map(({ path }) => path);
   return refusal('bundle_changed', folder, {
-    detail: { files: differing, ran: receipt.bundle_digest },
-    hint: 'Authored files never change after a run: take them back from version control and write a new bundle.',
+    detail: { files: differing, ran: receipt.bundle_digest, reason },
+    hint: EDIT_HINTS[reason],
   });
 }

@@ -2,6 +2,7 @@ import { refusal, type Finding, type Json, type JsonObject } from '../../base/in
 import { parseRegisterText, type KeyRegister } from '../approval.ts';
 import { canonicalBytes, sha256, type Digest } from '../digest.ts';
 import type { CheckSignature } from '../dsse.ts';
+import type { MergeState } from '../edit-fault.ts';
 import { storePath } from '../store-path.ts';
 import type { SchemaName } from '../schema.ts';
 import { validateSchema } from '../validate.ts';
@@ -21,6 +22,7 @@ export interface Evidence {
   /** The public keys whose signatures count. */
   readonly register: KeyRegister;
   readonly check: CheckSignature;
+  readonly mergeOf: (migrationId: string) => Promise<MergeState>;
 }
 
 /** One receipt that was looked at; `status` is that of the verification, not of the run. */

@@ -9,6 +9,8 @@ import {
 } from '../approval.ts';
 import { digestOf, sha256, type Digest } from '../digest.ts';
 import { openEnvelope } from '../dsse.ts';
+import { manifestDigest, manifestEntry, type ManifestEntry } from '../manifest.ts';
+import { isProduct } from '../product-path.ts';
 import { provDocument } from '../prov.ts';
 import { readReceiptValue } from '../read-receipt.ts';
 import { receiptReference } from '../receipt-ref.ts';
@@ -65,6 +67,7 @@ export async function receiptFindings(
   return [
     ...(await envelopeFindings(evidence, path, read, ledgers)),
     ...(await storedArtifacts(evidence, read.receipt, envelopeOf(closingLine(ledgers, read.receipt.run_id)))),
+    ...(await authoredFindings(evidence, path, read.receipt)),
     ...(await approvalFindings(evidence, read.receipt)),
   ];
 }
@@ -162,6 +165,22 @@ async function storedArtifacts(
     else if (sha256(bytes) !== digest) findings.push(changed(storePath(digest), 'content'));
   }
   return findings;
+}
+
+/** The authored files that the store keeps of a run are all that its bundle digest covers, whatever the folder shows by now (M115). */
+async function authoredFindings(
+  evidence: Evidence,
+  path: string,
+  receipt: Receipt,
+): Promise<readonly Finding[]> {
+  const entries: ManifestEntry[] = [];
+  for (const input of receipt.inputs.filter((each) => !isProduct(each.path))) {
+    const bytes = await readStored(evidence, input.digest);
+    // What is gone or spoilt is told as such.
+    if (bytes === undefined || sha256(bytes) !== input.digest) return [];
+    entries.push(manifestEntry(input.path, bytes));
+  }
+  return manifestDigest(entries) === receipt.bundle_digest ? [] : [invalid(path, 'bundle_digest')];
 }
 
 /** What follows from a receipt and is written with it; a receipt of an earlier release has none. */

@@ -11,7 +11,8 @@
  * | `<kind>/<ID>/receipts/rehearsal_receipt.json` | schema, canonical bytes, its own checks, the baselines it names compared again |
  * | `receipts/*.dsse.json` | the signature, the runner key, the statement that follows from the receipt |
  * | `receipts/prov.jsonld`, `receipt_ref.json` | the ones that follow from the receipt |
- * | `<kind>/<ID>/plan.json`, authored files | the plan's digests; the receipt's inputs |
+ * | `<kind>/<ID>/plan.json`, authored files | the plan's digests; the receipt's inputs, in the store alone where the files may be others by now (`edit-fault.ts`) |
+ * | a receipt's authored files, in the store | the bundle digest that the receipt and its ledger lines bind |
  * | approvals that a receipt names | bundle, plan, environment and start of the run; `registry/keys.v1.json` and the signature |
  * | `<kind>/<ID>/baselines, diffs` | the receipt's outputs; the derived part of the summary is computed again |
  *
@@ -22,6 +23,7 @@
 import { refusal, type Finding } from '../../base/index.ts';
 import { isDigest, sha256 } from '../digest.ts';
 import type { CheckSignature } from '../dsse.ts';
+import type { MergeState } from '../edit-fault.ts';
 import { readChain } from '../chain.ts';
 import { STORE_PATH, storePath } from '../store-path.ts';
 import { bundleFolders, verified, verifyBundle } from './bundle.ts';
@@ -48,6 +50,8 @@ export interface Verification {
 export interface VerifyOptions {
   /** Checks signatures; without it, those of registered keys are believed, and only what was signed is looked at. */
   readonly check?: CheckSignature;
+  /** What version control says of a bundle that was edited since it ran; without it, the registry alone does. */
+  readonly mergeOf?: (migrationId: string) => Promise<MergeState>;
   /** A ledger head that was kept elsewhere, such as in a tag of version control. */
   readonly keptHead?: { readonly path: string; readonly bytes: Uint8Array };
 }
@@ -100,12 +104,13 @@ export async function verifyReceipt(
   };
 }
 
-async function openEvidence(reader: FileReader, { check }: VerifyOptions): Promise<Evidence> {
+async function openEvidence(reader: FileReader, { check, mergeOf }: VerifyOptions): Promise<Evidence> {
   return {
     reader,
     files: await reader.list(''),
     register: await readRegister(reader),
     check: check ?? (() => Promise.resolve(true)),
+    mergeOf: mergeOf ?? (() => Promise.resolve('not_merged')),
   };
 }
 
