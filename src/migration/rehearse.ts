@@ -32,6 +32,7 @@ import type { Refused } from './refused.ts';
 import { recordRehearsal, type RehearsalRecord, type Shown } from './rehearsal-record.ts';
 import { secondChange } from './rehearsal.ts';
 import type { DecidedBody, RunException } from './run.ts';
+import { scanBundle } from './scan-authored.ts';
 import { findRunnable, withSession, type Runnable } from './session.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 import { bundlePath } from './settle.ts';
@@ -42,7 +43,7 @@ export type RehearsalOutcome = Refused | RehearsalRecord;
 /**
  * Rehearses a planned migration that is not applied.
  *
- * Errors: refuses with `rehearsal_impossible`, `plan_missing`, `bundle_changed`, `copy_blocked`; throws `interrupted`, and
+ * Errors: refuses with `rehearsal_impossible`, `plan_missing`, `bundle_changed`, `secret_found`, `copy_blocked`; throws `interrupted`, and
  * what a store throws that cannot be reached.
  */
 export async function rehearseMigration(
@@ -61,6 +62,10 @@ export async function rehearseMigration(
   if (allowed.status === 'refused') return allowed;
   const hindrance = await findHindrance(options, runnable.bundle);
   if (hindrance !== undefined) return { status: 'refused', findings: [hindrance] };
+  // Whatever comes of it, its receipt names the authored files, and the evidence store keeps them.
+  const authored = await scanBundle(runnable.bundle, options.settings);
+  const unclean = authored.filter(({ severity }) => severity === 'error');
+  if (unclean.length > 0) return { status: 'refused', findings: unclean };
   const startedAtMs = options.clock.nowMs();
   const startedMonotonicMs = options.clock.monotonicMs();
   await options.store.dropDeadCopies();

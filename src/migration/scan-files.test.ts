@@ -18,6 +18,7 @@ import {
   folderReader,
   planMigration,
   readBundle,
+  rehearseMigration,
   scanBundle,
   type MigrationKind,
   type RunnerOptions,
@@ -50,7 +51,7 @@ withEmbedded('M42 F24 what must not be kept', (given) => {
     return files.filter((_, index) => found[index]);
   }
 
-  it('in an authored file refuses plan and apply, with rule and place', async () => {
+  it('in an authored file refuses plan, apply and rehearse, with rule and place', async () => {
     await using s = await scene();
     await writeFile(s.notes, "# Why\n\ncreate role app password 'hunter2'\n");
     const wanted = {
@@ -61,6 +62,7 @@ withEmbedded('M42 F24 what must not be kept', (given) => {
     };
     expect(await planMigration(s.options, id)).toMatchObject({ findings: [wanted] });
     expect(await applyMigration(s.options, id)).toMatchObject({ status: 'refused', findings: [wanted] });
+    expect(await rehearseMigration(s.options, id)).toMatchObject({ status: 'refused', findings: [wanted] });
     expect(await filesWith(s.root, 'hunter2')).toEqual([s.notes]);
   });
 
