@@ -1,12 +1,17 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { storePath } from '../../src/evidence/index.ts';
 import { sql, type Store } from '../../src/store/index.ts';
 import { postgresStore } from '../../src/store/postgres/index.ts';
 import { postgresDatabase, type PostgresDatabase } from '../harness/index.ts';
 import { writeSql } from '../migration/sql-bundle.ts';
 import { createCliProject, type CliProject } from './cli-project.ts';
 
+const exec = promisify(execFile);
 const ID = 'PG-MIG-2026-05-12-01';
 const FAILING = 'PG-MIG-2026-05-12-02';
 const HOSTILE = 'PG-MIG-2026-05-12-03';
@@ -107,6 +112,46 @@ it('F13 ends a run whose statement fails with exit status 4, and names the state
     ],
   });
   expect((await project.run(['recover'])).exit).toBe(0);
+}, 60_000);
+
+it('M6 M41 the bundle of a run that failed is edited, planned and applied again, and every receipt verifies', async () => {
+  // A repository of its own, in which nothing was merged yet.
+  await exec('git', ['-C', project.dir, 'init', '-q']);
+  const path = join(project.dir, 'migrations/postgis', FAILING, 'forward.sql');
+  const first = (await project.run(['receipts', 'show', FAILING, '--json'])).json();
+  const stateOf = async (gate: string): Promise<unknown> => {
+    const { migrations } = (await project.run(['gate', FAILING, '--json'])).json() as {
+      readonly migrations: readonly { readonly gates: readonly { gate: string; status: string }[] }[];
+    };
+    return migrations[0]?.gates.find((each) => each.gate === gate)?.status;
+  };
+  await writeFile(path, 'insert into plot values (99, 2);');
+  expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);
+  expect(await stateOf('receipt_schema')).toBe('pass');
+  // What ran says nothing about the files that there are now.
+  expect(await stateOf('scope_and_limits')).toBe('fail');
+  const stale = await project.run(['apply', FAILING, '--json']);
+  expect([stale.exit, stale.json()]).toMatchObject([3, { findings: [{ code: 'bundle_changed' }] }]);
+  for (const verb of ['plan', 'apply']) expect((await project.run([verb, FAILING])).exit).toBe(0);
+  expect(await stateOf('scope_and_limits')).toBe('pass');
+  expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);
+  const digest = String(first['digest']);
+  const stored = join('migrations', storePath(digest));
+  const verified = await project.run(['receipts', 'verify', stored, '--json']);
+  expect([verified.exit, verified.json()]).toMatchObject([
+    0,
+    { receipts: [{ digest, outcome: 'rolled_back', status: 'verified' }] },
+  ]);
+
+  await writeFile(path, 'insert into plot values (98, 2);');
+  expect((await project.run(['plan', FAILING])).exit).toBe(0);
+  const { exit, stdout } = await project.run(['apply', FAILING]);
+  expect(exit).toBe(3);
+  expect(stdout).toBe('');
+  expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(3);
+  await writeFile(path, 'insert into plot values (99, 2);');
+  expect((await project.run(['plan', FAILING])).exit).toBe(0);
+  expect((await project.run(['receipts', 'verify', '--all'])).exit).toBe(0);
 }, 60_000);
 
 it('a level that the environment demands and nobody reaches is refused with exit status 3', async () => {
