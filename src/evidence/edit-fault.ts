@@ -21,7 +21,7 @@ import { isDigest, sha256, type Digest } from './digest.ts';
 import { fromBase64 } from './dsse.ts';
 import type { Outcome } from './receipt.ts';
 import { isEnvelope } from './statement.ts';
-import { parseObject } from './verify/file.ts';
+import { parseObject, type MergeState } from './verify/file.ts';
 
 /** Why authored files may not be others than those that ran. */
 export type EditFault =
@@ -42,9 +42,6 @@ export const EDIT_HINTS: Readonly<Record<EditFault, string>> = {
   approved:
     'Take the authored files back as they were signed. Or take the signatures back, which means removing them from approvals/, and have it signed as it is now.',
 };
-
-/** Whether version control has a bundle on its main branch. */
-export type MergeState = 'merged' | 'not_merged' | 'unknown';
 
 /** How a run of a bundle ended. */
 export interface EarlierRun {

@@ -57,7 +57,6 @@ export {
   editFault,
   type EarlierRun,
   type EditFault,
-  type MergeState,
 } from './edit-fault.ts';
 export { manifestDigest, manifestEntry, type ManifestEntry } from './manifest.ts';
 export {
@@ -107,6 +106,6 @@ export {
 export { storePath } from './store-path.ts';
 export { readReceiptValue } from './read-receipt.ts';
 export type { VerifiedReceipt } from './verify/file.ts';
-export type { FileReader } from './verify/file.ts';
+export type { FileReader, MergeState } from './verify/file.ts';
 export { checkReceipt } from './verify/receipt.ts';
 export { verifyAll, verifyReceipt, type Verification, type VerifyOptions } from './verify/verify.ts';

@@ -2,7 +2,6 @@ import { refusal, type Finding, type Json, type JsonObject } from '../../base/in
 import { parseRegisterText, type KeyRegister } from '../approval.ts';
 import { canonicalBytes, sha256, type Digest } from '../digest.ts';
 import type { CheckSignature } from '../dsse.ts';
-import type { MergeState } from '../edit-fault.ts';
 import { storePath } from '../store-path.ts';
 import type { SchemaName } from '../schema.ts';
 import { validateSchema } from '../validate.ts';
@@ -15,6 +14,9 @@ export interface FileReader {
   readonly list: (folder: string) => Promise<readonly string[]>;
 }
 
+/** Whether version control has a bundle on its main branch. */
+export type MergeState = 'merged' | 'not_merged' | 'unknown';
+
 /** What every part of verification works with. */
 export interface Evidence {
   readonly reader: FileReader;
@@ -22,6 +24,7 @@ export interface Evidence {
   /** The public keys whose signatures count. */
   readonly register: KeyRegister;
   readonly check: CheckSignature;
+  /** What version control says of a bundle. */
   readonly mergeOf: (migrationId: string) => Promise<MergeState>;
 }
 

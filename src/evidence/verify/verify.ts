@@ -23,7 +23,6 @@
 import { refusal, type Finding } from '../../base/index.ts';
 import { isDigest, sha256 } from '../digest.ts';
 import type { CheckSignature } from '../dsse.ts';
-import type { MergeState } from '../edit-fault.ts';
 import { readChain } from '../chain.ts';
 import { STORE_PATH, storePath } from '../store-path.ts';
 import { bundleFolders, verified, verifyBundle } from './bundle.ts';
@@ -34,6 +33,7 @@ import {
   readText,
   type Evidence,
   type FileReader,
+  type MergeState,
   type VerifiedReceipt,
 } from './file.ts';
 import { brokenChain, keptHeadFindings, readLedgers, type Ledgers } from './ledger.ts';
