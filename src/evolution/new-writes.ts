@@ -65,7 +65,7 @@ export async function notedTables(
     if (next?.state !== 'building' || operation.from.length === 0) continue;
     const isChanged = ['changed', 'open'].includes((await markOf(transaction, listPlacement(next))) ?? '');
     for (const { name, ...relation } of rebuilding(operation, world).sources) {
-      const notes = await countNotes(transaction, { name, ...relation });
+      const notes = await countNotes(transaction, [{ name, ...relation }]);
       noted.set(name, Math.max(noted.get(name) ?? 0, notes + (isChanged ? 1 : 0)));
     }
   }

@@ -2,7 +2,15 @@
 import { refusal, type Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
 import { loadRelations, tableId, type Placement, type Relation } from '../../pipeline/index.ts';
-import { isStoreError, sql, type Queryable, type Transaction } from '../../store/index.ts';
+import {
+  executeAll,
+  isStoreError,
+  quoteLiteral,
+  sql,
+  type Queryable,
+  type Sql,
+  type Transaction,
+} from '../../store/index.ts';
 import type { RunContext } from '../../migration/index.ts';
 import { BUILD, buildingRelation, HISTORY } from '../building.ts';
 import { forgetSum } from '../row-sum.ts';
@@ -170,11 +178,11 @@ export async function enter(
   if (next === undefined)
     return [refusal('run_fenced', operation.table, { hint: 'Look at `varve status`.' })];
   const placement = await homeOf(transaction, next.name);
-  await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
-  await transaction.execute(
+  await executeAll(transaction, [
+    sql`create schema if not exists ${sql.id(placement.schema)}`,
     sql`comment on column ${tableId(next.placement)}.${sql.id(next.spec.primaryKey[0] ?? '')} is null`,
-  );
-  await writeComments(transaction, next);
+    ...commentsOf(next),
+  ]);
   await move(transaction, next.placement, placement);
   const byHand = scope.byHand.get(operation.table);
   if (byHand !== undefined) {
@@ -189,16 +197,18 @@ export async function enter(
 }
 
 /** What progress was told by while it was built makes room for what the definition says. */
-async function writeComments(transaction: Queryable, { spec, placement }: Relation): Promise<void> {
-  const { quoteLiteral } = await import('../../store/index.ts');
+function commentsOf({ spec, placement }: Relation): readonly Sql[] {
   const id = tableId(placement);
-  const text = (comment: string | undefined) =>
+  const text = (comment: string | undefined): Sql =>
     sql.raw(comment === undefined ? 'null' : quoteLiteral(comment));
-  await transaction.execute(sql`comment on table ${id} is ${text(spec.comment)}`);
   const [first] = spec.primaryKey;
   const column = spec.columns.find(({ name }) => name === first);
-  if (column !== undefined)
-    await transaction.execute(sql`comment on column ${id}.${sql.id(column.name)} is ${text(column.comment)}`);
+  return [
+    sql`comment on table ${id} is ${text(spec.comment)}`,
+    ...(column === undefined
+      ? []
+      : [sql`comment on column ${id}.${sql.id(column.name)} is ${text(column.comment)}`]),
+  ];
 }
 
 /** What stands after the way there, by class; a list that says more than the new keys do stays, as a map, in history. */

@@ -298,6 +298,23 @@ export async function markOf(
   return row?.mark ?? undefined;
 }
 
+/** The same of several tables, in their order. */
+export async function marksOf(
+  store: Queryable,
+  places: readonly Placement[],
+): Promise<readonly (string | undefined)[]> {
+  if (places.length === 0) return [];
+  const named = JSON.stringify(places);
+  const rows = await store.query<{ mark: string | null }>(
+    sql.kept(sql`
+    select obj_description(c.oid, 'pg_class') as mark
+    from rows from (json_to_recordset(${named}::json) as (schema text, "table" text)) with ordinality w (schema, "table", place)
+    left join pg_namespace n on n.nspname = w.schema
+    left join pg_class c on c.relnamespace = n.oid and c.relname = w.table order by w.place`),
+  );
+  return rows.map(({ mark }) => mark ?? undefined);
+}
+
 /** See `markOf`. */
 export async function setMark(
   store: Queryable,
