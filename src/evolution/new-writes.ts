@@ -3,7 +3,7 @@ import type { NewWrites } from '../migration/index.ts';
 import { sql, type Queryable } from '../store/index.ts';
 import { countNotes } from './capture.ts';
 import type { RunScope } from './operation/operation.ts';
-import { markOf } from './rebuild/list.ts';
+import { markOf } from './rebuild/mark.ts';
 import { listPlacement, rebuilding, rebuildsOf, runWorld } from './rebuild/world.ts';
 
 /**

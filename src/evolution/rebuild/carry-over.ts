@@ -5,20 +5,11 @@ import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { isAnyNoted, takeNotes, type TakenNotes } from '../capture.ts';
 import { changeSum } from '../row-sum.ts';
 import type { RunScope } from '../operation/operation.ts';
-import {
-  sameNewKey,
-  collectAgain,
-  listAgain,
-  markOf,
-  marksOf,
-  setMark,
-  takeOut,
-  watchedOf,
-  type Refreshed,
-} from './list.ts';
+import { sameNewKey, collectAgain, listAgain, takeOut, watchedOf, type Refreshed } from './list.ts';
+import { markOf, marksOf, setMark } from './mark.ts';
 import { listedKey, NAMED_KEYS } from './plan.ts';
 import { CARRIED, isWithMaster, prepareSpecs, writeComputations, writeRows } from './write.ts';
-import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld, type Rebuilding } from './world.ts';
+import { builtOf, listPlacement, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
 /** What came of carrying over. */
 export interface CarriedOver {
@@ -32,8 +23,11 @@ export interface CarriedOver {
  * that what hangs together is there together. Tables that are not listed yet are left to their list, and so are the notes of
  * their sources: what they tell was written by others all the same, and is told of once the list is there.
  */
-export async function carryOver(transaction: Transaction, scope: RunScope): Promise<CarriedOver> {
-  const world = await runWorld(transaction, scope);
+export async function carryOver(
+  transaction: Transaction,
+  scope: RunScope,
+  world: RebuildWorld,
+): Promise<CarriedOver> {
   const built = rebuildsOf(scope)
     .filter(({ from }) => from.length > 0)
     .map((operation) => rebuilding(operation, world));

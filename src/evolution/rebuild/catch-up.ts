@@ -10,7 +10,7 @@ import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { carryOver } from './carry-over.ts';
 import { recompute, sumUp } from './complete.ts';
 import { groupOf } from './write.ts';
-import { marksOf, setMark } from './list.ts';
+import { marksOf, setMark } from './mark.ts';
 import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld, type RebuildWorld } from './world.ts';
 
 /** Notes that are left to the deciding transaction. */
@@ -26,7 +26,7 @@ export async function catchUpBeside(scope: RunScope): Promise<readonly Finding[]
       { isolation: 'repeatable read' },
       async (transaction) => {
         await context.fence(transaction);
-        return carryOver(transaction, scope);
+        return carryOver(transaction, scope, await runWorld(transaction, scope));
       },
     );
     if (findings.length > 0) return findings;
@@ -65,7 +65,7 @@ export async function catchUpInside(scope: RunScope, transaction: Transaction): 
     .map(({ placement }) => tableId(placement));
   if (tables.length > 0)
     await transaction.execute(sql`lock table ${sql.join(tables)} in share row exclusive mode`);
-  const { findings, toCompute } = await carryOver(transaction, scope);
+  const { findings, toCompute } = await carryOver(transaction, scope, world);
   if (findings.length > 0 || toCompute.length === 0) return findings;
   throw new VarveError('not_caught_up', {
     detail: { tables: toCompute },

@@ -25,6 +25,7 @@ import { asPlanned, counts, type Rebuild, type RunScope } from '../operation/ope
 import { homeOf } from '../home.ts';
 import { dropOwnKeys } from '../own-keys.ts';
 import { move, retire } from '../retire.ts';
+import { lineCounts } from './line-counts.ts';
 import { placeOfOldKey } from './old-rows.ts';
 import { changesKey, oldKeyColumn } from './values.ts';
 import { SEVERAL } from './inserted-ways.ts';
@@ -224,10 +225,8 @@ export async function observe(
   if (next === undefined || operation.from.length === 0) return [counts(operation.table)];
   const planned = context.tables.find(({ table }) => table === operation.table) ?? counts(operation.table);
   const place = listPlacement(next);
-  const rows = await transaction.query<{ class: string; rows: bigint }>(
-    sql`select "#class" as class, count(*) as rows from ${tableId(place)} group by 1`,
-  );
-  const count = (name: string): number => Number(rows.find((row) => row.class === name)?.rows ?? 0n);
+  const lines = await lineCounts(transaction, place);
+  const count = (name: string): number => lines.get(name) ?? 0;
   const found = {
     keep: count('keep'),
     rekey: count('rekey'),
@@ -273,9 +272,12 @@ export async function settleLists(scope: RunScope, transaction: Transaction): Pr
       continue;
     }
     const map = `map of ${String(next.id)}`;
-    await transaction.execute(sql`alter table ${tableId(place)} set schema ${sql.id(HISTORY)}`);
-    await transaction.execute(sql`alter table ${sql.id(HISTORY, place.table)} rename to ${sql.id(map)}`);
-    await transaction.execute(sql`comment on table ${sql.id(HISTORY, map)} is null`);
+    await executeAll(transaction, [
+      sql`alter table ${tableId(place)} set schema ${sql.id(HISTORY)}`,
+      sql`alter table ${sql.id(HISTORY, place.table)} rename to ${sql.id(map)}`,
+      sql`comment on table ${sql.id(HISTORY, map)} is null`,
+      sql`comment on column ${sql.id(HISTORY, map)}."#class" is null`,
+    ]);
     await transaction.execute(sql`update varve.relation_source set map = ${map} where relation = ${next.id}`);
   }
 }
