@@ -116,13 +116,16 @@ export function hasNotes({ relation, unit }: Watched, row: Sql): Sql {
   return sql`exists (select from ${notesOf(relation)} g where g."#all" or (${sql.join(same, sql` and `)}))`;
 }
 
-/** How many notes of these relations are there, as far as this snapshot sees. */
-export async function countNotes(store: Queryable, relations: readonly Relation[]): Promise<number> {
+/** How many notes of each of these relations are there, in their order, as far as this snapshot sees. */
+export async function countNotes(
+  store: Queryable,
+  relations: readonly Relation[],
+): Promise<readonly number[]> {
   const counts = relations.map((relation) => sql`(select count(*) from ${notesOf(relation)})`);
-  const [row] = await store.query<{ count: bigint }>(
-    sql`select ${sql.join([sql`0::bigint`, ...counts], sql` + `)} as count`,
+  const [row] = await store.query<{ counts: readonly bigint[] }>(
+    sql`select array[${sql.join(counts)}]::bigint[] as counts`,
   );
-  return Number(row?.count ?? 0n);
+  return (row?.counts ?? []).map(Number);
 }
 
 /** Whether there is any note of these relations, as far as this snapshot sees. */

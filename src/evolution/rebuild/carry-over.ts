@@ -9,7 +9,14 @@ import { sameNewKey, collectAgain, listAgain, takeOut, watchedOf, type Refreshed
 import { markOf, marksOf, setMark } from './mark.ts';
 import { listedKey, NAMED_KEYS } from './plan.ts';
 import { CARRIED, isWithMaster, prepareSpecs, writeComputations, writeRows } from './write.ts';
-import { builtOf, listPlacement, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
+import {
+  builtOf,
+  listPlacement,
+  rebuilding,
+  rebuildsOf,
+  type Rebuilding,
+  type RebuildWorld,
+} from './world.ts';
 
 /** What came of carrying over. */
 export interface CarriedOver {

@@ -57,8 +57,11 @@ async function closeTable(operation: Rebuild, scope: RunScope): Promise<void> {
  *
  * Errors: throws `not_caught_up` where rows came that have to be computed first; the decision is tried again after that.
  */
-export async function catchUpInside(scope: RunScope, transaction: Transaction): Promise<readonly Finding[]> {
-  const world = await runWorld(transaction, scope);
+export async function catchUpInside(
+  scope: RunScope,
+  transaction: Transaction,
+  world: RebuildWorld,
+): Promise<readonly Finding[]> {
   // In one order, so that two of them cannot wait for each other. Readers go on.
   const tables = sourcesOf(world)
     .toSorted((left, right) => left.id - right.id)
@@ -83,8 +86,9 @@ async function openTables(store: Queryable, world: RebuildWorld): Promise<readon
   return built.filter((_, index) => marks[index] === 'open');
 }
 
-function notesLeft(store: Queryable, world: RebuildWorld): Promise<number> {
-  return countNotes(store, sourcesOf(world));
+async function notesLeft(store: Queryable, world: RebuildWorld): Promise<number> {
+  const counts = await countNotes(store, sourcesOf(world));
+  return counts.reduce((sum, notes) => sum + notes, 0);
 }
 
 /** What the rebuilt tables come from, each once. */

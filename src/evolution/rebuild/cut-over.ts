@@ -1,7 +1,7 @@
 /** The part of the deciding transaction in which new structures take the place of old ones. */
 import { refusal, type Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
-import { loadRelations, tableId, type Placement, type Relation } from '../../pipeline/index.ts';
+import { tableId, type Placement, type Relation, type Relations } from '../../pipeline/index.ts';
 import {
   executeAll,
   isStoreError,
@@ -218,9 +218,8 @@ export async function observe(
   scope: RunScope,
   transaction: Transaction,
 ): Promise<readonly TableCounts[]> {
-  const { context } = scope;
-  const relations = await loadRelations(transaction);
-  const next = relations.get(operation.table);
+  const { context, held } = scope;
+  const next = held.get(operation.table);
   if (context.direction === 'rollback') return observeBack(operation, scope, transaction);
   if (next === undefined || operation.from.length === 0) return [counts(operation.table)];
   const planned = context.tables.find(({ table }) => table === operation.table) ?? counts(operation.table);
@@ -240,10 +239,10 @@ export async function observe(
 /** Rows that were computed anew since a table that is new turned out to have several rows for them: no plan could know. */
 export async function turnedOut(
   { table, from }: Rebuild,
-  { context }: RunScope,
+  { context, held }: RunScope,
   transaction: Transaction,
 ): Promise<readonly Finding[]> {
-  const next = (await loadRelations(transaction)).get(table);
+  const next = held.get(table);
   if (next === undefined || from.length === 0) return [];
   const planned = context.tables.find((each) => each.table === table)?.recompute ?? 0;
   const [row] = await transaction.query<{ rows: bigint; several: bigint }>(sql`
@@ -259,11 +258,10 @@ export async function turnedOut(
 }
 
 /** Lists and notes go, or to history where the way back needs them. */
-export async function settleLists(scope: RunScope, transaction: Transaction): Promise<void> {
-  const relations = await loadRelations(transaction);
-  const world = { ...(await runWorld(transaction, scope)), old: scope.held };
+export async function settleLists(scope: RunScope, transaction: Transaction, old: Relations): Promise<void> {
+  const world = { ...(await runWorld(transaction, scope)), old };
   for (const operation of rebuildsOf(scope)) {
-    const next = relations.get(operation.table);
+    const next = scope.held.get(operation.table);
     if (next === undefined || operation.from.length === 0) continue;
     const of = rebuilding(operation, world);
     const place = listPlacement(next);
@@ -327,17 +325,16 @@ function toRelation({ id, name, spec, schema, table, state }: RelationRow): Rela
 
 async function observeBack(
   { table, from }: Rebuild,
-  { context }: RunScope,
+  { context, held }: RunScope,
   transaction: Transaction,
 ): Promise<readonly TableCounts[]> {
   if (from.length === 0) {
     const planned = context.tables.find((each) => each.table === table);
     return [counts(table, { retire: planned?.retire ?? 0 })];
   }
-  const relations = await loadRelations(transaction);
   let rows = 0;
   for (const name of from) {
-    const relation = relations.get(name);
+    const relation = held.get(name);
     if (relation === undefined) continue;
     rows += await countRows(transaction, relation.placement);
     rows += await removedBy(transaction, relation, context.runId);
