@@ -40,7 +40,7 @@ export async function measure(
   const live = await loadRelations(transaction);
   for (const spec of specs.toSorted((left, right) => (left.name < right.name ? -1 : 1))) {
     const placement = live.get(spec.name)?.placement ?? splitName(spec.name);
-    const state = await measureTable(transaction, { spec, placement }, measuring);
+    const state = await measureTable(transaction, { spec, placement, live: live.get(spec.name) }, measuring);
     if (state !== undefined) found.push(state);
   }
   const [server] = await transaction.query<{ version: string }>(sql`
@@ -82,9 +82,16 @@ export interface Shape {
   readonly indexes: readonly string[];
 }
 
+/** A table that is measured, with its relation where it has one. */
+interface Measured {
+  readonly spec: TableSpec;
+  readonly placement: Placement;
+  readonly live: Relation | undefined;
+}
+
 async function measureTable(
   transaction: Queryable,
-  { spec, placement }: { readonly spec: TableSpec; readonly placement: Placement },
+  { spec, placement, live }: Measured,
   measuring: Measuring,
 ): Promise<TableState | undefined> {
   const [there] = await transaction.query<{ oid: string | null }>(
@@ -93,7 +100,7 @@ async function measureTable(
   if (there?.oid === null || there === undefined) return undefined;
   const shape = await shapeOf(transaction, placement, measuring);
   const names = shape.columns.map(({ name }) => name);
-  const rows = await digestRows(transaction, { spec, placement, names }, measuring);
+  const rows = await digestRows(transaction, { spec, placement, live, names }, measuring);
   return { table: { table: spec.name, ...rows }, shape };
 }
 
@@ -145,11 +152,7 @@ interface Rows {
 
 async function digestRows(
   transaction: Queryable,
-  {
-    spec,
-    placement,
-    names,
-  }: { readonly spec: TableSpec; readonly placement: Placement; readonly names: readonly string[] },
+  { spec, placement, live, names }: Measured & { readonly names: readonly string[] },
   measuring: Measuring,
 ): Promise<Rows> {
   const { decidingRun } = measuring;
@@ -159,21 +162,20 @@ async function digestRows(
     const earlier = await sumRowsEarlier(transaction, tableId(placement), names);
     return { rows: earlier.rows, digest: sumDigest(earlier) };
   }
-  const built = decidingRun === undefined ? undefined : await builtBy(transaction, spec.name, decidingRun);
+  const isBuilt =
+    decidingRun !== undefined && live !== undefined && (await isBuiltBy(transaction, live, decidingRun));
   const sum =
-    (built === undefined ? undefined : await keptSum(transaction, built)) ??
+    (isBuilt ? await keptSum(transaction, live) : undefined) ??
     (await sumRows(transaction, { from: tableId(placement), columns: names }));
   return { rows: sum.rows, digest: sumDigest(sum) };
 }
 
-/** The structure of this name that a run has just put in place. */
-async function builtBy(transaction: Queryable, table: string, run: string): Promise<Relation | undefined> {
-  const relation = (await loadRelations(transaction)).get(table);
-  if (relation === undefined) return undefined;
+/** Whether a run has just put this structure in place. */
+async function isBuiltBy(transaction: Queryable, { id }: Relation, run: string): Promise<boolean> {
   const [row] = await transaction.query<{ own: boolean }>(
-    sql`select since_run = ${run} as own from varve.relation where id = ${relation.id}`,
+    sql`select since_run = ${run} as own from varve.relation where id = ${id}`,
   );
-  return row?.own === true ? relation : undefined;
+  return row?.own === true;
 }
 
 async function digestInOrder(

@@ -29,7 +29,7 @@
  * sets `session_replication_role` would pass them by. The functions write as their owner, so writers need no right here.
  */
 import { keyHash, tableId, type Relation } from '../pipeline/index.ts';
-import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../store/index.ts';
+import { executeAll, quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../store/index.ts';
 import { BUILD } from './building.ts';
 
 /** What to watch. */
@@ -116,10 +116,24 @@ export function hasNotes({ relation, unit }: Watched, row: Sql): Sql {
   return sql`exists (select from ${notesOf(relation)} g where g."#all" or (${sql.join(same, sql` and `)}))`;
 }
 
-/** How many notes of a relation are there, as far as this snapshot sees. */
-export async function countNotes(store: Queryable, relation: Relation): Promise<number> {
-  const [row] = await store.query<{ count: bigint }>(sql`select count(*) as count from ${notesOf(relation)}`);
-  return Number(row?.count ?? 0n);
+/** How many notes of each of these relations are there, in their order, as far as this snapshot sees. */
+export async function countNotes(
+  store: Queryable,
+  relations: readonly Relation[],
+): Promise<readonly number[]> {
+  const counts = relations.map((relation) => sql`(select count(*) from ${notesOf(relation)})`);
+  const [row] = await store.query<{ counts: readonly bigint[] }>(
+    sql`select array[${sql.join(counts)}]::bigint[] as counts`,
+  );
+  return (row?.counts ?? []).map(Number);
+}
+
+/** Whether there is any note of these relations, as far as this snapshot sees. */
+export async function isAnyNoted(store: Queryable, relations: readonly Relation[]): Promise<boolean> {
+  if (relations.length === 0) return false;
+  const noted = relations.map((relation) => sql`exists (select from ${notesOf(relation)})`);
+  const [row] = await store.query<{ noted: boolean }>(sql`select ${sql.join(noted, sql` or `)} as noted`);
+  return row?.noted === true;
 }
 
 /**
@@ -128,12 +142,17 @@ export async function countNotes(store: Queryable, relation: Relation): Promise<
  * timeout, again and again.
  */
 export async function stopCapture(transaction: Queryable, relations: readonly Relation[]): Promise<void> {
-  for (const relation of relations.toSorted((left, right) => left.id - right.id)) {
-    // The triggers go with their functions: a table that was renamed or moved since keeps them.
-    await transaction.execute(sql`drop function if exists ${rowFunction(relation)} cascade`);
-    await transaction.execute(sql`drop function if exists ${computationFunction(relation)} cascade`);
-    await transaction.execute(sql`drop table if exists ${notesOf(relation)}`);
-  }
+  const ordered = relations.toSorted((left, right) => left.id - right.id);
+  await executeAll(transaction, ordered.flatMap(stopOne));
+}
+
+/** The triggers go with their functions: a table that was renamed or moved since keeps them. */
+function stopOne(relation: Relation): readonly Sql[] {
+  return [
+    sql`drop function if exists ${rowFunction(relation)} cascade`,
+    sql`drop function if exists ${computationFunction(relation)} cascade`,
+    sql`drop table if exists ${notesOf(relation)}`,
+  ];
 }
 
 /**
@@ -141,13 +160,14 @@ export async function stopCapture(transaction: Queryable, relations: readonly Re
  * `dropSilenced` to take away when their tables can be had.
  */
 export async function silenceCapture(transaction: Queryable, relations: readonly Relation[]): Promise<void> {
-  for (const relation of relations) {
-    for (const name of [rowFunction(relation), computationFunction(relation)]) {
-      await transaction.execute(sql`create or replace function ${name} returns trigger language plpgsql security definer
-        set search_path = pg_catalog, pg_temp as $note$ begin return null; end $note$`);
-    }
-    await transaction.execute(sql`drop table if exists ${notesOf(relation)}`);
-  }
+  const silenced = relations.flatMap((relation) => [
+    ...[rowFunction(relation), computationFunction(relation)].map(
+      (name) => sql`create or replace function ${name} returns trigger language plpgsql security definer
+        set search_path = pg_catalog, pg_temp as $note$ begin return null; end $note$`,
+    ),
+    sql`drop table if exists ${notesOf(relation)}`,
+  ]);
+  await executeAll(transaction, silenced);
 }
 
 /** Takes silenced triggers away, whichever run left them. Takes ACCESS EXCLUSIVE on each table that has some. */
@@ -158,7 +178,10 @@ export async function dropSilenced(transaction: Queryable): Promise<void> {
       and not exists (select from pg_class c where c.relnamespace = n.oid
         and c.relname = 'notes of ' || split_part(p.proname::text, ' ', 2))
     order by 1`);
-  for (const { name } of rows) await transaction.execute(sql`drop function ${sql.id(BUILD, name)}() cascade`);
+  await executeAll(
+    transaction,
+    rows.map(({ name }) => sql`drop function ${sql.id(BUILD, name)}() cascade`),
+  );
 }
 
 /** The run for which changes of a relation are noted; undefined where none are. */
@@ -169,34 +192,34 @@ async function capturingRun(transaction: Queryable, relation: Relation): Promise
   return row?.run ?? undefined;
 }
 
+/** In one script, since writers of the table wait from its first trigger on. */
 async function startOne(transaction: Transaction, watched: Watched, run: string): Promise<void> {
   const { relation, unit } = watched;
   const notes = notesOf(relation);
-  await stopCapture(transaction, [relation]);
-  await transaction.execute(sql`create schema if not exists ${sql.id(BUILD)}`);
-  // The columns as the table has them, with type and collation.
-  await transaction.execute(
+  await executeAll(transaction, [
+    ...stopOne(relation),
+    sql`create schema if not exists ${sql.id(BUILD)}`,
+    // The columns as the table has them, with type and collation.
     sql`create table ${notes} as select ${columnsOf(unit)} from ${tableId(relation.placement)} with no data`,
-  );
-  await transaction.execute(sql`
-    alter table ${notes} add column "#n" bigint generated always as identity primary key,
-      add column "#hash" bytea, add column "#all" boolean not null default false,
-      add column "#by" xid8 not null default pg_current_xact_id()`);
-  await transaction.execute(sql`comment on table ${notes} is ${sql.raw(quoteLiteral(run))}`);
-  await createFunctions(transaction, watched);
-  await createTriggers(transaction, watched);
+    sql`alter table ${notes} add column "#n" bigint generated always as identity primary key,
+        add column "#hash" bytea, add column "#all" boolean not null default false,
+        add column "#by" xid8 not null default pg_current_xact_id()`,
+    sql`comment on table ${notes} is ${sql.raw(quoteLiteral(run))}`,
+    ...functionsOf(watched),
+    ...triggersOf(watched),
+  ]);
 }
 
-async function createFunctions(transaction: Transaction, { relation, unit }: Watched): Promise<void> {
+function functionsOf({ relation, unit }: Watched): readonly Sql[] {
   const notes = notesOf(relation);
   const note = (row: Sql): Sql =>
     sql`insert into ${notes} (${columnsOf(unit)}) values (${columnsOf(unit, row)});`;
   // Byte for byte: keys that are equal but not the same, such as 1.0 and 1.00, have hashes of their own.
   const moved = sql`pg_catalog.record_image_ne(row(${columnsOf(unit, sql`old`)}), row(${columnsOf(unit, sql`new`)}))`;
-  await createFunction(
-    transaction,
-    rowFunction(relation),
-    sql`
+  return [
+    ...functionOf(
+      rowFunction(relation),
+      sql`
       if tg_op = 'TRUNCATE' then
         insert into ${notes} ("#all") values (true);
         return null;
@@ -207,29 +230,30 @@ async function createFunctions(transaction: Transaction, { relation, unit }: Wat
         if ${moved} then ${note(sql`new`)} end if;
       end if;
       return null;`,
-  );
-  await createFunction(
-    transaction,
-    computationFunction(relation),
-    sql`
+    ),
+    ...functionOf(
+      computationFunction(relation),
+      sql`
       if tg_op = 'DELETE' then
         insert into ${notes} ("#hash") values (old.key_hash);
       else
         insert into ${notes} ("#hash") values (new.key_hash);
       end if;
       return null;`,
-  );
+    ),
+  ];
 }
 
-async function createFunction(transaction: Transaction, name: Sql, body: Sql): Promise<void> {
-  await transaction.execute(sql`
-    create function ${name} returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp
-    as $note$ begin ${body} end $note$`);
-  // Nobody can call it but a trigger; the right is taken all the same, for it is what a look at the catalog finds.
-  await transaction.execute(sql`revoke all on function ${name} from public`);
+function functionOf(name: Sql, body: Sql): readonly Sql[] {
+  return [
+    sql`create function ${name} returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp
+    as $note$ begin ${body} end $note$`,
+    // Nobody can call it but a trigger; the right is taken all the same, for it is what a look at the catalog finds.
+    sql`revoke all on function ${name} from public`,
+  ];
 }
 
-async function createTriggers(transaction: Transaction, { relation }: Watched): Promise<void> {
+function triggersOf({ relation }: Watched): readonly Sql[] {
   const table = tableId(relation.placement);
   const computation = sql.id('varve', 'computation');
   const own = sql.raw(String(relation.id));
@@ -249,14 +273,14 @@ async function createTriggers(transaction: Transaction, { relation }: Watched): 
       each: sql`for each row when (old.relation = ${own})`,
     },
   ];
-  for (const { on, name, when, each } of triggers) {
+  return triggers.flatMap(({ on, name, when, each }) => {
     const trigger = sql.id(`${NOTE_PREFIX} ${String(relation.id)} ${name}`);
     const call = on === table ? rowFunction(relation) : computationFunction(relation);
-    await transaction.execute(
+    return [
       sql`create trigger ${trigger} ${when} on ${on} ${each} execute function ${call}`,
-    );
-    await transaction.execute(sql`alter table ${on} enable always trigger ${trigger}`);
-  }
+      sql`alter table ${on} enable always trigger ${trigger}`,
+    ];
+  });
 }
 
 interface TriggerOf {

@@ -16,7 +16,7 @@ import {
   type Relations,
   type TableSpec,
 } from '../pipeline/index.ts';
-import { sql, type Queryable, type Store, type Transaction } from '../store/index.ts';
+import { executeAll, sql, type Queryable, type Store, type Transaction } from '../store/index.ts';
 import { dropReadViews } from './dependents.ts';
 
 /** Copies that go when disposed. */
@@ -126,8 +126,10 @@ export async function dropCopies(transaction: Queryable, label: string): Promise
 
 /** Takes a relation that nobody reads any more out of the catalog. */
 export async function forgetRelation(transaction: Queryable, id: number): Promise<void> {
-  for (const table of ['recorded_read', 'computation', 'job', 'computation_spec', 'superseded']) {
-    await transaction.execute(sql`delete from ${sql.id('varve', table)} where relation = ${id}`);
-  }
-  await transaction.execute(sql`delete from varve.relation where id = ${id}`);
+  const own = ['recorded_read', 'computation', 'job', 'computation_spec', 'superseded'];
+  const relation = sql.raw(String(id));
+  await executeAll(transaction, [
+    ...own.map((table) => sql`delete from ${sql.id('varve', table)} where relation = ${relation}`),
+    sql`delete from varve.relation where id = ${relation}`,
+  ]);
 }

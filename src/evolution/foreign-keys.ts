@@ -1,7 +1,7 @@
 /** Foreign keys that lead to a table which another one takes the place of. */
 import { VarveError } from '../base/index.ts';
 import { tableId, type Placement } from '../pipeline/index.ts';
-import { sql, type Queryable, type Sql } from '../store/index.ts';
+import { executeAll, sql, type Queryable, type Sql } from '../store/index.ts';
 import { HISTORY } from './building.ts';
 import { regclass } from './regclass.ts';
 
@@ -59,11 +59,10 @@ function columnNames(relation: Sql, key: Sql): Sql {
 
 /** Takes them off their old target; what was held by them is held again by `pointAt`. */
 export async function dropIncoming(transaction: Queryable, keys: readonly IncomingKey[]): Promise<void> {
-  for (const key of keys) {
-    await transaction.execute(
-      sql`alter table ${sql.id(key.schema, key.table)} drop constraint ${sql.id(key.name)}`,
-    );
-  }
+  await executeAll(
+    transaction,
+    keys.map((key) => sql`alter table ${sql.id(key.schema, key.table)} drop constraint ${sql.id(key.name)}`),
+  );
 }
 
 /**
@@ -75,26 +74,39 @@ export async function pointAt(
   keys: readonly IncomingKey[],
   target: Placement,
 ): Promise<void> {
-  for (const key of keys) {
-    const child = await presentName(transaction, key);
-    if (child === undefined) continue;
+  if (keys.length === 0) return;
+  const children = await presentNames(transaction, keys);
+  const added = keys.flatMap((key) => {
+    const child = children.get(key.oid);
+    if (child === undefined) return [];
     const own = sql.join(key.columns.map((column) => sql.id(column)));
     const theirs = sql.join(key.referenced.map((column) => sql.id(column)));
-    await transaction.execute(sql`alter table ${tableId(child)}
+    return [
+      sql`alter table ${tableId(child)}
       add constraint ${sql.id(key.name)} foreign key (${own}) references ${tableId(target)} (${theirs})
-      ${sql.raw((key.options ?? '').replace(/ NOT VALID$/u, ''))} ${sql.raw(child.isPartitioned ? '' : 'not valid')}`);
-  }
+      ${sql.raw((key.options ?? '').replace(/ NOT VALID$/u, ''))} ${sql.raw(child.isPartitioned ? '' : 'not valid')}`,
+    ];
+  });
+  await executeAll(transaction, added);
 }
 
-/** Before PostgreSQL 18 a partitioned table has no foreign key that is not looked at at once. */
-async function presentName(
+interface Child extends Placement, Record<string, unknown> {
+  /** Before PostgreSQL 18 a partitioned table has no foreign key that is not looked at at once. */
+  readonly isPartitioned: boolean;
+}
+
+/** What the tables of these keys are called by now, by their oid; not those that went to history. */
+async function presentNames(
   transaction: Queryable,
-  { oid }: IncomingKey,
-): Promise<(Placement & { readonly isPartitioned: boolean }) | undefined> {
-  const [row] = await transaction.query<{ schema: string; table: string; isPartitioned: boolean }>(sql`
-    select n.nspname as schema, c.relname as "table", c.relkind = 'p' as "isPartitioned" from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.oid = ${oid}::oid and n.nspname <> ${HISTORY}`);
-  return row;
+  keys: readonly IncomingKey[],
+): Promise<ReadonlyMap<string, Child>> {
+  const rows = await transaction.query<Child & { readonly oid: string }>(
+    sql.kept(sql`
+    select c.oid::text as oid, n.nspname as schema, c.relname as "table", c.relkind = 'p' as "isPartitioned"
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = any(${keys.map(({ oid }) => oid)}::oid[]) and n.nspname <> ${HISTORY}`),
+  );
+  return new Map(rows.map(({ oid, ...child }) => [oid, child]));
 }
 
 /** Looks at the rows behind foreign keys that lead to these tables and were not looked at yet. */
@@ -105,7 +117,11 @@ export async function validateKeys(transaction: Queryable, placements: readonly 
     where f.contype = 'f' and not f.convalidated and f.conparentid = 0
       and f.confrelid = any(${placements.map((placement) => regclass(placement))}::regclass[])
     order by 2, 3, 1`);
-  for (const { name, schema, table } of rows) {
-    await transaction.execute(sql`alter table ${sql.id(schema, table)} validate constraint ${sql.id(name)}`);
-  }
+  await executeAll(
+    transaction,
+    rows.map(
+      ({ name, schema, table }) =>
+        sql`alter table ${sql.id(schema, table)} validate constraint ${sql.id(name)}`,
+    ),
+  );
 }

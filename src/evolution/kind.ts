@@ -21,6 +21,7 @@ import { observe } from './observe-run.ts';
 import type { EvolutionWorld } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
 import { planBack, planForward, type Counted } from './plan-operations.ts';
+import { runWorld } from './rebuild/world.ts';
 import { forwardSteps, operationsOf, rollbackSteps, scopeOf } from './run-steps.ts';
 
 const LIMITS = [
@@ -74,7 +75,9 @@ export function pipelineKind(
       const scope = scopeOf(context, await world());
       const operations = operationsOf(context).toReversed();
       const noted =
-        context.direction === 'forward' ? await notedTables(scope, transaction) : new Map<string, number>();
+        context.direction === 'forward'
+          ? await notedTables(await runWorld(transaction, scope), transaction)
+          : new Map<string, number>();
       if (context.direction === 'forward') {
         for (const operation of operations) await verbsOf(operation).undo?.(operation, scope, transaction);
       }

@@ -2,9 +2,8 @@
 import type { NewWrites } from '../migration/index.ts';
 import { sql, type Queryable } from '../store/index.ts';
 import { countNotes } from './capture.ts';
-import type { RunScope } from './operation/operation.ts';
-import { markOf } from './rebuild/list.ts';
-import { listPlacement, rebuilding, rebuildsOf, runWorld } from './rebuild/world.ts';
+import { marksOf } from './rebuild/mark.ts';
+import { listPlacement, rebuilding, rebuildsOf, type RebuildWorld } from './rebuild/world.ts';
 
 /**
  * Rows that were computed, replaced or deleted by others since run `since` was opened, in the tables as they are live now
@@ -54,20 +53,33 @@ export async function writtenSince(
 
 /** How many changes were noted of the tables that a run builds from, those that it carried over included. */
 export async function notedTables(
-  scope: RunScope,
+  world: RebuildWorld,
   transaction: Queryable,
 ): Promise<ReadonlyMap<string, number>> {
-  const noted = new Map<string, number>();
-  const world = await runWorld(transaction, scope);
-  for (const operation of rebuildsOf(scope)) {
+  const built = rebuildsOf(world).flatMap((operation) => {
     const next = world.next.get(operation.table);
     // Notes come with the structure: before that, nobody looked.
-    if (next?.state !== 'building' || operation.from.length === 0) continue;
-    const isChanged = ['changed', 'open'].includes((await markOf(transaction, listPlacement(next))) ?? '');
-    for (const { name, ...relation } of rebuilding(operation, world).sources) {
-      const notes = await countNotes(transaction, { name, ...relation });
-      noted.set(name, Math.max(noted.get(name) ?? 0, notes + (isChanged ? 1 : 0)));
-    }
+    const isNoted = next?.state === 'building' && operation.from.length > 0;
+    return isNoted ? [{ place: listPlacement(next), sources: rebuilding(operation, world).sources }] : [];
+  });
+  const marks = await marksOf(
+    transaction,
+    built.map(({ place }) => place),
+  );
+  const sources = built.flatMap((each, index) =>
+    each.sources.map((relation) => ({
+      relation,
+      isChanged: ['changed', 'open'].includes(marks[index] ?? ''),
+    })),
+  );
+  const counts = await countNotes(
+    transaction,
+    sources.map(({ relation }) => relation),
+  );
+  const noted = new Map<string, number>();
+  for (const [index, { relation, isChanged }] of sources.entries()) {
+    const notes = (counts[index] ?? 0) + (isChanged ? 1 : 0);
+    noted.set(relation.name, Math.max(noted.get(relation.name) ?? 0, notes));
   }
   return noted;
 }

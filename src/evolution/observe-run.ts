@@ -18,7 +18,7 @@ import {
 } from '../pipeline/index.ts';
 import { sql, type Transaction } from '../store/index.ts';
 import { documentsOf, objectsOf } from './documents.ts';
-import type { EvolutionWorld, RunScope } from './operation/operation.ts';
+import type { EvolutionWorld } from './operation/operation.ts';
 import { verbsOf } from './operation/verbs.ts';
 import { ENFORCEMENT, oneEach } from './plan-operations.ts';
 import { settleLists, turnedOut } from './rebuild/cut-over.ts';
@@ -31,7 +31,8 @@ export async function observe(
   { world, carried }: { readonly world: EvolutionWorld; readonly carried: readonly NewWrites[] },
 ): Promise<Observation> {
   const rowsByTable = new Map(carried.map(({ table, rows }) => [table, rows]));
-  const scope = { ...scopeOf(context, world), carried: rowsByTable };
+  const held = await loadRelations(transaction);
+  const scope = { ...scopeOf(context, world), carried: rowsByTable, held };
   const tables: TableCounts[] = [];
   const newWrites: NewWrites[] = [];
   const findings: Finding[] = [];
@@ -46,7 +47,8 @@ export async function observe(
   }
   if (context.direction === 'forward') {
     newWrites.push(...carried.filter(({ rows }) => rows > 0));
-    await settleLists({ ...scope, held: await heldBefore(scope, transaction) }, transaction);
+    const old = new Map([...held, ...(await retiredBy(context, transaction))]);
+    await settleLists(scope, transaction, old);
   }
   const counted = oneEach(tables);
   const objects = objectsOf(documentsOf(context.bundle.documents).forward);
@@ -74,8 +76,7 @@ function touchedByRows(tables: readonly TableCounts[], objects: readonly string[
 }
 
 /** The structures that this run retired, by the names that they had. */
-async function heldBefore({ context }: RunScope, transaction: Transaction): Promise<Relations> {
-  const live = await loadRelations(transaction);
+async function retiredBy({ runId }: RunContext, transaction: Transaction): Promise<Relations> {
   const rows = await transaction.query<{
     id: number;
     name: string;
@@ -84,10 +85,11 @@ async function heldBefore({ context }: RunScope, transaction: Transaction): Prom
     table: string;
   }>(sql`
     select id, name, spec, physical_schema as schema, physical_name as "table" from varve.relation
-    where until_run = ${context.runId} and state = 'retired'`);
-  const retired = rows.map(({ id, name, spec, schema, table }): [string, Relation] => [
-    name,
-    { id, name, spec, state: 'retired', placement: { schema, table } },
-  ]);
-  return new Map([...live, ...retired]);
+    where until_run = ${runId} and state = 'retired'`);
+  return new Map(
+    rows.map(({ id, name, spec, schema, table }): [string, Relation] => [
+      name,
+      { id, name, spec, state: 'retired', placement: { schema, table } },
+    ]),
+  );
 }

@@ -1,17 +1,20 @@
 /** The foreign keys that a table itself has, word by word: what they do is more than a definition says. */
 import { tableId, type Placement, type Relation } from '../pipeline/index.ts';
-import { sql, type Queryable } from '../store/index.ts';
+import { executeAll, sql, type Queryable } from '../store/index.ts';
+import { withBarePath } from './bare-path.ts';
 import { regclass } from './regclass.ts';
 
 /** Drops the foreign keys of a structure that goes to history, and keeps their words for the way back. */
 export async function dropOwnKeys(transaction: Queryable, { id, placement }: Relation): Promise<void> {
   const keys = await ownKeys(transaction, placement);
-  for (const { name, definition } of keys) {
-    await transaction.execute(sql`
-      insert into varve.dropped_key (relation, name, definition) values (${id}, ${name}, ${definition})
-      on conflict (relation, name) do update set definition = excluded.definition`);
-    await transaction.execute(sql`alter table ${tableId(placement)} drop constraint ${sql.id(name)}`);
-  }
+  if (keys.length === 0) return;
+  await transaction.execute(sql`
+    insert into varve.dropped_key (relation, name, definition)
+    select ${id}::integer, k.name, k.definition from unnest(${keys.map(({ name }) => name)}::text[],
+      ${keys.map(({ definition }) => definition)}::text[]) k (name, definition)
+    on conflict (relation, name) do update set definition = excluded.definition`);
+  const drops = keys.map(({ name }) => sql`drop constraint ${sql.id(name)}`);
+  await transaction.execute(sql`alter table ${tableId(placement)} ${sql.join(drops)}`);
 }
 
 /** Gives a structure that is live again its foreign keys; false where nobody wrote them down. */
@@ -21,11 +24,13 @@ export async function restoreOwnKeys(
 ): Promise<boolean> {
   const keys = await transaction.query<{ name: string; definition: string }>(sql`
     select name, definition from varve.dropped_key where relation = ${id} order by name`);
-  for (const { name, definition } of keys) {
-    await transaction.execute(
-      sql`alter table ${tableId(placement)} add constraint ${sql.id(name)} ${sql.raw(definition)}`,
-    );
-  }
+  await executeAll(
+    transaction,
+    keys.map(
+      ({ name, definition }) =>
+        sql`alter table ${tableId(placement)} add constraint ${sql.id(name)} ${sql.raw(definition)}`,
+    ),
+  );
   await transaction.execute(sql`delete from varve.dropped_key where relation = ${id}`);
   return keys.length > 0;
 }
@@ -58,17 +63,15 @@ interface OwnKey extends Record<string, unknown> {
 }
 
 /** With every table of its words named in full, whatever the path of the session that reads them is. */
-async function ownKeys(transaction: Queryable, placement: Placement): Promise<readonly OwnKey[]> {
-  const [before] = await transaction.query<{ path: string }>(
-    sql`select current_setting('search_path') as path`,
-  );
-  await transaction.query(sql`select set_config('search_path', 'pg_catalog', true)`);
-  const keys = await transaction.query<OwnKey>(sql`
+function ownKeys(transaction: Queryable, placement: Placement): Promise<readonly OwnKey[]> {
+  return withBarePath(transaction, () =>
+    transaction.query<OwnKey>(
+      sql.kept(sql`
     select conname::text as name, regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '') as definition,
       (select array_agg(a.attname::text) from pg_attribute a
         where a.attrelid = k.conrelid and a.attnum = any(k.conkey)) as columns
     from pg_constraint k where contype = 'f' and conparentid = 0
-      and conrelid = ${regclass(placement)}::regclass order by conname`);
-  await transaction.query(sql`select set_config('search_path', ${before?.path ?? ''}, true)`);
-  return keys;
+      and conrelid = ${regclass(placement)}::regclass order by conname`),
+    ),
+  );
 }

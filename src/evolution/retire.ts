@@ -7,7 +7,7 @@ import { tableId, type Placement, type Relation } from '../pipeline/index.ts';
 import { HISTORY } from './building.ts';
 import { dropOwnKeys } from './own-keys.ts';
 import { regclass } from './regclass.ts';
-import { sql, type Queryable } from '../store/index.ts';
+import { executeAll, sql, type Queryable, type Sql } from '../store/index.ts';
 
 /** Moves a live table to history. */
 export async function retire(transaction: Queryable, relation: Relation, runId: string): Promise<Placement> {
@@ -42,11 +42,11 @@ export async function move(transaction: Queryable, from: Placement, to: Placemen
   const passing = { schema: from.schema, table: `${from.table.slice(0, 40)} moving` };
   await transaction.execute(sql`alter table ${tableId(from)} rename to ${sql.id(passing.table)}`);
   await nameAfter(transaction, passing, { from, to });
-  await nameByGeneration(transaction, passing, { from, to });
-  await transaction.execute(sql`alter table ${tableId(passing)} set schema ${sql.id(to.schema)}`);
-  await transaction.execute(
+  await executeAll(transaction, [
+    ...(await namesByGeneration(transaction, passing, { from, to })),
+    sql`alter table ${tableId(passing)} set schema ${sql.id(to.schema)}`,
     sql`alter table ${sql.id(to.schema, passing.table)} rename to ${sql.id(to.table)}`,
-  );
+  ]);
 }
 
 async function nameAfter(
@@ -64,48 +64,64 @@ async function nameAfter(
       and not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.conrelid = i.indrelid)
     order by 1, 2`),
   );
-  for (const { kind, name } of rows) {
-    const wanted = withSuffix(to.table, name.slice(from.table.length));
-    if (await isTaken(transaction, place, { name: wanted, schemas: [from.schema, to.schema] })) continue;
-    await transaction.execute(
+  if (rows.length === 0) return;
+  const named = rows.map(({ kind, name }) => ({
+    kind,
+    name,
+    wanted: withSuffix(to.table, name.slice(from.table.length)),
+  }));
+  const taken = await takenNames(transaction, place, {
+    names: named.map(({ wanted }) => wanted),
+    schemas: [from.schema, to.schema],
+  });
+  const renames = named.flatMap(({ kind, name, wanted }) => {
+    if (taken.has(wanted)) return [];
+    // What goes by another name now leaves its own to those that come after it.
+    taken.delete(name);
+    taken.add(wanted);
+    return [
       kind === 'constraint'
         ? sql`alter table ${tableId(place)} rename constraint ${sql.id(name)} to ${sql.id(wanted)}`
         : sql`alter index ${sql.id(place.schema, name)} rename to ${sql.id(wanted)}`,
-    );
-  }
+    ];
+  });
+  await executeAll(transaction, renames);
 }
 
-async function isTaken(
+/** Those of these names that something in the schemas has, or a constraint of the table. */
+async function takenNames(
   transaction: Queryable,
   place: Placement,
-  { name, schemas }: { readonly name: string; readonly schemas: readonly string[] },
-): Promise<boolean> {
-  const [row] = await transaction.query<{ taken: boolean }>(
+  { names, schemas }: { readonly names: readonly string[]; readonly schemas: readonly string[] },
+): Promise<Set<string>> {
+  const rows = await transaction.query<{ name: string }>(
     sql.kept(sql`
-    select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where n.nspname = any(${schemas}::text[]) and c.relname = ${name})
-      or exists (select from pg_constraint where conrelid = ${regclass(place)}::regclass and conname = ${name}) as taken`),
+    select c.relname::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = any(${schemas}::text[]) and c.relname = any(${names}::text[])
+    union
+    select conname::text from pg_constraint where conrelid = ${regclass(place)}::regclass and conname = any(${names}::text[])`),
   );
-  return row?.taken === true;
+  return new Set(rows.map(({ name }) => name));
 }
 
 /**
  * Index names that people gave: where the other schema has one of that name already, the older generations in history do, it
  * goes by its generation too, until it comes back.
  */
-async function nameByGeneration(
+async function namesByGeneration(
   transaction: Queryable,
   place: Placement,
   { from, to }: { readonly from: Placement; readonly to: Placement },
-): Promise<void> {
+): Promise<readonly Sql[]> {
+  const [mark] = /@\d+$/u.exec(to.schema === HISTORY ? to.table : from.table) ?? [];
+  if (mark === undefined) return [];
   const indexes = await transaction.query<{ name: string; taken: boolean }>(
     sql.kept(sql`
     select c.relname::text as name, exists (select from pg_class o join pg_namespace n on n.oid = o.relnamespace
       where n.nspname = ${to.schema} and n.oid <> c.relnamespace and o.relname = c.relname) as taken
     from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = ${regclass(place)}::regclass order by 1`),
   );
-  const [mark] = /@\d+$/u.exec(to.schema === HISTORY ? to.table : from.table) ?? [];
-  if (mark === undefined) return;
+  const renames: Sql[] = [];
   for (const { name, taken } of indexes) {
     const wanted =
       to.schema === HISTORY && taken
@@ -118,12 +134,13 @@ async function nameByGeneration(
     const [owner] = await transaction.query<{ name: string }>(sql`
       select k.conname::text as name from pg_constraint k join pg_class c on c.oid = k.conindid
       where k.conrelid = ${regclass(place)}::regclass and c.relname = ${name} and k.contype in ('p', 'u', 'x')`);
-    await transaction.execute(
+    renames.push(
       owner === undefined
         ? sql`alter index ${sql.id(place.schema, name)} rename to ${sql.id(wanted)}`
         : sql`alter table ${tableId(place)} rename constraint ${sql.id(owner.name)} to ${sql.id(wanted)}`,
     );
   }
+  return renames;
 }
 
 /** The two within the 63 bytes of a name, whole characters only. */

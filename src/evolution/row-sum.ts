@@ -3,7 +3,15 @@
  * a million rows is there, exact, at the end of a cutover in which writers wait for a few rows only.
  */
 import { rowDigest, tableId, type Relation } from '../pipeline/index.ts';
-import { rowSumOf, sql, UNMERGED, type Queryable, type RowSum, type Sql } from '../store/index.ts';
+import {
+  executeAll,
+  rowSumOf,
+  sql,
+  UNMERGED,
+  type Queryable,
+  type RowSum,
+  type Sql,
+} from '../store/index.ts';
 import { BUILD } from './building.ts';
 
 /** Sums rows as `pipeline/2` did: the words are those of each row's sha256. */
@@ -34,11 +42,11 @@ export async function keepSum(
   columns: readonly string[],
 ): Promise<void> {
   const kept = keptIn(building);
-  await transaction.execute(sql`create schema if not exists ${sql.id(BUILD)}`);
-  await transaction.execute(sql`drop table if exists ${kept}`);
-  await transaction.execute(
+  await executeAll(transaction, [
+    sql`create schema if not exists ${sql.id(BUILD)}`,
+    sql`drop table if exists ${kept}`,
     sql`create table ${kept} as ${rowSumOf({ from: tableId(building.placement), columns })}`,
-  );
+  ]);
 }
 
 /** Takes rows out of the kept sum, or puts them in: `rows` is a SELECT of whole rows of the table. Without a kept sum it does nothing. */
@@ -68,9 +76,9 @@ export async function keptSum(store: Queryable, building: Relation): Promise<Row
 
 /** Takes the kept sum away. */
 export async function forgetSum(transaction: Queryable, building: Relation): Promise<void> {
-  await transaction.execute(sql`drop table if exists ${keptIn(building)}`);
-  // What a run of an earlier release kept: sums of other hashes, which nothing asks for any more.
-  await transaction.execute(sql`drop table if exists ${sql.id(BUILD, `sum of ${String(building.id)}`)}`);
+  // And what a run of an earlier release kept: sums of other hashes, which nothing asks for any more.
+  const earlier = sql.id(BUILD, `sum of ${String(building.id)}`);
+  await transaction.execute(sql`drop table if exists ${keptIn(building)}, ${earlier}`);
 }
 
 interface SumRow extends Record<string, unknown> {

@@ -11,6 +11,7 @@ import type { EvolutionWorld, Operation, RunScope } from './operation/operation.
 import { verbsOf } from './operation/verbs.ts';
 import { catchUpBeside, catchUpInside } from './rebuild/catch-up.ts';
 import { tidy } from './rebuild/cut-over.ts';
+import { runWorld } from './rebuild/world.ts';
 
 /** The operations of a run. */
 export function operationsOf(context: RunContext): readonly Operation[] {
@@ -68,9 +69,10 @@ export function forwardSteps(world: () => Promise<EvolutionWorld>): readonly Ste
       run: async (context, transaction): Promise<StepResult> => {
         const held = await loadRelations(transaction);
         const scope = { ...scopeOf(context, await world()), held };
-        const caughtUp = await catchUpInside(scope, transaction);
+        const running = await runWorld(transaction, scope);
+        const caughtUp = await catchUpInside(scope, transaction, running);
         if (caughtUp.length > 0) return { findings: caughtUp };
-        const noted = await notedTables(scope, transaction);
+        const noted = await notedTables(running, transaction);
         const findings = await decideBy(['leave', 'enter'], scope, transaction);
         if (findings.length > 0) return { findings };
         await context.fault('E06_renamed');

@@ -27,10 +27,15 @@ export async function sampleDiffers(
   { next, relations, hashed }: Sampled,
 ): Promise<readonly Finding[]> {
   const given = { relation: next, relations };
+  const keys = await sampledKeys(store, { next, relations, hashed });
+  if (keys.length === 0) {
+    await context.fault('E04_sampled');
+    return [];
+  }
   await using sample = await recomputeKeys(store, world, {
     ...given,
     label: context.runId,
-    keys: await sampledKeys(store, { next, relations, hashed }),
+    keys,
     signal: context.signal,
   });
   await context.fault('E04_sampled');

@@ -13,7 +13,7 @@ import {
   type Digest,
   type ReceiptBody,
 } from '../evidence/index.ts';
-import { sql, type Transaction } from '../store/index.ts';
+import { quoteLiteral, sql, type Transaction } from '../store/index.ts';
 import type { Bundle } from './bundle.ts';
 import { makeFolder } from './durable.ts';
 import type { RunnerOptions } from './environment.ts';
@@ -262,10 +262,12 @@ export async function hit(run: { readonly options: RunnerOptions }, point: Fault
  * lock alone, so that a runner which was thought dead writes nothing after its work was undone.
  */
 export async function fence(transaction: Transaction, id: string): Promise<void> {
-  await transaction.query(
-    sql.kept(sql`select pg_advisory_xact_lock_shared(hashtextextended(${`varve:run:${id}`}, 0))::text`),
-  );
-  if (!(await isDecided(transaction, id))) return;
+  // As one script, which is one round trip: each of its statements has a snapshot of its own, the second one after the wait.
+  const run = quoteLiteral(id);
+  const [, decided] = await transaction.script(`
+    select pg_advisory_xact_lock_shared(hashtextextended(${quoteLiteral(`varve:run:${id}`)}, 0))::text;
+    select 1 from varve.ledger where run_id = ${run} and phase in ('committed', 'undone') limit 1`);
+  if (decided === undefined) return;
   throw new VarveError('run_fenced', {
     detail: { run: id },
     hint: 'Another process has settled this run. Look at `varve status`.',
@@ -350,13 +352,6 @@ function planFileDigest(plan: PlanFile): Digest {
 /** Everything that the receipt will name is in the store before the run begins. */
 async function storeInputs(root: string, { bundle, plan }: NewRun): Promise<void> {
   await storeEvidences(root, [...bundle.files.map(({ bytes }) => bytes), canonicalBytes(plan)]);
-}
-
-async function isDecided(transaction: Transaction, id: string): Promise<boolean> {
-  const rows = await transaction.query(
-    sql.kept(sql`select 1 from varve.ledger where run_id = ${id} and phase in ('committed', 'undone')`),
-  );
-  return rows.length > 0;
 }
 
 function subjectJson(subject: RunSubject): JsonObject {

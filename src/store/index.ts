@@ -11,6 +11,7 @@ export {
   type S3Location,
   type StoredObject,
 } from './object-store.ts';
+export { executeAll } from './execute-all.ts';
 export { readPinned } from './pinned.ts';
 export {
   keyedDigest,

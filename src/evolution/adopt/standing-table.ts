@@ -3,6 +3,7 @@
  * compares definitions with.
  */
 import { sql, type Queryable } from '../../store/index.ts';
+import { withBarePath } from '../bare-path.ts';
 
 /** One table that stands there. */
 export interface StandingTable {
@@ -65,14 +66,10 @@ export async function readStandingTables(
   question: StandingQuestion,
 ): Promise<readonly StandingTable[]> {
   // With nothing else on the path every type but PostgreSQL's own is printed with its schema.
-  const [before] = await store.query<{ path: string }>(sql`select current_setting('search_path') as path`);
-  await store.query(sql`select set_config('search_path', 'pg_catalog', true)`);
-  try {
-    const [row] = await store.query<{ tables: readonly StandingTable[] | null }>(statement(question));
-    return (row?.tables ?? []).map(withOrderedKeys);
-  } finally {
-    await store.query(sql`select set_config('search_path', ${before?.path ?? ''}, true)`);
-  }
+  const [row] = await withBarePath(store, () =>
+    store.query<{ tables: readonly StandingTable[] | null }>(statement(question)),
+  );
+  return (row?.tables ?? []).map(withOrderedKeys);
 }
 
 /** JSON has no order of members that the database would promise. */

@@ -16,6 +16,7 @@ import type {
 } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import { regclass } from '../regclass.ts';
+import { withBarePath } from '../bare-path.ts';
 
 /** One object that hangs on a table. */
 export interface HandMade {
@@ -172,12 +173,8 @@ function bareWords(condition: string): string {
 }
 
 /** With every name in full, whatever the path of the session is. */
-async function readAll(store: Queryable, placement: Placement): Promise<readonly Found[]> {
-  const [before] = await store.query<{ path: string }>(sql`select current_setting('search_path') as path`);
-  await store.query(sql`select set_config('search_path', 'pg_catalog', true)`);
-  const found = await store.query<Found>(sql.kept(statement(placement)));
-  await store.query(sql`select set_config('search_path', ${before?.path ?? ''}, true)`);
-  return found;
+function readAll(store: Queryable, placement: Placement): Promise<readonly Found[]> {
+  return withBarePath(store, () => store.query<Found>(sql.kept(statement(placement))));
 }
 
 function statement(placement: Placement): Sql {

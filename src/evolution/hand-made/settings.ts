@@ -5,6 +5,7 @@ import { regclass } from '../regclass.ts';
 import { columnOf } from '../rebuild/values.ts';
 import type { Rebuilding } from '../rebuild/world.ts';
 import { ownsSequence } from './hand-made.ts';
+import { withBarePath } from '../bare-path.ts';
 
 /** Gives a structure that has its rows the storage and the columns' settings of the first table that they come from. */
 export async function carrySettings(transaction: Queryable, of: Rebuilding, next: Placement): Promise<void> {
@@ -88,12 +89,9 @@ async function keptColumns(
 ): Promise<readonly { readonly was: string; readonly now: string; readonly settings: Settings }[]> {
   const [source] = sources;
   if (source === undefined) return [];
-  const [before] = await transaction.query<{ path: string }>(
-    sql`select current_setting('search_path') as path`,
-  );
-  await transaction.query(sql`select set_config('search_path', 'pg_catalog', true)`);
-  const rows = await transaction.query<Settings>(
-    sql.kept(sql`
+  const rows = await withBarePath(transaction, () =>
+    transaction.query<Settings>(
+      sql.kept(sql`
     select a.attname::text as column, a.attnotnull as "isNotNull", nullif(a.attstattarget, -1)::integer as statistics,
       case when a.attgenerated = '' and not ${ownsSequence(sql`a.attrelid`, sql`a.attnum`)} then pg_get_expr(d.adbin, d.adrelid) end as "default",
       case when a.attstorage <> t.typstorage then
@@ -102,8 +100,8 @@ async function keptColumns(
     from pg_attribute a join pg_type t on t.oid = a.atttypid
     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
     where a.attrelid = ${regclass(source.placement)}::regclass and a.attnum > 0 and not a.attisdropped`),
+    ),
   );
-  await transaction.query(sql`select set_config('search_path', ${before?.path ?? ''}, true)`);
   return rows.flatMap((settings) => {
     const [now] = Object.entries(pair.columns[0] ?? {}).find(([, was]) => was === settings.column) ?? [];
     const from = now === undefined ? undefined : operation.columns[now];

@@ -56,8 +56,8 @@ export const adoptTable: OperationVerbs<AdoptTable> = {
       values (${id}, ${table}, ${placement.schema}, ${placement.table}, ${run}, ${await countRows(transaction, placement)})`);
     return [];
   },
-  observe: async ({ table }, { context }, transaction) => {
-    const relation = (await loadRelations(transaction)).get(table);
+  observe: async ({ table }, { context, held }, transaction) => {
+    const relation = held.get(table);
     const planned = context.tables.find((each) => each.table === table)?.keep ?? 0;
     const rows = relation === undefined ? planned : await countRows(transaction, relation.placement);
     return [asPlanned(counts(table, { keep: planned }), counts(table, { keep: rows }))];

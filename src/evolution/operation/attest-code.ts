@@ -43,8 +43,8 @@ export const attestCode: OperationVerbs<AttestCode> = {
   ],
   build,
   enter,
-  observe: async ({ table }, { context }, transaction) => {
-    const { placement } = relationOf(await loadRelations(transaction), table);
+  observe: async ({ table }, { context, held }, transaction) => {
+    const { placement } = relationOf(held, table);
     const rows = await countRows(transaction, placement);
     const planned = context.tables.find((each) => each.table === table)?.keep ?? 0;
     return [asPlanned(counts(table, { keep: planned }), counts(table, { keep: rows }))];

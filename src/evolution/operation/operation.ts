@@ -182,7 +182,7 @@ export interface RunScope extends Sets {
   readonly attribution: Attribution;
   /** What functions of the bundle said of ambiguous rows. */
   readonly decisions: Decisions;
-  /** The structures as they stood when the deciding transaction began. */
+  /** The structures that stand: for what decides, as they did when its transaction began; for `observe`, as they do after it. */
   readonly held: Relations;
   /** Foreign keys that were taken off a table of this name, to be put on the one that takes its place. */
   readonly incoming: Map<string, readonly IncomingKey[]>;

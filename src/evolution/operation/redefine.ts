@@ -27,8 +27,8 @@ export const redefine: OperationVerbs<Redefine> = {
     await rewriteSpec(transaction, scope, { relation: id, was: table, now: table, place: placement });
     return [];
   },
-  observe: async ({ table }, { context }, transaction) => {
-    const { placement } = relationOf(await loadRelations(transaction), table);
+  observe: async ({ table }, { context, held }, transaction) => {
+    const { placement } = relationOf(held, table);
     const rows = await countRows(transaction, placement);
     const planned = context.tables.find((each) => each.table === table)?.keep ?? 0;
     return [asPlanned(counts(table, { keep: planned }), counts(table, { keep: rows }))];

@@ -53,13 +53,13 @@ export const removeTable: OperationVerbs<RemoveTable> = {
     await retire(transaction, relation, context.runId);
     return [];
   },
-  observe: async ({ table }, { context }, transaction) => {
+  observe: async ({ table }, { context, held }, transaction) => {
     if (context.direction === 'forward') {
       const planned = context.tables.find((each) => each.table === table) ?? counts(table);
       const found = counts(table, { retire: await retiredRows(transaction, table, context.runId) });
       return [asPlanned(planned, found)];
     }
-    const relation = relationOf(await loadRelations(transaction), table);
+    const relation = relationOf(held, table);
     return [counts(table, { keep: await countRows(transaction, relation.placement) })];
   },
   enterBack: async ({ table }, { context }, transaction) => {

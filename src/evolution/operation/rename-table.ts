@@ -47,9 +47,8 @@ export const renameTable: OperationVerbs<RenameTable> = {
     await take(transaction, scope, { relation: was, from: passing(table), to: table });
     return [];
   },
-  observe: async ({ table, was }, { context }, transaction) => {
-    const relations = await loadRelations(transaction);
-    const relation = relationOf(relations, context.direction === 'forward' ? table : was);
+  observe: async ({ table, was }, { context, held }, transaction) => {
+    const relation = relationOf(held, context.direction === 'forward' ? table : was);
     const rows = await countRows(transaction, relation.placement);
     const planned = context.tables.find((each) => each.table === table)?.keep ?? 0;
     return [asPlanned(counts(table, { keep: planned }), counts(table, { keep: rows }))];

@@ -15,7 +15,8 @@ import { carryOver } from './carry-over.ts';
 import { groupOf, prepareSpecs, useMachine, writeComputations, writeRows, type Pages } from './write.ts';
 import type { Finding } from '../../base/index.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
-import { listedPages, markOf, setMark, watchedOf, type Marked } from './list.ts';
+import { listedPages, watchedOf } from './list.ts';
+import { markOf, setMark, type Marked } from './mark.ts';
 import { shortly } from './shortly.ts';
 import { indexList, keyList } from './list-index.ts';
 import { fillList, isStaged, keptColumns, stagedTables, writeStagedRows } from './stage.ts';
@@ -107,8 +108,9 @@ export async function listRows(operation: Rebuild, scope: RunScope): Promise<Lis
         await context.fence(transaction);
         await useMachine(transaction);
         // Lists are of one moment: those that are there already come to this one first.
-        const carried = await carryOver(transaction, scope);
-        await fillList(transaction, rebuilding(member.operation, await runWorld(transaction, scope)));
+        const world = await runWorld(transaction, scope);
+        const carried = await carryOver(transaction, scope, world);
+        await fillList(transaction, rebuilding(member.operation, world));
         return carried.findings;
       },
     );
@@ -117,8 +119,10 @@ export async function listRows(operation: Rebuild, scope: RunScope): Promise<Lis
   await context.fault('E01_classified');
   const specs: number[] = [];
   for (const member of group.filter(hasSources)) {
-    const world = await runWorld(context.store, scope);
-    const found = await listed(context.store, rebuilding(member.operation, world));
+    const found = await context.store.transaction({}, async (transaction) => {
+      await context.fence(transaction);
+      return listed(transaction, rebuilding(member.operation, await runWorld(transaction, scope)));
+    });
     if (found.findings.length > 0) return found;
     if (member.operation === operation) specs.push(...found.specs);
   }

@@ -1,23 +1,22 @@
 /** Changes that people and workers made to the old tables meanwhile are carried over to the new ones. */
 import { refusal, type Finding, type JsonObject } from '../../base/index.ts';
-import { tableId } from '../../pipeline/index.ts';
+import { tableId, type Placement } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
-import { takeNotes, type TakenNotes } from '../capture.ts';
+import { isAnyNoted, takeNotes, type TakenNotes } from '../capture.ts';
 import { changeSum } from '../row-sum.ts';
 import type { RunScope } from '../operation/operation.ts';
-import {
-  sameNewKey,
-  collectAgain,
-  listAgain,
-  markOf,
-  setMark,
-  takeOut,
-  watchedOf,
-  type Refreshed,
-} from './list.ts';
+import { sameNewKey, collectAgain, listAgain, takeOut, watchedOf, type Refreshed } from './list.ts';
+import { markOf, marksOf, setMark } from './mark.ts';
 import { listedKey, NAMED_KEYS } from './plan.ts';
 import { CARRIED, isWithMaster, prepareSpecs, writeComputations, writeRows } from './write.ts';
-import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld, type Rebuilding } from './world.ts';
+import {
+  builtOf,
+  listPlacement,
+  rebuilding,
+  rebuildsOf,
+  type Rebuilding,
+  type RebuildWorld,
+} from './world.ts';
 
 /** What came of carrying over. */
 export interface CarriedOver {
@@ -31,14 +30,18 @@ export interface CarriedOver {
  * that what hangs together is there together. Tables that are not listed yet are left to their list, and so are the notes of
  * their sources: what they tell was written by others all the same, and is told of once the list is there.
  */
-export async function carryOver(transaction: Transaction, scope: RunScope): Promise<CarriedOver> {
-  const world = await runWorld(transaction, scope);
-  const listed: Rebuilding[] = [];
-  for (const operation of rebuildsOf(scope)) {
-    if (operation.from.length === 0) continue;
-    const of = rebuilding(operation, world);
-    if ((await markOf(transaction, listPlacement(builtOf(of)))) !== undefined) listed.push(of);
-  }
+export async function carryOver(
+  transaction: Transaction,
+  scope: RunScope,
+  world: RebuildWorld,
+): Promise<CarriedOver> {
+  const built = rebuildsOf(scope)
+    .filter(({ from }) => from.length > 0)
+    .map((operation) => rebuilding(operation, world));
+  const marks = await marksOf(transaction, built.map(listOf));
+  const listed = built.filter((_, index) => marks[index] !== undefined);
+  const sources = new Map(listed.flatMap((of) => of.sources.map((relation) => [relation.id, relation])));
+  if (!(await isAnyNoted(transaction, [...sources.values()]))) return { findings: [], toCompute: [] };
   const again = await refresh(transaction, listed, await takeAll(transaction, listed));
   const findings: Finding[] = [];
   const toCompute: string[] = [];
@@ -60,6 +63,10 @@ export async function carryOver(transaction: Transaction, scope: RunScope): Prom
     await noteChange(transaction, of, isToCompute);
   }
   return { findings, toCompute };
+}
+
+function listOf(of: Rebuilding): Placement {
+  return listPlacement(builtOf(of));
 }
 
 async function refresh(

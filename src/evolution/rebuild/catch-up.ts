@@ -3,15 +3,15 @@
  * a last time inside the deciding transaction, when writers wait.
  */
 import { VarveError, type Finding } from '../../base/index.ts';
-import { tableId } from '../../pipeline/index.ts';
+import { tableId, type Relation } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { countNotes } from '../capture.ts';
 import type { Rebuild, RunScope } from '../operation/operation.ts';
 import { carryOver } from './carry-over.ts';
 import { recompute, sumUp } from './complete.ts';
 import { groupOf } from './write.ts';
-import { markOf, setMark } from './list.ts';
-import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld } from './world.ts';
+import { marksOf, setMark } from './mark.ts';
+import { builtOf, listPlacement, rebuilding, rebuildsOf, runWorld, type RebuildWorld } from './world.ts';
 
 /** Notes that are left to the deciding transaction. */
 const FEW_NOTES = 50;
@@ -26,11 +26,12 @@ export async function catchUpBeside(scope: RunScope): Promise<readonly Finding[]
       { isolation: 'repeatable read' },
       async (transaction) => {
         await context.fence(transaction);
-        return carryOver(transaction, scope);
+        return carryOver(transaction, scope, await runWorld(transaction, scope));
       },
     );
     if (findings.length > 0) return findings;
-    const open = await openTables(context.store, scope);
+    const world = await runWorld(context.store, scope);
+    const open = await openTables(context.store, world);
     for (const operation of open) {
       const found = await recompute(operation, scope);
       if (found.length > 0) return found;
@@ -38,7 +39,7 @@ export async function catchUpBeside(scope: RunScope): Promise<readonly Finding[]
       const of = rebuilding(operation, await runWorld(context.store, scope));
       for (const member of groupOf(of)) await sumUp(member.operation, scope);
     }
-    if (open.length === 0 && (await notesLeft(context.store, scope)) <= FEW_NOTES) return [];
+    if (open.length === 0 && (await notesLeft(context.store, world)) <= FEW_NOTES) return [];
   }
   return [];
 }
@@ -56,20 +57,18 @@ async function closeTable(operation: Rebuild, scope: RunScope): Promise<void> {
  *
  * Errors: throws `not_caught_up` where rows came that have to be computed first; the decision is tried again after that.
  */
-export async function catchUpInside(scope: RunScope, transaction: Transaction): Promise<readonly Finding[]> {
-  const world = await runWorld(transaction, scope);
-  const sources = new Map(
-    rebuildsOf(scope).flatMap((operation) =>
-      rebuilding(operation, world).sources.map((relation) => [relation.id, relation] as const),
-    ),
-  );
+export async function catchUpInside(
+  scope: RunScope,
+  transaction: Transaction,
+  world: RebuildWorld,
+): Promise<readonly Finding[]> {
   // In one order, so that two of them cannot wait for each other. Readers go on.
-  const tables = [...sources]
-    .toSorted(([left], [right]) => left - right)
-    .map(([, { placement }]) => tableId(placement));
+  const tables = sourcesOf(world)
+    .toSorted((left, right) => left.id - right.id)
+    .map(({ placement }) => tableId(placement));
   if (tables.length > 0)
     await transaction.execute(sql`lock table ${sql.join(tables)} in share row exclusive mode`);
-  const { findings, toCompute } = await carryOver(transaction, scope);
+  const { findings, toCompute } = await carryOver(transaction, scope, world);
   if (findings.length > 0 || toCompute.length === 0) return findings;
   throw new VarveError('not_caught_up', {
     detail: { tables: toCompute },
@@ -78,27 +77,22 @@ export async function catchUpInside(scope: RunScope, transaction: Transaction): 
 }
 
 /** Tables with rows that came later and have to be computed. */
-async function openTables(store: Queryable, scope: RunScope): Promise<readonly Rebuild[]> {
-  const world = await runWorld(store, scope);
-  const open: Rebuild[] = [];
-  for (const operation of rebuildsOf(scope)) {
-    if (operation.from.length === 0) continue;
-    const place = listPlacement(builtOf(rebuilding(operation, world)));
-    if ((await markOf(store, place)) === 'open') open.push(operation);
-  }
-  return open;
+async function openTables(store: Queryable, world: RebuildWorld): Promise<readonly Rebuild[]> {
+  const built = rebuildsOf(world).filter(({ from }) => from.length > 0);
+  const marks = await marksOf(
+    store,
+    built.map((operation) => listPlacement(builtOf(rebuilding(operation, world)))),
+  );
+  return built.filter((_, index) => marks[index] === 'open');
 }
 
-async function notesLeft(store: Queryable, scope: RunScope): Promise<number> {
-  const world = await runWorld(store, scope);
-  let notes = 0;
-  const seen = new Set<number>();
-  for (const operation of rebuildsOf(scope)) {
-    for (const relation of rebuilding(operation, world).sources) {
-      if (seen.has(relation.id)) continue;
-      seen.add(relation.id);
-      notes += await countNotes(store, relation);
-    }
-  }
-  return notes;
+async function notesLeft(store: Queryable, world: RebuildWorld): Promise<number> {
+  const counts = await countNotes(store, sourcesOf(world));
+  return counts.reduce((sum, notes) => sum + notes, 0);
+}
+
+/** What the rebuilt tables come from, each once. */
+function sourcesOf(world: RebuildWorld): readonly Relation[] {
+  const sources = rebuildsOf(world).flatMap((operation) => rebuilding(operation, world).sources);
+  return [...new Map(sources.map((relation) => [relation.id, relation])).values()];
 }

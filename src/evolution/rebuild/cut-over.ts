@@ -1,8 +1,16 @@
 /** The part of the deciding transaction in which new structures take the place of old ones. */
 import { refusal, type Finding } from '../../base/index.ts';
 import type { TableCounts } from '../../evidence/index.ts';
-import { loadRelations, tableId, type Placement, type Relation } from '../../pipeline/index.ts';
-import { isStoreError, sql, type Queryable, type Transaction } from '../../store/index.ts';
+import { tableId, type Placement, type Relation, type Relations } from '../../pipeline/index.ts';
+import {
+  executeAll,
+  isStoreError,
+  quoteLiteral,
+  sql,
+  type Queryable,
+  type Sql,
+  type Transaction,
+} from '../../store/index.ts';
 import type { RunContext } from '../../migration/index.ts';
 import { BUILD, buildingRelation, HISTORY } from '../building.ts';
 import { forgetSum } from '../row-sum.ts';
@@ -17,6 +25,7 @@ import { asPlanned, counts, type Rebuild, type RunScope } from '../operation/ope
 import { homeOf } from '../home.ts';
 import { dropOwnKeys } from '../own-keys.ts';
 import { move, retire } from '../retire.ts';
+import { lineCounts } from './line-counts.ts';
 import { placeOfOldKey } from './old-rows.ts';
 import { changesKey, oldKeyColumn } from './values.ts';
 import { SEVERAL } from './inserted-ways.ts';
@@ -170,11 +179,11 @@ export async function enter(
   if (next === undefined)
     return [refusal('run_fenced', operation.table, { hint: 'Look at `varve status`.' })];
   const placement = await homeOf(transaction, next.name);
-  await transaction.execute(sql`create schema if not exists ${sql.id(placement.schema)}`);
-  await transaction.execute(
+  await executeAll(transaction, [
+    sql`create schema if not exists ${sql.id(placement.schema)}`,
     sql`comment on column ${tableId(next.placement)}.${sql.id(next.spec.primaryKey[0] ?? '')} is null`,
-  );
-  await writeComments(transaction, next);
+    ...commentsOf(next),
+  ]);
   await move(transaction, next.placement, placement);
   const byHand = scope.byHand.get(operation.table);
   if (byHand !== undefined) {
@@ -189,16 +198,18 @@ export async function enter(
 }
 
 /** What progress was told by while it was built makes room for what the definition says. */
-async function writeComments(transaction: Queryable, { spec, placement }: Relation): Promise<void> {
-  const { quoteLiteral } = await import('../../store/index.ts');
+function commentsOf({ spec, placement }: Relation): readonly Sql[] {
   const id = tableId(placement);
-  const text = (comment: string | undefined) =>
+  const text = (comment: string | undefined): Sql =>
     sql.raw(comment === undefined ? 'null' : quoteLiteral(comment));
-  await transaction.execute(sql`comment on table ${id} is ${text(spec.comment)}`);
   const [first] = spec.primaryKey;
   const column = spec.columns.find(({ name }) => name === first);
-  if (column !== undefined)
-    await transaction.execute(sql`comment on column ${id}.${sql.id(column.name)} is ${text(column.comment)}`);
+  return [
+    sql`comment on table ${id} is ${text(spec.comment)}`,
+    ...(column === undefined
+      ? []
+      : [sql`comment on column ${id}.${sql.id(column.name)} is ${text(column.comment)}`]),
+  ];
 }
 
 /** What stands after the way there, by class; a list that says more than the new keys do stays, as a map, in history. */
@@ -207,17 +218,14 @@ export async function observe(
   scope: RunScope,
   transaction: Transaction,
 ): Promise<readonly TableCounts[]> {
-  const { context } = scope;
-  const relations = await loadRelations(transaction);
-  const next = relations.get(operation.table);
+  const { context, held } = scope;
+  const next = held.get(operation.table);
   if (context.direction === 'rollback') return observeBack(operation, scope, transaction);
   if (next === undefined || operation.from.length === 0) return [counts(operation.table)];
   const planned = context.tables.find(({ table }) => table === operation.table) ?? counts(operation.table);
   const place = listPlacement(next);
-  const rows = await transaction.query<{ class: string; rows: bigint }>(
-    sql`select "#class" as class, count(*) as rows from ${tableId(place)} group by 1`,
-  );
-  const count = (name: string): number => Number(rows.find((row) => row.class === name)?.rows ?? 0n);
+  const lines = await lineCounts(transaction, place);
+  const count = (name: string): number => lines.get(name) ?? 0;
   const found = {
     keep: count('keep'),
     rekey: count('rekey'),
@@ -231,10 +239,10 @@ export async function observe(
 /** Rows that were computed anew since a table that is new turned out to have several rows for them: no plan could know. */
 export async function turnedOut(
   { table, from }: Rebuild,
-  { context }: RunScope,
+  { context, held }: RunScope,
   transaction: Transaction,
 ): Promise<readonly Finding[]> {
-  const next = (await loadRelations(transaction)).get(table);
+  const next = held.get(table);
   if (next === undefined || from.length === 0) return [];
   const planned = context.tables.find((each) => each.table === table)?.recompute ?? 0;
   const [row] = await transaction.query<{ rows: bigint; several: bigint }>(sql`
@@ -250,11 +258,10 @@ export async function turnedOut(
 }
 
 /** Lists and notes go, or to history where the way back needs them. */
-export async function settleLists(scope: RunScope, transaction: Transaction): Promise<void> {
-  const relations = await loadRelations(transaction);
-  const world = { ...(await runWorld(transaction, scope)), old: scope.held };
+export async function settleLists(scope: RunScope, transaction: Transaction, old: Relations): Promise<void> {
+  const world = { ...(await runWorld(transaction, scope)), old };
   for (const operation of rebuildsOf(scope)) {
-    const next = relations.get(operation.table);
+    const next = scope.held.get(operation.table);
     if (next === undefined || operation.from.length === 0) continue;
     const of = rebuilding(operation, world);
     const place = listPlacement(next);
@@ -263,9 +270,12 @@ export async function settleLists(scope: RunScope, transaction: Transaction): Pr
       continue;
     }
     const map = `map of ${String(next.id)}`;
-    await transaction.execute(sql`alter table ${tableId(place)} set schema ${sql.id(HISTORY)}`);
-    await transaction.execute(sql`alter table ${sql.id(HISTORY, place.table)} rename to ${sql.id(map)}`);
-    await transaction.execute(sql`comment on table ${sql.id(HISTORY, map)} is null`);
+    await executeAll(transaction, [
+      sql`alter table ${tableId(place)} set schema ${sql.id(HISTORY)}`,
+      sql`alter table ${sql.id(HISTORY, place.table)} rename to ${sql.id(map)}`,
+      sql`comment on table ${sql.id(HISTORY, map)} is null`,
+      sql`comment on column ${sql.id(HISTORY, map)}."#class" is null`,
+    ]);
     await transaction.execute(sql`update varve.relation_source set map = ${map} where relation = ${next.id}`);
   }
 }
@@ -315,17 +325,16 @@ function toRelation({ id, name, spec, schema, table, state }: RelationRow): Rela
 
 async function observeBack(
   { table, from }: Rebuild,
-  { context }: RunScope,
+  { context, held }: RunScope,
   transaction: Transaction,
 ): Promise<readonly TableCounts[]> {
   if (from.length === 0) {
     const planned = context.tables.find((each) => each.table === table);
     return [counts(table, { retire: planned?.retire ?? 0 })];
   }
-  const relations = await loadRelations(transaction);
   let rows = 0;
   for (const name of from) {
-    const relation = relations.get(name);
+    const relation = held.get(name);
     if (relation === undefined) continue;
     rows += await countRows(transaction, relation.placement);
     rows += await removedBy(transaction, relation, context.runId);

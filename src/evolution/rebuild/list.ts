@@ -4,7 +4,7 @@
  * new numbers.
  */
 import { digestOfValues, keyHash, names, tableId, type Placement } from '../../pipeline/index.ts';
-import { quoteLiteral, sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
+import { sql, type Queryable, type Sql, type Transaction } from '../../store/index.ts';
 import type { TakenNotes, Watched } from '../capture.ts';
 import { changeSum } from '../row-sum.ts';
 import { factsOf } from './facts.ts';
@@ -12,6 +12,7 @@ import { computationKey } from './old-rows.ts';
 import { classifiedRows } from './rows.ts';
 import { foundColumn, foundColumns, newKeyOf, oldKeyColumn } from './values.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
+import { changeLineCounts, type ClassRow } from './line-counts.ts';
 
 /** What a list says of each row, in the order of its columns. */
 export async function lines(transaction: Queryable, of: Rebuilding, only?: Sql): Promise<Sql> {
@@ -24,9 +25,13 @@ async function insertLines(
   of: Rebuilding,
   { only, after }: { readonly only: Sql; readonly after: number },
 ): Promise<void> {
-  const list = tableId(listPlacement(builtOf(of)));
-  await transaction.execute(sql`insert into ${list} (${sql.join(listColumns(of))}, "#n")
-    select z.*, ${after}::bigint + row_number() over () from (${await lines(transaction, of, only)}) z`);
+  const place = listPlacement(builtOf(of));
+  const added = await transaction.query<ClassRow>(sql`
+    with added as (insert into ${tableId(place)} (${sql.join(listColumns(of))}, "#n")
+      select z.*, ${after}::bigint + row_number() over () from (${await lines(transaction, of, only)}) z
+      returning "#class")
+    select "#class" as class, count(*) as rows from added group by 1`);
+  await changeLineCounts(transaction, place, { lines: added, by: 'adding' });
 }
 
 /** The old key as it stands in a list. */
@@ -219,7 +224,10 @@ export async function takeOut(transaction: Queryable, { of, keys }: Refreshed): 
   await transaction.execute(
     sql`delete from ${tableId(next.placement)} n using ${list} l where ${again} and ${same}`,
   );
-  await transaction.execute(sql`delete from ${list} l where ${again}`);
+  const gone = await transaction.query<ClassRow>(sql`
+    with gone as (delete from ${list} l where ${again} returning l."#class")
+    select "#class" as class, count(*) as rows from gone group by 1`);
+  await changeLineCounts(transaction, listPlacement(next), { lines: gone, by: 'taking out' });
 }
 
 /** Rows that were computed in the place of old ones: all that stand on what of the old key is in the new one. */
@@ -275,38 +283,4 @@ export function newHash(of: Rebuilding): Sql {
   );
   const values = of.spec.sourceKey.map((column) => ({ column, value: byColumn.get(column) ?? sql`null` }));
   return sql`substr(${digestOfValues(values, of.spec.columns)}, 1, 16)`;
-}
-
-/** What tells how far something is: a table, one of its columns where two things are done to it at once, or a sequence. */
-export interface Marked extends Placement {
-  readonly column?: string;
-  readonly kind?: 'sequence';
-}
-
-/** How far a structure is, told by its comment: set in the transaction of the work that it tells of. */
-export async function markOf(
-  store: Queryable,
-  { schema, table, column }: Marked,
-): Promise<string | undefined> {
-  const mark =
-    column === undefined
-      ? sql`obj_description(c.oid, 'pg_class')`
-      : sql`(select col_description(c.oid, a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attname = ${column})`;
-  const [row] = await store.query<{ mark: string | null }>(sql`
-    select ${mark} as mark from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = ${schema} and c.relname = ${table}`);
-  return row?.mark ?? undefined;
-}
-
-/** See `markOf`. */
-export async function setMark(
-  store: Queryable,
-  { schema, table, column, kind }: Marked,
-  mark: string,
-): Promise<void> {
-  const what =
-    column === undefined
-      ? sql`${kind === 'sequence' ? sql`sequence` : sql`table`} ${sql.id(schema, table)}`
-      : sql`column ${sql.id(schema, table)}.${sql.id(column)}`;
-  await store.execute(sql`comment on ${what} is ${sql.raw(quoteLiteral(mark))}`);
 }

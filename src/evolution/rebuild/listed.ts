@@ -1,8 +1,9 @@
 /** What a list says once what its rows hang on is there. */
 import { refusal, type Finding, type JsonObject } from '../../base/index.ts';
 import { tableId } from '../../pipeline/index.ts';
-import { sql, type Queryable } from '../../store/index.ts';
+import { sql, type Queryable, type Transaction } from '../../store/index.ts';
 import { choicesOf } from '../rule/choices.ts';
+import { keepLineCounts, sumOf, type ClassRow } from './line-counts.ts';
 import { listedKey, listedKeys, NAMED_KEYS } from './plan.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
 import { CARRIED } from './write.ts';
@@ -14,12 +15,18 @@ export interface Listed {
   readonly specs: readonly number[];
 }
 
-/** Looks at all lines of a list once: which rows only turned out to be ambiguous now, and how the carried ones were computed. */
-export async function listed(store: Queryable, of: Rebuilding): Promise<Listed> {
-  const lines = await store.query<{ why: string | null; spec: number | null; rows: bigint }>(sql`
-    select case when "#class" = 'ambiguous' then "#why" end as why, case when ${CARRIED} then "#spec" end as spec, count(*) as rows
-    from ${tableId(listPlacement(builtOf(of)))} l group by 1, 2 order by 1`);
-  const specs = lines.flatMap(({ spec }) => spec ?? []);
+/**
+ * Looks at all lines of a list once: which rows only turned out to be ambiguous now, how the carried ones were computed, and
+ * how many there are of each class, which is kept from here on.
+ */
+export async function listed(store: Transaction, of: Rebuilding): Promise<Listed> {
+  const place = listPlacement(builtOf(of));
+  const lines = await store.query<ClassRow & { why: string | null; spec: number | null }>(sql`
+    select "#class" as class, case when "#class" = 'ambiguous' then "#why" end as why,
+      case when ${CARRIED} then "#spec" end as spec, count(*) as rows
+    from ${tableId(place)} l group by 1, 2, 3 order by 2`);
+  await keepLineCounts(store, place, sumOf(lines));
+  const specs = [...new Set(lines.flatMap(({ spec }) => spec ?? []))];
   const reasons = new Map<string, number>();
   for (const { why, rows } of lines) {
     if (why !== null) reasons.set(why, (reasons.get(why) ?? 0) + Number(rows));

@@ -20,16 +20,8 @@ import { BUILD } from '../building.ts';
 import { carryReads } from './carry-reads.ts';
 import { computedRelation, variantsOf, type Variant } from './coverage.ts';
 import { factsOf } from './facts.ts';
-import {
-  hasColumn,
-  lines,
-  listColumns,
-  markOf,
-  newHash,
-  oldKeyColumns,
-  setMark,
-  type Marked,
-} from './list.ts';
+import { hasColumn, lines, listColumns, newHash, oldKeyColumns } from './list.ts';
+import { markOf, setMark, type Marked } from './mark.ts';
 import { indexList, keyList } from './list-index.ts';
 import { classifiedRows, isPlain } from './rows.ts';
 import {
