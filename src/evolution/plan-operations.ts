@@ -2,7 +2,7 @@
 import type { Finding, JsonObject } from '../base/index.ts';
 import type { TableCounts } from '../evidence/index.ts';
 import { measuresOfCounts, type Enforcement, type KindPlan, type PlanContext } from '../migration/index.ts';
-import { deployedSet, loadRelations } from '../pipeline/index.ts';
+import { deployedSet, loadRelations, type DefinitionSet } from '../pipeline/index.ts';
 import type { Queryable, Transaction } from '../store/index.ts';
 import { costOf, type Cost } from './cost.ts';
 import { objectsOf, operationsIn, type Documents, type ForwardDocument } from './documents.ts';
@@ -11,6 +11,7 @@ import type { EvolutionWorld, OperationPlan, PlanScope } from './operation/opera
 import { verbsOf } from './operation/verbs.ts';
 import { planRebuilds } from './rebuild/plan.ts';
 import { checkRules, evaluatingRules } from './rule/check-rules.ts';
+import { choicesOf } from './rule/choices.ts';
 import { isUntouched, seenNow, type Seen } from './untouched.ts';
 
 /** What every run of this kind is held by. */
@@ -123,7 +124,7 @@ function planned(
     objects,
     enforcement: ENFORCEMENT,
     measures: measuresOfCounts(tables, objects),
-    shown: { operations: wordsOf(forward, plans), questions: questionsOf(plans) },
+    shown: { operations: wordsOf(forward, plans), questions: questionsOf(forward, plans) },
     rollbackClass: 'lossless',
     findings: [...findings, ...plans.flatMap((plan) => plan.findings)],
   };
@@ -141,14 +142,18 @@ function wordsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): rea
 }
 
 /** What the plan cannot answer itself. */
-function questionsOf(plans: readonly OperationPlan[]): readonly string[] {
+function questionsOf(forward: ForwardDocument, plans: readonly OperationPlan[]): readonly string[] {
+  const { tables } = forward.set as unknown as DefinitionSet;
+  const rebuilds = operationsIn(forward).filter((operation) => operation.kind === 'rebuild');
   const ambiguous = plans
-    .flatMap(({ tables }) => tables)
-    .filter(({ ambiguous }) => ambiguous > 0)
-    .map(
-      ({ table, ambiguous }) =>
-        `${ambiguous} rows of ${table} cannot be attributed by what is recorded: say which rule holds: --attribute ${table}=recompute, ${table}=retire, or --attribute ${table}.COLUMN=EXPRESSION`,
-    );
+    .flatMap((plan) => plan.tables)
+    .filter((counted) => counted.ambiguous > 0)
+    .map(({ table, ambiguous: rows }) => {
+      const spec = tables.find(({ name }) => name === table);
+      const rebuild = rebuilds.find((operation) => operation.table === table);
+      const which = rows === 1 ? '1 row' : `${rows.toLocaleString('en')} rows`;
+      return `${which} of ${table} cannot be attributed by what is recorded: say which rule holds: ${choicesOf(table, spec, rebuild)}`;
+    });
   return [...ambiguous, ...plans.flatMap(({ questions = [] }) => questions)];
 }
 

@@ -122,6 +122,7 @@ export { openMakeRunner } from './run-make/open-make-runner.ts';
 export { workerRunner, type HostRunnerOptions } from './run-make/worker-runner.ts';
 export type { FileAccess, MakeInput, MakeResult, MakeRunner, RunCall } from './run-make/make-runner.ts';
 export type { MadeRows, MadeValues, MakeFailure, MakeOutcome } from './run-make/make-outcome.ts';
+export { readExactRow } from './exact-json.ts';
 export { sameJson } from './same-json.ts';
 export {
   dependenciesOf,

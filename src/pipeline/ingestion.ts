@@ -94,7 +94,7 @@ export function broughtJoin(
   { keyHash: hash, after, before }: { readonly keyHash: Sql; readonly after: Sql; readonly before: Sql },
 ): Sql {
   return sql`left join lateral (
-    select l.ingestion, l.row_check, g.ingested_at from varve.ingested l join varve.ingestion g on g.id = l.ingestion
+    select l.ingestion, l.relation, l.row_check, g.ingested_at from varve.ingested l join varve.ingestion g on g.id = l.ingestion
     where l.relation = any(${[...relationIds]}::integer[]) and l.key_hash = ${hash}
       and (${before} is null or g.ingested_at < ${before}) and (${after} is null or g.ingested_at >= ${after})
     order by l.ingestion desc limit 1) ${sql.id(alias)} on true`;

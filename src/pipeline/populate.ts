@@ -91,7 +91,7 @@ async function populateTables(
   });
   const populated: PopulatedTable[] = [];
   for (const work of all) populated.push(await work.outcome());
-  return { tables: populated, findings: all.flatMap(({ tally }) => tally.findings(run.name)) };
+  return { tables: populated, findings: all.flatMap(({ tally }) => tally.findings(run.name, options.kind)) };
 }
 
 /**

@@ -18,6 +18,7 @@ import type { JsonObject } from '../base/index.ts';
 import { sql, type Queryable, type Row, type Sql } from '../store/index.ts';
 import { digestOf, rowCheck } from './ingest.ts';
 import { broughtJoin, loadIngestions, type Brought } from './ingestion.ts';
+import { loadFormerKeyNames, type FormerKeyNames } from './key-names.ts';
 import type { Key } from './key-source.ts';
 import { keyHash } from './read-plan.ts';
 import {
@@ -237,6 +238,8 @@ interface World {
   /** With its unit as source key. */
   readonly relation: Relation;
   readonly relations: Relations;
+  /** The column of a key as it is asked for, by the column of this structure's key. */
+  readonly asked: ReadonlyMap<string, string>;
 }
 
 async function loadWorlds(
@@ -246,17 +249,41 @@ async function loadWorlds(
   { key, at }: { readonly key?: Key | undefined; readonly at?: Moment | undefined },
 ): Promise<readonly World[]> {
   const worlds: World[] = [];
-  for (const generation of await loadGenerations(store, table, at?.at)) {
+  const generations = await loadGenerations(store, table, at?.at);
+  const [newest] = generations;
+  const names = Object.keys(key ?? {});
+  const isNamedAnew = generations.some((each) => !sameColumns(names, unitRelation(each).spec.sourceKey));
+  const former: FormerKeyNames =
+    key === undefined || newest === undefined || !isNamedAnew
+      ? new Map()
+      : await loadFormerKeyNames(store, newest.id);
+  for (const generation of generations) {
     const relation = unitRelation(generation);
-    if (key !== undefined && !sameColumns(Object.keys(key), relation.spec.sourceKey)) continue;
+    const asked = askedColumns(names, relation.spec.sourceKey, former);
+    if (key !== undefined && asked === undefined) continue;
     const parts = new Map(relations);
     for (const name of Object.values(generation.spec.parts)) {
       const part = partOf(generation, await loadGenerations(store, name));
       if (part !== undefined) parts.set(name, part);
     }
-    worlds.push({ generation, relation, relations: parts });
+    worlds.push({ generation, relation, relations: parts, asked: asked ?? new Map() });
   }
   return worlds;
+}
+
+/** A key that is asked for, by the names of a structure: the same, or, of an earlier one, what they were called then. */
+function askedColumns(
+  asked: readonly string[],
+  own: readonly string[],
+  former: FormerKeyNames,
+): ReadonlyMap<string, string> | undefined {
+  if (sameColumns(asked, own)) return new Map(own.map((column) => [column, column]));
+  const pairs = own.flatMap((column) => {
+    const now = asked.find((name) => former.get(name)?.includes(column) === true);
+    return now === undefined ? [] : [[column, now] as const];
+  });
+  const isWhole = pairs.length === own.length && new Set(pairs.map(([, now]) => now)).size === asked.length;
+  return isWhole ? new Map(pairs) : undefined;
 }
 
 /** The generation of a part that stood when its master's was retired. */
@@ -272,6 +299,10 @@ function sameColumns(left: readonly string[], right: readonly string[]): boolean
   return left.length === right.length && left.every((column) => right.includes(column));
 }
 
+function keyOf({ asked }: World, key: Key): Key {
+  return Object.fromEntries([...asked].map(([column, name]) => [column, key[name]]));
+}
+
 function hasRows({ generation }: World): boolean {
   return generation.letGo === null;
 }
@@ -279,9 +310,12 @@ function hasRows({ generation }: World): boolean {
 function versions(worlds: readonly World[], { keys, at }: VersionFilter): Sql {
   const ids = worlds.map(({ generation }) => generation.id);
   const all = sql.join(
-    worlds.flatMap((world) =>
-      hasRows(world) ? [past(world, keys, ids), standing(world, keys, ids)] : [remembered(world, keys ?? [])],
-    ),
+    worlds.flatMap((world) => {
+      const own = keys?.map((key) => keyOf(world, key));
+      return hasRows(world)
+        ? [past(world, own, ids), standing(world, own, ids)]
+        : [remembered(world, own ?? [])];
+    }),
     sql` union all `,
   );
   return at === undefined ? all : sql`select * from (${all}) a where ${validAt(at)}`;
@@ -373,11 +407,15 @@ function remembered({ generation, relation }: World, keys: readonly Key[]): Sql 
     left join varve.computation_spec p on p.id = l.spec left join varve.run r on r.id = p.run`;
 }
 
-/** A row that people brought is one unit, so its check tells of the whole of it. */
-function isAsBrought({ spec, placement }: Relation): Sql {
+/**
+ * A row that people brought is one unit, so its check tells of the whole of it. Another value in a later structure tells
+ * nothing of people: an evolution may have given it.
+ */
+function isAsBrought({ id, spec, placement }: Relation): Sql {
   if (spec.form !== undefined) return sql`null::boolean`;
   const same = spec.primaryKey.map((column) => sql`o.${sql.id(column)} = t.${sql.id(column)}`);
-  return sql`(select ${rowCheck(digestOf(sql`o`, spec))} = g.row_check from ${tableId(placement)} o where ${sql.join(same, sql` and `)})`;
+  return sql`(select case when ${rowCheck(digestOf(sql`o`, spec))} = g.row_check then true when g.relation = ${id} then false end
+    from ${tableId(placement)} o where ${sql.join(same, sql` and `)})`;
 }
 
 async function toVersions(

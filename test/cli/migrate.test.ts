@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeBundle } from '../../src/migration/index.ts';
@@ -60,6 +60,16 @@ describe('the road of a migration on the command line', () => {
         "",
       ]
     `);
+  });
+
+  it('does not pass over a bundle that cannot be read, for it may be the one that is meant', async () => {
+    const folder = join(root(), 'pipeline', ID);
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'migration.yml'), 'migration_id: [');
+    const [exit, stdout, stderr] = await run('apply');
+    expect({ exit, stdout }).toEqual({ exit: 3, stdout: '' });
+    expect(stderr).toContain(`error: declaration_invalid  ${ID}/migration.yml`);
+    await rm(folder, { recursive: true });
   });
 
   it('plans', async () => {

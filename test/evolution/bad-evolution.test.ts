@@ -95,6 +95,32 @@ function suite(given: StoreUnderTest): void {
     await lab.deploy(TWO, { 'lab.r.side': '1' });
     expect(await lab.rows('select * from lab.r where s = 3')).toEqual([{ s: 3, side: 1, value: 37 }]);
   });
+
+  it('a make that throws ends the run as it was before, and the finding names keys, for no job is left to look at', async () => {
+    await using lab = await openLab(given.store);
+    const one = results('r');
+    await lab.deploy(one);
+    await lab.store.script(TWO_SOURCES);
+    expect(await lab.populate(one)).toMatchObject({ status: 'done' });
+    const two = pipelineOf((made, s) => {
+      made.computed('r', {
+        parents: [s],
+        columns: { value: t.integer(), more: t.integer() },
+        reads: { s },
+        make: (inputs) => {
+          if (inputs.s.v === 20) throw new RangeError(`no more of ${String(inputs.s.v)}`);
+          return { value: inputs.s.v * 2, more: 1 };
+        },
+      });
+    });
+    const id = await lab.planned(two);
+    const outcome = await unchanged(lab, () => lab.apply(two, id));
+    expect(outcome).toMatchObject({
+      status: 'rolled_back',
+      findings: [{ code: 'make_failed', subject: 'lab.r', detail: { keys: 1, first: [{ s: 2 }] } }],
+    });
+    expect(JSON.stringify(outcome)).not.toMatch(/no more of|varve jobs/u);
+  });
 }
 
 withEmbedded('bad input of an evolution', suite);

@@ -13,10 +13,11 @@ import {
   retireMigration,
   type RunOutcome,
 } from '../../src/migration/index.ts';
-import { history, pipeline, t, walkAsOf, why, type Pipeline } from '../../src/pipeline/index.ts';
+import { history, insertRows, pipeline, t, walkAsOf, why, type Pipeline } from '../../src/pipeline/index.ts';
 import { cascade } from '../../src/provenance/index.ts';
 import { withStores } from '../harness/index.ts';
 import { openLab, type Lab } from './lab.ts';
+import { definitionsFrom } from './side-pipeline.ts';
 
 /** Mice whose grade reads a rule that it does not declare, and a sum below. */
 function before(): Pipeline {
@@ -42,6 +43,18 @@ function before(): Pipeline {
     reads: { grade },
     make: ({ grade: { value } }) => ({ twice: value * 2 }),
   });
+  return lab;
+}
+
+/** A table of people, whose key gets another name and whose width another type. */
+function cages(isLater: boolean): Pipeline {
+  const lab = pipeline('lab');
+  if (isLater)
+    lab.manual('cage', {
+      key: { pen: t.integer().renamedFrom('cage') },
+      columns: { width: t.integer() },
+    });
+  else lab.manual('cage', { key: { cage: t.integer() }, columns: { width: t.double() } });
   return lab;
 }
 
@@ -178,5 +191,27 @@ withStores('history across a wider key and another name', (given) => {
     });
     expect(await lab.populate(after())).toMatchObject({ status: 'done' });
     expect((await lab.verify(after())).status).toBe('equal');
+  });
+
+  it('follows a row that people brought across a key with another name and a value of another type', async () => {
+    const one = cages(false);
+    await lab.deploy(one);
+    const Cage = definitionsFrom(one).tableByName.get('lab.cage');
+    if (Cage === undefined) throw new TypeError('no table');
+    await insertRows(given.store, Cage, [{ cage: 1, width: 2.5 }], { source: 'a sheet', actor: 'ada' });
+    await lab.deploy(cages(true), { 'lab.cage.width': 'round(width)' });
+    const brought = { source: 'a sheet', actor: 'ada' };
+    expect(await history(given.store, 'lab.cage', { key: { pen: 1 } })).toMatchObject({
+      status: 'ok',
+      versions: [
+        { rows: { 'lab.cage': [{ pen: 1, width: 2 }] }, ended: null, brought },
+        { rows: { 'lab.cage': [{ cage: 1, width: 2.5 }] }, ended: 'structure', brought },
+      ],
+    });
+    // The rule of the evolution gave another value: nobody changed it by hand.
+    expect(await why(given.store, 'lab.cage', { pen: 1 })).toMatchObject({
+      status: 'ok',
+      origin: { ingestions: [{ ...brought, isUnchanged: null }] },
+    });
   });
 });

@@ -11,10 +11,12 @@ import {
   type RowRule,
 } from '../../src/evolution/index.ts';
 import { planMigration } from '../../src/migration/index.ts';
+import { t, type Pipeline } from '../../src/pipeline/index.ts';
 import { withStores } from '../harness/index.ts';
 import { openLab, sideLab, worldOf, type Lab } from './lab.ts';
 import { definitionsFrom, versionTwo } from './side-pipeline.ts';
 import { liveState } from './state.ts';
+import { lab } from './tables.ts';
 
 const TWO = versionTwo('lab');
 
@@ -30,6 +32,14 @@ async function ambiguousLab(lab: Lab): Promise<void> {
 function findingsOf(plan: EvolutionPlan): readonly Finding[] {
   if (plan.status === 'nothing') return [];
   return plan.status === 'refused' ? plan.findings : plan.outcome.findings;
+}
+
+/** Rows that people wrote, of which nothing is recorded, under keys that a number of JSON does not hold. */
+function written(isDeclared: boolean): Pipeline {
+  return lab((made, s) => {
+    const key = { w: t.bigint(), n: t.numeric() };
+    made.manual('w', isDeclared ? { key, references: { of: s } } : { key });
+  });
 }
 
 let count = 0;
@@ -280,6 +290,41 @@ withStores('rules for ambiguous rows', (given) => {
       { s: 2, side: 1, value: 27 },
       { s: 3, side: 1, value: 37 },
       { s: 4, side: 2, value: 49 },
+    ]);
+  });
+
+  it('keeps every digit of a key, in what it names and in what a function is asked and says', async () => {
+    await using wide = await openLab(given.store);
+    await wide.deploy(written(false));
+    await wide.store.script(`insert into lab.s values (1, 10), (2, 20);
+      insert into lab.w values (9007199254740992, 0.10), (9007199254740993, 12345678901234567.25)`);
+    const { subject, detail } = findingsOf(await wide.plan(written(true)))[0] as Finding;
+    expect({ subject, keys: detail?.['keys'] }).toEqual({
+      subject: 'lab.w',
+      keys: [
+        { w: '9007199254740992', n: '0.10' },
+        { w: '9007199254740993', n: '12345678901234567.25' },
+      ],
+    });
+    const asked: JsonObject[] = [];
+    const call: RowRule = ({ row }) => {
+      asked.push(row);
+      return { s: row['w'] === '9007199254740992' ? 1 : 2 };
+    };
+    const rule: FunctionRule = { path: 'rules/wide.ts', source: '', call };
+    const plan = await planEvolution(
+      wide.options(written(true)),
+      worldOf(definitionsFrom(written(true))),
+      { 'lab.w': 'rules/wide.ts#rule' },
+      { functions: new Map([['lab.w', rule]]) },
+    );
+    expect(findingsOf(plan)).toEqual([]);
+    expect(asked[0]).toEqual({ w: '9007199254740992', n: '0.10' });
+    if (plan.status !== 'planned') throw new Error(JSON.stringify(plan));
+    expect(await wide.apply(written(true), plan.migrationId)).toMatchObject({ status: 'applied' });
+    expect(await wide.rows('select w::text, s from lab.w order by w')).toEqual([
+      { w: '9007199254740992', s: 1 },
+      { w: '9007199254740993', s: 2 },
     ]);
   });
 });

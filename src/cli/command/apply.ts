@@ -47,7 +47,7 @@ async function run(context: Context, id: string | undefined, flags: ApplyFlags):
 async function pending({ options }: Runner): Promise<string | CommandResult> {
   const found = await pendingMigration(options);
   if (typeof found === 'string') return found;
-  if (found !== undefined) return refusedResult([found]);
+  if (found !== undefined) return refusedResult(found);
   return { status: 'ok', fields: { migrationId: null }, text: () => 'No migration is pending.' };
 }
 

@@ -11,6 +11,7 @@ import { shortChecksum } from '../adopt-history.ts';
 import { withExamples, type Act } from '../command.ts';
 import type { Context } from '../context.ts';
 import { countOf, sizeText, tableText, type CommandResult, type Style } from '../output.ts';
+import { subjectIn } from '../pending-migration.ts';
 import { showDossier } from '../dossier.ts';
 import { migrationsRoot, projectOrFolder } from '../runner.ts';
 
@@ -84,10 +85,6 @@ async function run(context: Context, id: string | undefined): Promise<CommandRes
         ...historyLines(style, structures),
       ].join('\n'),
   };
-}
-
-function subjectIn(migrationId: string, subject: string): string {
-  return subject === migrationId ? subject : `${migrationId}/${subject}`;
 }
 
 /** By the id of a migration. */

@@ -1,6 +1,8 @@
 import { lifecycleTable } from '../../../test/evolution/lifecycle-table.ts';
 import { declaredFrom, undeclaredFrom } from '../../../test/evolution/reference-case.ts';
 import { versionOne, versionTwo } from '../../../test/evolution/side-pipeline.ts';
+import { lab, TWO_SOURCES } from '../../../test/evolution/tables.ts';
+import { t, type Pipeline } from '../../pipeline/index.ts';
 
 const SIDE = { from: versionOne('lab'), to: versionTwo('lab') };
 const TWO_ROWS = 'insert into lab.s values (1, 10), (2, 20); insert into lab.side values (1, 7);';
@@ -13,6 +15,18 @@ const NEW = [
   { s: 2, side: 1, value: 27 },
 ];
 const ADOPTED = 'insert into lab.s values (3, 30); insert into lab.r values (3, 37);';
+
+/** Rows that people wrote, of which nothing is ever recorded, before and after they name a parent. */
+function written(isDeclared: boolean): Pipeline {
+  return lab((given, s) => {
+    const columns = { x: t.integer() };
+    if (isDeclared) given.manual('w', { key: { w: t.integer() }, references: { of: s }, columns });
+    else given.manual('w', { key: { w: t.integer() }, columns });
+  });
+}
+
+const WRITTEN = { from: written(false), to: written(true) };
+const WRITTEN_ROWS = `${TWO_SOURCES} insert into lab.w values (1, 2), (2, 1);`;
 
 lifecycleTable('declare_reference', [
   {
@@ -68,5 +82,29 @@ lifecycleTable('declare_reference', [
     given: { ...SIDE, rows: TWO_ROWS, attribute: { 'lab.side': 'recompute' } },
     look: 'lab.r',
     wantFindings: ['attribute_invalid'],
+  },
+  {
+    name: 'a rule says what rows refer to that people wrote',
+    given: { ...WRITTEN, rows: WRITTEN_ROWS, attribute: { 'lab.w.s': 'x' } },
+    look: 'lab.w',
+    wantCounts: { 'lab.w': { backfill: 2 } },
+    afterApply: [
+      { w: 1, s: 2, x: 2 },
+      { w: 2, s: 1, x: 1 },
+    ],
+    afterRollback: [
+      { w: 1, x: 2 },
+      { w: 2, x: 1 },
+    ],
+    afterSecondApply: [
+      { w: 1, s: 2, x: 2 },
+      { w: 2, s: 1, x: 1 },
+    ],
+  },
+  {
+    name: 'but not where no such row is there',
+    given: { ...WRITTEN, rows: WRITTEN_ROWS, attribute: { 'lab.w.s': 'x + 1' } },
+    look: 'lab.w',
+    wantFindings: ['rows_ambiguous'],
   },
 ]);

@@ -2,6 +2,7 @@
 import { refusal, type Finding, type JsonObject } from '../../base/index.ts';
 import { tableId } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Transaction } from '../../store/index.ts';
+import { choicesOf } from '../rule/choices.ts';
 import { keepLineCounts, sumOf, type ClassRow } from './line-counts.ts';
 import { listedKey, listedKeys, NAMED_KEYS } from './plan.ts';
 import { builtOf, listPlacement, type Rebuilding } from './world.ts';
@@ -47,6 +48,6 @@ async function ambiguous(
       keys: keys.map(({ key }) => key),
       reasons: [...reasons].map(([why, rows]) => ({ why, rows })),
     },
-    hint: `Say what becomes of these rows: plan again with --attribute ${of.operation.table}=recompute or =retire, or with an expression for a column.`,
+    hint: `Say what becomes of these rows: plan again with ${choicesOf(of.operation.table, of.spec, of.operation)}.`,
   });
 }

@@ -7,7 +7,7 @@ import { judgeHandMade, strandedKeys } from '../hand-made/judge.ts';
 import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../operation/operation.ts';
 import { factsOf, judgesText } from './facts.ts';
 import { classifiedRows, isPlain } from './rows.ts';
-import { oldKeyColumn } from './values.ts';
+import { oldKeyColumn, typeOf } from './values.ts';
 import { unforeseen } from './inserted-ways.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
@@ -104,9 +104,14 @@ export function listedKeys({ pair }: Rebuilding): readonly { readonly name: stri
   return (pair.sources[0]?.primaryKey ?? []).map((name, index) => ({ name, column: oldKeyColumn(index) }));
 }
 
-/** The same as one JSON object. */
+/** The same as one JSON object, in which no digit of a bigint or a numeric is lost: they are text there. */
 export function listedKey(of: Rebuilding): Sql {
-  return sql`jsonb_build_object(${sql.join(listedKeys(of).map(({ name, column }) => sql`${name}::text, ${column}`))})`;
+  const [old] = of.pair.sources;
+  const pairs = listedKeys(of).map(({ name, column }) => {
+    const isWide = old !== undefined && /^(bigint|numeric)\b/u.test(typeOf(old, name));
+    return sql`${name}::text, ${isWide ? sql`${column}::text` : column}`;
+  });
+  return sql`jsonb_build_object(${sql.join(pairs)})`;
 }
 
 /** One row that is asked for, by its old key. */

@@ -31,6 +31,8 @@ export function recordedWays(of: Rebuilding, { readSubjects, formerKeys }: Facts
       Sql,
     ];
     if (computed === undefined || readSubjects === undefined) {
+      // A rule names the row where there is no record at all.
+      if (isRuled(of, key)) continue;
       tests.push({ when: sql`true`, becomes: 'ambiguous', why: `nothing recorded: ${key.to}` });
       continue;
     }
@@ -144,15 +146,19 @@ function recordedReads({ spec }: Relation, former: FormerKeyNames | undefined, a
     from varve.recorded_read w where ${about}`;
 }
 
+function isRuled({ world, operation }: Rebuilding, key: ForeignKeySpec): boolean {
+  return Object.keys(key.columns).some(
+    (column) => ruleOf(world.attribution, operation.table, column) !== undefined,
+  );
+}
+
 function recordedTests(
   of: Rebuilding,
   key: ForeignKeySpec,
   { r, p, target }: { readonly r: Sql; readonly p: Sql; readonly target: Relation },
 ): readonly Test[] {
   const [first = ''] = target.spec.primaryKey;
-  const ruled = Object.keys(key.columns).some(
-    (column) => ruleOf(of.world.attribution, of.operation.table, column) !== undefined,
-  );
+  const ruled = isRuled(of, key);
   // A rule names the row where the record does not; whether it does is tested where rules are.
   const unless = (when: Sql): Sql => (ruled ? sql`false and ${when}` : when);
   const several: Test['becomes'] = key.kind === 'secondary' ? 'ambiguous' : 'recompute';

@@ -3,7 +3,7 @@
  * beside the file that they stand in: a plan or a run made from a bundle never runs code of it.
  */
 import { refusal, type Finding, type Json, type JsonObject } from '../../base/index.ts';
-import { sameJson, tableId } from '../../pipeline/index.ts';
+import { readExactRow, sameJson, tableId } from '../../pipeline/index.ts';
 import { sql, type Queryable, type Sql } from '../../store/index.ts';
 import type { Decision, Decisions } from '../attribution.ts';
 import type { PlanScope } from '../operation/operation.ts';
@@ -119,13 +119,14 @@ async function pageOf(
               sql`(${JSON.stringify(last)}::jsonb ->> ${name}::text)::${sql.raw(types.get(name) ?? 'text')}`,
           ),
         )})`;
-  return transaction.query<Asked>(sql`
-    with ${sql.join(lists)} select ${listedKey(of)} as key, to_jsonb(t) as row, ${oldRowDigest(of, sql`t`)} as digest,
+  const page = await transaction.query<Omit<Asked, 'row'> & { readonly row: string }>(sql`
+    with ${sql.join(lists)} select ${listedKey(of)} as key, to_jsonb(t)::text as row, ${oldRowDigest(of, sql`t`)} as digest,
       coalesce((select jsonb_agg(jsonb_build_object('subject', r.subject, 'columns', r.columns, 'keys', r.keys, 'rowCount', r.row_count)
         order by r.ordinal) from varve.recorded_read r where r.relation = ${computedRelation(of, 0) ?? null}::integer
         and r.key_hash = l."#hash" and r.spec = l."#spec"), '[]'::jsonb) as reads
     from ${of.world.listOf(of.operation.table)} l join ${tableId(source.placement)} t on ${sql.join(same, sql` and `)}
     where l."#class" = 'ambiguous' ${after} order by ${order} limit ${PAGE_ROWS}::integer`);
+  return page.map((each) => ({ ...each, row: readExactRow(each.row, old) }));
 }
 
 /** Why an answer is none; what a function threw is told by its name, for its message may hold values. */
