@@ -1,6 +1,8 @@
+import { expect, it } from 'vitest';
 import { lifecycleTable } from '../../../test/evolution/lifecycle-table.ts';
 import { bare } from '../../../test/evolution/tables.ts';
-import { t, type Pipeline } from '../../pipeline/index.ts';
+import { t, type Pipeline, type ReadSpec, type TableSpec } from '../../pipeline/index.ts';
+import { readAsOther } from './retype-column.ts';
 
 function typed(type: ReturnType<typeof t.integer>): Pipeline {
   return bare((given) => {
@@ -88,3 +90,26 @@ lifecycleTable('retype_column', [
     wantFindings: ['rows_ambiguous'],
   },
 ]);
+
+it('tells of the makes that are given another kind of value, and whose rows are kept', () => {
+  const read = { name: 's', table: 'lab.s', cardinality: 'one', columns: ['v'], match: {} } as const;
+  const table = (name: string, reads: readonly ReadSpec[]): TableSpec => ({
+    name,
+    tier: 'computed',
+    columns: [],
+    primaryKey: [],
+    sourceKey: [],
+    foreignKeys: [],
+    unique: [],
+    parts: {},
+    form: 'make',
+    reads,
+  });
+  const change = { kind: 'retype_column', column: 'v', was: 'integer', now: 'bigint' } as const;
+  const tables = [table('lab.r', [read]), table('lab.q', [{ ...read, columns: ['w'] }])];
+  expect(readAsOther(change, 'lab.s', tables)).toMatch(
+    /^lab\.s\.v is given to makes as a bigint, no longer as a number: what lab\.r made /u,
+  );
+  expect(readAsOther({ ...change, now: 'double precision' }, 'lab.s', tables)).toBeUndefined();
+  expect(readAsOther(change, 'lab.s', tables.slice(1))).toBeUndefined();
+});

@@ -8,6 +8,7 @@ import { counts, type PlannedRebuild, type PlanScope, type Rebuild } from '../op
 import { factsOf, judgesText } from './facts.ts';
 import { classifiedRows, isPlain } from './rows.ts';
 import { oldKeyColumn, typeOf } from './values.ts';
+import { readAsOther } from '../change/retype-column.ts';
 import { unforeseen } from './inserted-ways.ts';
 import { plannedWorld, rebuilding, rebuildsOf, type Rebuilding, type RebuildWorld } from './world.ts';
 
@@ -68,10 +69,16 @@ async function asKnown(
 }
 
 function questionsOf(of: Rebuilding): readonly string[] {
-  return unforeseen(of).map(
-    (table) =>
-      `rows of ${of.operation.table} get the key of the one row that ${table} will have for each; where it will have several, they are computed anew for each of these`,
-  );
+  const { table, changes } = of.operation;
+  return [
+    ...unforeseen(of).map(
+      (inserted) =>
+        `rows of ${table} get the key of the one row that ${inserted} will have for each; where it will have several, they are computed anew for each of these`,
+    ),
+    ...changes.flatMap((change) =>
+      change.kind === 'retype_column' ? (readAsOther(change, table, of.world.to.tables) ?? []) : [],
+    ),
+  ];
 }
 
 /** A count of rows; or a key of an ambiguous one, with its place in `rows`. */
